@@ -1,0 +1,128 @@
+"""AES-256-GCM over settings.ENCRYPTION_KEYS, and keyed digests: the only importer of cryptography.
+
+The first key encrypts, every key decrypts. A ciphertext reads `v1.<key id>.<nonce and ciphertext>`, so that
+it is known which key a row needs without trying. context binds a ciphertext to its row and field as associated
+data (NIST SP 800-38D): moved elsewhere, it does not decrypt.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+
+from instances.errors import EncryptionKeyError, UnreadableSecretError
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+_VERSION = "v1"
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptionKey:
+    """One entry of ENCRYPTION_KEYS: its public id, the cipher, and the key of its lookup digests."""
+
+    id: str
+    cipher: AESGCM = field(repr=False)
+    digest_key: bytes = field(repr=False)
+
+
+def encrypt(plaintext: str, *, context: str) -> str:
+    """Encrypt under the first key. context: `<model>.<field>:<row uid>`."""
+    key = encryption_keys()[0]
+    nonce = os.urandom(NONCE_BYTES)
+    sealed = nonce + key.cipher.encrypt(nonce, plaintext.encode(), context.encode())
+    return f"{_VERSION}.{key.id}.{base64.urlsafe_b64encode(sealed).decode()}"
+
+
+def decrypt(ciphertext: str, *, context: str) -> str:
+    """Decrypt what encrypt() made for the same context.
+
+    Raises UnreadableSecretError when the key is missing, or the ciphertext was altered or moved.
+    """
+    try:
+        version, key_id, encoded = ciphertext.split(".")
+        sealed = base64.urlsafe_b64decode(encoded)
+    except (ValueError, binascii.Error):
+        raise UnreadableSecretError(f"{context}: this is not a ciphertext of ours.") from None
+    key = next((key for key in encryption_keys() if key.id == key_id), None)
+    if version != _VERSION or key is None:
+        raise UnreadableSecretError(
+            f"{context}: encrypted with key {key_id}, which is not in ENCRYPTION_KEYS."
+        )
+    try:
+        plaintext = key.cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context.encode())
+    except (InvalidTag, ValueError):
+        raise UnreadableSecretError(
+            f"{context}: the ciphertext was altered, or belongs to another row or field."
+        ) from None
+    return plaintext.decode()
+
+
+def ciphertext_prefix(key_id: str) -> str:
+    """What every ciphertext under this key begins with."""
+    return f"{_VERSION}.{key_id}."
+
+
+def digest(value: str) -> str:
+    """A keyed digest (HMAC-SHA-256, hex) that finds a secret by its exact value without decrypting."""
+    return _digest(encryption_keys()[0], value)
+
+
+def digests(value: str) -> list[str]:
+    """The value's digest under every key: rows written under an older first key are found too."""
+    return [_digest(key, value) for key in encryption_keys()]
+
+
+def generate_key() -> str:
+    """A new entry for ENCRYPTION_KEYS: 32 random bytes, urlsafe base64."""
+    return base64.urlsafe_b64encode(os.urandom(KEY_BYTES)).decode()
+
+
+def encryption_keys() -> tuple[EncryptionKey, ...]:
+    """The parsed ENCRYPTION_KEYS.
+
+    Raises EncryptionKeyError when there is none, or one is not 32 bytes of urlsafe base64.
+    """
+    return _parse_keys(tuple(settings.ENCRYPTION_KEYS))
+
+
+@lru_cache(maxsize=8)
+def _parse_keys(entries: tuple[str, ...]) -> tuple[EncryptionKey, ...]:
+    if not entries:
+        raise EncryptionKeyError("ENCRYPTION_KEYS is empty: set at least one key.")
+    return tuple(_parse_key(number, entry) for number, entry in enumerate(entries, start=1))
+
+
+def _parse_key(number: int, entry: str) -> EncryptionKey:
+    try:
+        secret = base64.b64decode(entry.strip(), altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error):
+        secret = b""
+    if len(secret) != KEY_BYTES:
+        raise EncryptionKeyError(
+            f"ENCRYPTION_KEYS: entry {number} is not a key; each is {KEY_BYTES} random bytes in urlsafe base64."
+        )
+    return EncryptionKey(
+        id=_derive(secret, "key id", 4).hex(),
+        cipher=AESGCM(_derive(secret, "encryption", KEY_BYTES)),
+        digest_key=_derive(secret, "lookup digest", KEY_BYTES),
+    )
+
+
+def _derive(secret: bytes, purpose: str, length: int) -> bytes:
+    # One purpose, one key (RFC 5869 3.2), so that neither an id nor a digest says anything of the cipher's key.
+    info = f"instance-manager {purpose}".encode()
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(secret)
+
+
+def _digest(key: EncryptionKey, value: str) -> str:
+    return hmac.new(key.digest_key, value.encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,271 @@
+"""Every exception of the app. Each message is a sentence an operator can act on and holds no secret.
+
+InstancesError
+├── CatalogueError                  an element's file is wrong
+├── SecretError                     a stored secret cannot be used
+│   ├── EncryptionKeyError          a key is malformed, or one that the data needs is missing
+│   └── UnreadableSecretError       this one ciphertext does not decrypt here
+├── InputError                      what was asked for makes no sense; nothing was changed
+│   ├── UnknownElementError
+│   ├── InvalidConfigurationError
+│   ├── MissingConfigurationError   names every missing key at once
+│   ├── MissingCodeError            an OAuth element without an authorization code
+│   └── PermissionRefusedError      the person may not do this
+├── StateConflictError              the instance is not in a state in which this can be done
+├── AuthorizationError              one trip to a provider came back wrong
+│   ├── MissingStateError  UnknownStateError  ExpiredStateError  ReplayedStateError
+│   ├── WrongBrowserError  IssuerMismatchError
+│   └── AuthorizationDeniedError    ProviderReportedError
+└── PlatformError                   an exchange with a platform or a provider failed
+    ├── UnreachableError            no connection was made, so nothing was sent
+    │   └── BlockedAddressError     the address is private and not allowed
+    ├── AnswerLostError             sent, but no whole answer came: it may have been carried out
+    │   └── AnswerTimeoutError
+    ├── OutcomeUnknownError         a create at a remote platform may have been carried out
+    ├── RefusedError                understood, and refused (4xx)
+    │   ├── CredentialsRefusedError the account's credentials are wrong
+    │   ├── GrantRejectedError      the code, grant or refresh token is no good (RFC 6749 invalid_grant)
+    │   ├── ClientRefusedError      the OAuth client or the platform secrets are wrong
+    │   ├── AccessForbiddenError    403
+    │   └── GoneError               404: there is no such instance at the platform
+    ├── RateLimitedError            429
+    ├── ProviderFaultError          5xx
+    └── UnusableAnswerError         an answer that cannot be understood, for example HTML
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Responsible(StrEnum):
+    """Who must act before trying again can help."""
+
+    OPERATOR = "operator"
+    ACCOUNT_HOLDER = "account holder"
+    PROVIDER = "provider"
+
+
+class InstancesError(Exception):
+    """Root of the tree. retryable: the same call may succeed later without anybody changing anything."""
+
+    retryable: ClassVar[bool] = False
+    responsible: ClassVar[Responsible] = Responsible.OPERATOR
+
+
+class CatalogueError(InstancesError):
+    """An element's definition does not parse or validate; the message names file and key."""
+
+
+class SecretError(InstancesError):
+    """A stored secret cannot be used."""
+
+
+class EncryptionKeyError(SecretError):
+    """ENCRYPTION_KEYS is malformed, or lacks a key that stored data was encrypted with."""
+
+
+class UnreadableSecretError(SecretError):
+    """A ciphertext was altered, or moved here from another row or field, or its key is missing."""
+
+
+class InputError(InstancesError):
+    """What was asked for makes no sense; nothing was changed."""
+
+
+class UnknownElementError(InputError):
+    """No active element has this key or id."""
+
+
+class InvalidConfigurationError(InputError):
+    """A configuration value has the wrong form. why never repeats a secret value."""
+
+    def __init__(self, key: str, why: str) -> None:
+        super().__init__(f"Invalid configuration: {key}: {why}")
+        self.key = key
+
+
+class MissingConfigurationError(InputError):
+    """Required configuration is absent; names all missing keys at once (contract 7.5)."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        super().__init__(f"Missing required configuration: {', '.join(keys)}")
+        self.keys = list(keys)
+
+
+class MissingCodeError(InputError):
+    """An OAuth element without an authorization code; the wording is the contract's (3.1)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "You must provide an OAuth code in order to create an instance of this element"
+        )
+
+
+class PermissionRefusedError(InputError):
+    """The person who asks may not do this."""
+
+
+class StateConflictError(InstancesError):
+    """The instance is not, or no longer, in a state in which this can be done."""
+
+    retryable = True
+
+
+class AuthorizationError(InstancesError):
+    """One trip to a provider came back wrong; the message says how, and what to do."""
+
+
+class MissingStateError(AuthorizationError):
+    """The callback carries no state parameter (RFC 6749 4.1.2)."""
+
+
+class UnknownStateError(AuthorizationError):
+    """The state was never given out here, or its authorization was removed."""
+
+
+class ExpiredStateError(AuthorizationError):
+    """The provider sent the browser back too late."""
+
+
+class ReplayedStateError(AuthorizationError):
+    """The state was used before."""
+
+
+class WrongBrowserError(AuthorizationError):
+    """The callback came from another browser, or another person, than the one that began."""
+
+
+class IssuerMismatchError(AuthorizationError):
+    """The iss parameter is missing or names another issuer (RFC 9207 2.4)."""
+
+
+class AuthorizationDeniedError(AuthorizationError):
+    """The account's holder said no (RFC 6749 4.1.2.1 access_denied)."""
+
+    responsible = Responsible.ACCOUNT_HOLDER
+
+
+class ProviderReportedError(AuthorizationError):
+    """The provider sent back an error instead of a code (RFC 6749 4.1.2.1)."""
+
+
+class PlatformError(InstancesError):
+    """An exchange with a platform or a provider failed.
+
+    provider_message: the provider's own words, redacted; empty where it sent none.
+    interaction_id: the recorded exchange that shows it; None where nothing was recorded.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider_message: str = "",
+        status: int | None = None,
+        interaction_id: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.provider_message = provider_message
+        self.status = status
+        self.interaction_id = interaction_id
+
+
+class UnreachableError(PlatformError):
+    """No connection could be made, so nothing was sent and nothing can have happened."""
+
+    retryable = True
+    responsible = Responsible.PROVIDER
+
+
+class BlockedAddressError(UnreachableError):
+    """The host resolves to a private, loopback, link-local or metadata address."""
+
+    retryable = False
+    responsible = Responsible.OPERATOR
+
+
+class AnswerLostError(PlatformError):
+    """The request went out and no whole answer came back: it may have been carried out."""
+
+    retryable = True
+    responsible = Responsible.PROVIDER
+
+
+class AnswerTimeoutError(AnswerLostError):
+    """The answer did not come within HTTP_TIMEOUT_SECONDS."""
+
+
+class OutcomeUnknownError(PlatformError):
+    """A remote platform may or may not have created the instance; reconcile before repeating."""
+
+    retryable = True
+    responsible = Responsible.PROVIDER
+
+
+class RefusedError(PlatformError):
+    """The platform or provider understood and said no (4xx); repeating changes nothing."""
+
+
+class CredentialsRefusedError(RefusedError):
+    """The account's user name, password or key is wrong, expired or locked."""
+
+    responsible = Responsible.ACCOUNT_HOLDER
+
+
+class GrantRejectedError(RefusedError):
+    """The code, grant or refresh token is expired, revoked or used (RFC 6749 5.2 invalid_grant)."""
+
+    responsible = Responsible.ACCOUNT_HOLDER
+
+
+class ClientRefusedError(RefusedError):
+    """The OAuth client, or the organization's secrets at a remote platform, are wrong."""
+
+
+class AccessForbiddenError(RefusedError):
+    """The credentials are right, but may not do this (403)."""
+
+    responsible = Responsible.ACCOUNT_HOLDER
+
+
+class GoneError(RefusedError):
+    """There is no such instance at the platform (404)."""
+
+
+class RateLimitedError(PlatformError):
+    """Too many requests (429). retry_after_seconds: what the provider asked for, if anything."""
+
+    retryable = True
+    responsible = Responsible.PROVIDER
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_seconds: float | None = None,
+        provider_message: str = "",
+        status: int | None = 429,
+        interaction_id: int | None = None,
+    ) -> None:
+        super().__init__(
+            message,
+            provider_message=provider_message,
+            status=status,
+            interaction_id=interaction_id,
+        )
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ProviderFaultError(PlatformError):
+    """The platform or provider failed (5xx)."""
+
+    retryable = True
+    responsible = Responsible.PROVIDER
+
+
+class UnusableAnswerError(PlatformError):
+    """The answer cannot be understood, for example an HTML page where JSON was due."""
+
+    retryable = True
+    responsible = Responsible.PROVIDER

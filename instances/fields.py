@@ -1,0 +1,172 @@
+"""Sealed fields: secrets that are encrypted in the row and opaque everywhere else.
+
+class Instance(SealedRow):
+    token = SealedTextField(digest_field="token_digest")
+
+instance.token = "abc"                     # encrypted at once, bound to this row and field
+str(instance.token)                        # '••••'
+instance.token.reveal()                    # 'abc'; the only way to the plain value
+Instance.objects.filter(token_digest__in=crypto.digests("abc"))
+"""
+
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.core.exceptions import FieldError
+from django.db import models
+from django.db.models.query_utils import DeferredAttribute
+
+from instances import crypto
+from instances.errors import UnreadableSecretError
+
+MASK = "••••"
+
+
+class Sealed[T]:
+    """A secret that is shown as •••• and decrypted by reveal() alone. Falsy when there is no secret."""
+
+    __slots__ = ("_load", "ciphertext", "context")
+
+    def __init__(self, ciphertext: str, context: str, load: Callable[[str], T]) -> None:
+        self.ciphertext = ciphertext
+        self.context = context
+        self._load = load
+
+    def reveal(self) -> T:
+        """The plain value. Raises UnreadableSecretError when the key is missing or the row was altered."""
+        plaintext = crypto.decrypt(self.ciphertext, context=self.context) if self.ciphertext else ""
+        return self._load(plaintext)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether reveal() works; pages use it to go on when one row does not decrypt."""
+        try:
+            self.reveal()
+        except UnreadableSecretError:
+            return False
+        return True
+
+    def __bool__(self) -> bool:
+        return bool(self.ciphertext)
+
+    def __str__(self) -> str:
+        return MASK if self.ciphertext else ""
+
+    def __repr__(self) -> str:
+        return f"<Sealed {self}>" if self.ciphertext else "<Sealed empty>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sealed) and self.ciphertext == other.ciphertext
+
+    def __hash__(self) -> int:
+        return hash(self.ciphertext)
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (str(self),)
+
+
+class SealedRow(models.Model):
+    """A row with sealed fields. Its uid is part of what every ciphertext is bound to."""
+
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class _Stored(str):
+    """A ciphertext as it came from the database, told apart from a plain value that is being assigned."""
+
+    __slots__ = ()
+
+
+class _SealedAttribute(DeferredAttribute):
+    """Seals on assignment, and hands out the stored ciphertext as a Sealed value."""
+
+    field: "SealedTextField"
+
+    def __get__(self, row: models.Model | None, owner: type[models.Model] | None = None) -> Any:
+        if row is None:
+            return self
+        stored = super().__get__(row, owner)
+        return stored if isinstance(stored, Sealed) else self.field.wrap(row, stored)
+
+    def __set__(self, row: models.Model, value: Any) -> None:
+        row.__dict__[self.field.attname] = self.field.seal(row, value)
+
+
+class SealedTextField(models.TextField[Any, Any]):
+    """A sealed string. digest_field: the column that keeps its lookup digest, None when empty."""
+
+    descriptor_class = _SealedAttribute
+
+    def __init__(self, *args: Any, digest_field: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **{"blank": True, "default": "", "editable": False} | kwargs)
+        self.digest_field = digest_field
+
+    def deconstruct(self) -> Any:
+        name, path, args, kwargs = super().deconstruct()
+        return name, path, args, kwargs | {"digest_field": self.digest_field}
+
+    def dump(self, value: Any) -> str:
+        return str(value)
+
+    def load(self, plaintext: str) -> Any:
+        return plaintext
+
+    def context_of(self, row: models.Model) -> str:
+        """The associated data: `<model>.<field>:<row uid>`."""
+        return f"{row._meta.model_name}.{self.name}:{row.uid}"  # type: ignore[attr-defined]
+
+    def wrap(self, row: models.Model, ciphertext: str) -> Sealed[Any]:
+        return Sealed(ciphertext, self.context_of(row), self.load)
+
+    def seal(self, row: models.Model, value: Any) -> Any:
+        """What the row keeps of an assigned value: plain values are encrypted, stored ones stay."""
+        if isinstance(value, _Stored):
+            return value
+        if isinstance(value, Sealed):
+            if value and value.context != self.context_of(row):
+                raise TypeError(
+                    f"{self.name}: this secret is bound to another row; reveal it first."
+                )
+            return value
+        plaintext = self.dump(value) if value else ""
+        if self.digest_field:
+            setattr(row, self.digest_field, crypto.digest(plaintext) if plaintext else None)
+        context = self.context_of(row)
+        return self.wrap(row, crypto.encrypt(plaintext, context=context) if plaintext else "")
+
+    def from_db_value(self, value: str | None, *_: Any) -> _Stored:
+        return _Stored(value or "")
+
+    def get_prep_value(self, value: Any) -> Any:
+        if isinstance(value, Sealed):
+            return value.ciphertext
+        if isinstance(value, _Stored) or value == "":
+            return str(value)
+        raise TypeError(
+            f"{self.name} is sealed: assign it on a row, which encrypts it for that row."
+        )
+
+    def get_lookup(self, lookup_name: str) -> Any:
+        raise FieldError(f"{self.name} is sealed: look it up by its digest.")
+
+    def value_to_string(self, obj: models.Model) -> str:
+        return str(self.value_from_object(obj))
+
+    def formfield(self, **kwargs: Any) -> None:  # type: ignore[override]
+        """No form field: a sealed value is never sent to a browser."""
+        return None
+
+
+class SealedJSONField(SealedTextField):
+    """A sealed JSON object; reveal() gives {} when there is nothing stored."""
+
+    def dump(self, value: Any) -> str:
+        return json.dumps(value)
+
+    def load(self, plaintext: str) -> Any:
+        return json.loads(plaintext) if plaintext else {}

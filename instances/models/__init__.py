@@ -1,0 +1,23 @@
+"""Tables, constraints, querysets, and what a row can say about itself."""
+
+from instances.models.authorizations import Authorization
+from instances.models.bulk_jobs import BulkJob, BulkRow
+from instances.models.elements import Element
+from instances.models.instances import Instance, StateChange, Tag
+from instances.models.interactions import Interaction
+from instances.models.oauth_apps import OAuthApp
+from instances.models.organizations import Organization, OrganizationUser
+
+__all__ = [
+    "Authorization",
+    "BulkJob",
+    "BulkRow",
+    "Element",
+    "Instance",
+    "Interaction",
+    "OAuthApp",
+    "Organization",
+    "OrganizationUser",
+    "StateChange",
+    "Tag",
+]

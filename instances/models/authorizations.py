@@ -1,0 +1,79 @@
+"""Authorizations: one trip of one browser to a provider and back."""
+
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from instances import crypto
+from instances.fields import SealedRow, SealedTextField
+from instances.models.instances import Instance
+
+LIFETIME = timedelta(minutes=10)
+
+
+class AuthorizationQuerySet(models.QuerySet["Authorization"]):
+    def with_state(self, state: str) -> Self:
+        return self.filter(state_digest__in=crypto.digests(state))
+
+    def claim(self, authorization: "Authorization", *, at: datetime) -> bool:
+        """Use it up. False when somebody else came first, or it has expired."""
+        unused = self.filter(pk=authorization.pk, used_at=None, expires_at__gt=at)
+        return unused.update(used_at=at) == 1
+
+
+class Authorization(SealedRow):
+    """One trip to a provider. state and the browser's cookie are kept as digests, the PKCE verifier sealed."""
+
+    class Outcome(models.TextChoices):
+        PENDING = "pending", _("pending")
+        COMPLETED = "completed", _("completed")
+        DENIED = "denied", _("denied")
+        FAILED = "failed", _("failed")
+
+    instance = models.ForeignKey(
+        Instance,
+        on_delete=models.CASCADE,
+        related_name="authorizations",
+        verbose_name=_("instance"),
+    )
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="authorizations",
+        verbose_name=_("started by"),
+    )
+    state_digest = models.CharField(max_length=64, unique=True, editable=False)
+    browser_digest = models.CharField(max_length=64, editable=False)
+    code_verifier = SealedTextField(_("PKCE code verifier"))
+    redirect_uri = models.URLField(_("redirect URI"), max_length=500)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    expires_at = models.DateTimeField(_("expires at"), db_index=True)
+    used_at = models.DateTimeField(_("used at"), null=True, blank=True)
+    outcome = models.CharField(
+        _("outcome"), max_length=10, choices=Outcome.choices, default=Outcome.PENDING
+    )
+
+    objects = AuthorizationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = _("authorization")
+        verbose_name_plural = _("authorizations")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(outcome__in=["pending", "completed", "denied", "failed"]),
+                name="authorization_outcome_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(outcome="pending") | models.Q(used_at__isnull=False),
+                name="authorization_ended_was_used",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"authorization of {self.instance}"

@@ -1,0 +1,50 @@
+"""The catalogue's entries: connectors that instances can be made of."""
+
+from functools import cached_property
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from instances.catalogue.definition import ElementDefinition
+
+
+class ElementQuerySet(models.QuerySet["Element"]):
+    def active(self) -> "ElementQuerySet":
+        return self.filter(is_active=True)
+
+
+class Element(models.Model):
+    """One connector. id is the number that clients of the platform API know it by."""
+
+    class Source(models.TextChoices):
+        SHIPPED = "shipped", _("shipped with this program")
+        OWN = "own", _("the operator's own")
+
+    id = models.PositiveIntegerField(primary_key=True)
+    key = models.CharField(_("key"), max_length=100, unique=True)
+    name = models.CharField(_("name"), max_length=200)
+    hub = models.CharField(_("hub"), max_length=50, db_index=True)
+    source = models.CharField(_("source"), max_length=10, choices=Source.choices)
+    is_active = models.BooleanField(_("active"), default=True)
+    definition = models.JSONField(_("definition"))
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    objects = ElementQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name", "key"]
+        verbose_name = _("element")
+        verbose_name_plural = _("elements")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(source__in=["shipped", "own"]), name="element_source_known"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.key})"
+
+    @cached_property
+    def parsed(self) -> ElementDefinition:
+        """The definition as the catalogue's typed object."""
+        return ElementDefinition.model_validate(self.definition)

@@ -1,0 +1,211 @@
+"""Instances: one authenticated connection of one account to one element."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Self
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from instances import crypto
+from instances.fields import SealedJSONField, SealedRow, SealedTextField
+from instances.models.elements import Element
+from instances.models.organizations import OrganizationUser
+
+
+class InstanceQuerySet(models.QuerySet["Instance"]):
+    def update(self, **changes: Any) -> int:
+        """Any column but state, which provisioning.states.move_instance() alone may change."""
+        if "state" in changes:
+            raise TypeError("An instance's state is changed by move_instance() alone.")
+        return super().update(**changes)
+
+    def with_token(self, token: str) -> Self:
+        """The instance that an Element token stands for, found by its digest."""
+        return self.filter(token_digest__in=crypto.digests(token))
+
+    def stuck_in_provisioning(self, *, since: datetime) -> Self:
+        """Begun before since and never ended: the process that ran it is gone."""
+        return self.filter(state=Instance.State.PROVISIONING, state_changed_at__lt=since)
+
+
+class Instance(SealedRow):
+    """One authenticated connection. configuration holds the plain keys, secret_configuration the rest.
+
+    tokens: what an OAuth provider gave (platforms.base.TokenSet as JSON). cause, cause_message and
+    cause_interaction say why it is not connected. remote_id: its id at a remote platform.
+    """
+
+    class State(models.TextChoices):
+        DRAFT = "draft", _("draft")
+        AWAITING_AUTHORIZATION = "awaiting_authorization", _("awaiting authorization")
+        PROVISIONING = "provisioning", _("provisioning")
+        CONNECTED = "connected", _("connected")
+        FAILED = "failed", _("failed")
+        UNKNOWN = "unknown", _("unknown")
+        NEEDS_REAUTHORIZATION = "needs_reauthorization", _("needs reauthorization")
+        DELETING = "deleting", _("deleting")
+
+    class ExternalAuthentication(models.TextChoices):
+        NONE = "none", _("none")
+        INITIAL = "initial", _("tokens obtained elsewhere")
+
+    organization_user = models.ForeignKey(
+        OrganizationUser,
+        on_delete=models.PROTECT,
+        related_name="instances",
+        verbose_name=_("organization user"),
+    )
+    element = models.ForeignKey(
+        Element, on_delete=models.PROTECT, related_name="instances", verbose_name=_("element")
+    )
+    name = models.CharField(_("name"), max_length=200)
+    authentication_type = models.CharField(_("way of authentication"), max_length=20)
+    external_authentication = models.CharField(
+        _("external authentication"),
+        max_length=10,
+        choices=ExternalAuthentication.choices,
+        default=ExternalAuthentication.NONE,
+    )
+    configuration = models.JSONField(_("configuration"), default=dict, blank=True)
+    secret_configuration = SealedJSONField(_("secret configuration"))
+    tokens = SealedJSONField(_("tokens"))
+    expires_at = models.DateTimeField(_("access token expires at"), null=True, blank=True)
+    token = SealedTextField(_("Element token"), digest_field="token_digest")
+    token_digest = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001
+    remote_id = models.BigIntegerField(_("id at the remote platform"), null=True, blank=True)
+    state = models.CharField(
+        _("state"), max_length=25, choices=State.choices, default=State.DRAFT, editable=False
+    )
+    state_changed_at = models.DateTimeField(_("state changed at"), auto_now_add=True)
+    is_disabled = models.BooleanField(_("disabled"), default=False)
+    cause = models.CharField(_("cause"), max_length=50, blank=True)
+    cause_message = models.TextField(_("cause in words"), blank=True)
+    cause_interaction = models.ForeignKey(
+        "instances.Interaction",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("interaction that shows the cause"),
+    )
+    last_checked_at = models.DateTimeField(_("last checked at"), null=True, blank=True)
+    last_succeeded_at = models.DateTimeField(_("last succeeded at"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    objects = InstanceQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = _("instance")
+        verbose_name_plural = _("instances")
+        permissions = [("reveal_token", "Can reveal the Element token")]
+        indexes = [
+            models.Index(fields=["state", "state_changed_at"], name="instance_state"),
+            models.Index(fields=["organization_user", "element"], name="instance_owner_element"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(
+                    state__in=[
+                        "draft",
+                        "awaiting_authorization",
+                        "provisioning",
+                        "connected",
+                        "failed",
+                        "unknown",
+                        "needs_reauthorization",
+                        "deleting",
+                    ]
+                ),
+                name="instance_state_known",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state="connected") | models.Q(token_digest__isnull=False),
+                name="instance_connected_has_token",
+            ),
+            models.UniqueConstraint(
+                fields=["organization_user", "remote_id"], name="instance_remote_id_unique"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:
+        row = super().from_db(db, field_names, values)
+        row._loaded_state = row.__dict__.get("state")
+        return row
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Any column but state, which provisioning.states.move_instance() alone may change."""
+        if not self._state.adding and self.state != self._loaded_state:
+            raise TypeError("An instance's state is changed by move_instance() alone.")
+        super().save(*args, **kwargs)
+        self._loaded_state = self.state
+
+    _loaded_state: str | None = None
+
+    @property
+    def organization(self) -> Any:
+        return self.organization_user.organization
+
+    @property
+    def label(self) -> str:
+        """How messages and recorded exchanges name it, also when it is gone."""
+        return f"{self.name} ({self.element_key}, {self.uid})"
+
+    @property
+    def element_key(self) -> str:
+        return self.element.key
+
+    @property
+    def is_connected(self) -> bool:
+        return self.state == self.State.CONNECTED
+
+    @property
+    def tag_names(self) -> list[str]:
+        return [tag.name for tag in self.tags.all()]
+
+    def full_configuration(self) -> dict[str, Any]:
+        """Plain and secret keys together. Decrypts: for platforms only, never for a page."""
+        secrets: dict[str, Any] = self.secret_configuration.reveal()
+        return {**self.configuration, **secrets}
+
+
+class Tag(models.Model):
+    """A word that an instance can be found by."""
+
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="tags")
+    name = models.CharField(_("name"), max_length=200, db_index=True)
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name = _("tag")
+        verbose_name_plural = _("tags")
+        constraints = [
+            models.UniqueConstraint(fields=["instance", "name"], name="tag_once_per_instance")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StateChange(models.Model):
+    """One move of an instance from one state to another: when, by whom, why."""
+
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="state_changes")
+    at = models.DateTimeField(_("at"), auto_now_add=True)
+    from_state = models.CharField(_("from"), max_length=25, choices=Instance.State.choices)
+    to_state = models.CharField(_("to"), max_length=25, choices=Instance.State.choices)
+    actor = models.CharField(_("who"), max_length=254)
+    reason = models.TextField(_("why"))
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = _("state change")
+        verbose_name_plural = _("state changes")
+
+    def __str__(self) -> str:
+        return f"{self.from_state} → {self.to_state}"

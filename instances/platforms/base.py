@@ -1,0 +1,140 @@
+"""The words platforms speak: what goes into one, what comes out, and the verbs between."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol, Self
+from uuid import UUID
+
+from instances.catalogue.definition import AuthenticationType, ElementDefinition
+from instances.models import Organization, OrganizationUser
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSet:
+    """What a provider's token endpoint gave (RFC 6749 5.1).
+
+    expires_at is aware, UTC; None where the provider sent no expires_in. extra holds the answer's other
+    string fields that later calls need (instance_url, realmId).
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(default="", repr=False)
+    token_secret: str = field(default="", repr=False)
+    scope: str = ""
+    expires_at: datetime | None = None
+    extra: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "access_token": self.access_token,
+            "refresh_token": self.refresh_token,
+            "token_secret": self.token_secret,
+            "scope": self.scope,
+            "expires_at": self.expires_at.isoformat() if self.expires_at else None,
+            "extra": dict(self.extra),
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        expires_at = stored["expires_at"]
+        return cls(
+            **{**stored, "expires_at": datetime.fromisoformat(expires_at) if expires_at else None}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceDraft:
+    """An instance as a platform needs it, with its secrets in clear: never stored, never shown.
+
+    configuration is complete: plain keys, secret keys, and the OAuth app's client where the instance names
+    none. provider_data is the callback's query. instance_id and label name it in recorded exchanges.
+    remote_id and tokens are there once the platform has it. tag finds it at a remote platform.
+    """
+
+    instance_id: int
+    uid: UUID
+    label: str
+    name: str
+    organization_user: OrganizationUser
+    element: ElementDefinition
+    authentication: AuthenticationType
+    configuration: Mapping[str, Any] = field(repr=False)
+    tags: tuple[str, ...] = ()
+    external_authentication: str = "none"
+    provider_data: Mapping[str, str] = field(default_factory=dict, repr=False)
+    code_verifier: str = field(default="", repr=False)
+    remote_id: int | None = None
+    tokens: TokenSet | None = None
+    actor: str = ""
+
+    @property
+    def organization(self) -> Organization:
+        return self.organization_user.organization
+
+    @property
+    def tag(self) -> str:
+        return f"im-{self.uid}"
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Every value that no record of an exchange may show."""
+        found = {
+            str(value)
+            for key, value in self.configuration.items()
+            if value and self.element.is_secret(key)
+        }
+        found |= set(self.provider_data.values()) | {self.code_verifier}
+        if self.tokens:
+            tokens = self.tokens
+            found |= {tokens.access_token, tokens.refresh_token, tokens.token_secret}
+        return frozenset(found - {""})
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformInstance:
+    """An instance as a platform has it. configuration: plain keys that it learned or normalised."""
+
+    token: str = field(repr=False)
+    remote_id: int | None = None
+    tokens: TokenSet | None = None
+    configuration: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    is_valid: bool = True
+    is_disabled: bool = False
+
+
+class Platform(Protocol):
+    """Turns a draft into an instance. Every method raises PlatformError when an exchange fails."""
+
+    def oauth_url(self, draft: InstanceDraft, *, state: str) -> str:
+        """Where the browser is sent to authorize. The draft's code_verifier, if any, is honoured with
+        an S256 challenge (RFC 7636 4.3) where the platform can.
+        """
+        ...
+
+    def create_instance(self, draft: InstanceDraft) -> PlatformInstance:
+        """Authenticate at the provider and mint the Element token.
+
+        Raises OutcomeUnknownError when the platform may have created it without our hearing of it.
+        """
+        ...
+
+    def update_instance(self, draft: InstanceDraft) -> PlatformInstance:
+        """Authenticate again with the draft's configuration or provider_data; keeps id and token."""
+        ...
+
+    def get_instance(self, draft: InstanceDraft) -> PlatformInstance:
+        """Ask whether it works: the element's probe, or the remote platform's record of it."""
+        ...
+
+    def set_enabled(self, draft: InstanceDraft, *, is_enabled: bool) -> None:
+        """Enable or disable it at the platform; doing so twice is fine."""
+        ...
+
+    def delete_instance(self, draft: InstanceDraft) -> None:
+        """Remove it and revoke what can be revoked; an instance that is gone already is no error."""
+        ...
+
+    def find_instances(self, draft: InstanceDraft) -> list[PlatformInstance]:
+        """Those that carry the draft's tag: what a lost answer may have left behind."""
+        ...

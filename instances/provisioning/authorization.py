@@ -1,0 +1,280 @@
+"""OAuth authorizations: a browser sent to a provider, and what comes back with it.
+
+A state is random, kept as a digest, used once, alive for ten minutes, and bound to the browser and the person
+that began (RFC 6749 10.12, RFC 9700 4.7).
+"""
+
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import transaction
+from django.utils import timezone
+
+from instances import crypto
+from instances.catalogue.url_templates import overridden
+from instances.errors import (
+    AuthorizationDeniedError,
+    AuthorizationError,
+    ExpiredStateError,
+    InputError,
+    InstancesError,
+    IssuerMismatchError,
+    MissingStateError,
+    ProviderReportedError,
+    ReplayedStateError,
+    StateConflictError,
+    UnknownStateError,
+    WrongBrowserError,
+)
+from instances.models import Authorization, Instance, Interaction
+from instances.models.authorizations import LIFETIME
+from instances.platforms.registry import platform_for
+from instances.provisioning.configuration import authentication_of, is_oauth, require_complete
+from instances.provisioning.drafts import draft_of
+from instances.provisioning.instances import provision_instance, reauthenticate_instance
+from instances.provisioning.states import State, cause_of, move_instance
+from instances.redaction import redact_text, redact_url
+
+_FIRST_TIME = {State.DRAFT, State.FAILED, State.AWAITING_AUTHORIZATION}
+_AGAIN = {State.CONNECTED, State.NEEDS_REAUTHORIZATION}
+STATE_BYTES = 32
+CODE_VERIFIER_BYTES = 48
+# What ends a trip; the other errors leave it to the browser and person that it belongs to.
+_TRIP_FAILURES = (IssuerMismatchError, AuthorizationDeniedError, ProviderReportedError)
+
+
+@dataclass(frozen=True, slots=True)
+class BegunAuthorization:
+    """Where to send the browser. url carries the state, so it is never recorded."""
+
+    authorization: Authorization
+    url: str = field(repr=False)
+
+
+def new_browser_secret() -> str:
+    """What a browser keeps in a cookie so that it can be recognised at the callback."""
+    return secrets.token_urlsafe(STATE_BYTES)
+
+
+def begin_authorization(
+    instance: Instance, *, account: User | AnonymousUser, browser_secret: str
+) -> BegunAuthorization:
+    """Prepare one trip of this browser to the provider. The instance keeps its id, token and history.
+
+    Raises InputError when the element's way of authentication needs no browser, MissingConfigurationError,
+    StateConflictError, PlatformError.
+    """
+    actor = account.get_username()
+    if instance.state not in _FIRST_TIME | _AGAIN:
+        raise StateConflictError(
+            f"{instance.label} is {instance.get_state_display()}, so it cannot be authorized now."
+        )
+    state = secrets.token_urlsafe(STATE_BYTES)
+    code_verifier = secrets.token_urlsafe(CODE_VERIFIER_BYTES)
+    draft = draft_of(instance, actor=actor, code_verifier=code_verifier)
+    if not is_oauth(draft.authentication):
+        raise InputError(
+            f"{instance.label} authenticates with {instance.authentication_type}: provision it instead."
+        )
+    require_complete(draft.authentication, draft.configuration)
+    url = platform_for(draft.organization).oauth_url(draft, state=state)
+    authorization = Authorization(
+        instance=instance,
+        started_by=account if isinstance(account, User) else None,
+        state_digest=crypto.digest(state),
+        browser_digest=crypto.digest(browser_secret),
+        redirect_uri=draft.configuration["oauth.callback.url"],
+        expires_at=timezone.now() + LIFETIME,
+    )
+    authorization.code_verifier = code_verifier
+    with transaction.atomic():
+        authorization.save()
+        if instance.state in _FIRST_TIME:
+            move_instance(
+                instance,
+                State.AWAITING_AUTHORIZATION,
+                expect=_FIRST_TIME,
+                actor=actor,
+                why="Sent to the provider to authorize.",
+            )
+    return BegunAuthorization(authorization, url)
+
+
+def complete_authorization(
+    parameters: Mapping[str, str], *, account: User | AnonymousUser, browser_secret: str
+) -> Instance:
+    """Take what the provider sent to the callback, and provision or re-authenticate the instance with it.
+
+    Every outcome is recorded as an interaction. Raises one AuthorizationError a way in which it can go wrong,
+    and what provision_instance() and reauthenticate_instance() raise.
+    """
+    started_at = timezone.now()
+    authorization: Authorization | None = None
+    try:
+        authorization = _find(parameters.get("state", ""))
+        _check_browser(authorization, account=account, browser_secret=browser_secret)
+        _claim(authorization)
+        _check_issuer(authorization, parameters)
+        _check_answer(authorization, parameters)
+    except AuthorizationError as error:
+        interaction = _record_callback(parameters, authorization, account, started_at, str(error))
+        if authorization and isinstance(error, _TRIP_FAILURES):
+            _end_in_failure(authorization, error, interaction, actor=account.get_username())
+        raise
+    _record_callback(parameters, authorization, account, started_at, "")
+    return _connect(authorization, parameters, actor=account.get_username())
+
+
+def _find(state: str) -> Authorization:
+    if not state:
+        raise MissingStateError(
+            "The provider sent the browser back without a state, so it is not known which instance this is for. "
+            "Begin again from the instance."
+        )
+    rows = Authorization.objects.select_related("instance__element", "instance__organization_user")
+    authorization = rows.with_state(state).first()
+    if authorization is None:
+        raise UnknownStateError(
+            "This authorization was not begun here, or its instance was deleted. Begin again from the instance."
+        )
+    return authorization
+
+
+def _check_browser(
+    authorization: Authorization, *, account: User | AnonymousUser, browser_secret: str
+) -> None:
+    candidates = crypto.digests(browser_secret) if browser_secret else []
+    is_browser = any(hmac.compare_digest(authorization.browser_digest, one) for one in candidates)
+    if not is_browser or authorization.started_by_id != account.pk:
+        raise WrongBrowserError(
+            f"The authorization of {authorization.instance.label} was begun in another browser, under another "
+            "host name, or by somebody else. Finish it where it was begun, or begin again here."
+        )
+
+
+def _claim(authorization: Authorization) -> None:
+    label = authorization.instance.label
+    if Authorization.objects.claim(authorization, at=timezone.now()):
+        return
+    authorization.refresh_from_db()
+    if authorization.used_at:
+        raise ReplayedStateError(
+            f"This authorization of {label} was used already; nothing was changed. Open the instance to see how it ended."
+        )
+    raise ExpiredStateError(
+        f"The authorization of {label} took longer than {int(LIFETIME.total_seconds() // 60)} minutes and "
+        "has expired. Begin again from the instance."
+    )
+
+
+def _check_issuer(authorization: Authorization, parameters: Mapping[str, str]) -> None:
+    instance = authorization.instance
+    expected = authentication_of(instance).issuer
+    if not expected:
+        return
+    overrides = instance.organization.endpoint_overrides.get(instance.element.key, {})
+    expected = overridden(expected, overrides, public_url=settings.PUBLIC_URL)
+    if parameters.get("iss") != expected:
+        raise IssuerMismatchError(
+            f"The answer for {instance.label} does not come from {expected}; it was refused. "
+            "Begin again, and tell the operator if it happens twice."
+        )
+
+
+def _check_answer(authorization: Authorization, parameters: Mapping[str, str]) -> None:
+    label = authorization.instance.label
+    if parameters.get("error") == "access_denied":
+        raise AuthorizationDeniedError(
+            f"The account's holder did not allow access for {label}. Authorize again, and choose to allow it."
+        )
+    if parameters.get("error"):
+        told = f"{parameters['error']}: {parameters.get('error_description', 'no description')}"
+        raise ProviderReportedError(
+            f"The provider reported an error for {label}: {redact_text(told)[:500]} "
+            "Correct it there or in the OAuth app, then authorize again."
+        )
+    if not (parameters.get("code") or parameters.get("oauth_verifier")):
+        raise ProviderReportedError(
+            f"The provider sent neither a code nor an error for {label}. Authorize again."
+        )
+
+
+def _end_in_failure(
+    authorization: Authorization,
+    error: AuthorizationError,
+    interaction: Interaction,
+    *,
+    actor: str,
+) -> None:
+    """End the trip; an instance that was connected before stays so."""
+    is_denied = isinstance(error, AuthorizationDeniedError)
+    outcome = Authorization.Outcome.DENIED if is_denied else Authorization.Outcome.FAILED
+    instance = authorization.instance
+    with transaction.atomic():
+        Authorization.objects.filter(pk=authorization.pk).update(outcome=outcome)
+        if instance.state == State.AWAITING_AUTHORIZATION:
+            cause = cause_of(error) | {"cause_interaction_id": interaction.pk}
+            move_instance(
+                instance,
+                State.FAILED,
+                expect={State.AWAITING_AUTHORIZATION},
+                actor=actor,
+                why=str(error),
+                **cause,
+            )
+
+
+def _connect(
+    authorization: Authorization, parameters: Mapping[str, str], *, actor: str
+) -> Instance:
+    instance = authorization.instance
+    again = instance.state in _AGAIN
+    provider_data = {k: v for k, v in parameters.items() if k not in {"state", "iss"}}
+    verb = reauthenticate_instance if again else provision_instance
+    try:
+        verb(
+            instance,
+            actor=actor,
+            provider_data=provider_data,
+            code_verifier=authorization.code_verifier.reveal(),
+        )
+    except InstancesError:
+        Authorization.objects.filter(pk=authorization.pk).update(
+            outcome=Authorization.Outcome.FAILED
+        )
+        raise
+    Authorization.objects.filter(pk=authorization.pk).update(
+        outcome=Authorization.Outcome.COMPLETED
+    )
+    return instance
+
+
+def _record_callback(
+    parameters: Mapping[str, str],
+    authorization: Authorization | None,
+    account: User | AnonymousUser,
+    started_at: datetime,
+    error: str,
+) -> Interaction:
+    instance = authorization.instance if authorization else None
+    secret_values = [parameters.get(name, "") for name in ("state", "code", "oauth_token")]
+    query = urlencode(list(parameters.items())[:20])
+    return Interaction.objects.create(
+        instance=instance,
+        organization=instance.organization if instance else None,
+        subject=instance.label if instance else "an unknown authorization",
+        step="OAuth callback",
+        direction=Interaction.Direction.IN,
+        actor=account.get_username(),
+        method="GET",
+        url=redact_url(f"/oauth/callback?{query}", secret_values)[:4000],
+        error=error,
+        started_at=started_at,
+        duration_ms=int((timezone.now() - started_at).total_seconds() * 1000),
+    )

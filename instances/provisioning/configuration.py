@@ -1,0 +1,143 @@
+"""An instance's configuration: checked against its element, and complete enough for a platform."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from instances.catalogue.definition import (
+    AuthenticationKind,
+    AuthenticationType,
+    ElementDefinition,
+    KeyType,
+)
+from instances.errors import InvalidConfigurationError, MissingConfigurationError
+from instances.models import Element, Instance, OAuthApp, Organization
+
+# What the wire shows in place of a secret; written back, it means "unchanged" (contract 5).
+MASK = "********"
+VARIANT_KEY = "authentication.variant"
+MAX_VALUE_CHARACTERS = 20_000
+
+
+def choose_authentication(
+    definition: ElementDefinition, configuration: Mapping[str, Any], *, has_code: bool
+) -> str:
+    """The kind of authentication that a body means (contract 7.2).
+
+    What `authentication.type` names; else OAuth with a code; else the way without a browser whose required keys
+    are there; else OAuth, so that its missing code is what is complained about.
+    """
+    if named := configuration.get("authentication.type"):
+        return str(named)
+    browser = [way for way in definition.authentication if is_oauth(way)]
+    direct = [way for way in definition.authentication if not is_oauth(way)]
+    complete = [way for way in direct if not way.missing_keys(configuration)]
+    preferred = [*browser, *direct] if has_code else [*complete, *browser, *direct]
+    return str(preferred[0].type)
+
+
+def default_callback_url() -> str:
+    """This program's own OAuth callback."""
+    return f"{settings.PUBLIC_URL}/oauth/callback"
+
+
+def is_oauth(authentication: AuthenticationType) -> bool:
+    """Whether a browser has to go to the provider."""
+    return authentication.type in {AuthenticationKind.OAUTH2, AuthenticationKind.OAUTH1}
+
+
+def normalise_configuration(
+    definition: ElementDefinition, authentication: AuthenticationType, given: Mapping[str, Any]
+) -> dict[str, str]:
+    """The given values as strings, as the wire answers them (contract 5); empty ones and masks left out.
+
+    Unknown keys are kept (contract 1). Raises InvalidConfigurationError for the first value of a wrong form.
+    """
+    types = {key.key: key.type for key in authentication.fields}
+    options = {key.key: key.options for key in authentication.fields if key.options}
+    normalised = {}
+    for key, value in given.items():
+        text = _to_text(key, value)
+        if text in {"", MASK}:
+            continue
+        _check_form(key, text, types.get(key, KeyType.STRING))
+        if key in options and text not in options[key]:
+            raise InvalidConfigurationError(key, f"must be one of: {', '.join(options[key])}.")
+        normalised[key] = text.lower() if types.get(key) == KeyType.BOOLEAN else text
+    return normalised
+
+
+def with_oauth_app(
+    organization: Organization,
+    element: Element,
+    authentication: AuthenticationType,
+    configuration: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The configuration, completed by the organization's OAuth app where it names no client itself."""
+    needs_client = is_oauth(authentication) or authentication.token_endpoint
+    if not needs_client or configuration.get("oauth.api.key"):
+        return dict(configuration)
+    app = OAuthApp.objects.filter(organization=organization, element=element).first()
+    if app is None:
+        return dict(configuration)
+    client = {"oauth.api.key": app.client_id, "oauth.api.secret": app.client_secret.reveal()}
+    if is_oauth(authentication):
+        client["oauth.callback.url"] = app.callback_url or default_callback_url()
+        if app.scope:
+            client["oauth.scope"] = app.scope
+    return {**client, **configuration}
+
+
+def require_complete(authentication: AuthenticationType, configuration: Mapping[str, Any]) -> None:
+    """Raises MissingConfigurationError with every missing key (contract 7.5)."""
+    if missing := authentication.missing_keys(configuration):
+        raise MissingConfigurationError(missing)
+
+
+def store_configuration(
+    definition: ElementDefinition, configuration: Mapping[str, str]
+) -> dict[str, dict[str, str]]:
+    """The two columns it is kept in: plain keys, which stay queryable, and secret ones, which are sealed."""
+    return {
+        "configuration": {k: v for k, v in configuration.items() if not definition.is_secret(k)},
+        "secret_configuration": {k: v for k, v in configuration.items() if definition.is_secret(k)},
+    }
+
+
+def authentication_of(instance: Instance) -> AuthenticationType:
+    """The instance's way of authentication, in the variant it names."""
+    way = instance.element.parsed.authentication_type(instance.authentication_type)
+    return way.with_variant(instance.configuration.get(VARIANT_KEY))
+
+
+def _to_text(key: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = json.dumps(value) if isinstance(value, dict | list) else str(value)
+    if len(text) > MAX_VALUE_CHARACTERS:
+        raise InvalidConfigurationError(key, f"is longer than {MAX_VALUE_CHARACTERS} characters.")
+    if "\x00" in text:
+        raise InvalidConfigurationError(key, "holds a NUL character.")
+    return text
+
+
+def _check_form(key: str, text: str, form: KeyType) -> None:
+    if form == KeyType.BOOLEAN and text.lower() not in {"true", "false"}:
+        raise InvalidConfigurationError(key, "must be true or false.")
+    if form == KeyType.INTEGER and not text.lstrip("-").isdecimal():
+        raise InvalidConfigurationError(key, "must be a whole number.")
+    if form == KeyType.URL:
+        try:
+            parts = urlsplit(text)
+            is_url = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        except ValueError:
+            is_url = False
+        if not is_url:
+            raise InvalidConfigurationError(
+                key, "must be a URL that begins with https:// or http://."
+            )

@@ -1,0 +1,136 @@
+"""Instances before anything is sent: drafted, named, tagged, and made ready for a platform."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db import transaction
+from django.utils.html import strip_tags
+
+from instances.errors import InputError
+from instances.models import Element, Instance, OrganizationUser, StateChange, Tag
+from instances.platforms.base import InstanceDraft, TokenSet
+from instances.provisioning.configuration import (
+    VARIANT_KEY,
+    authentication_of,
+    normalise_configuration,
+    require_complete,
+    store_configuration,
+    with_oauth_app,
+)
+from instances.provisioning.states import State
+
+MAX_NAME_CHARACTERS = 200
+
+
+def create_draft(
+    organization_user: OrganizationUser,
+    element: Element,
+    *,
+    actor: str,
+    name: str = "",
+    tags: Iterable[str] | None = None,
+    authentication_type: str | None = None,
+    configuration: Mapping[str, Any] | None = None,
+    external_authentication: str = Instance.ExternalAuthentication.NONE,
+) -> Instance:
+    """A new instance in draft: nothing is sent anywhere.
+
+    name: the element's when empty; HTML tags are stripped. tags: the name when None (contract 7.1).
+    Raises InputError (UnknownElementError, InvalidConfigurationError, MissingConfigurationError, …).
+    """
+    definition = element.parsed
+    given = dict(configuration or {})
+    way = definition.authentication_type(authentication_type).with_variant(given.get(VARIANT_KEY))
+    normalised = normalise_configuration(definition, way, given)
+    if external_authentication == Instance.ExternalAuthentication.NONE:
+        require_complete(
+            way, with_oauth_app(organization_user.organization, element, way, normalised)
+        )
+    name = clean_name(name) or element.name
+    with transaction.atomic():
+        instance = Instance.objects.create(
+            organization_user=organization_user,
+            element=element,
+            name=name,
+            authentication_type=way.type,
+            external_authentication=external_authentication,
+            **store_configuration(definition, normalised),
+        )
+        set_tags(instance, [name] if tags is None else tags)
+        StateChange.objects.create(
+            instance=instance,
+            from_state=State.DRAFT,
+            to_state=State.DRAFT,
+            actor=actor,
+            reason="Created.",
+        )
+    return instance
+
+
+def rename_instance(
+    instance: Instance, *, name: str | None = None, tags: Iterable[str] | None = None
+) -> Instance:
+    """Change the name, the tags, or both; the provider is not contacted (contract 7.6)."""
+    with transaction.atomic():
+        if name is not None:
+            instance.name = clean_name(name) or instance.element.name
+            instance.save(update_fields=["name"])
+        if tags is not None:
+            set_tags(instance, tags)
+    return instance
+
+
+def clean_name(name: str) -> str:
+    """Without HTML tags (contract 5). Raises InputError when it is too long."""
+    cleaned = strip_tags(name).replace("\x00", "").strip()
+    if len(cleaned) > MAX_NAME_CHARACTERS:
+        raise InputError(f"A name has at most {MAX_NAME_CHARACTERS} characters.")
+    return cleaned
+
+
+def set_tags(instance: Instance, tags: Iterable[str]) -> None:
+    """Replace all tags. Raises InputError when one is empty or too long."""
+    names = list(dict.fromkeys(tag.strip() for tag in tags))
+    if any(not name or len(name) > MAX_NAME_CHARACTERS or "\x00" in name for name in names):
+        raise InputError(f"A tag has 1 to {MAX_NAME_CHARACTERS} characters.")
+    with transaction.atomic():
+        instance.tags.all().delete()
+        Tag.objects.bulk_create(Tag(instance=instance, name=name) for name in names)
+
+
+def draft_of(
+    instance: Instance,
+    *,
+    actor: str,
+    configuration: Mapping[str, Any] | None = None,
+    provider_data: Mapping[str, str] | None = None,
+    code_verifier: str = "",
+) -> InstanceDraft:
+    """The instance as its platform needs it, secrets in clear. configuration: instead of the stored one."""
+    way = authentication_of(instance)
+    own = instance.full_configuration() if configuration is None else configuration
+    stored_tokens = instance.tokens.reveal()
+    return InstanceDraft(
+        instance_id=instance.pk,
+        uid=instance.uid,
+        label=instance.label,
+        name=instance.name,
+        organization_user=instance.organization_user,
+        element=instance.element.parsed,
+        authentication=way,
+        configuration=with_oauth_app(instance.organization, instance.element, way, own),
+        tags=tuple(instance.tag_names),
+        external_authentication=instance.external_authentication,
+        provider_data=provider_data or {},
+        code_verifier=code_verifier,
+        remote_id=instance.remote_id,
+        tokens=TokenSet.from_json(stored_tokens) if stored_tokens else None,
+        actor=actor,
+    )
+
+
+def changed_configuration(instance: Instance, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The stored configuration with the given keys merged in; masks and empty values change nothing."""
+    definition = instance.element.parsed
+    normalised = normalise_configuration(definition, authentication_of(instance), given)
+    return instance.full_configuration() | normalised

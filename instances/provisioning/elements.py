@@ -1,0 +1,94 @@
+"""The catalogue in the database: shipped elements kept in step, operators' own elements kept."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from django.db import transaction
+
+from instances.catalogue.definition import ElementDefinition
+from instances.catalogue.loading import load_element, shipped_elements
+from instances.errors import CatalogueError, UnknownElementError
+from instances.models import Element
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """Keys by what happened to them. kept: an operator's own element stands in place of the shipped one."""
+
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+
+def find_element(key_or_id: str) -> Element:
+    """An active element by its key or its number. Raises UnknownElementError."""
+    elements = Element.objects.active()
+    found = elements.filter(key=key_or_id).first()
+    if found is None and key_or_id.isascii() and key_or_id.isdigit() and len(key_or_id) < 10:
+        found = elements.filter(pk=int(key_or_id)).first()
+    if found is None:
+        raise UnknownElementError(f"No element found with key or ID {key_or_id[:100]}")
+    return found
+
+
+def sync_elements(files: Iterable[Path] = ()) -> SyncReport:
+    """Bring the shipped catalogue, or with files an operator's own elements, into the database.
+
+    Safe to run again. A shipped element that is no longer shipped becomes inactive, since instances may
+    hold on to it. Raises CatalogueError before anything is written.
+    """
+    paths = list(files)
+    source = Element.Source.OWN if paths else Element.Source.SHIPPED
+    definitions = [load_element(path) for path in paths] if paths else shipped_elements()
+    report = SyncReport()
+    with transaction.atomic():
+        known = {element.key: element for element in Element.objects.all()}
+        for definition in definitions:
+            _sync_element(definition, source, known, report)
+        if source == Element.Source.SHIPPED:
+            _retire_missing({definition.key for definition in definitions}, known, report)
+    return report
+
+
+def _sync_element(
+    definition: ElementDefinition, source: str, known: dict[str, Element], report: SyncReport
+) -> None:
+    element = known.get(definition.key)
+    if element and element.source == Element.Source.OWN and source == Element.Source.SHIPPED:
+        report.kept.append(definition.key)
+        return
+    owner = next((other for other in known.values() if other.id == definition.id), None)
+    if owner and owner.key != definition.key:
+        raise CatalogueError(
+            f"{definition.key}.toml: id: {definition.id} belongs to {owner.key} already; choose another."
+        )
+    if element and element.id != definition.id:
+        raise CatalogueError(
+            f"{definition.key}.toml: id: this element is known as {element.id}; its id must not change."
+        )
+    columns = {
+        "key": definition.key,
+        "name": definition.name,
+        "hub": definition.hub,
+        "source": source,
+        "is_active": definition.active,
+        "definition": definition.model_dump(mode="json", exclude_defaults=True),
+    }
+    if element and all(getattr(element, name) == value for name, value in columns.items()):
+        return
+    (report.changed if element else report.added).append(definition.key)
+    known[definition.key], _ = Element.objects.update_or_create(id=definition.id, defaults=columns)
+
+
+def _retire_missing(keys: set[str], known: dict[str, Element], report: SyncReport) -> None:
+    for element in known.values():
+        if (
+            element.source == Element.Source.SHIPPED
+            and element.is_active
+            and element.key not in keys
+        ):
+            element.is_active = False
+            element.save(update_fields=["is_active"])
+            report.removed.append(element.key)

@@ -1,0 +1,316 @@
+"""The life of an instance: provisioned, checked, authenticated again, disabled, deleted."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from instances.errors import (
+    CredentialsRefusedError,
+    GoneError,
+    GrantRejectedError,
+    InstancesError,
+    MissingCodeError,
+    OutcomeUnknownError,
+    PlatformError,
+    StateConflictError,
+)
+from instances.models import Instance, StateChange
+from instances.platforms.base import InstanceDraft, PlatformInstance
+from instances.platforms.registry import platform_for
+from instances.provisioning.configuration import is_oauth, require_complete, store_configuration
+from instances.provisioning.drafts import changed_configuration, draft_of
+from instances.provisioning.states import NO_CAUSE, State, cause_of, move_instance
+
+# A process that has not ended provisioning by now is gone; its HTTP budget is a small part of this.
+STUCK_AFTER = timedelta(minutes=10)
+# A create whose answer was lost may still be under way at the platform for so long.
+SETTLED_AFTER = timedelta(minutes=1)
+
+
+def provision_instance(
+    instance: Instance,
+    *,
+    actor: str,
+    provider_data: Mapping[str, str] | None = None,
+    code_verifier: str = "",
+) -> Instance:
+    """Turn a draft into a connected instance at its platform.
+
+    provider_data: what the provider sent to the callback; needed for OAuth. Ends connected, failed or
+    unknown, and raises what made it so: PlatformError, MissingConfigurationError. Raises MissingCodeError and
+    StateConflictError before anything is sent.
+    """
+    draft = draft_of(
+        instance, actor=actor, provider_data=provider_data or {}, code_verifier=code_verifier
+    )
+    if _lacks_code(instance, draft):
+        raise MissingCodeError
+    if instance.external_authentication == Instance.ExternalAuthentication.NONE:
+        require_complete(draft.authentication, draft.configuration)
+    move_instance(
+        instance,
+        State.PROVISIONING,
+        expect={State.DRAFT, State.AWAITING_AUTHORIZATION, State.FAILED},
+        actor=actor,
+        why="Provisioning began.",
+    )
+    return _create_at_platform(instance, draft)
+
+
+def reauthenticate_instance(
+    instance: Instance,
+    *,
+    actor: str,
+    configuration: Mapping[str, Any] | None = None,
+    provider_data: Mapping[str, str] | None = None,
+    code_verifier: str = "",
+) -> Instance:
+    """Authenticate again with changed configuration or a new code; id, Element token and history stay.
+
+    Failure leaves the stored instance as it was (contract 7.6). An instance that was never connected is
+    provisioned instead. Raises InputError, PlatformError, StateConflictError.
+    """
+    changed = changed_configuration(instance, configuration or {})
+    if not instance.token:
+        if configuration:
+            _store_unsent(instance, changed)
+        return provision_instance(
+            instance, actor=actor, provider_data=provider_data, code_verifier=code_verifier
+        )
+    reconnectable = {State.CONNECTED, State.NEEDS_REAUTHORIZATION}
+    if instance.state not in reconnectable:
+        raise StateConflictError(
+            f"{instance.label} is {instance.get_state_display()}, so it cannot be authenticated again now."
+        )
+    draft = draft_of(
+        instance,
+        actor=actor,
+        configuration=changed,
+        provider_data=provider_data or {},
+        code_verifier=code_verifier,
+    )
+    if _lacks_code(instance, draft):
+        raise MissingCodeError
+    require_complete(draft.authentication, draft.configuration)
+    renewed = platform_for(draft.organization).update_instance(draft)
+    move_instance(
+        instance,
+        State.CONNECTED,
+        expect=reconnectable,
+        actor=actor,
+        why="Authenticated again.",
+        **_connected_columns(instance, renewed, changed),
+    )
+    return instance
+
+
+def check_instance(instance: Instance, *, actor: str) -> Instance:
+    """Ask the provider or the platform whether it works, and record the answer.
+
+    An instance whose creation is unknown, or was cut off, is reconciled instead. A refusal makes a connected
+    instance one that needs reauthorization; an outage changes nothing. Raises what the check found.
+    """
+    if instance.state == State.UNKNOWN or _is_stuck(instance):
+        return reconcile_instance(instance, actor=actor)
+    checkable = {State.CONNECTED, State.NEEDS_REAUTHORIZATION}
+    if instance.state not in checkable:
+        raise StateConflictError(
+            f"{instance.label} is {instance.get_state_display()}: there is nothing to check yet."
+        )
+    draft = draft_of(instance, actor=actor)
+    now = timezone.now()
+    try:
+        found = platform_for(draft.organization).get_instance(draft)
+    except (CredentialsRefusedError, GrantRejectedError, GoneError) as error:
+        _mark_refused(instance, error, actor=actor)
+        raise
+    except InstancesError:
+        Instance.objects.filter(pk=instance.pk).update(last_checked_at=now)
+        raise
+    if instance.state == State.NEEDS_REAUTHORIZATION and found.is_valid:
+        move_instance(
+            instance,
+            State.CONNECTED,
+            expect=checkable,
+            actor=actor,
+            why="A check succeeded.",
+            **NO_CAUSE,
+        )
+    Instance.objects.filter(pk=instance.pk).update(last_checked_at=now, last_succeeded_at=now)
+    instance.refresh_from_db()
+    return instance
+
+
+def reconcile_instance(instance: Instance, *, actor: str) -> Instance:
+    """Find out what became of a create whose answer was lost, by the instance's tag at the platform.
+
+    Found: its id and token are adopted, and copies beside it are deleted. Not found, and long enough ago to be
+    certain: it is created again, or, where that needs a new OAuth code, failed. Raises StateConflictError
+    when there is nothing to reconcile or it is too early, and PlatformError.
+    """
+    if instance.state != State.UNKNOWN and not _is_stuck(instance):
+        raise StateConflictError(f"{instance.label} has no lost answer to reconcile.")
+    draft = draft_of(instance, actor=actor)
+    platform = platform_for(draft.organization)
+    found = platform.find_instances(draft)
+    if not found and timezone.now() < instance.state_changed_at + SETTLED_AFTER:
+        raise StateConflictError(
+            f"{instance.label} is not at the platform yet; its creation may still be under way. "
+            f"Check again in {int(SETTLED_AFTER.total_seconds())} seconds."
+        )
+    move_instance(
+        instance,
+        State.PROVISIONING,
+        expect={State.UNKNOWN, State.PROVISIONING},
+        actor=actor,
+        why="The lost answer is being reconciled.",
+    )
+    if not found:
+        return _create_again(instance, draft)
+    _connect(instance, found[0], actor=actor, why="Found at the platform by its tag.")
+    for copy in found[1:]:
+        platform.delete_instance(replace(draft, remote_id=copy.remote_id))
+    return instance
+
+
+def set_enabled(instance: Instance, *, is_enabled: bool, actor: str) -> Instance:
+    """Enable or disable an instance, here and at its platform; doing so twice changes nothing."""
+    if instance.is_disabled is not is_enabled:
+        return instance
+    if instance.token:
+        draft = draft_of(instance, actor=actor)
+        platform_for(draft.organization).set_enabled(draft, is_enabled=is_enabled)
+    with transaction.atomic():
+        Instance.objects.filter(pk=instance.pk).update(is_disabled=not is_enabled)
+        StateChange.objects.create(
+            instance=instance,
+            from_state=instance.state,
+            to_state=instance.state,
+            actor=actor,
+            reason="Enabled." if is_enabled else "Disabled.",
+        )
+    instance.refresh_from_db()
+    return instance
+
+
+def delete_instance(instance: Instance, *, actor: str) -> None:
+    """Delete it at its platform, revoke what can be revoked, then forget it; its interactions stay.
+
+    A failure leaves it deleting, and the same call goes on from there. Raises PlatformError,
+    StateConflictError while it is being provisioned.
+    """
+    expect = set(State.values) - {State.PROVISIONING}
+    if _is_stuck(instance):
+        expect.add(State.PROVISIONING)
+    move_instance(instance, State.DELETING, expect=expect, actor=actor, why="Deletion began.")
+    draft = draft_of(instance, actor=actor)
+    platform = platform_for(draft.organization)
+    try:
+        if instance.token:
+            platform.delete_instance(draft)
+        else:
+            for copy in platform.find_instances(draft):
+                platform.delete_instance(replace(draft, remote_id=copy.remote_id))
+    except InstancesError as error:
+        Instance.objects.filter(pk=instance.pk).update(**cause_of(error))
+        raise
+    instance.delete()
+
+
+def _lacks_code(instance: Instance, draft: InstanceDraft) -> bool:
+    if instance.external_authentication == Instance.ExternalAuthentication.INITIAL:
+        return False
+    code_keys = {"code", "oauth_verifier"}
+    return is_oauth(draft.authentication) and code_keys.isdisjoint(draft.provider_data)
+
+
+def _is_stuck(instance: Instance) -> bool:
+    since = timezone.now() - STUCK_AFTER
+    return instance.state == State.PROVISIONING and instance.state_changed_at < since
+
+
+def _create_at_platform(instance: Instance, draft: InstanceDraft) -> Instance:
+    """Create it and record how that ended. The network is used outside of any transaction."""
+    try:
+        created = platform_for(draft.organization).create_instance(draft)
+    except InstancesError as error:
+        is_unknown = isinstance(error, OutcomeUnknownError)
+        move_instance(
+            instance,
+            State.UNKNOWN if is_unknown else State.FAILED,
+            expect={State.PROVISIONING},
+            actor=draft.actor,
+            why=str(error),
+            **cause_of(error),
+        )
+        raise
+    return _connect(instance, created, actor=draft.actor, why="Provisioned.")
+
+
+def _create_again(instance: Instance, draft: InstanceDraft) -> Instance:
+    if not _lacks_code(instance, draft):
+        return _create_at_platform(instance, draft)
+    error = GrantRejectedError(
+        f"{instance.label}: its creation was cut off and the authorization code is spent. Authorize it again."
+    )
+    move_instance(
+        instance,
+        State.FAILED,
+        expect={State.PROVISIONING},
+        actor=draft.actor,
+        why=str(error),
+        **cause_of(error),
+    )
+    raise error
+
+
+def _connect(instance: Instance, created: PlatformInstance, *, actor: str, why: str) -> Instance:
+    move_instance(
+        instance,
+        State.CONNECTED,
+        expect={State.PROVISIONING},
+        actor=actor,
+        why=why,
+        token=created.token,
+        remote_id=created.remote_id,
+        is_disabled=created.is_disabled,
+        **_connected_columns(instance, created, instance.full_configuration()),
+    )
+    return instance
+
+
+def _connected_columns(
+    instance: Instance, result: PlatformInstance, configuration: Mapping[str, Any]
+) -> dict[str, Any]:
+    now = timezone.now()
+    columns: dict[str, Any] = {"last_checked_at": now, "last_succeeded_at": now, **NO_CAUSE}
+    columns |= store_configuration(
+        instance.element.parsed, {**configuration, **result.configuration}
+    )
+    if result.tokens:
+        columns |= {"tokens": result.tokens.to_json(), "expires_at": result.tokens.expires_at}
+    return columns
+
+
+def _store_unsent(instance: Instance, configuration: Mapping[str, str]) -> None:
+    for name, value in store_configuration(instance.element.parsed, configuration).items():
+        setattr(instance, name, value)
+    instance.save(update_fields=["configuration", "secret_configuration"])
+
+
+def _mark_refused(instance: Instance, error: PlatformError, *, actor: str) -> None:
+    is_gone = isinstance(error, GoneError)
+    move_instance(
+        instance,
+        State.FAILED if is_gone else State.NEEDS_REAUTHORIZATION,
+        expect={State.CONNECTED, State.NEEDS_REAUTHORIZATION},
+        actor=actor,
+        why=str(error),
+        last_checked_at=timezone.now(),
+        **cause_of(error),
+        **({"token": "", "remote_id": None} if is_gone else {}),
+    )

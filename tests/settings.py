@@ -1,0 +1,24 @@
+"""Fills the environment, then is config.settings: no service needed, and nothing read from a developer's .env."""
+
+import os
+import tempfile
+
+os.environ |= {
+    "SECRET_KEY": "tests-only-" + "x" * 50,
+    "ENCRYPTION_KEYS": "dGVzdHMtb25seS1rZXktdGVzdHMtb25seS1rZXktISE=",
+    "SANDBOX_ENABLED": "true",
+    "PUBLIC_URL": "http://localhost:8000",
+    "TASKS_BACKEND": "immediate",
+    "HTTP_TIMEOUT_SECONDS": "2",
+    "PROVIDER_ALLOWED_PRIVATE_HOSTS": "",
+    "LOG_LEVEL": "INFO",
+}
+os.environ.setdefault("DATA_DIR", tempfile.mkdtemp(prefix="instance-manager-tests-"))
+os.environ.setdefault("DATABASE_URL", f"sqlite:///{os.environ['DATA_DIR']}/db.sqlite3")
+
+from config.settings import *
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# A file, not memory: live servers and threads of a test open connections of their own.
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["TEST"] = {"NAME": f"{os.environ['DATA_DIR']}/test.sqlite3"}
