@@ -43,6 +43,8 @@ from instances.redaction import redact_text, redact_url
 
 _FIRST_TIME = {State.DRAFT, State.FAILED, State.AWAITING_AUTHORIZATION}
 _AGAIN = {State.CONNECTED, State.NEEDS_REAUTHORIZATION}
+# The cookie that a browser is recognised by at the callback; its value is a new_browser_secret().
+BROWSER_COOKIE = "oauth_browser"
 STATE_BYTES = 32
 CODE_VERIFIER_BYTES = 48
 # What ends a trip; the other errors leave it to the browser and person that it belongs to.

@@ -49,6 +49,11 @@ def is_oauth(authentication: AuthenticationType) -> bool:
     return authentication.type in {AuthenticationKind.OAUTH2, AuthenticationKind.OAUTH1}
 
 
+def takes_oauth_app(authentication: AuthenticationType) -> bool:
+    """Whether an OAuth client takes part: in a browser's trip, or at the token endpoint."""
+    return is_oauth(authentication) or bool(authentication.token_endpoint)
+
+
 def normalise_configuration(
     definition: ElementDefinition, authentication: AuthenticationType, given: Mapping[str, Any]
 ) -> dict[str, str]:
@@ -77,8 +82,7 @@ def with_oauth_app(
     configuration: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The configuration, completed by the organization's OAuth app where it names no client itself."""
-    needs_client = is_oauth(authentication) or authentication.token_endpoint
-    if not needs_client or configuration.get("oauth.api.key"):
+    if not takes_oauth_app(authentication) or configuration.get("oauth.api.key"):
         return dict(configuration)
     app = OAuthApp.objects.filter(organization=organization, element=element).first()
     if app is None:

@@ -134,3 +134,10 @@ def changed_configuration(instance: Instance, given: Mapping[str, Any]) -> dict[
     definition = instance.element.parsed
     normalised = normalise_configuration(definition, authentication_of(instance), given)
     return instance.full_configuration() | normalised
+
+
+def keep_configuration(instance: Instance, configuration: Mapping[str, str]) -> None:
+    """Store a whole configuration; nothing is sent."""
+    for name, value in store_configuration(instance.element.parsed, configuration).items():
+        setattr(instance, name, value)
+    instance.save(update_fields=["configuration", "secret_configuration"])

@@ -102,6 +102,12 @@ def rotate_secret(owner: Organization | OrganizationUser) -> str:
 
 def enter_secret(owner: Organization | OrganizationUser, secret: str) -> None:
     """Keep a secret that a remote platform gave out. Raises InputError when it cannot be one."""
+    owner.secret = check_secret(owner, secret)
+    owner.save()
+
+
+def check_secret(owner: Organization | OrganizationUser, secret: str) -> str:
+    """The secret as it would be kept. Raises InputError when it cannot be one, or is another's."""
     secret = secret.strip()
     if (
         not secret
@@ -113,8 +119,7 @@ def enter_secret(owner: Organization | OrganizationUser, secret: str) -> None:
     others = type(owner)._default_manager.filter(secret_digest__in=crypto.digests(secret))
     if others.exclude(pk=owner.pk).exists():
         raise InputError(f"This secret belongs to another {owner._meta.verbose_name} already.")
-    owner.secret = secret
-    owner.save()
+    return secret
 
 
 def _renew(

@@ -1,0 +1,40 @@
+"""Authorizations: which trips to providers were begun, by whom, and how they ended."""
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.decorators import display
+from unfold.paginator import InfinitePaginator
+
+from instances.admin.pages import ReadOnlyAdmin
+from instances.models import Authorization
+
+_OUTCOME_COLOURS = {
+    Authorization.Outcome.PENDING: "info",
+    Authorization.Outcome.COMPLETED: "success",
+    Authorization.Outcome.DENIED: "warning",
+    Authorization.Outcome.FAILED: "danger",
+}
+
+
+@admin.register(Authorization)
+class AuthorizationAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "instance", "started_by", "outcome_label", "used_at"]
+    list_select_related = ["instance", "started_by"]
+    list_filter = [("outcome", ChoicesDropdownFilter)]
+    search_fields = ["instance__name", "=instance__uid", "started_by__username"]
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    fields = [
+        "instance",
+        "started_by",
+        "outcome",
+        "redirect_uri",
+        "created_at",
+        "used_at",
+        "expires_at",
+    ]
+
+    @display(description=_("outcome"), label=_OUTCOME_COLOURS, ordering="outcome")
+    def outcome_label(self, authorization: Authorization) -> tuple[str, str]:
+        return authorization.outcome, authorization.get_outcome_display()

@@ -1,0 +1,80 @@
+"""OAuth apps: clients that an operator registered with a provider."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from instances.admin.pages import ModelAdmin, SecretInput, secret_state
+from instances.models import Element, OAuthApp
+from instances.provisioning.configuration import default_callback_url, takes_oauth_app
+
+
+class OAuthAppForm(forms.ModelForm[OAuthApp]):
+    new_client_secret = forms.CharField(
+        label=_("Client secret"),
+        required=False,
+        strip=False,
+        widget=SecretInput,
+        help_text=_("It is never shown again. Empty: unchanged."),
+    )
+
+    class Meta:
+        model = OAuthApp
+        fields = ["organization", "element", "client_id", "callback_url", "scope"]
+
+    def clean_element(self) -> Element:
+        element: Element = self.cleaned_data["element"]
+        if not any(takes_oauth_app(way) for way in element.parsed.authentication):
+            raise forms.ValidationError(_("This element does not authenticate with an OAuth app."))
+        return element
+
+    def clean_new_client_secret(self) -> str:
+        entered: str = self.cleaned_data["new_client_secret"]
+        if not entered and self.instance._state.adding:
+            raise forms.ValidationError(_("Enter the client secret that the provider gave out."))
+        return entered
+
+
+@admin.register(OAuthApp)
+class OAuthAppAdmin(ModelAdmin):
+    form = OAuthAppForm
+    list_display = ["element", "organization", "client_id", "callback_address"]
+    list_select_related = ["element", "organization"]
+    search_fields = ["element__key", "element__name", "organization__name", "client_id"]
+    autocomplete_fields = ["organization", "element"]
+    readonly_fields = ["default_callback", "client_secret_state"]
+    fields = [
+        "organization",
+        "element",
+        "client_id",
+        "client_secret_state",
+        "new_client_secret",
+        "default_callback",
+        "callback_url",
+        "scope",
+    ]
+
+    def get_fields(self, request: HttpRequest, obj: OAuthApp | None = None) -> list[str]:
+        return [name for name in self.fields if obj or name != "client_secret_state"]
+
+    def save_model(
+        self, request: HttpRequest, obj: OAuthApp, form: OAuthAppForm, change: bool
+    ) -> None:
+        if entered := form.cleaned_data["new_client_secret"]:
+            obj.client_secret = entered
+        super().save_model(request, obj, form, change)
+
+    @admin.display(description=_("callback URL"))
+    def callback_address(self, app: OAuthApp) -> str:
+        return app.callback_url or default_callback_url()
+
+    @admin.display(description=_("this program's callback URL"))
+    def default_callback(self, app: Any) -> str:
+        return default_callback_url()
+
+    @admin.display(description=_("stored client secret"))
+    def client_secret_state(self, app: OAuthApp) -> str:
+        return secret_state(app.client_secret)

@@ -1,0 +1,94 @@
+"""What the admin's pages share: their base classes, the confirmation, and secrets in their places."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.admin.options import ActionLocation
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.csp import CSP, build_policy
+from django.utils.translation import gettext as _
+from unfold import admin as unfold_admin
+from unfold.widgets import UnfoldAdminPasswordWidget
+
+from instances.fields import Sealed
+
+
+class ModelAdmin(unfold_admin.ModelAdmin):
+    """Unfold's, with the signature that Django 6.1 gave to get_action_choices()."""
+
+    def get_action_choices(
+        self,
+        request: HttpRequest,
+        default_choices: Any = None,
+        action_location: ActionLocation = ActionLocation.CHANGE_LIST,
+    ) -> list[tuple[str, str]]:
+        prompt = [("", _("Select action"))]
+        return admin.ModelAdmin.get_action_choices(self, request, prompt, action_location)
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """A list and a page a row, and nothing to change."""
+
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class SecretInput(UnfoldAdminPasswordWidget):
+    """An input whose value goes to the server and never comes back."""
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"autocomplete": "new-password"}, render_value=False)
+
+
+def secret_state(sealed: Sealed[Any]) -> str:
+    """What stands in a secret's place: nothing of it, but whether it is there and can be used."""
+    if not sealed:
+        return _("none")
+    if not sealed.is_readable:
+        return _("unreadable: its encryption key is missing, or the row was altered")
+    return str(sealed)
+
+
+def render_page(
+    model_admin: ModelAdmin, request: HttpRequest, template: str, context: Mapping[str, Any]
+) -> TemplateResponse:
+    """A page of our own inside the admin's frame. context has a title, and original for one row."""
+    frame = model_admin.admin_site.each_context(request)
+    return TemplateResponse(
+        request, f"admin/instances/{template}", {**frame, "opts": model_admin.opts, **context}
+    )
+
+
+def render_confirmation(
+    model_admin: ModelAdmin, request: HttpRequest, context: Mapping[str, Any]
+) -> TemplateResponse:
+    """Ask before anything is changed. context: title, effect, button, back_url, and what is meant."""
+    return render_page(model_admin, request, "confirmation.html", context)
+
+
+def render_secrets(
+    model_admin: ModelAdmin, request: HttpRequest, context: Mapping[str, Any]
+) -> HttpResponse:
+    """Show secrets this once. context: title, advice, secrets (label to value), done_url."""
+    response = render_page(model_admin, request, "shown_once.html", context)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def allow_leaving(response: HttpResponse) -> HttpResponse:
+    """Let the forms of this page end at a provider."""
+    response.headers[str(CSP.HEADER_ENFORCE)] = build_policy(settings.AUTHORIZE_CSP)
+    return response
+
