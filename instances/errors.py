@@ -106,10 +106,20 @@ class PermissionRefusedError(InputError):
     """The person who asks may not do this."""
 
 
+class IdempotencyKeyReusedError(InputError):
+    """An Idempotency-Key that came with another body before."""
+
+
 class StateConflictError(InstancesError):
     """The instance is not, or no longer, in a state in which this can be done."""
 
     retryable = True
+
+
+class StillRunningError(StateConflictError):
+    """The first request with this Idempotency-Key has not ended; ask again after retry_after_seconds."""
+
+    retry_after_seconds: ClassVar[int] = 5
 
 
 class AuthorizationError(InstancesError):

@@ -3,6 +3,7 @@
 from instances.models.authorizations import Authorization
 from instances.models.bulk_jobs import BulkJob, BulkRow
 from instances.models.elements import Element
+from instances.models.idempotency_keys import IdempotencyKey
 from instances.models.instances import Instance, StateChange, Tag
 from instances.models.interactions import Interaction
 from instances.models.oauth_apps import OAuthApp
@@ -13,6 +14,7 @@ __all__ = [
     "BulkJob",
     "BulkRow",
     "Element",
+    "IdempotencyKey",
     "Instance",
     "Interaction",
     "OAuthApp",

@@ -32,7 +32,8 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 class Instance(SealedRow):
     """One authenticated connection. configuration holds the plain keys, secret_configuration the rest.
 
-    tokens: what an OAuth provider gave (platforms.base.TokenSet as JSON). cause, cause_message and
+    tokens: what an OAuth provider gave (platforms.base.TokenSet as JSON). code_digest: of the authorization code
+    last spent, so that the same body sent again is recognised. cause, cause_message and
     cause_interaction say why it is not connected. remote_id: its id at a remote platform.
     """
 
@@ -73,12 +74,14 @@ class Instance(SealedRow):
     expires_at = models.DateTimeField(_("access token expires at"), null=True, blank=True)
     token = SealedTextField(_("Element token"), digest_field="token_digest")
     token_digest = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001
+    code_digest = models.CharField(max_length=64, blank=True, editable=False)
     remote_id = models.BigIntegerField(_("id at the remote platform"), null=True, blank=True)
     state = models.CharField(
         _("state"), max_length=25, choices=State.choices, default=State.DRAFT, editable=False
     )
     state_changed_at = models.DateTimeField(_("state changed at"), auto_now_add=True)
     is_disabled = models.BooleanField(_("disabled"), default=False)
+    is_trace_logging = models.BooleanField(_("trace logging"), default=False)
     cause = models.CharField(_("cause"), max_length=50, blank=True)
     cause_message = models.TextField(_("cause in words"), blank=True)
     cause_interaction = models.ForeignKey(

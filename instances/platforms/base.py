@@ -127,6 +127,10 @@ class Platform(Protocol):
         """Ask whether it works: the element's probe, or the remote platform's record of it."""
         ...
 
+    def describe_instance(self, draft: InstanceDraft) -> None:
+        """Tell the platform its name, tags and configuration, without authenticating again."""
+        ...
+
     def set_enabled(self, draft: InstanceDraft, *, is_enabled: bool) -> None:
         """Enable or disable it at the platform; doing so twice is fine."""
         ...

@@ -35,7 +35,7 @@ from instances.errors import (
 from instances.models import Authorization, Instance, Interaction
 from instances.models.authorizations import LIFETIME
 from instances.platforms.registry import platform_for
-from instances.provisioning.configuration import authentication_of, is_oauth, require_complete
+from instances.provisioning.configuration import authentication_of, require_complete
 from instances.provisioning.drafts import draft_of
 from instances.provisioning.instances import provision_instance, reauthenticate_instance
 from instances.provisioning.states import State, cause_of, move_instance
@@ -80,7 +80,7 @@ def begin_authorization(
     state = secrets.token_urlsafe(STATE_BYTES)
     code_verifier = secrets.token_urlsafe(CODE_VERIFIER_BYTES)
     draft = draft_of(instance, actor=actor, code_verifier=code_verifier)
-    if not is_oauth(draft.authentication):
+    if not draft.authentication.needs_browser:
         raise InputError(
             f"{instance.label} authenticates with {instance.authentication_type}: provision it instead."
         )

@@ -1,16 +1,28 @@
-"""`POST /instances` bodies (contract 7) as drafts: what a file, a command and the API have in common."""
+"""`POST /instances` bodies (contract 7): what a file, a command and the API have in common."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db import transaction
 from pydantic import ValidationError
 
-from instances.errors import InputError, InstancesError
-from instances.models import Instance, OrganizationUser
-from instances.provisioning.configuration import choose_authentication
-from instances.provisioning.drafts import create_draft
+from instances import crypto
+from instances.errors import InputError, InstancesError, MissingCodeError, OutcomeUnknownError
+from instances.models import Element, Instance, OrganizationUser
+from instances.platforms.registry import platform_for
+from instances.provisioning.configuration import (
+    authentication_of,
+    choose_authentication,
+    normalise_configuration,
+    store_configuration,
+)
+from instances.provisioning.drafts import create_draft, draft_of, rename_instance
 from instances.provisioning.elements import find_element
+from instances.provisioning.instances import (
+    forget_instance,
+    provision_instance,
+    reauthenticate_instance,
+)
 from instances.wire import InstanceBody
 
 
@@ -29,25 +41,97 @@ def parse_body(body: Any) -> InstanceBody:
 
 
 def instance_from_body(
-    organization_user: OrganizationUser, body: InstanceBody, *, actor: str
+    organization_user: OrganizationUser,
+    body: InstanceBody,
+    *,
+    actor: str,
+    element: Element | None = None,
 ) -> Instance:
-    """A draft of what the body describes. Raises InputError and keeps nothing."""
-    if body.element is None:
-        raise InputError("The body names no element: give element.key.")
-    element = find_element(body.element.key or str(body.element.id))
-    way = choose_authentication(
-        element.parsed, body.configuration, has_code=bool(body.provider_data)
-    )
+    """A draft of what the body describes; element wins over the body's. Raises InputError, keeps nothing."""
+    if element is None:
+        if body.element is None or not (body.element.key or body.element.id):
+            raise InputError("The body names no element: give element.key.")
+        element = find_element(body.element.key or str(body.element.id))
+    definition = element.parsed
+    provider_data = body.provider_data or {}
+    kind = choose_authentication(definition, body.configuration, has_code=bool(provider_data))
+    is_initial = body.external_authentication == Instance.ExternalAuthentication.INITIAL
+    if definition.authentication_type(kind).needs_browser and not provider_data and not is_initial:
+        raise MissingCodeError
     return create_draft(
         organization_user,
         element,
         actor=actor,
         name=body.name or "",
         tags=body.tags,
-        authentication_type=way,
+        authentication_type=kind,
         configuration=body.configuration,
         external_authentication=body.external_authentication,
     )
+
+
+def create_instance(
+    organization_user: OrganizationUser,
+    body: InstanceBody,
+    *,
+    actor: str,
+    element: Element | None = None,
+    on_draft: Callable[[Instance], None] | None = None,
+) -> Instance:
+    """Create and provision; what is refused leaves no instance (contract 12.6), only its interactions.
+
+    on_draft is called before anything is sent. An instance whose creation may have happened is kept, unknown.
+    Raises InputError, PlatformError.
+    """
+    instance = instance_from_body(organization_user, body, actor=actor, element=element)
+    if on_draft:
+        on_draft(instance)
+    try:
+        return provision_instance(instance, actor=actor, provider_data=body.provider_data or {})
+    except OutcomeUnknownError:
+        raise
+    except InstancesError:
+        forget_instance(instance, actor=actor)
+        raise
+
+
+def update_instance(
+    instance: Instance, body: InstanceBody, *, actor: str, is_reauthenticating: bool = True
+) -> Instance:
+    """Merge a body into an instance (contract 7.6, 8.2): what is absent, empty or masked stays.
+
+    The provider is contacted only for a new code or changed credentials, and a refusal changes nothing.
+    Raises InputError, PlatformError, StateConflictError.
+    """
+    stored = instance.full_configuration()
+    given = normalise_configuration(
+        instance.element.parsed, authentication_of(instance), body.configuration
+    )
+    changed = {key: value for key, value in given.items() if stored.get(key) != value}
+    provider_data = body.provider_data or {}
+    code = provider_data.get("code", "")
+    is_new_code = bool(provider_data) and instance.code_digest not in crypto.digests(code)
+    declared = {field.key for field in authentication_of(instance).fields}
+    needs_provider = is_new_code or not declared.isdisjoint(changed)
+    if is_reauthenticating and needs_provider:
+        reauthenticate_instance(
+            instance,
+            actor=actor,
+            configuration=changed,
+            provider_data=provider_data if is_new_code else {},
+        )
+        changed = {}
+    with transaction.atomic():
+        if changed:
+            merged = store_configuration(instance.element.parsed, stored | changed)
+            for column, value in merged.items():
+                setattr(instance, column, value)
+            instance.save(update_fields=["configuration", "secret_configuration"])
+        rename_instance(instance, name=body.name, tags=body.tags)
+    if changed or body.name is not None or body.tags is not None:
+        draft = draft_of(instance, actor=actor)
+        platform_for(draft.organization).describe_instance(draft)
+    return instance
 
 
 def check_body(organization_user: OrganizationUser, body: Any, *, actor: str) -> str:

@@ -19,7 +19,7 @@ def submit_bulk_job(
     with transaction.atomic():
         job = BulkJob.objects.create(organization_user=organization_user, actor=actor)
         rows = [
-            BulkRow(job=job, number=number, name=str(body.get("name") or "")[:200], body=dict(body))
+            BulkRow(job=job, number=number, name=_name_of(body), body=dict(body))
             for number, body in enumerate(bodies, start=1)
         ]
         BulkRow.objects.bulk_create(rows, batch_size=500)
@@ -34,6 +34,11 @@ def run_bulk_job(job: BulkJob) -> Iterator[BulkRow]:
             yield row
     job.finished_at = timezone.now()
     job.save(update_fields=["finished_at"])
+
+
+def _name_of(body: Mapping[str, Any]) -> str:
+    # PostgreSQL stores no NUL.
+    return str(body.get("name") or "").replace("\x00", "")[:200]
 
 
 def _run_row(job: BulkJob, row: BulkRow) -> None:

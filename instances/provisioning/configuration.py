@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from instances.catalogue.definition import (
-    AuthenticationKind,
+    MASK,
     AuthenticationType,
     ElementDefinition,
     KeyType,
@@ -16,9 +16,6 @@ from instances.catalogue.definition import (
 from instances.errors import InvalidConfigurationError, MissingConfigurationError
 from instances.models import Element, Instance, OAuthApp, Organization
 
-# What the wire shows in place of a secret; written back, it means "unchanged" (contract 5).
-MASK = "********"
-VARIANT_KEY = "authentication.variant"
 MAX_VALUE_CHARACTERS = 20_000
 
 
@@ -32,8 +29,8 @@ def choose_authentication(
     """
     if named := configuration.get("authentication.type"):
         return str(named)
-    browser = [way for way in definition.authentication if is_oauth(way)]
-    direct = [way for way in definition.authentication if not is_oauth(way)]
+    browser = [way for way in definition.authentication if way.needs_browser]
+    direct = [way for way in definition.authentication if not way.needs_browser]
     complete = [way for way in direct if not way.missing_keys(configuration)]
     preferred = [*browser, *direct] if has_code else [*complete, *browser, *direct]
     return str(preferred[0].type)
@@ -44,16 +41,6 @@ def default_callback_url() -> str:
     return f"{settings.PUBLIC_URL}/oauth/callback"
 
 
-def is_oauth(authentication: AuthenticationType) -> bool:
-    """Whether a browser has to go to the provider."""
-    return authentication.type in {AuthenticationKind.OAUTH2, AuthenticationKind.OAUTH1}
-
-
-def takes_oauth_app(authentication: AuthenticationType) -> bool:
-    """Whether an OAuth client takes part: in a browser's trip, or at the token endpoint."""
-    return is_oauth(authentication) or bool(authentication.token_endpoint)
-
-
 def normalise_configuration(
     definition: ElementDefinition, authentication: AuthenticationType, given: Mapping[str, Any]
 ) -> dict[str, str]:
@@ -61,8 +48,8 @@ def normalise_configuration(
 
     Unknown keys are kept (contract 1). Raises InvalidConfigurationError for the first value of a wrong form.
     """
-    types = {key.key: key.type for key in authentication.fields}
-    options = {key.key: key.options for key in authentication.fields if key.options}
+    types = {name: field.type for field in authentication.fields for name in field.names}
+    options = {field.key: field.options for field in authentication.fields if field.options}
     normalised = {}
     for key, value in given.items():
         text = _to_text(key, value)
@@ -73,6 +60,11 @@ def normalise_configuration(
             raise InvalidConfigurationError(key, f"must be one of: {', '.join(options[key])}.")
         normalised[key] = text.lower() if types.get(key) == KeyType.BOOLEAN else text
     return normalised
+
+
+def takes_oauth_app(authentication: AuthenticationType) -> bool:
+    """Whether it needs an OAuth client, which an organization's OAuth app can be."""
+    return authentication.obtains_token
 
 
 def with_oauth_app(
@@ -88,7 +80,7 @@ def with_oauth_app(
     if app is None:
         return dict(configuration)
     client = {"oauth.api.key": app.client_id, "oauth.api.secret": app.client_secret.reveal()}
-    if is_oauth(authentication):
+    if authentication.needs_browser:
         client["oauth.callback.url"] = app.callback_url or default_callback_url()
         if app.scope:
             client["oauth.scope"] = app.scope
@@ -114,7 +106,7 @@ def store_configuration(
 def authentication_of(instance: Instance) -> AuthenticationType:
     """The instance's way of authentication, in the variant it names."""
     way = instance.element.parsed.authentication_type(instance.authentication_type)
-    return way.with_variant(instance.configuration.get(VARIANT_KEY))
+    return way.with_variant(way.variant_of(instance.configuration))
 
 
 def _to_text(key: str, value: Any) -> str:

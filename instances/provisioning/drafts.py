@@ -6,12 +6,13 @@ from typing import Any
 from django.db import transaction
 from django.utils.html import strip_tags
 
-from instances.errors import InputError
+from instances.catalogue.definition import AuthenticationType
+from instances.errors import InputError, MissingConfigurationError
 from instances.models import Element, Instance, OrganizationUser, StateChange, Tag
 from instances.platforms.base import InstanceDraft, TokenSet
 from instances.provisioning.configuration import (
-    VARIANT_KEY,
     authentication_of,
+    default_callback_url,
     normalise_configuration,
     require_complete,
     store_configuration,
@@ -20,6 +21,8 @@ from instances.provisioning.configuration import (
 from instances.provisioning.states import State
 
 MAX_NAME_CHARACTERS = 200
+# Either is enough of what a caller obtained elsewhere (contract 7.4).
+TOKEN_KEYS = ("oauth.user.token", "oauth.user.refresh_token")
 
 
 def create_draft(
@@ -40,12 +43,10 @@ def create_draft(
     """
     definition = element.parsed
     given = dict(configuration or {})
-    way = definition.authentication_type(authentication_type).with_variant(given.get(VARIANT_KEY))
+    way = definition.authentication_type(authentication_type)
+    way = way.with_variant(way.variant_of(given))
     normalised = normalise_configuration(definition, way, given)
-    if external_authentication == Instance.ExternalAuthentication.NONE:
-        require_complete(
-            way, with_oauth_app(organization_user.organization, element, way, normalised)
-        )
+    _require(way, organization_user, element, normalised, external_authentication)
     name = clean_name(name) or element.name
     with transaction.atomic():
         instance = Instance.objects.create(
@@ -65,6 +66,23 @@ def create_draft(
             reason="Created.",
         )
     return instance
+
+
+def _require(
+    way: AuthenticationType,
+    organization_user: OrganizationUser,
+    element: Element,
+    configuration: Mapping[str, str],
+    external_authentication: str,
+) -> None:
+    """Raises MissingConfigurationError. Tokens obtained elsewhere need no callback URL (contract 7.4)."""
+    complete = with_oauth_app(organization_user.organization, element, way, configuration)
+    if external_authentication != Instance.ExternalAuthentication.INITIAL:
+        require_complete(way, complete)
+        return
+    if not any(complete.get(key) for key in TOKEN_KEYS):
+        raise MissingConfigurationError(TOKEN_KEYS)
+    require_complete(way, {"oauth.callback.url": default_callback_url(), **complete})
 
 
 def rename_instance(

@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 
 from instances import errors
 from instances.models import Instance, Interaction
+from instances.provisioning.configuration import authentication_of
 from instances.provisioning.states import State
 
 
@@ -57,7 +58,7 @@ def explain(instance: Instance) -> Explanation | None:
 
 def uses_browser(instance: Instance) -> bool:
     """Whether connecting it takes a trip to the provider."""
-    return instance.authentication_type.startswith("oauth")
+    return authentication_of(instance).needs_browser
 
 
 def _connect_step(instance: Instance) -> Step:

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from instances import crypto
 from instances.errors import (
     CredentialsRefusedError,
     GoneError,
@@ -21,8 +22,8 @@ from instances.errors import (
 from instances.models import Instance, StateChange
 from instances.platforms.base import InstanceDraft, PlatformInstance
 from instances.platforms.registry import platform_for
-from instances.provisioning.configuration import is_oauth, require_complete, store_configuration
-from instances.provisioning.drafts import changed_configuration, draft_of
+from instances.provisioning.configuration import require_complete, store_configuration
+from instances.provisioning.drafts import changed_configuration, draft_of, keep_configuration
 from instances.provisioning.states import NO_CAUSE, State, cause_of, move_instance
 
 # A process that has not ended provisioning by now is gone; its HTTP budget is a small part of this.
@@ -77,7 +78,7 @@ def reauthenticate_instance(
     changed = changed_configuration(instance, configuration or {})
     if not instance.token:
         if configuration:
-            _store_unsent(instance, changed)
+            keep_configuration(instance, changed)
         return provision_instance(
             instance, actor=actor, provider_data=provider_data, code_verifier=code_verifier
         )
@@ -103,7 +104,7 @@ def reauthenticate_instance(
         expect=reconnectable,
         actor=actor,
         why="Authenticated again.",
-        **_connected_columns(instance, renewed, changed),
+        **_connected_columns(instance, renewed, changed, draft.provider_data.get("code", "")),
     )
     return instance
 
@@ -114,7 +115,7 @@ def check_instance(instance: Instance, *, actor: str) -> Instance:
     An instance whose creation is unknown, or was cut off, is reconciled instead. A refusal makes a connected
     instance one that needs reauthorization; an outage changes nothing. Raises what the check found.
     """
-    if instance.state == State.UNKNOWN or _is_stuck(instance):
+    if instance.state == State.UNKNOWN or is_stuck(instance):
         return reconcile_instance(instance, actor=actor)
     checkable = {State.CONNECTED, State.NEEDS_REAUTHORIZATION}
     if instance.state not in checkable:
@@ -152,7 +153,7 @@ def reconcile_instance(instance: Instance, *, actor: str) -> Instance:
     certain: it is created again, or, where that needs a new OAuth code, failed. Raises StateConflictError
     when there is nothing to reconcile or it is too early, and PlatformError.
     """
-    if instance.state != State.UNKNOWN and not _is_stuck(instance):
+    if instance.state != State.UNKNOWN and not is_stuck(instance):
         raise StateConflictError(f"{instance.label} has no lost answer to reconcile.")
     draft = draft_of(instance, actor=actor)
     platform = platform_for(draft.organization)
@@ -171,7 +172,7 @@ def reconcile_instance(instance: Instance, *, actor: str) -> Instance:
     )
     if not found:
         return _create_again(instance, draft)
-    _connect(instance, found[0], actor=actor, why="Found at the platform by its tag.")
+    _connect(instance, found[0], draft, why="Found at the platform by its tag.")
     for copy in found[1:]:
         platform.delete_instance(replace(draft, remote_id=copy.remote_id))
     return instance
@@ -204,7 +205,7 @@ def delete_instance(instance: Instance, *, actor: str) -> None:
     StateConflictError while it is being provisioned.
     """
     expect = set(State.values) - {State.PROVISIONING}
-    if _is_stuck(instance):
+    if is_stuck(instance):
         expect.add(State.PROVISIONING)
     move_instance(instance, State.DELETING, expect=expect, actor=actor, why="Deletion began.")
     draft = draft_of(instance, actor=actor)
@@ -221,16 +222,29 @@ def delete_instance(instance: Instance, *, actor: str) -> None:
     instance.delete()
 
 
+def forget_instance(instance: Instance, *, actor: str) -> None:
+    """Remove the row of an instance that its platform refused, so never had; its interactions stay."""
+    move_instance(
+        instance,
+        State.DELETING,
+        expect={State.DRAFT, State.FAILED},
+        actor=actor,
+        why="Refused, so not kept.",
+    )
+    instance.delete()
+
+
+def is_stuck(instance: Instance) -> bool:
+    """Whether provisioning began so long ago that the process that did it is gone."""
+    since = timezone.now() - STUCK_AFTER
+    return instance.state == State.PROVISIONING and instance.state_changed_at < since
+
+
 def _lacks_code(instance: Instance, draft: InstanceDraft) -> bool:
     if instance.external_authentication == Instance.ExternalAuthentication.INITIAL:
         return False
     code_keys = {"code", "oauth_verifier"}
-    return is_oauth(draft.authentication) and code_keys.isdisjoint(draft.provider_data)
-
-
-def _is_stuck(instance: Instance) -> bool:
-    since = timezone.now() - STUCK_AFTER
-    return instance.state == State.PROVISIONING and instance.state_changed_at < since
+    return draft.authentication.needs_browser and code_keys.isdisjoint(draft.provider_data)
 
 
 def _create_at_platform(instance: Instance, draft: InstanceDraft) -> Instance:
@@ -248,7 +262,7 @@ def _create_at_platform(instance: Instance, draft: InstanceDraft) -> Instance:
             **cause_of(error),
         )
         raise
-    return _connect(instance, created, actor=draft.actor, why="Provisioned.")
+    return _connect(instance, created, draft, why="Provisioned.")
 
 
 def _create_again(instance: Instance, draft: InstanceDraft) -> Instance:
@@ -268,38 +282,41 @@ def _create_again(instance: Instance, draft: InstanceDraft) -> Instance:
     raise error
 
 
-def _connect(instance: Instance, created: PlatformInstance, *, actor: str, why: str) -> Instance:
+def _connect(
+    instance: Instance, created: PlatformInstance, draft: InstanceDraft, *, why: str
+) -> Instance:
     move_instance(
         instance,
         State.CONNECTED,
         expect={State.PROVISIONING},
-        actor=actor,
+        actor=draft.actor,
         why=why,
         token=created.token,
         remote_id=created.remote_id,
         is_disabled=created.is_disabled,
-        **_connected_columns(instance, created, instance.full_configuration()),
+        **_connected_columns(
+            instance,
+            created,
+            instance.full_configuration(),
+            draft.provider_data.get("code", ""),
+        ),
     )
     return instance
 
 
 def _connected_columns(
-    instance: Instance, result: PlatformInstance, configuration: Mapping[str, Any]
+    instance: Instance, result: PlatformInstance, configuration: Mapping[str, Any], code: str
 ) -> dict[str, Any]:
     now = timezone.now()
     columns: dict[str, Any] = {"last_checked_at": now, "last_succeeded_at": now, **NO_CAUSE}
     columns |= store_configuration(
         instance.element.parsed, {**configuration, **result.configuration}
     )
+    if code:
+        columns["code_digest"] = crypto.digest(code)
     if result.tokens:
         columns |= {"tokens": result.tokens.to_json(), "expires_at": result.tokens.expires_at}
     return columns
-
-
-def _store_unsent(instance: Instance, configuration: Mapping[str, str]) -> None:
-    for name, value in store_configuration(instance.element.parsed, configuration).items():
-        setattr(instance, name, value)
-    instance.save(update_fields=["configuration", "secret_configuration"])
 
 
 def _mark_refused(instance: Instance, error: PlatformError, *, actor: str) -> None:

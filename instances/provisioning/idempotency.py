@@ -1,0 +1,81 @@
+"""A create that may be sent twice: the Idempotency-Key of our own API."""
+
+from django.utils import timezone
+
+from instances import crypto
+from instances.errors import (
+    IdempotencyKeyReusedError,
+    InstancesError,
+    OutcomeUnknownError,
+    StateConflictError,
+    StillRunningError,
+)
+from instances.models import Element, IdempotencyKey, Instance, OrganizationUser
+from instances.models.idempotency_keys import LIFETIME
+from instances.provisioning.bodies import create_instance
+from instances.provisioning.instances import STUCK_AFTER, is_stuck, reconcile_instance
+from instances.provisioning.states import State
+from instances.wire import InstanceBody
+
+
+def create_instance_once(
+    organization_user: OrganizationUser,
+    body: InstanceBody,
+    *,
+    key: str,
+    body_text: str,
+    actor: str,
+    element: Element | None = None,
+) -> Instance:
+    """create_instance(), once a key: within 24 hours the same key and body give the same instance.
+
+    What was refused may be sent again; what may have been created is reconciled first. Raises
+    IdempotencyKeyReusedError, StillRunningError, and what create_instance() raises.
+    """
+    now = timezone.now()
+    keys = IdempotencyKey.objects.filter(
+        organization_user=organization_user, key_digest=crypto.digest(key)
+    )
+    keys.filter(created_at__lt=now - LIFETIME).delete()
+    # Its process ended before it had even a draft, so nothing was sent.
+    keys.filter(instance=None, created_at__lt=now - STUCK_AFTER).delete()
+    record, is_new = keys.get_or_create(
+        organization_user=organization_user,
+        key_digest=crypto.digest(key),
+        defaults={"body_digest": crypto.digest(body_text), "created_at": now},
+    )
+    if not is_new:
+        return _repeat(record, body_text, actor=actor)
+
+    def remember(instance: Instance) -> None:
+        record.instance = instance
+        record.save(update_fields=["instance"])
+
+    try:
+        return create_instance(
+            organization_user, body, actor=actor, element=element, on_draft=remember
+        )
+    except OutcomeUnknownError:
+        raise
+    except InstancesError:
+        keys.delete()
+        raise
+
+
+def _repeat(record: IdempotencyKey, body_text: str, *, actor: str) -> Instance:
+    if record.body_digest not in crypto.digests(body_text):
+        raise IdempotencyKeyReusedError(
+            "This Idempotency-Key came with another body before; use a new key for a new instance."
+        )
+    instance = record.instance
+    if instance is None:
+        raise StillRunningError("The first request with this Idempotency-Key is still running.")
+    if instance.state == State.UNKNOWN or is_stuck(instance):
+        return reconcile_instance(instance, actor=actor)
+    if instance.state in {State.DRAFT, State.PROVISIONING}:
+        raise StillRunningError("The first request with this Idempotency-Key is still running.")
+    if not instance.token:
+        raise StateConflictError(
+            f"{instance.label}, made with this Idempotency-Key, is not connected: {instance.cause_message}"
+        )
+    return instance

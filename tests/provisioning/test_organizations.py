@@ -1,0 +1,95 @@
+import pytest
+
+from instances import crypto
+from instances.errors import InputError
+from instances.models import OAuthApp, Organization, OrganizationUser
+from instances.provisioning.organizations import create_account, rotate_secret
+
+pytestmark = pytest.mark.django_db
+REMOTE = {
+    "platform_url": "https://platform.example",
+    "organization_secret": "0123abcd" * 4,
+    "user_secret": "dXNlci1zZWNyZXQ=",
+}
+
+
+def test_an_account_gets_secrets_of_the_contracts_shape():
+    account = create_account("Acme", "Ada@Example.com")
+    assert len(account.organization_secret) == 32
+    assert len(account.user_secret) == 44
+    assert account.user.email == "ada@example.com"
+    assert account.user.secret.reveal() == account.user_secret
+
+
+def test_running_it_again_makes_no_second_one_and_shows_no_secret():
+    create_account("Acme", "ada@example.com")
+    again = create_account("Acme", "ADA@example.com")
+    assert (again.organization_secret, again.user_secret) == (None, None)
+    assert (Organization.objects.count(), OrganizationUser.objects.count()) == (1, 1)
+
+
+def test_rotation_makes_new_secrets_and_the_old_ones_are_dead():
+    first = create_account("Acme", "ada@example.com")
+    second = create_account("Acme", "ada@example.com", is_rotating=True)
+    assert second.user_secret not in (None, first.user_secret)
+    old = OrganizationUser.objects.filter(secret_digest__in=crypto.digests(first.user_secret))
+    assert not old.exists()
+
+
+def test_a_remote_account_keeps_the_secrets_it_was_given_and_shows_none():
+    account = create_account("Acme", "ada@example.com", **REMOTE)
+    assert (account.organization_secret, account.user_secret) == (None, None)
+    assert account.user.secret.reveal() == REMOTE["user_secret"]
+    assert account.user.organization.is_remote
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"organization_secret": ""}, "needs both secrets"),
+        ({"user_secret": "two words"}, "one word"),
+        ({"user_secret": "a,b"}, "without a comma"),
+        ({"platform_url": "ftp://x"}, "must begin with https://"),
+        ({"platform_url": ""}, "remote platform only"),
+    ],
+)
+def test_bad_remote_accounts_are_refused_and_leave_nothing(change, sentence):
+    with pytest.raises(InputError, match=sentence):
+        create_account("Acme", "ada@example.com", **(REMOTE | change))
+    assert not Organization.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "email", "sentence"),
+    [("", "a@example.com", "needs a name"), ("Acme", "ada", "needs an e-mail address")],
+)
+def test_a_name_and_an_address_are_needed(name, email, sentence):
+    with pytest.raises(InputError, match=sentence):
+        create_account(name, email)
+
+
+def test_an_organization_does_not_change_its_platform():
+    create_account("Acme", "ada@example.com")
+    with pytest.raises(InputError, match="does not change its platform"):
+        create_account("Acme", "bob@example.com", **REMOTE)
+    assert OrganizationUser.objects.count() == 1
+
+
+def test_a_secret_of_somebody_else_is_refused():
+    create_account("Acme", "ada@example.com", **REMOTE)
+    with pytest.raises(InputError, match="belongs to another organization"):
+        create_account("Other", "ada@example.com", **REMOTE)
+
+
+def test_a_remote_secret_is_not_generated():
+    account = create_account("Acme", "ada@example.com", **REMOTE)
+    with pytest.raises(InputError, match="the remote platform's"):
+        rotate_secret(account.user)
+
+
+def test_the_sandbox_is_opened_by_data_alone(dynamics):
+    user = create_account("Demo", "demo@example.com", is_sandbox=True).user
+    create_account("Demo", "demo@example.com", is_sandbox=True)
+    app = OAuthApp.objects.get(organization=user.organization, element=dynamics)
+    assert app.client_secret.reveal()
+    assert user.organization.endpoint_overrides["dynamicscrmadfs"]
