@@ -1,0 +1,294 @@
+"""An element's definition: how an account is authenticated with it, as data.
+
+These classes say what a definition is made of; what makes one sensible is said in validation.py, so that a
+definition once stored stays readable when the rules grow stricter.
+"""
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from functools import cached_property
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from instances.catalogue.configuration_keys import (
+    MASK,
+    ConfigurationKey,
+    KeyType,
+    common_configuration,
+    names_a_secret,
+)
+from instances.errors import CatalogueError, InvalidConfigurationError
+
+__all__ = [
+    "MASK",
+    "AuthenticationKind",
+    "AuthenticationType",
+    "ClientAuthenticationMethod",
+    "ConfigurationKey",
+    "ElementDefinition",
+    "EndpointName",
+    "GrantType",
+    "KeyType",
+    "Probe",
+    "ProbeScheme",
+    "Variant",
+]
+
+VARIANT_KEY = "authentication.variant"
+ACCESS_TOKEN = "access_token"  # noqa: S105  the name of a variable
+EndpointName = Literal[
+    "request_token_endpoint",
+    "authorization_endpoint",
+    "token_endpoint",
+    "refresh_endpoint",
+    "revocation_endpoint",
+]
+
+
+class AuthenticationKind(StrEnum):
+    """The values of `authentication.type` (contract 7.2)."""
+
+    OAUTH2 = "oauth2"
+    OAUTH1 = "oauth1"
+    CUSTOM = "custom"
+    BASIC = "basic"
+    API_KEY = "apiKey"
+
+
+class GrantType(StrEnum):
+    """How an access token is asked for (RFC 6749 1.3)."""
+
+    AUTHORIZATION_CODE = "authorization_code"
+    CLIENT_CREDENTIALS = "client_credentials"
+    PASSWORD = "password"  # noqa: S105  a grant's name
+
+
+class ClientAuthenticationMethod(StrEnum):
+    """Where the client's secret goes at the token endpoint (RFC 8414 2, RFC 7591 2)."""
+
+    CLIENT_SECRET_BASIC = "client_secret_basic"  # noqa: S105  a method's name
+    CLIENT_SECRET_POST = "client_secret_post"  # noqa: S105
+    NONE = "none"
+
+
+class ProbeScheme(StrEnum):
+    """How a probe carries the credential: the access token, a user name and password, or headers alone."""
+
+    BEARER = "bearer"
+    BASIC = "basic"
+    HEADERS = "headers"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Probe(_Part):
+    """A harmless request that a provider answers with 2xx if, and only if, the credential works.
+
+    url is a URL template; username, password and the values of headers are text templates.
+    """
+
+    url: str
+    scheme: ProbeScheme
+    method: Literal["GET", "POST"] = "GET"
+    username: str = ""
+    password: str = Field(default="", repr=False)
+    headers: dict[str, str] = {}
+
+    def text_templates(self) -> Iterator[tuple[str, str]]:
+        """Each text template with its place, such as ("headers.Accept", "application/json")."""
+        yield "username", self.username
+        yield "password", self.password
+        yield from ((f"headers.{name}", value) for name, value in self.headers.items())
+
+
+class Variant(_Part):
+    """A named alternative of a way of authentication: what it states stands in place of the way's own.
+
+    chosen_by: a boolean configuration key that chooses the variant when it is true.
+    """
+
+    name: str
+    description: str = ""
+    chosen_by: str | None = None
+    authorization_endpoint: str | None = None
+    token_endpoint: str | None = None
+    refresh_endpoint: str | None = None
+    revocation_endpoint: str | None = None
+    scopes: tuple[str, ...] | None = None
+    pkce: bool | None = None
+    authorize_params: dict[str, str] | None = None
+    token_params: dict[str, str] | None = None
+    probe: Probe | None = None
+
+    @property
+    def stated(self) -> dict[str, object]:
+        """What stands in place of the way's own."""
+        about_itself = {"name", "description", "chosen_by"}
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return {k: v for k, v in fields.items() if k not in about_itself and v is not None}
+
+
+class AuthenticationType(_Part):
+    """One way of authentication. Endpoints, scopes and parameters are templates (url_templates.py).
+
+    endpoints: "unknown" where one that is needed is not known, so that the way can be listed, not used.
+    pkce: whether a code challenge may be sent; None: not known. refresh: whether refresh tokens are issued;
+    None: not known. provider_data: what the callback brings that is needed later. issuer: what the iss
+    parameter of the callback must be (RFC 9207). site_address_key: the key that `siteAddress` fills.
+    client_id_key, client_secret_key, username_key, password_key: the configuration keys that hold what a token
+    request needs, the last two for a password grant (RFC 6749 4.3).
+    """
+
+    type: AuthenticationKind
+    fields: tuple[ConfigurationKey, ...] = ()
+    provider_data: tuple[str, ...] = ()
+    site_address_key: str | None = None
+    grant_type: GrantType | None = None
+    client_id_key: str = "oauth.api.key"
+    client_secret_key: str = "oauth.api.secret"  # noqa: S105  a key's name
+    username_key: str | None = None
+    password_key: str | None = None
+    endpoints: Literal["unknown"] | None = None
+    request_token_endpoint: str | None = None
+    authorization_endpoint: str | None = None
+    token_endpoint: str | None = None
+    refresh_endpoint: str | None = None
+    revocation_endpoint: str | None = None
+    token_endpoint_auth_method: ClientAuthenticationMethod = (
+        ClientAuthenticationMethod.CLIENT_SECRET_POST
+    )
+    issuer: str | None = None
+    scopes: tuple[str, ...] = ()
+    scope_separator: str = " "
+    pkce: bool | None = None
+    refresh: bool | None = None
+    authorize_params: dict[str, str] = {}
+    token_params: dict[str, str] = {}
+    probe: Probe | None = None
+    variants: tuple[Variant, ...] = ()
+
+    @property
+    def needs_browser(self) -> bool:
+        """Whether the account's holder has to go to the provider; then an OAuth callback follows."""
+        is_oauth2_code = self.grant_type == GrantType.AUTHORIZATION_CODE
+        return self.type == AuthenticationKind.OAUTH1 or is_oauth2_code
+
+    @property
+    def obtains_token(self) -> bool:
+        """Whether an access token is asked for before anything else."""
+        return self.type == AuthenticationKind.OAUTH1 or self.grant_type is not None
+
+    def with_variant(self, name: str | None) -> Self:
+        """This way as the named variant has it; itself without a name.
+
+        Raises InvalidConfigurationError that names the variants there are.
+        """
+        if not name:
+            return self
+        for variant in self.variants:
+            if variant.name == name:
+                return self.model_copy(update=variant.stated)
+        known = ", ".join(variant.name for variant in self.variants)
+        why = (
+            f"must be one of: {known}." if known else "this way of authentication has no variants."
+        )
+        raise InvalidConfigurationError(VARIANT_KEY, why)
+
+    def variant_of(self, configuration: Mapping[str, object]) -> str | None:
+        """The variant that a configuration chooses: by name, or by a key such as `clover.sandbox`."""
+        if named := configuration.get(VARIANT_KEY):
+            return str(named)
+        values = self.values_of(configuration)
+        chosen = (
+            v.name for v in self.variants if v.chosen_by and values.get(v.chosen_by) == "true"
+        )
+        return next(chosen, None)
+
+    def missing_keys(self, configuration: Mapping[str, object]) -> list[str]:
+        """The required keys that have no value, in order of display (contract 7.5).
+
+        An empty string, null and the mask are no value; a default is one, and so is an alias's value.
+        """
+        required = [field for field in self.fields if field.required and field.default is None]
+        return [field.key for field in required if _given(field, configuration) is None]
+
+    def values_of(self, configuration: Mapping[str, object]) -> dict[str, str]:
+        """What templates are filled with: the configuration as strings, aliases and defaults put in place."""
+        values = {key: text for key, value in configuration.items() if (text := _as_text(value))}
+        for field in self.fields:
+            if (value := _given(field, configuration) or field.default) is not None:
+                values[field.key] = value
+        return values
+
+
+class ElementDefinition(_Part):
+    """One element: a connector of the catalogue. id is the number that API clients know it by.
+
+    events: how it can tell of changes; empty: it cannot; None: not known.
+    alias_of: the element whose ways of authentication this one shares.
+    """
+
+    key: str
+    id: int
+    name: str
+    hub: str
+    description: str
+    active: bool = True
+    alias_of: str | None = None
+    authentication: tuple[AuthenticationType, ...] = ()
+    events: tuple[Literal["polling", "webhook"], ...] | None = None
+    notes: str = ""
+
+    def authentication_type(self, kind: str | None = None) -> AuthenticationType:
+        """The way of this kind, in whatever case it is written (contract 7.2); the first one without a kind.
+
+        Raises InvalidConfigurationError that names the known kinds.
+        """
+        if not kind:
+            return self.authentication[0]
+        for way in self.authentication:
+            if way.type.lower() == kind.lower():
+                return way
+        known = ", ".join(way.type for way in self.authentication)
+        raise InvalidConfigurationError("authentication.type", f"must be one of: {known}.")
+
+    def endpoint(self, way: AuthenticationType, name: EndpointName) -> str:
+        """The template of an endpoint. Raises CatalogueError, whose sentence names it, where it is not known."""
+        template: str | None = getattr(way, name)
+        if template is None:
+            raise CatalogueError(
+                f"{self.key}: the {name} of its {way.type} authentication is not known, so it cannot be used "
+                "from here. Once you know it, load an element file of your own that states it."
+            )
+        return template
+
+    def is_secret(self, key: str) -> bool:
+        """Whether a configuration key's value must be sealed and masked.
+
+        A declared key is if any way of authentication says so; an undeclared one if its name does.
+        """
+        declared = self._declared_secrecy.get(key)
+        return names_a_secret(key) if declared is None else declared
+
+    @cached_property
+    def _declared_secrecy(self) -> dict[str, bool]:
+        fields = [*common_configuration(), *(f for way in self.authentication for f in way.fields)]
+        declared: dict[str, bool] = {}
+        for field in fields:
+            for name in field.names:
+                declared[name] = declared.get(name, False) or field.secret
+        return declared
+
+
+def _given(field: ConfigurationKey, configuration: Mapping[str, object]) -> str | None:
+    texts = (_as_text(configuration.get(name)) for name in field.names)
+    return next((text for text in texts if text), None)
+
+
+def _as_text(value: object) -> str:
+    if value is None or value == MASK:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)

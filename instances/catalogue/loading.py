@@ -1,0 +1,66 @@
+"""Element files: TOML in, checked definitions out."""
+
+import tomllib
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from instances.catalogue.definition import ElementDefinition
+from instances.catalogue.validation import problems_of
+from instances.errors import CatalogueError
+
+SHIPPED_FOLDER = Path(__file__).with_name("elements")
+
+
+def shipped_elements() -> list[ElementDefinition]:
+    """Every element that this program ships, in order of key. Raises CatalogueError."""
+    return [load_element(path) for path in sorted(SHIPPED_FOLDER.glob("*.toml"))]
+
+
+def load_element(path: Path) -> ElementDefinition:
+    """The element that a TOML file defines; an alias has the ways of authentication of a shipped element.
+
+    Raises CatalogueError with a line for each problem of the file: where it is, and what is wrong.
+    """
+    definition = _parse(path)
+    if problems := list(problems_of(definition)):
+        raise _catalogue_error(path, problems)
+    return _resolved(definition, path) if definition.alias_of else definition
+
+
+def _resolved(definition: ElementDefinition, path: Path) -> ElementDefinition:
+    target = SHIPPED_FOLDER / f"{definition.alias_of}.toml"
+    if target == path or not target.is_file():
+        why = f"{definition.alias_of} is no other element that this program ships."
+        raise _catalogue_error(path, [("alias_of", why)])
+    shared = load_element(target)
+    return definition.model_copy(
+        update={"authentication": shared.authentication, "events": shared.events}
+    )
+
+
+def _parse(path: Path) -> ElementDefinition:
+    try:
+        with path.open("rb") as file:
+            document = tomllib.load(file)
+    except OSError as error:
+        raise CatalogueError(f"{path.name}: cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CatalogueError(f"{path.name}: is not TOML: {error}.") from error
+    try:
+        return ElementDefinition.model_validate(document)
+    except ValidationError as error:
+        raise _catalogue_error(path, [_problem(one) for one in error.errors()]) from error
+
+
+def _problem(error: ErrorDetails) -> tuple[str, str]:
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"])
+    sentences = {"extra_forbidden": "there is no such key; see docs/howto/add-an-element.md."}
+    if error["type"] == "missing":
+        return place.removeprefix("."), "is missing."
+    return place.removeprefix("."), sentences.get(error["type"], f"{error['msg']}.")
+
+
+def _catalogue_error(path: Path, problems: list[tuple[str, str]]) -> CatalogueError:
+    return CatalogueError("\n".join(f"{path.name}: {place}: {why}" for place, why in problems))

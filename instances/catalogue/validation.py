@@ -1,0 +1,195 @@
+"""What makes an element's definition sensible, beyond having the right shape (definition.py)."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from instances.catalogue.configuration_keys import ConfigurationKey, KeyType, names_a_secret
+from instances.catalogue.definition import (
+    ACCESS_TOKEN,
+    AuthenticationKind,
+    AuthenticationType,
+    ClientAuthenticationMethod,
+    ElementDefinition,
+    GrantType,
+    Probe,
+    ProbeScheme,
+    Variant,
+)
+from instances.catalogue.url_templates import VARIABLE, variables_in
+
+# Where in the file, as `authentication[1].token_endpoint`, and a sentence.
+type Problem = tuple[str, str]
+
+_ELEMENT_KEY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_CONFIGURATION_KEY = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
+_URL_START = re.compile(r"https?://[^/]|\{")
+_ENDPOINTS = (
+    "request_token_endpoint",
+    "authorization_endpoint",
+    "token_endpoint",
+    "refresh_endpoint",
+    "revocation_endpoint",
+)
+_TEXT_OF_TYPE = {
+    KeyType.BOOLEAN: re.compile(r"true|false"),
+    KeyType.INTEGER: re.compile(r"-?[0-9]+"),
+    KeyType.URL: re.compile(r"https?://.+"),
+}
+
+
+def problems_of(definition: ElementDefinition) -> Iterator[Problem]:
+    """Every problem of a definition."""
+    if not _ELEMENT_KEY.fullmatch(definition.key):
+        yield "key", "must be lower-case letters, digits and single hyphens between them."
+    if definition.id < 1:
+        yield "id", "must be a positive whole number."
+    for name in ("name", "hub", "description"):
+        if not getattr(definition, name).strip():
+            yield name, "must say something."
+    if definition.alias_of and definition.authentication:
+        yield "authentication", f"must be left out: {definition.alias_of}'s is used (alias_of)."
+    if not (definition.alias_of or definition.authentication):
+        yield "authentication", "is missing: state at least one way of authentication, or alias_of."
+    kinds = [str(way.type) for way in definition.authentication]
+    yield from _repeated("authentication", kinds, "ways of authentication of type")
+    for index, way in enumerate(definition.authentication):
+        yield from _below(f"authentication[{index}]", _problems_of_way(way))
+
+
+def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:
+    for index, field in enumerate(way.fields):
+        yield from _below(f"fields[{index}]", _problems_of_field(field))
+    keys = [name for field in way.fields for name in field.names]
+    yield from _repeated("fields", keys, "fields with the key or alias")
+    yield from _repeated("variants", [v.name for v in way.variants], "variants with the name")
+    yield from _problems_of_grant(way)
+    yield from _problems_of_named_keys(way, keys)
+    known = {*keys, *way.provider_data} | ({ACCESS_TOKEN} if way.obtains_token else set())
+    yield from _problems_of_templates(way, known)
+    if way.probe:
+        yield from _below("probe", _problems_of_probe(way.probe, known))
+    for index, variant in enumerate(way.variants):
+        yield from _below(f"variants[{index}]", _problems_of_variant(variant, keys, known))
+
+
+def _problems_of_field(field: ConfigurationKey) -> Iterator[Problem]:
+    if not all(_CONFIGURATION_KEY.fullmatch(name) for name in field.names):
+        yield (
+            "key",
+            f"{field.key}: must be letters and digits, with single dots, hyphens or underscores.",
+        )
+    if field.secret and field.not_secret_because:
+        yield (
+            "not_secret_because",
+            f"{field.key}: says why, but secret is true; keep one of the two.",
+        )
+    if field.type == KeyType.PASSWORD and not field.secret:
+        yield "secret", f"{field.key}: must be true for a password."
+    elif names_a_secret(field.key) and not (field.secret or field.not_secret_because):
+        yield (
+            "secret",
+            f"{field.key}: looks like a secret: state secret = true, or say in not_secret_because why it is none.",
+        )
+    if field.default is None:
+        return
+    if field.options and field.default not in field.options:
+        yield "default", f"{field.key}: must be one of its options: {', '.join(field.options)}."
+    if (form := _TEXT_OF_TYPE.get(field.type)) and not form.fullmatch(field.default):
+        yield "default", f"{field.key}: is no {field.type}."
+
+
+def _problems_of_grant(way: AuthenticationType) -> Iterator[Problem]:
+    if way.type == AuthenticationKind.OAUTH2 and way.grant_type is None:
+        yield "grant_type", "is missing: authorization_code or client_credentials."
+    if way.token_endpoint and not way.obtains_token:
+        yield "grant_type", "is missing: how a token is asked for at the token_endpoint."
+    if way.grant_type == GrantType.AUTHORIZATION_CODE and way.type != AuthenticationKind.OAUTH2:
+        yield "grant_type", "authorization_code needs type oauth2."
+    if way.endpoints == "unknown":
+        return
+    for name in _needed_endpoints(way):
+        if getattr(way, name) is None:
+            yield name, 'is missing; where nobody knows it, state endpoints = "unknown".'
+
+
+def _problems_of_named_keys(way: AuthenticationType, keys: Iterable[str]) -> Iterator[Problem]:
+    needed = ["client_id_key"] if way.obtains_token else []
+    if way.obtains_token and way.token_endpoint_auth_method != ClientAuthenticationMethod.NONE:
+        needed.append("client_secret_key")
+    if way.grant_type == GrantType.PASSWORD:
+        needed += ["username_key", "password_key"]
+    for name in [*needed, "site_address_key"]:
+        key = getattr(way, name)
+        if key is None and name in needed:
+            yield name, "is missing: a password grant needs it."
+        elif key is not None and key not in keys:
+            yield name, f"{key} is not among the fields."
+
+
+def _needed_endpoints(way: AuthenticationType) -> tuple[str, ...]:
+    if way.type == AuthenticationKind.OAUTH1:
+        return ("request_token_endpoint", "authorization_endpoint", "token_endpoint")
+    if way.grant_type == GrantType.AUTHORIZATION_CODE:
+        return ("authorization_endpoint", "token_endpoint")
+    return ("token_endpoint",) if way.grant_type else ()
+
+
+def _problems_of_templates(way: AuthenticationType | Variant, known: set[str]) -> Iterator[Problem]:
+    for name in _ENDPOINTS:
+        if (template := getattr(way, name, None)) is not None:
+            yield from _problems_of_url(name, template, known)
+    for index, scope in enumerate(way.scopes or ()):
+        yield from _problems_of_text(f"scopes[{index}]", scope, known)
+    for parameters in ("authorize_params", "token_params"):
+        for name, value in (getattr(way, parameters) or {}).items():
+            yield from _problems_of_text(f"{parameters}.{name}", value, known)
+
+
+def _problems_of_probe(probe: Probe, known: set[str]) -> Iterator[Problem]:
+    yield from _problems_of_url("url", probe.url, known)
+    for place, template in probe.text_templates():
+        yield from _problems_of_text(place, template, known)
+    if probe.scheme == ProbeScheme.BEARER and ACCESS_TOKEN not in known:
+        yield "scheme", "bearer needs an access token, and this way of authentication gets none."
+    if probe.scheme == ProbeScheme.BASIC and not probe.username:
+        yield "username", "is missing: scheme basic needs one."
+    if probe.scheme == ProbeScheme.HEADERS and not probe.headers:
+        yield "headers", "is missing: scheme headers needs at least one."
+
+
+def _problems_of_variant(
+    variant: Variant, keys: Iterable[str], known: set[str]
+) -> Iterator[Problem]:
+    if variant.chosen_by and variant.chosen_by not in keys:
+        yield "chosen_by", f"{variant.chosen_by} is not among the fields."
+    yield from _problems_of_templates(variant, known)
+    if variant.probe:
+        yield from _below("probe", _problems_of_probe(variant.probe, known))
+
+
+def _problems_of_url(place: str, template: str, known: set[str]) -> Iterator[Problem]:
+    if not _URL_START.match(template):
+        yield place, "must begin with https://, http:// or a {key} that holds a URL."
+    yield from _problems_of_text(place, template, known)
+
+
+def _problems_of_text(place: str, template: str, known: set[str]) -> Iterator[Problem]:
+    if {"{", "}"} & set(VARIABLE.sub("", template)):
+        yield place, "has a brace that belongs to no {key}."
+    for name in variables_in(template):
+        if name not in known:
+            yield (
+                place,
+                f"{{{name}}} is neither a key of this way of authentication nor known by then.",
+            )
+
+
+def _repeated(place: str, names: Iterable[str], what: str) -> Iterator[Problem]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield place, f"{count} {what} {name}; keep one."
+
+
+def _below(place: str, problems: Iterable[Problem]) -> Iterator[Problem]:
+    return ((f"{place}.{below}", why) for below, why in problems)
