@@ -1,0 +1,75 @@
+# make run    sets everything up and serves; the first time it takes a minute
+# make test   the whole test suite on SQLite; no service is needed
+# The settings (HOST, PORT, DATABASE_URL, DATA_DIR, ...) stand in docs/settings.md.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check install --quiet --require-hashes
+TEMPLATES = $$(find templates instances -name '*.html')
+# A lock that is newer than its mark, or a new environment, is installed again.
+RUNTIME := $(VENV)/.runtime
+DEVELOPMENT := $(VENV)/.development
+SERVICES_DATABASE_URL ?= postgres://postgres@localhost:5432/postgres
+
+.PHONY: run setup test check format browser-test services-test
+.DELETE_ON_ERROR:
+
+run: setup
+	@$(PY) -m config.first_run
+	@exec $(PY) manage.py up
+
+setup: $(RUNTIME)
+
+test: $(DEVELOPMENT)
+	@unset DATABASE_URL DATA_DIR; $(PY) -m pytest -n auto -m "not services"
+
+browser-test: $(DEVELOPMENT)
+	@unset DATABASE_URL DATA_DIR; $(PY) -m pytest -m browser
+
+services-test: $(DEVELOPMENT)
+	@$(PY) -c 'import psycopg, sys; psycopg.connect(sys.argv[1], connect_timeout=3)' \
+	  "$(SERVICES_DATABASE_URL)" || { echo "No PostgreSQL answers; name one in SERVICES_DATABASE_URL." >&2; exit 1; }
+	@unset DATA_DIR; DATABASE_URL="$(SERVICES_DATABASE_URL)" $(PY) -m pytest -n auto -m "not browser"
+
+check: $(DEVELOPMENT)
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(VENV)/bin/lint-imports
+	$(PY) -m mypy .
+	$(VENV)/bin/djade --check $(TEMPLATES)
+	$(PY) -m djlint --check --lint --quiet $(TEMPLATES)
+	DJANGO_SETTINGS_MODULE=tests.settings $(PY) manage.py makemigrations --check --dry-run
+	@$(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
+
+format: $(DEVELOPMENT)
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+	-$(VENV)/bin/djade $(TEMPLATES)
+	-$(PY) -m djlint --reformat --quiet $(TEMPLATES)
+
+# As production is set up: https, no debugging, no sandbox, and keys that exist for this one check.
+PRODUCTION = DEBUG=false SANDBOX_ENABLED=false PUBLIC_URL=https://instances.example.com \
+  ALLOWED_HOSTS=instances.example.com DATA_DIR=$(VENV)/production DATABASE_URL=sqlite://:memory: \
+  SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')" \
+  ENCRYPTION_KEYS="$$($(PY) -c 'from instances import crypto; print(crypto.generate_key())')"
+
+$(RUNTIME): requirements.lock $(PY)
+	@echo "Installing what the program needs ..."
+	@$(PIP) -r requirements.lock
+	@touch $@
+
+$(DEVELOPMENT): requirements-dev.lock $(PY)
+	@echo "Installing what the program and its checks need ..."
+	@$(PIP) -r requirements-dev.lock
+	@touch $@
+
+# Each candidate is run: a pyenv shim may stand for a version that is not installed.
+$(PY):
+	@for python in $(PYTHON) python3.14 python3.13 python3.12 python3 python; do \
+	  if "$$python" -c 'import ensurepip, sqlite3, ssl, sys, venv; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then \
+	    echo "Making $(VENV) with $$($$python --version) ..."; \
+	    exec "$$python" -m venv --clear $(VENV); \
+	  fi; \
+	done; \
+	echo "No Python 3.12 or newer was found (with venv and SQLite). Install one, or name it: make run PYTHON=/path/to/python3" >&2; \
+	exit 1
