@@ -72,6 +72,11 @@ def ciphertext_prefix(key_id: str) -> str:
     return f"{_VERSION}.{key_id}."
 
 
+def key_id_of(ciphertext: str) -> str:
+    """The id of the key that a ciphertext of ours needs."""
+    return ciphertext.split(".")[1]
+
+
 def digest(value: str) -> str:
     """A keyed digest (HMAC-SHA-256, hex) that finds a secret by its exact value without decrypting."""
     return _digest(encryption_keys()[0], value)
