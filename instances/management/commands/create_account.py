@@ -1,0 +1,87 @@
+"""`manage.py create_account`: an organization, its user, and the two secrets that every platform call carries."""
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DEFAULT_DB_ALIAS
+
+from instances.errors import InputError
+from instances.provisioning.organizations import Account, create_account
+
+
+class Command(BaseCommand):
+    help = (
+        "Make an organization and its user, and print their secrets once. Safe to run again: it makes no second "
+        "one, and prints no secret again."
+    )
+    requires_migrations_checks = True
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--organization", required=True, metavar="NAME")
+        parser.add_argument("--user", required=True, metavar="EMAIL")
+        parser.add_argument(
+            "--sandbox", action="store_true", help="let the organization reach the sandbox"
+        )
+        parser.add_argument(
+            "--rotate", action="store_true", help="make new secrets; the old ones are dead at once"
+        )
+        parser.add_argument(
+            "--platform-url",
+            default="",
+            metavar="URL",
+            help="the remote platform that provisions for it; without it, this program does",
+        )
+        parser.add_argument(
+            "--organization-secret",
+            default="",
+            metavar="SECRET",
+            help="as the remote platform gave it",
+        )
+        parser.add_argument(
+            "--user-secret", default="", metavar="SECRET", help="as the remote platform gave it"
+        )
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def get_check_kwargs(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Refuses to write under keys that do not fit the data."""
+        return {"databases": [DEFAULT_DB_ALIAS]}
+
+    def handle(self, **options: Any) -> None:
+        try:
+            account = create_account(
+                options["organization"],
+                options["user"],
+                platform_url=options["platform_url"],
+                organization_secret=options["organization_secret"],
+                user_secret=options["user_secret"],
+                is_sandbox=options["sandbox"],
+                is_rotating=options["rotate"],
+            )
+        except InputError as error:
+            raise CommandError(str(error), returncode=2) from None
+        self.stdout.write(_as_json(account) if options["json"] else _as_text(account))
+
+
+def _as_json(account: Account) -> str:
+    return json.dumps(
+        {
+            "organization": account.user.organization.name,
+            "user": account.user.email,
+            "organizationSecret": account.organization_secret,
+            "userSecret": account.user_secret,
+        }
+    )
+
+
+def _as_text(account: Account) -> str:
+    lines = [f"{account.user.email} of {account.user.organization.name}"]
+    if account.organization_secret:
+        lines.append(f"Organization secret: {account.organization_secret}")
+    if account.user_secret:
+        lines.append(f"User secret: {account.user_secret}")
+    if account.organization_secret or account.user_secret:
+        lines.append("Keep what is shown here: it is shown this once. --rotate makes new secrets.")
+    else:
+        lines.append("No secret was generated. --rotate makes new ones, on the embedded platform.")
+    return "\n".join(lines)

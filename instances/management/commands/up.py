@@ -1,0 +1,174 @@
+"""`manage.py up`: sets up what one machine needs, runs web server and worker, and stops them together."""
+
+import http.client
+import json
+import os
+import secrets
+import shlex
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.checks import run_checks
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DEFAULT_DB_ALIAS, connection
+
+from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
+from instances.errors import InstancesError
+from instances.management.processes import Processes
+from instances.provisioning.elements import sync_elements
+from instances.provisioning.organizations import create_account
+
+DEMO_EMAIL = "demo@example.com"
+DEMO_BODY = {
+    "element": {"key": "dynamicscrmadfs"},
+    "name": "Demo CRM",
+    "tags": ["demo"],
+    "configuration": {
+        "user.username": SANDBOX_USERNAME,
+        "user.password": SANDBOX_PASSWORD,
+        "dynamics.tenant": "yourcompanyname.crm.dynamics.com",
+        "document.tagging": "true",
+    },
+}
+WEB_THREADS = 16
+TICK_SECONDS = 0.2
+
+
+class Command(BaseCommand):
+    help = (
+        "Set up the database, the catalogue, the first administrator and the demo organization, then run the "
+        "web server and the worker until Ctrl-C."
+    )
+    # Those that matter are run here, so that each is told as a sentence.
+    requires_system_checks = ()
+
+    def handle(self, **_: Any) -> None:
+        _refuse_port_in_use()
+        _prepare_database()
+        connection.close()
+        with Processes(settings.BASE_DIR) as processes:
+            processes.start("web server", _web_server_command())
+            if settings.TASKS_BACKEND == "database":
+                processes.start("worker", [sys.executable, "manage.py", "db_worker"])
+            self._watch(processes)
+        self.stdout.write("Stopped.")
+
+    def _watch(self, processes: Processes) -> None:
+        is_announced = False
+        while not processes.is_stopping:
+            if ended := processes.ended():
+                raise CommandError(f"{ended}, so everything was stopped. The lines above say why.")
+            if not is_announced and _is_serving():
+                self._announce()
+                is_announced = True
+            time.sleep(TICK_SECONDS)
+
+    def _announce(self) -> None:
+        lines = ["", f"Instance Manager runs at {settings.PUBLIC_URL}/admin/", *_sign_in_lines()]
+        if settings.SANDBOX_ENABLED:
+            lines += ["", "Provision the demo instance, from another terminal in this folder:", ""]
+            lines += [f"  {_demo_command()}"]
+        lines += ["", "Ctrl-C stops everything.", ""]
+        self.stdout.write("\n".join(lines))
+        self.stdout.flush()
+
+
+def _refuse_port_in_use() -> None:
+    host, port = settings.HOST, settings.PORT
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "there is no such port"
+        raise CommandError(
+            f"Cannot listen on {host}, port {port}: {reason}. Stop the program that has it, or choose another "
+            f"port: PORT={port % 60000 + 1} make run"
+        ) from None
+
+
+def _prepare_database() -> None:
+    try:
+        settings.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"DATA_DIR {settings.DATA_DIR}: {error.strerror}.") from None
+    # Before the migrations, so that nothing is ever written under the wrong key.
+    if problems := run_checks(tags=["encryption"], databases=[DEFAULT_DB_ALIAS]):
+        raise CommandError("\n".join(problem.msg for problem in problems))
+    call_command("migrate", interactive=False, verbosity=0)
+    try:
+        sync_elements()
+        if settings.SANDBOX_ENABLED:
+            create_account("Demo", DEMO_EMAIL, is_sandbox=True)
+    except InstancesError as error:
+        raise CommandError(str(error)) from None
+
+
+def _web_server_command() -> list[str]:
+    """gunicorn without an access log: query strings carry authorization codes."""
+    host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
+    # SQLite has one writer at a time; more processes would only wait for each other.
+    workers = 1 if connection.vendor == "sqlite" else os.cpu_count() or 1
+    options = {
+        "--bind": f"{host}:{settings.PORT}",
+        "--worker-class": "gthread",
+        "--workers": str(workers),
+        "--threads": str(WEB_THREADS),
+        "--graceful-timeout": "3",
+        "--log-level": "warning",
+    }
+    words = [word for option in options.items() for word in option]
+    return [sys.executable, "-m", "gunicorn", *words, "--no-control-socket", "config.wsgi"]
+
+
+def _is_serving() -> bool:
+    web = http.client.HTTPConnection(settings.HOST, settings.PORT, timeout=2)
+    try:
+        web.request("GET", "/healthz", headers={"Host": urlsplit(settings.PUBLIC_URL).netloc})
+        return web.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        web.close()
+
+
+def _sign_in_lines() -> list[str]:
+    """How to sign in; where nobody can yet, the first administrator is made, and the password shown this once."""
+    if User.objects.exists():
+        return ["Forgot the password? manage.py changepassword USER"]
+    password = secrets.token_urlsafe(12)
+    User.objects.create_superuser("admin", password=password)
+    return [
+        "",
+        "  User name  admin",
+        f"  Password   {password}",
+        "",
+        "The password is shown this once; manage.py changepassword admin sets another.",
+    ]
+
+
+def _demo_command() -> str:
+    """One line for a shell in the project's folder, which finds the same database and the same sandbox."""
+    python = Path(sys.executable)
+    if python.is_relative_to(settings.BASE_DIR):
+        python = python.relative_to(settings.BASE_DIR)
+    own = {
+        "PUBLIC_URL": (settings.PUBLIC_URL, "http://localhost:8000"),
+        "DATA_DIR": (str(settings.DATA_DIR), str(settings.BASE_DIR / "var")),
+    }
+    assignments = "".join(
+        f"{name}={shlex.quote(value)} "
+        for name, (value, default) in own.items()
+        if value != default
+    )
+    body = shlex.quote(json.dumps(DEMO_BODY))
+    return (
+        f"echo {body} | {assignments}{shlex.quote(str(python))} manage.py "
+        f"provision_instances - --user {DEMO_EMAIL}"
+    )
