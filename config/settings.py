@@ -23,7 +23,17 @@ django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
+
+class _Environment(environ.Env):
+    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
+        """The value as its type; one of another type is refused in a sentence that names the setting."""
+        try:
+            return super().get_value(var, *args, **kwargs)
+        except ValueError:
+            raise ImproperlyConfigured(f"{var} has a value of the wrong form.") from None
+
+
+env = _Environment()
 env.read_env(BASE_DIR / ".env")
 
 # Addresses
@@ -101,9 +111,18 @@ TEMPLATES: list[dict[str, Any]] = [
 DATA_DIR = Path(env.str("DATA_DIR", default="var"))
 if not DATA_DIR.is_absolute():
     DATA_DIR = BASE_DIR / DATA_DIR
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'db.sqlite3'}")}
-DATABASES["default"]["CONN_MAX_AGE"] = 60
-DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+_database: dict[str, Any] = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": str(DATA_DIR / "db.sqlite3"),
+}
+if _database_url := env.str("DATABASE_URL", default=""):
+    # Before it is parsed: the parser's warning about another scheme shows the password.
+    if not _database_url.startswith(("postgres://", "postgresql://", "sqlite://")):
+        raise ImproperlyConfigured(
+            "DATABASE_URL must be postgres://user:password@host:port/name, or sqlite:////path/of/a/file."
+        )
+    _database = env.db_url("DATABASE_URL")
+DATABASES = {"default": _database | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Writers wait for each other instead of failing half-way: every transaction takes the write lock at its start.
     DATABASES["default"]["OPTIONS"] = {
