@@ -98,7 +98,11 @@ class _SealedAttribute(DeferredAttribute):
 
 
 class SealedTextField(models.TextField[Any, Any]):
-    """A sealed string. digest_field: the column that keeps its lookup digest, None when empty."""
+    """A sealed string.
+
+    digest_field: the column that keeps its lookup digest, None when empty. It is declared before the sealed
+    field, since a row's constructor sets columns in order of declaration.
+    """
 
     descriptor_class = _SealedAttribute
 

@@ -4,7 +4,7 @@ import pickle
 import pytest
 from django.core import serializers
 from django.core.exceptions import FieldError
-from django.db import connection
+from django.db import connection, transaction
 from django.forms import modelform_factory
 from django.template import Context, Template
 
@@ -88,7 +88,7 @@ def test_lists_and_saves_of_other_columns_never_decrypt(organization, settings):
 
 
 def test_a_secret_is_encrypted_for_its_row_or_not_at_all(organization):
-    with pytest.raises(TypeError, match="assign it on a row"):
+    with pytest.raises(TypeError, match="assign it on a row"), transaction.atomic():
         Organization.objects.update(secret="plain")
     with pytest.raises(TypeError, match="bound to another row"):
         make_organization().secret = organization.secret

@@ -1,6 +1,5 @@
 """Instances: one authenticated connection of one account to one element."""
 
-from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Self
 
@@ -72,8 +71,8 @@ class Instance(SealedRow):
     secret_configuration = SealedJSONField(_("secret configuration"))
     tokens = SealedJSONField(_("tokens"))
     expires_at = models.DateTimeField(_("access token expires at"), null=True, blank=True)
-    token = SealedTextField(_("Element token"), digest_field="token_digest")
     token_digest = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001
+    token = SealedTextField(_("Element token"), digest_field="token_digest")
     code_digest = models.CharField(max_length=64, blank=True, editable=False)
     remote_id = models.BigIntegerField(_("id at the remote platform"), null=True, blank=True)
     state = models.CharField(
@@ -136,8 +135,8 @@ class Instance(SealedRow):
         return self.name
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:
-        row = super().from_db(db, field_names, values)
+    def from_db(cls, *args: Any, **kwargs: Any) -> Self:
+        row = super().from_db(*args, **kwargs)
         row._loaded_state = row.__dict__.get("state")
         return row
 

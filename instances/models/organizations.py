@@ -19,8 +19,8 @@ class Organization(SealedRow):
             "Empty: this program is the platform. Otherwise the remote platform's base URL."
         ),
     )
-    secret = SealedTextField(_("organization secret"), digest_field="secret_digest")
     secret_digest = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001
+    secret = SealedTextField(_("organization secret"), digest_field="secret_digest")
     endpoint_overrides = models.JSONField(
         _("endpoint overrides"),
         default=dict,
@@ -53,8 +53,8 @@ class OrganizationUser(SealedRow):
     email = models.EmailField(_("e-mail address"))
     first_name = models.CharField(_("first name"), max_length=150, blank=True)
     last_name = models.CharField(_("last name"), max_length=150, blank=True)
-    secret = SealedTextField(_("user secret"), digest_field="secret_digest")
     secret_digest = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001
+    secret = SealedTextField(_("user secret"), digest_field="secret_digest")
     account = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
