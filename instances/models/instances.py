@@ -29,7 +29,8 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 
 
 class Instance(SealedRow):
-    """One authenticated connection. configuration holds the plain keys, secret_configuration the rest.
+    """One authenticated connection. configuration holds the plain keys, secret_configuration the rest,
+    secret_keys their names, so that a page can mask them without decrypting.
 
     tokens: what an OAuth provider gave (platforms.base.TokenSet as JSON). code_digest: of the authorization code
     last spent, so that the same body sent again is recognised. cause, cause_message and
@@ -69,6 +70,7 @@ class Instance(SealedRow):
     )
     configuration = models.JSONField(_("configuration"), default=dict, blank=True)
     secret_configuration = SealedJSONField(_("secret configuration"))
+    secret_keys = models.JSONField(_("secret keys that are set"), default=list, blank=True)
     tokens = SealedJSONField(_("tokens"))
     expires_at = models.DateTimeField(_("access token expires at"), null=True, blank=True)
     token_digest = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001

@@ -95,11 +95,13 @@ def require_complete(authentication: AuthenticationType, configuration: Mapping[
 
 def store_configuration(
     definition: ElementDefinition, configuration: Mapping[str, str]
-) -> dict[str, dict[str, str]]:
-    """The two columns it is kept in: plain keys, which stay queryable, and secret ones, which are sealed."""
+) -> dict[str, Any]:
+    """The columns it is kept in: plain keys, which stay queryable, and secret ones, which are sealed."""
+    secret = {key: value for key, value in configuration.items() if definition.is_secret(key)}
     return {
-        "configuration": {k: v for k, v in configuration.items() if not definition.is_secret(k)},
-        "secret_configuration": {k: v for k, v in configuration.items() if definition.is_secret(k)},
+        "configuration": {k: v for k, v in configuration.items() if k not in secret},
+        "secret_configuration": secret,
+        "secret_keys": sorted(secret),
     }
 
 

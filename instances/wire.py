@@ -1,0 +1,189 @@
+"""The JSON documents of the platform API v2: what a remote platform sends us, and what clients send to us.
+
+Reading is tolerant (unknown fields are ignored, known quirks of old servers are taken); writing is exact:
+to_wire() gives the contract's names and leaves out what is not set.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+
+def _none_as_empty(value: Any) -> Any:
+    return {} if value is None else value
+
+
+def _without_nones(value: Any) -> Any:
+    return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+
+
+def _tag_name(value: Any) -> Any:
+    # One old example of the portal answers tags as objects (contract 5).
+    return value["name"] if isinstance(value, dict) and "name" in value else value
+
+
+def _scalar_as_text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
+type Text = Annotated[str, BeforeValidator(_scalar_as_text)]
+type Tag = Annotated[str, BeforeValidator(_tag_name)]
+type Configuration = Annotated[dict[str, Any], BeforeValidator(_none_as_empty)]
+type ProviderData = Annotated[
+    dict[str, Text], BeforeValidator(_without_nones), BeforeValidator(_none_as_empty)
+]
+
+
+class Document(BaseModel):
+    """One JSON document; camelCase on the wire."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    def to_wire(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+class ErrorDocument(Document):
+    """What an error answers (contract 3). provider_message: the provider's own words, if it was asked."""
+
+    message: Text = ""
+    provider_message: Text | None = None
+
+
+class OAuthUrlDocument(Document):
+    """What `GET /elements/{key}/oauth/url` answers (contract 8.1)."""
+
+    oauth_url: Annotated[str, Field(min_length=1)]
+
+
+class ElementReference(Document):
+    """Which element a body means: by key, or by number."""
+
+    key: Text | None = None
+    id: int | None = None
+
+    @model_validator(mode="after")
+    def _names_an_element(self) -> Self:
+        if not self.key and self.id is None:
+            raise ValueError("must hold a key or an id")
+        return self
+
+
+class InstanceBody(Document):
+    """The body of `POST /instances` (contract 7.1); without element under `/elements/{key}/instances`.
+
+    tags is None where absent, which means something else than an empty list.
+    """
+
+    element: ElementReference | None = None
+    name: str | None = None
+    configuration: Configuration = Field(default_factory=dict)
+    provider_data: ProviderData = Field(default_factory=dict)
+    tags: list[Tag] | None = None
+    external_authentication: Literal["none", "initial"] = "none"
+
+
+class InstanceDocument(Document):
+    """What a platform answers of an instance (contract 5), as far as we read it.
+
+    Secrets in configuration are masked, so it is never taken over.
+    """
+
+    id: int
+    token: Annotated[str, Field(min_length=1)]
+    tags: list[Tag] = Field(default_factory=list)
+    valid: bool = True
+    disabled: bool = False
+
+
+class ElementDocument(Document):
+    """An element as we answer it (contract 6)."""
+
+    id: int
+    key: str
+    name: str
+    description: str
+    hub: str
+    image: str
+    active: bool
+    deleted: bool
+    type_oauth: bool
+    trial_account: bool
+    authentication: dict[str, str]
+    transformations_enabled: bool
+    bulk_download_enabled: bool
+    bulk_upload_enabled: bool
+    cloneable: bool
+    extendable: bool
+    beta: bool
+    extended: bool
+    private: bool
+    protocol_type: str
+    resources: list[Any]
+    parameters: list[Any]
+
+
+class ElementConfigurationDocument(Document):
+    """One configuration key of an element (contract 6)."""
+
+    id: int
+    key: str
+    name: str
+    description: str
+    default_value: str | None = None
+    type: str
+    required: bool
+    active: bool
+    internal: bool
+    group_control: bool
+    hide_from_console: bool
+    reseller_config: bool
+    company_config: bool
+    display_order: int
+
+
+class InstanceConfigurationDocument(Document):
+    """One configuration key of an instance, with its value; secrets masked (contract 8.3)."""
+
+    id: int
+    key: str
+    name: str
+    description: str
+    property_value: str | None
+    type: str
+    required: bool
+    active: bool
+    hide_from_console: bool
+
+
+class UserReference(Document):
+    """The user that an instance belongs to (contract 5)."""
+
+    id: int
+    email_address: str
+    first_name: str
+    last_name: str
+
+
+class FullInstanceDocument(InstanceDocument):
+    """An instance as we answer it (contract 5)."""
+
+    name: str
+    created_date: str
+    element: dict[str, Any]
+    element_id: int
+    tags: list[str]
+    provision_interactions: list[Any]
+    max_cache_size: int
+    cache_time_to_live: int
+    configuration: dict[str, str | None]
+    events_enabled: bool
+    trace_logging_enabled: bool
+    caching_enabled: bool
+    external_authentication: str
+    user: UserReference
