@@ -14,26 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from instances.catalogue.configuration_keys import (
     MASK,
     ConfigurationKey,
-    KeyType,
     common_configuration,
     names_a_secret,
 )
 from instances.errors import CatalogueError, InvalidConfigurationError
-
-__all__ = [
-    "MASK",
-    "AuthenticationKind",
-    "AuthenticationType",
-    "ClientAuthenticationMethod",
-    "ConfigurationKey",
-    "ElementDefinition",
-    "EndpointName",
-    "GrantType",
-    "KeyType",
-    "Probe",
-    "ProbeScheme",
-    "Variant",
-]
 
 VARIANT_KEY = "authentication.variant"
 ACCESS_TOKEN = "access_token"  # noqa: S105  the name of a variable

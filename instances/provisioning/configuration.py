@@ -7,12 +7,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from instances.catalogue.definition import (
-    MASK,
-    AuthenticationType,
-    ElementDefinition,
-    KeyType,
-)
+from instances.catalogue.configuration_keys import MASK, KeyType
+from instances.catalogue.definition import AuthenticationType, ElementDefinition
 from instances.errors import InvalidConfigurationError, MissingConfigurationError
 from instances.models import Element, Instance, OAuthApp, Organization
 
