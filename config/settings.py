@@ -213,6 +213,8 @@ LOGGING = {
         "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         "django.server": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         "gunicorn.error": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
+        # At DEBUG it writes whole tokens.
+        "authlib": {"level": "INFO"},
     },
 }
 
