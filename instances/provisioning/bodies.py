@@ -14,9 +14,13 @@ from instances.provisioning.configuration import (
     authentication_of,
     choose_authentication,
     normalise_configuration,
-    store_configuration,
 )
-from instances.provisioning.drafts import create_draft, draft_of, rename_instance
+from instances.provisioning.drafts import (
+    create_draft,
+    draft_of,
+    keep_configuration,
+    rename_instance,
+)
 from instances.provisioning.elements import find_element
 from instances.provisioning.instances import (
     forget_instance,
@@ -123,10 +127,7 @@ def update_instance(
         changed = {}
     with transaction.atomic():
         if changed:
-            merged = store_configuration(instance.element.parsed, stored | changed)
-            for column, value in merged.items():
-                setattr(instance, column, value)
-            instance.save(update_fields=["configuration", "secret_configuration"])
+            keep_configuration(instance, stored | changed)
         rename_instance(instance, name=body.name, tags=body.tags)
     if changed or body.name is not None or body.tags is not None:
         draft = draft_of(instance, actor=actor)

@@ -156,6 +156,7 @@ def changed_configuration(instance: Instance, given: Mapping[str, Any]) -> dict[
 
 def keep_configuration(instance: Instance, configuration: Mapping[str, str]) -> None:
     """Store a whole configuration; nothing is sent."""
-    for name, value in store_configuration(instance.element.parsed, configuration).items():
+    columns = store_configuration(instance.element.parsed, configuration)
+    for name, value in columns.items():
         setattr(instance, name, value)
-    instance.save(update_fields=["configuration", "secret_configuration"])
+    instance.save(update_fields=list(columns))
