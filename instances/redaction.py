@@ -4,6 +4,7 @@ By name: fields and headers known to carry secrets. By value: the secrets that t
 Both are applied, so a provider that echoes a password under a name of its own does not leak it.
 """
 
+import html
 import json
 import logging
 import re
@@ -15,50 +16,56 @@ import structlog
 
 REDACTED = "[redacted]"
 MAX_BODY_CHARACTERS = 8_000
-# Shorter values would blacken ordinary words; nothing that short is a secret worth the name.
+# A number this small under a secret name is a status or an error code.
+MAX_PLAIN_NUMBER = 9_999
+# In running text a shorter value would blacken ordinary words; a field that is nothing but it is redacted.
 MIN_SECRET_LENGTH = 4
 
 # Whole words of a dotted, dashed, underscored or camelCase name.
 _SECRET_WORDS = {
-    "apikey", "assertion", "authorization", "code", "cookie", "credential", "credentials", "key",
-    "passphrase", "passwd", "password", "pin", "pwd", "secret", "sessionid", "signature", "state",
-    "ticket", "token", "verifier",
+    "assertion", "auth", "authorization", "code", "cookie", "credential", "key", "passphrase", "pin", "pwd",
+    "session", "sessionid", "signature", "ticket", "verifier",
 }  # fmt: skip
+# Endings that are also secret inside a word written without a break: accesstoken, apikey.
+_SECRET_ENDINGS = ("apikey", "passwd", "password", "secret", "token")
 # Names with such a word that say nothing secret, and that an operator needs to read.
 _PLAIN_NAMES = {
-    "authorization_endpoint", "code_challenge_method", "error_codes", "grant_type", "key",
-    "response_type", "status_code", "token_type", "token_endpoint", "statecode", "statuscode",
+    "authorization_endpoint", "code_challenge_method", "element_key", "error_code", "error_codes", "key", "key_id", "status_code",
+    "token_type",
 }  # fmt: skip
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_BEARER = re.compile(r"\b(Bearer|Basic|User|Organization|Element)(:?\s+)([A-Za-z0-9+/=_.~-]{8,})")
+_CREDENTIALS = re.compile(r"\b(Bearer|Basic|User|Organization|Element)(:?\s+)([\w+/=.~-]{16,})")
+# Possessive and anchored to the name's first character: linear in the text, which strangers write.
 _ASSIGNMENT = re.compile(
-    r"(?i)([\w.-]*(?:password|passwd|secret|token|api[._-]?key|code|verifier|state)[\w.-]*)"
-    r"(\"?\s*[=:]\s*\"?)([^\s\"'&,;<>{}]+)"
+    r"(?<![\w.-])([\w.-]++)(\\?[\"']?\s*+[=:]\s*+\\?[\"']?)([^\s\"'\\&,;<>{}]++)"
 )
 
 
 def is_secret_name(name: str) -> bool:
     """Whether a header, parameter or field of this name carries a secret."""
-    if name.lower() in _PLAIN_NAMES:
-        return False
     words = [word.lower() for word in _WORD.findall(name)]
-    return not _SECRET_WORDS.isdisjoint(words) or name.lower() in _SECRET_WORDS
+    if words == ["state"]:
+        return True
+    singular = [word.removesuffix("s") for word in words]
+    if "_".join(words) in _PLAIN_NAMES:
+        return False
+    return any(word in _SECRET_WORDS or word.endswith(_SECRET_ENDINGS) for word in singular)
 
 
 def redact_headers(headers: Mapping[str, str], secrets: Collection[str] = ()) -> dict[str, str]:
     """Headers with secret ones and known values replaced."""
-    return {
-        name: REDACTED if is_secret_name(name) else redact_text(str(value), secrets)
-        for name, value in headers.items()
-    }
+    return dict(_redact_pairs(headers.items(), secrets))
 
 
 def redact_url(url: str, secrets: Collection[str] = ()) -> str:
-    """A URL with its secret query parameters, user information and known values replaced."""
-    parts = urlsplit(url)
+    """A URL with its secret query parameters, user information, fragment and known values replaced."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return REDACTED
     host = parts.netloc.rpartition("@")[2]
-    query = urlencode(_redact_pairs(parse_qsl(parts.query, keep_blank_values=True)), safe="[]")
     fragment = REDACTED if parts.fragment else ""
+    query = _redact_form(parts.query, secrets)
     shown = urlunsplit((parts.scheme, host, parts.path, query, fragment))
     return _without_values(shown, secrets)
 
@@ -66,13 +73,11 @@ def redact_url(url: str, secrets: Collection[str] = ()) -> str:
 def redact_body(body: str, content_type: str = "", secrets: Collection[str] = ()) -> str:
     """A request or answer body (JSON, form or text), redacted and cut to MAX_BODY_CHARACTERS."""
     try:
-        redacted = json.dumps(_redact_json(json.loads(body)), ensure_ascii=False)
-    except ValueError:
-        if "x-www-form-urlencoded" in content_type:
-            redacted = urlencode(_redact_pairs(parse_qsl(body, keep_blank_values=True)), safe="[]")
-        else:
-            redacted = redact_text(body)
-    redacted = _without_values(redacted, secrets)
+        redacted = json.dumps(_redact_json(json.loads(body), secrets), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        is_form = "x-www-form-urlencoded" in content_type
+        redacted = _redact_form(body, secrets) if is_form else redact_text(body, secrets)
+    redacted = _without_values(redacted, secrets).replace("\x00", "")
     if len(redacted) > MAX_BODY_CHARACTERS:
         cut = len(redacted) - MAX_BODY_CHARACTERS
         redacted = f"{redacted[:MAX_BODY_CHARACTERS]}… [{cut} more characters]"
@@ -81,12 +86,11 @@ def redact_body(body: str, content_type: str = "", secrets: Collection[str] = ()
 
 def redact_text(text: str, secrets: Collection[str] = ()) -> str:
     """Free text: credentials after their scheme, `name=value` of secret names, and known values."""
-    text = _BEARER.sub(rf"\1\2{REDACTED}", text)
-    text = _ASSIGNMENT.sub(
-        lambda match: match[0] if not is_secret_name(match[1]) else match[1] + match[2] + REDACTED,
-        text,
+    text = _without_values(text, secrets)
+    text = _CREDENTIALS.sub(rf"\1\2{REDACTED}", text)
+    return _ASSIGNMENT.sub(
+        lambda match: match[1] + match[2] + REDACTED if is_secret_name(match[1]) else match[0], text
     )
-    return _without_values(text, secrets)
 
 
 def log_formatter() -> logging.Formatter:
@@ -97,6 +101,12 @@ def log_formatter() -> logging.Formatter:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.ExtraAdder(allow=()),
     ]
+    # Left alone, structlog prints to standard output, past the redactor.
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[
@@ -111,35 +121,65 @@ def log_formatter() -> logging.Formatter:
 def _redact_event(
     _logger: Any, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    redacted: dict[str, Any] = _redact_json(dict(event))
+    redacted: dict[str, Any] = _redact_json(dict(event), ())
     return redacted
 
 
-def _redact_json(value: Any) -> Any:
-    if isinstance(value, dict):
+def _redact_json(value: Any, secrets: Collection[str], *, is_secret: bool = False) -> Any:
+    """is_secret: the value stands, at whatever depth, under a secret name."""
+    if isinstance(value, Mapping):
         return {
-            str(key): REDACTED if item and is_secret_name(str(key)) and not isinstance(item, (dict, list))
-            else _redact_json(item)
-            for key, item in value.items()
-        }  # fmt: skip
+            redact_text(str(name), secrets): _redact_json(
+                item, secrets, is_secret=is_secret or _names_secret(str(name), value)
+            )
+            for name, item in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [_redact_json(item) for item in value]
-    return redact_text(value) if isinstance(value, str) else value
+        return [_redact_json(item, secrets, is_secret=is_secret) for item in value]
+    if value is None or isinstance(value, bool) or value == "":
+        return value
+    if isinstance(value, int | float):
+        is_hidden = str(value) in secrets or (is_secret and abs(value) > MAX_PLAIN_NUMBER)
+        return REDACTED if is_hidden else value
+    return REDACTED if is_secret or str(value) in secrets else redact_text(str(value), secrets)
 
 
-def _redact_pairs(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def _names_secret(name: str, fields: Mapping[Any, Any]) -> bool:
+    # Beside a message, a code is the error's, which the operator needs to read.
+    return is_secret_name(name) and not (name == "code" and "message" in fields)
+
+
+def _redact_form(form: str, secrets: Collection[str]) -> str:
+    pairs = _redact_pairs(parse_qsl(form, keep_blank_values=True), secrets)
+    return urlencode(pairs, safe="[]")
+
+
+def _redact_pairs(
+    pairs: Iterable[tuple[str, str]], secrets: Collection[str]
+) -> list[tuple[str, str]]:
     return [
-        (name, REDACTED if value and is_secret_name(name) else redact_text(value))
+        (
+            redact_text(name, secrets),
+            REDACTED if value and (is_secret_name(name) or value in secrets)
+            else redact_text(value, secrets),
+        )
         for name, value in pairs
-    ]
+    ]  # fmt: skip
 
 
 def _without_values(text: str, secrets: Collection[str]) -> str:
     # The longest first: a secret that contains another is replaced whole.
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        if len(secret) < MIN_SECRET_LENGTH:
-            continue
-        escaped = json.dumps(secret)[1:-1]
-        for form in {secret, quote(secret, safe=""), quote_plus(secret), escaped}:
+    known = sorted((one for one in secrets if len(one) >= MIN_SECRET_LENGTH), key=len, reverse=True)
+    for secret in known:
+        for form in sorted(_written_forms(secret), key=len, reverse=True):
             text = text.replace(form, REDACTED)
     return text
+
+
+def _written_forms(secret: str) -> set[str]:
+    """The secret as it stands in text, URLs, forms, JSON and HTML."""
+    percent = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
+    lower = {re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), form) for form in percent}
+    in_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    in_html = html.escape(secret)
+    return percent | lower | in_json | {secret, in_html, in_html.replace("&#x27;", "&#39;")}

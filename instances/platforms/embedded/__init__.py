@@ -1,0 +1,119 @@
+"""This program itself as the platform: it speaks to the provider and mints the Element token."""
+
+import base64
+import secrets
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from instances.catalogue.definition import AuthenticationKind, GrantType
+from instances.errors import InstancesError, InvalidConfigurationError, MissingConfigurationError
+from instances.models import Organization
+from instances.platforms.base import InstanceDraft, PlatformInstance, TokenSet
+from instances.platforms.embedded import oauth2
+from instances.platforms.embedded.credentials import prove
+
+TOKEN_BYTES = 32
+# An access token that ends within this time is renewed before it is used.
+EXPIRY_LEEWAY = timedelta(seconds=30)
+IMPORTED_KEYS = ("oauth.user.token", "oauth.user.refresh_token")
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class EmbeddedPlatform:
+    """Implements base.Platform. Of an instance that exists it answers an empty token: the row has it."""
+
+    def __init__(self, organization: Organization) -> None:
+        self._organization = organization
+
+    def oauth_url(self, draft: InstanceDraft, *, state: str) -> str:
+        _require_oauth2(draft)
+        return oauth2.authorization_url(draft, state=state)
+
+    def create_instance(self, draft: InstanceDraft) -> PlatformInstance:
+        if draft.external_authentication == "initial":
+            # Nothing is exchanged at creation; the first refresh replaces the tokens (contract 7.4).
+            return PlatformInstance(token=_mint_token(), tokens=_imported_tokens(draft))
+        return PlatformInstance(token=_mint_token(), tokens=_authenticate(draft))
+
+    def update_instance(self, draft: InstanceDraft) -> PlatformInstance:
+        return PlatformInstance(token="", tokens=_authenticate(draft))
+
+    def get_instance(self, draft: InstanceDraft) -> PlatformInstance:
+        """Raises what the probe found. tokens holds new ones where the access token had run out."""
+        tokens = _renewed(draft)
+        prove(replace(draft, tokens=tokens))
+        return PlatformInstance(token="", tokens=tokens)
+
+    def set_enabled(self, draft: InstanceDraft, *, is_enabled: bool) -> None:
+        """Nothing to do: the provider knows no such thing, and the flag is in the row."""
+
+    def delete_instance(self, draft: InstanceDraft) -> None:
+        """A provider that does not revoke the grant must not keep an instance alive; the exchange is recorded."""
+        if not (draft.tokens and draft.authentication.revocation_endpoint):
+            return
+        try:
+            oauth2.revoke_token(draft)
+        except InstancesError as error:
+            log.warning("token not revoked", uid=str(draft.uid), why=str(error))
+
+    def find_instances(self, draft: InstanceDraft) -> list[PlatformInstance]:
+        """None, ever: an instance is here or it is not, and no answer of ours gets lost."""
+        return []
+
+
+def _authenticate(draft: InstanceDraft) -> TokenSet | None:
+    """Tokens where the way of authentication has any; proved by the probe."""
+    tokens = _obtain(draft)
+    prove(replace(draft, tokens=tokens))
+    return tokens
+
+
+def _obtain(draft: InstanceDraft) -> TokenSet | None:
+    if draft.authentication.grant_type == GrantType.AUTHORIZATION_CODE:
+        return oauth2.exchange_code(draft)
+    if draft.authentication.grant_type:
+        return oauth2.obtain_token(draft)
+    _require_oauth2(draft)
+    return None
+
+
+def _require_oauth2(draft: InstanceDraft) -> None:
+    if draft.authentication.type == AuthenticationKind.OAUTH1:
+        raise InvalidConfigurationError(
+            "authentication.type",
+            f"oauth1 is not spoken by this program yet, so {draft.element.key} cannot be connected with it here. "
+            "Choose another way of authentication, or a remote platform.",
+        )
+
+
+def _renewed(draft: InstanceDraft) -> TokenSet | None:
+    tokens = draft.tokens
+    if tokens is None or not _has_run_out(tokens):
+        return tokens
+    if tokens.refresh_token:
+        return oauth2.refresh_token(draft)
+    if draft.authentication.grant_type in {GrantType.PASSWORD, GrantType.CLIENT_CREDENTIALS}:
+        return oauth2.obtain_token(draft)
+    return tokens
+
+
+def _has_run_out(tokens: TokenSet) -> bool:
+    if not tokens.access_token:
+        return True
+    return bool(tokens.expires_at and tokens.expires_at < datetime.now(UTC) + EXPIRY_LEEWAY)
+
+
+def _imported_tokens(draft: InstanceDraft) -> TokenSet:
+    access_token, refresh_token = (str(draft.configuration.get(key) or "") for key in IMPORTED_KEYS)
+    if not (access_token or refresh_token):
+        raise MissingConfigurationError(IMPORTED_KEYS)
+    token_secret = str(draft.configuration.get("oauth.user.token.secret") or "")
+    return TokenSet(access_token, refresh_token, token_secret)
+
+
+def _mint_token() -> str:
+    """An Element token: 32 random bytes in base64 (contract 2.1)."""
+    return base64.b64encode(secrets.token_bytes(TOKEN_BYTES)).decode()

@@ -1,0 +1,53 @@
+"""The catalogue's templates, filled for one draft."""
+
+from collections.abc import Mapping
+
+from django.conf import settings
+
+from instances.catalogue.definition import ACCESS_TOKEN, EndpointName
+from instances.catalogue.url_templates import fill_text, fill_url, overridden, variables_in
+from instances.errors import InvalidConfigurationError
+from instances.platforms.base import InstanceDraft
+
+
+def values_of(draft: InstanceDraft) -> dict[str, str]:
+    """What the variables of this draft's templates stand for.
+
+    The configuration comes before what a provider sent: a callback must not be able to change where credentials go.
+    """
+    way = draft.authentication
+    came_back = {
+        name: value for name, value in draft.provider_data.items() if name in way.provider_data
+    }
+    values = {**came_back, **way.values_of(draft.configuration)}
+    if draft.tokens:
+        values = {**draft.tokens.extra, **values, ACCESS_TOKEN: draft.tokens.access_token}
+    return values
+
+
+def endpoint_of(draft: InstanceDraft, name: EndpointName) -> str:
+    """The URL of an endpoint. Raises CatalogueError where the catalogue does not know it, InputError."""
+    return address_of(draft, draft.element.endpoint(draft.authentication, name))
+
+
+def address_of(draft: InstanceDraft, template: str) -> str:
+    """The URL that a template means, with the organization's endpoint overrides applied. Raises InputError."""
+    overrides = draft.organization.endpoint_overrides.get(draft.element.key, {})
+    template = overridden(template, overrides, public_url=settings.PUBLIC_URL)
+    return fill_url(template, values_of(draft))
+
+
+def texts_of(draft: InstanceDraft, templates: Mapping[str, str]) -> dict[str, str]:
+    """Parameters of a request. Raises InputError."""
+    values = values_of(draft)
+    return {name: fill_text(template, values) for name, template in templates.items()}
+
+
+def headers_of(draft: InstanceDraft, templates: Mapping[str, str]) -> dict[str, str]:
+    """Headers of a request. Raises InputError, also for a value that no header can carry."""
+    headers = texts_of(draft, templates)
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()):
+            key = (variables_in(templates[name]) or [name])[0]
+            raise InvalidConfigurationError(key, "holds a character that no header can carry.")
+    return headers

@@ -1,0 +1,36 @@
+"""The only door to the network.
+
+connections.py guards and limits, recording.py records, answers.py reads what came back.
+"""
+
+from instances.platforms.transport.answers import (
+    Answer,
+    document_of,
+    error_of,
+    json_of,
+    message_of,
+    raise_for_fault,
+    unusable,
+)
+from instances.platforms.transport.recording import (
+    Subject,
+    interaction_id_of,
+    mount,
+    session_for,
+    subject_of,
+)
+
+__all__ = [
+    "Answer",
+    "Subject",
+    "document_of",
+    "error_of",
+    "interaction_id_of",
+    "json_of",
+    "message_of",
+    "mount",
+    "raise_for_fault",
+    "session_for",
+    "subject_of",
+    "unusable",
+]

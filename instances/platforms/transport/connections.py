@@ -1,0 +1,162 @@
+"""The network's lower half: connections that check where they lead, and answers that end in time."""
+
+import http.client
+import io
+import ipaddress
+import socket
+import threading
+from time import monotonic
+from typing import Any
+
+import urllib3
+from django.conf import settings
+from requests.adapters import HTTPAdapter
+
+from instances.errors import BlockedAddressError, UnreachableError
+
+# Servers close idle connections after 2 s or more; a request must not go out on one that is just being closed.
+MAX_IDLE_SECONDS = 1.0
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_IPV4_COMPATIBLE = ipaddress.ip_network("::/96")
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the public internet, as does the IPv4 address inside an IPv6 one."""
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip in _NAT64:
+            ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        elif ip.is_site_local or ip in _IPV4_COMPATIBLE:
+            return False
+        else:
+            ip = ip.ipv4_mapped or ip
+    return ip.is_global and not ip.is_multicast
+
+
+def _checked_addresses(name: str, port: int) -> list[tuple[socket.AddressFamily, Any]]:
+    """Where a name leads. Raises BlockedAddressError when any address is not public and not allowed."""
+    host = f"[{name}]" if ":" in name else name.rstrip(".").lower()
+    try:
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise UnreachableError(
+            f"{host} cannot be found (DNS), so nothing was sent. Check the address."
+        ) from None
+    allowed = {one.lower() for one in settings.PROVIDER_ALLOWED_PRIVATE_HOSTS}
+    if allowed.isdisjoint({host, f"{host}:{port}"}):
+        for *_, address in found:
+            if not is_public(str(address[0])):
+                raise BlockedAddressError(
+                    f"{host}:{port} is a private address, so nothing was sent. Correct it; if it is meant, "
+                    f"the operator lists {host}:{port} in PROVIDER_ALLOWED_PRIVATE_HOSTS."
+                )
+    return [(family, address) for family, *_, address in found]
+
+
+class _DeadlineReader(io.RawIOBase):
+    """A socket's bytes until its timeout is used up as a whole: a slow drip holds no longer than silence."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._stream = sock.makefile("rb", buffering=0)
+        self._ends_at = monotonic() + (sock.gettimeout() or 0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        remaining = self._ends_at - monotonic()
+        if remaining <= 0:
+            raise TimeoutError
+        self._sock.settimeout(remaining)
+        return self._stream.readinto(buffer)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+class _DeadlineResponse(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self.fp = io.BufferedReader(_DeadlineReader(sock))
+
+
+class _GuardedConnection(urllib3.connection.HTTPConnection):
+    """Connects to the very addresses it checked, so a name that changes in between (DNS rebinding) gains nothing.
+
+    Certificate check, SNI and Host header stay those of the name.
+    """
+
+    response_class = _DeadlineResponse
+    _answered_at = 0.0
+
+    def _new_conn(self) -> socket.socket:
+        ends_at = monotonic() + float(self.timeout or 0)
+        candidates = _checked_addresses(self._dns_host, self.port)
+        failure: OSError = TimeoutError()
+        for number, (family, address) in enumerate(candidates):
+            share = (ends_at - monotonic()) / (len(candidates) - number)
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                sock.settimeout(max(share, 0.001))
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.connect(address)
+            except OSError as error:
+                sock.close()
+                failure = error
+            else:
+                sock.settimeout(max(ends_at - monotonic(), 0.001))
+                return sock
+        # Not an OSError: urllib3 would take some of those for an answer that is on its way.
+        raise UnreachableError(
+            f"{self.host}:{self.port} does not accept connections ({failure.strerror or 'timed out'}), "
+            "so nothing was sent. Check the address, or try again later."
+        )
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        outlet.is_sent = True
+        super().send(data)
+
+    def getresponse(self) -> urllib3.HTTPResponse:
+        response = super().getresponse()
+        self._answered_at = monotonic()
+        return response
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the pool may use it once more."""
+        return super().is_connected and monotonic() - self._answered_at < MAX_IDLE_SECONDS
+
+
+class _GuardedTLSConnection(_GuardedConnection, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _GuardedPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _GuardedConnection
+
+
+class _GuardedTLSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _GuardedTLSConnection
+
+
+class GuardedAdapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _GuardedPool, "https": _GuardedTLSPool}
+
+
+class Outlet(threading.local):
+    """One thread's connections, and whether a byte of its present request has left."""
+
+    def __init__(self) -> None:
+        # Retry(total=False): errors come as they are, and nothing is sent a second time.
+        self.adapter = GuardedAdapter(pool_maxsize=1, max_retries=urllib3.Retry(total=False))
+        self.is_sent = False
+
+
+outlet = Outlet()
