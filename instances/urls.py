@@ -4,9 +4,11 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
 from instances.views.health import healthz
+from instances.views.oauth_callback import oauth_callback
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz, name="healthz"),
+    path("oauth/callback", oauth_callback, name="oauth_callback"),
 ]
 
 if settings.SANDBOX_ENABLED:

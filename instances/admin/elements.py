@@ -1,0 +1,108 @@
+"""Elements: what the catalogue knows, to read. Files are loaded by the sync_elements command alone."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _, gettext_lazy
+from unfold.contrib.filters.admin import AllValuesCheckboxFilter, ChoicesCheckboxFilter
+
+from instances.admin.instance_configuration import WAY_LABELS
+from instances.admin.pages import ModelAdmin, render_page
+from instances.catalogue.definition import AuthenticationType
+from instances.models import Element
+
+_ENDPOINTS = {
+    "authorization_endpoint": gettext_lazy("Authorization endpoint"),
+    "token_endpoint": gettext_lazy("Token endpoint"),
+    "refresh_endpoint": gettext_lazy("Refresh endpoint"),
+    "revocation_endpoint": gettext_lazy("Revocation endpoint"),
+    "request_token_endpoint": gettext_lazy("Request token endpoint"),
+}
+
+
+@admin.register(Element)
+class ElementAdmin(ModelAdmin):
+    list_display = ["key", "name", "hub", "ways", "source", "is_active", "instance_count"]
+    list_filter = [
+        ("hub", AllValuesCheckboxFilter),
+        ("source", ChoicesCheckboxFilter),
+        "is_active",
+    ]
+    list_filter_submit = True
+    list_per_page = 50
+    search_fields = ["key", "name", "hub"]
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Element | None = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Element]:
+        return super().get_queryset(request).annotate(instance_count=Count("instances"))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Element], search_term: str
+    ) -> tuple[QuerySet[Element], bool]:
+        """Whoever chooses an element, on another page, is offered the active ones."""
+        if request.path.endswith("/autocomplete/"):
+            queryset = queryset.filter(is_active=True)
+        return super().get_search_results(request, queryset, search_term)
+
+    @admin.display(description=gettext_lazy("ways of authentication"))
+    def ways(self, element: Element) -> str:
+        kinds = [way["type"] for way in element.definition["authentication"]]
+        return ", ".join(str(WAY_LABELS[kind]) for kind in kinds)
+
+    @admin.display(description=gettext_lazy("instances"), ordering="instance_count")
+    def instance_count(self, element: Any) -> int:
+        count: int = element.instance_count
+        return count
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        element = self.get_object(request, object_id)
+        if element is None:
+            raise Http404
+        if not self.has_view_permission(request, element):
+            raise PermissionDenied
+        may_switch = element.source == Element.Source.OWN and self.has_change_permission(request)
+        if request.method == "POST":
+            if not may_switch:
+                raise PermissionDenied
+            return self._switch(request, element)
+        context = {
+            "title": element.name,
+            "original": element,
+            "may_switch": may_switch,
+            "ways": [_shown(way) for way in element.parsed.authentication],
+        }
+        return render_page(self, request, "element.html", context)
+
+    def _switch(self, request: HttpRequest, element: Element) -> HttpResponse:
+        element.is_active = not element.is_active
+        element.save(update_fields=["is_active"])
+        said = _("%s is active.") if element.is_active else _("%s is no longer offered.")
+        self.message_user(request, said % element.name)
+        self.log_change(request, element, said % element.name)
+        return redirect("admin:instances_element_change", element.pk)
+
+
+def _shown(way: AuthenticationType) -> dict[str, Any]:
+    endpoints = [(title, getattr(way, name)) for name, title in _ENDPOINTS.items()]
+    return {
+        "label": WAY_LABELS[way.type],
+        "way": way,
+        "endpoints": [(title, url) for title, url in endpoints if url],
+        "scope": way.scope_separator.join(way.scopes),
+    }

@@ -1,0 +1,182 @@
+"""Adding an instance in two steps, and authenticating one again: the pages with the element's own form."""
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _, gettext_lazy
+
+from instances.admin.instance_actions import AUTHORIZE, PROVISION, REAUTHENTICATE, perform
+from instances.admin.instance_forms import (
+    ChoiceForm,
+    ConfigurationForm,
+    NewInstanceForm,
+    split_tags,
+)
+from instances.admin.pages import ModelAdmin, allow_leaving, render_page
+from instances.catalogue.definition import AuthenticationType
+from instances.errors import InputError, InstancesError, InvalidConfigurationError
+from instances.models import Element, Instance, OAuthApp, Organization, OrganizationUser
+from instances.provisioning.configuration import authentication_of, is_oauth, takes_oauth_app
+from instances.provisioning.drafts import changed_configuration, create_draft, keep_configuration
+from instances.provisioning.instances import reauthenticate_instance
+
+WAY_LABELS = {
+    "oauth2": gettext_lazy("OAuth 2.0"),
+    "oauth1": gettext_lazy("OAuth 1.0a"),
+    "custom": gettext_lazy("Custom"),
+    "basic": gettext_lazy("User name and password"),
+    "apiKey": gettext_lazy("API key"),
+}
+
+
+def choose_page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
+    """Step 1: whose account, at which element."""
+    if not model_admin.has_add_permission(request):
+        raise PermissionDenied
+    form = ChoiceForm(request.GET if "element" in request.GET else None)
+    if form.is_valid():
+        chosen = (form.cleaned_data["organization_user"].pk, form.cleaned_data["element"].pk)
+        return redirect("admin:instances_instance_configure", *chosen)
+    context = {"title": _("Add instance"), "form": form}
+    return render_page(model_admin, request, "choose_element.html", context)
+
+
+def configure_page(
+    model_admin: ModelAdmin, request: HttpRequest, user_id: int, element_id: int
+) -> HttpResponse:
+    """Step 2: the configuration, by the chosen way of authentication."""
+    if not model_admin.has_add_permission(request):
+        raise PermissionDenied
+    user = get_object_or_404(OrganizationUser.objects.select_related("organization"), pk=user_id)
+    element = get_object_or_404(Element.objects.active(), pk=element_id)
+    try:
+        way = element.parsed.authentication_type(request.GET.get("way"))
+    except InvalidConfigurationError:
+        raise Http404 from None
+    has_oauth_app = _has_oauth_app(user.organization, element, way)
+    data = request.POST if request.method == "POST" else None
+    form = NewInstanceForm(way, has_oauth_app=has_oauth_app, data=data)
+    if data and form.is_valid():
+        instance = _create(user, element, way, form, actor=request.user.get_username())
+        if instance is not None:
+            return _after_creation(model_admin, request, instance)
+    context = {
+        "title": _("Add instance"),
+        "form": form,
+        "element": element,
+        "organization_user": user,
+        "ways": _ways(element, way),
+        "has_oauth_app": has_oauth_app,
+        "is_oauth": is_oauth(way),
+        "back_url": reverse("admin:instances_instance_add"),
+    }
+    return allow_leaving(render_page(model_admin, request, "configure.html", context))
+
+
+def reauthenticate_page(
+    model_admin: ModelAdmin, request: HttpRequest, object_id: int
+) -> HttpResponse:
+    """Other credentials for an instance that is there already; a secret left empty stays as it is."""
+    instance = model_admin.get_object(request, str(object_id))
+    if instance is None:
+        raise Http404
+    if not REAUTHENTICATE.is_allowed(request.user):
+        raise PermissionDenied
+    try:
+        way = authentication_of(instance)
+    except InputError as error:
+        messages.error(request, str(error))
+        return redirect("admin:instances_instance_change", instance.pk)
+    has_oauth_app = _has_oauth_app(instance.organization, instance.element, way)
+    form = ConfigurationForm(
+        way,
+        has_oauth_app=has_oauth_app,
+        stored=instance.configuration,
+        data=request.POST if request.method == "POST" else None,
+    )
+    if form.is_valid() and (done := _reauthenticate(model_admin, request, instance, form)):
+        return done
+    context = {
+        "title": _("Re-authenticate"),
+        "original": instance,
+        "form": form,
+        "element": instance.element,
+        "organization_user": instance.organization_user,
+        "has_oauth_app": has_oauth_app,
+        "is_oauth": is_oauth(way),
+        "back_url": reverse("admin:instances_instance_change", args=[instance.pk]),
+    }
+    return allow_leaving(render_page(model_admin, request, "configure.html", context))
+
+
+def _has_oauth_app(organization: Organization, element: Element, way: AuthenticationType) -> bool:
+    apps = OAuthApp.objects.filter(organization=organization, element=element)
+    return takes_oauth_app(way) and apps.exists()
+
+
+def _ways(element: Element, current: AuthenticationType) -> list[dict[str, object]]:
+    return [
+        {
+            "label": WAY_LABELS[way.type],
+            "url": "?" + urlencode({"way": way.type}),
+            "is_current": way.type == current.type,
+        }
+        for way in element.parsed.authentication
+    ]
+
+
+def _create(
+    user: OrganizationUser,
+    element: Element,
+    way: AuthenticationType,
+    form: NewInstanceForm,
+    *,
+    actor: str,
+) -> Instance | None:
+    """The draft, or None with the refusal put beside the fields that it is about."""
+    try:
+        return create_draft(
+            user,
+            element,
+            actor=actor,
+            name=form.cleaned_data["name"],
+            tags=split_tags(form.cleaned_data["tags"]) or None,
+            authentication_type=way.type,
+            configuration=form.configuration,
+        )
+    except InputError as refusal:
+        form.add_refusal(refusal)
+        return None
+
+
+def _after_creation(
+    model_admin: ModelAdmin, request: HttpRequest, instance: Instance
+) -> HttpResponse:
+    model_admin.log_addition(request, instance, _("Drafted."))
+    action = AUTHORIZE if is_oauth(authentication_of(instance)) else PROVISION
+    if "connect" in request.POST and action.is_allowed(request.user):
+        return perform(action, model_admin, request, instance)
+    messages.success(request, _("%s is saved as a draft.") % instance.name)
+    return redirect("admin:instances_instance_change", instance.pk)
+
+
+def _reauthenticate(
+    model_admin: ModelAdmin, request: HttpRequest, instance: Instance, form: ConfigurationForm
+) -> HttpResponse | None:
+    actor = request.user.get_username()
+    try:
+        if is_oauth(authentication_of(instance)):
+            keep_configuration(instance, changed_configuration(instance, form.configuration))
+            return perform(AUTHORIZE, model_admin, request, instance)
+        reauthenticate_instance(instance, actor=actor, configuration=form.configuration)
+    except InputError as refusal:
+        form.add_refusal(refusal)
+        return None
+    except InstancesError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, _("%s is connected.") % instance.name)
+    return redirect("admin:instances_instance_change", instance.pk)

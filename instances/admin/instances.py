@@ -1,0 +1,225 @@
+"""Instances: the list that says how they are, and the page of one with its state, its history and what to do."""
+
+from functools import partial
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
+from django.utils.translation import gettext as _, gettext_lazy
+from unfold.contrib.filters.admin import (
+    AllValuesCheckboxFilter,
+    AutocompleteSelectFilter,
+    ChoicesCheckboxFilter,
+)
+from unfold.decorators import display
+from unfold.paginator import InfinitePaginator
+
+from instances.admin.instance_actions import ACTIONS, ConfirmedAction, InstanceAction
+from instances.admin.instance_configuration import (
+    WAY_LABELS,
+    choose_page,
+    configure_page,
+    reauthenticate_page,
+)
+from instances.admin.instance_confirmations import confirm_many, confirm_one
+from instances.admin.instance_forms import RenameForm, split_tags
+from instances.admin.interactions import exchange_of
+from instances.admin.pages import ModelAdmin, render_page, secret_state
+from instances.errors import InputError
+from instances.models import Instance
+from instances.provisioning.drafts import rename_instance
+from instances.provisioning.explanations import explain
+
+_State = Instance.State
+STATE_COLOURS = {
+    _State.DRAFT: "default",
+    _State.AWAITING_AUTHORIZATION: "info",
+    _State.PROVISIONING: "info",
+    _State.CONNECTED: "success",
+    _State.FAILED: "danger",
+    _State.UNKNOWN: "warning",
+    _State.NEEDS_REAUTHORIZATION: "warning",
+    _State.DELETING: "warning",
+    "disabled": "default",
+}
+TIMELINE_PAGE = 20
+
+
+@admin.register(Instance)
+class InstanceAdmin(ModelAdmin):
+    list_display = [
+        "name",
+        "element",
+        "organization_user",
+        "state_label",
+        "tag_list",
+        "last_checked_at",
+    ]
+    list_select_related = ["element", "organization_user__organization"]
+    list_filter = [
+        ("state", ChoicesCheckboxFilter),
+        ("element__hub", AllValuesCheckboxFilter),
+        ("element", AutocompleteSelectFilter),
+        ("organization_user__organization", AutocompleteSelectFilter),
+    ]
+    list_filter_submit = True
+    list_disable_select_all = True
+    list_per_page = 50
+    search_fields = ["name", "tags__name", "organization_user__email", "=uid"]
+    search_help_text = gettext_lazy("Name, tag, e-mail address or uid")
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    actions = [
+        confirm_many(action, action.enqueue)
+        for action in ACTIONS.values()
+        if isinstance(action, ConfirmedAction) and action.enqueue
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Instance]:
+        related = super().get_queryset(request).select_related(*self.list_select_related)
+        return related.prefetch_related("tags")
+
+    def get_actions(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Django's own deletion forgets a row without telling its platform, so it is not offered."""
+        actions = super().get_actions(*args, **kwargs)
+        actions.pop("delete_selected", None)
+        return actions
+
+    @display(description=gettext_lazy("state"), label=STATE_COLOURS, ordering="state")
+    def state_label(self, instance: Instance) -> tuple[str, str]:
+        if instance.is_connected and instance.is_disabled:
+            return "disabled", _("disabled")
+        return instance.state, instance.get_state_display()
+
+    @display(description=gettext_lazy("tags"))
+    def tag_list(self, instance: Instance) -> str:
+        return ", ".join(instance.tag_names)
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        own = [
+            path(
+                "add/<int:user_id>/<int:element_id>/",
+                wrap(partial(configure_page, self)),
+                name="instances_instance_configure",
+            ),
+            path(
+                "<int:object_id>/actions/reauthenticate/",
+                wrap(partial(reauthenticate_page, self)),
+            ),
+            path(
+                "<int:object_id>/actions/<slug:action_name>/",
+                wrap(partial(confirm_one, self)),
+                name="instances_instance_action",
+            ),
+        ]
+        return [*own, *super().get_urls()]
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        return choose_page(self, request)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        return redirect("admin:instances_instance_action", object_id, "delete")
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        instance = self.get_object(request, object_id)
+        if instance is None:
+            raise Http404
+        if not self.has_view_permission(request, instance):
+            raise PermissionDenied
+        may_change = self.has_change_permission(request, instance)
+        if request.method == "POST" and not may_change:
+            raise PermissionDenied
+        form = RenameForm(
+            request.POST if request.method == "POST" else None,
+            initial={"name": instance.name, "tags": ", ".join(instance.tag_names)},
+        )
+        if form.is_valid() and self._rename(request, instance, form):
+            return redirect("admin:instances_instance_change", instance.pk)
+        context = {"form": form, "may_change": may_change, **self._page_of(request, instance)}
+        return render_page(self, request, "instance.html", context)
+
+    def _rename(self, request: HttpRequest, instance: Instance, form: RenameForm) -> bool:
+        name, tags = form.cleaned_data["name"], split_tags(form.cleaned_data["tags"])
+        try:
+            rename_instance(instance, name=name, tags=tags)
+        except InputError as refusal:
+            form.add_error(None, str(refusal))
+            return False
+        self.log_change(request, instance, _("Renamed or tagged."))
+        messages.success(request, _("Name and tags of %s are saved.") % instance.name)
+        return True
+
+    def _page_of(self, request: HttpRequest, instance: Instance) -> dict[str, Any]:
+        explanation = explain(instance)
+        offered = [
+            action
+            for action in ACTIONS.values()
+            if action.is_offered(instance) and action.is_allowed(request.user)
+        ]
+        next_step = ACTIONS.get(explanation.step) if explanation else None
+        interactions = Paginator(instance.interactions.all(), TIMELINE_PAGE)
+        timeline = interactions.get_page(request.GET.get("page"))
+        return {
+            "title": instance.name,
+            "original": instance,
+            "state": self.state_label(instance),
+            "state_colour": STATE_COLOURS[self.state_label(instance)[0]],
+            "explanation": explanation,
+            "next_step": _button(next_step, instance) if next_step in offered else None,
+            "buttons": [_button(one, instance) for one in offered if one is not next_step],
+            "facts": facts_of(instance),
+            "configuration": configuration_of(instance),
+            "state_changes": instance.state_changes.all()[:TIMELINE_PAGE],
+            "timeline": timeline,
+            "exchanges": [exchange_of(interaction) for interaction in timeline],
+        }
+
+
+def facts_of(instance: Instance) -> list[tuple[str, Any]]:
+    organization = instance.organization
+    way = WAY_LABELS.get(instance.authentication_type, instance.authentication_type)
+    return [
+        (_("Element"), instance.element),
+        (_("Organization user"), instance.organization_user),
+        (_("Platform"), organization.platform_url or _("this program")),
+        (_("Way of authentication"), way),
+        (_("Element token"), secret_state(instance.token)),
+        (_("Provider's tokens"), secret_state(instance.tokens)),
+        (_("Access token expires"), instance.expires_at),
+        (_("Last checked"), instance.last_checked_at),
+        (_("Last succeeded"), instance.last_succeeded_at),
+        (_("Created"), instance.created_at),
+        (_("Id"), str(instance.pk)),
+        (_("Id at the remote platform"), instance.remote_id and str(instance.remote_id)),
+        (_("uid"), instance.uid),
+    ]
+
+
+def configuration_of(instance: Instance) -> list[tuple[str, str]]:
+    """Plain keys with their values, and of secret ones only that they are there."""
+    masked = dict.fromkeys(instance.secret_keys, secret_state(instance.secret_configuration))
+    return sorted({**instance.configuration, **masked}.items())
+
+
+def _button(action: InstanceAction, instance: Instance) -> dict[str, Any]:
+    return {
+        "label": action.label,
+        "url": action.url(instance),
+        "is_destructive": action.is_destructive,
+    }

@@ -1,0 +1,120 @@
+"""Interactions: every recorded exchange, as a list of its own and as an instance's timeline."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
+from unfold.decorators import display
+from unfold.paginator import InfinitePaginator
+
+from instances.admin.pages import ReadOnlyAdmin, render_page
+from instances.models import Interaction
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """An interaction as a page shows it: bodies that are JSON indented, and the parts that are there."""
+
+    interaction: Interaction
+    parts: list[tuple[Any, str]]
+
+
+def exchange_of(interaction: Interaction) -> Exchange:
+    parts = [
+        (_("Request headers"), _headers(interaction.request_headers)),
+        (_("Request body"), _indented(interaction.request_body)),
+        (_("Answer's headers"), _headers(interaction.response_headers)),
+        (_("Answer's body"), _indented(interaction.response_body)),
+    ]
+    return Exchange(interaction, [(title, text) for title, text in parts if text])
+
+
+class OutcomeFilter(DropdownFilter):
+    title = _("outcome")
+    parameter_name = "outcome"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("failed", _("failed")), ("succeeded", _("succeeded"))]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Interaction]
+    ) -> QuerySet[Interaction]:
+        failed = ~Q(error="") | Q(status__gte=400)
+        match self.value():
+            case "failed":
+                return queryset.filter(failed)
+            case "succeeded":
+                return queryset.filter(Q(error=""), Q(status__lt=400) | Q(status=None))
+        return queryset
+
+
+@admin.register(Interaction)
+class InteractionAdmin(ReadOnlyAdmin):
+    list_display = [
+        "started_at",
+        "subject",
+        "step",
+        "request_line",
+        "status_label",
+        "duration",
+        "error",
+    ]
+    list_filter = [("direction", ChoicesDropdownFilter), OutcomeFilter]
+    list_filter_submit = True
+    search_fields = ["subject", "step", "url"]
+    search_help_text = _("Instance, step or URL")
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    list_per_page = 50
+
+    @display(description=_("request"))
+    def request_line(self, interaction: Interaction) -> str:
+        parts = urlsplit(interaction.url)
+        return f"{interaction.method} {parts.netloc}{parts.path}"[:80]
+
+    @display(description=_("status"), label={"failed": "danger", "succeeded": "success"})
+    def status_label(self, interaction: Interaction) -> tuple[str, Any]:
+        outcome = "failed" if interaction.is_failure else "succeeded"
+        return outcome, str(interaction.status or "") or _("no answer")
+
+    @display(description=_("duration"), ordering="duration_ms")
+    def duration(self, interaction: Interaction) -> str:
+        return f"{interaction.duration_ms} ms"
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """One exchange, to read: there is nothing to change."""
+        interaction = self.get_object(request, object_id)
+        if interaction is None:
+            raise Http404
+        if not self.has_view_permission(request, interaction):
+            raise PermissionDenied
+        context = {
+            "title": interaction.step,
+            "original": interaction,
+            "exchange": exchange_of(interaction),
+        }
+        return render_page(self, request, "interaction.html", context)
+
+
+def _headers(headers: dict[str, str]) -> str:
+    return "\n".join(f"{name}: {value}" for name, value in headers.items())
+
+
+def _indented(body: str) -> str:
+    try:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except ValueError:
+        return body

@@ -1,0 +1,211 @@
+"""Organizations and their users: secrets are shown once when this program makes them, and only go in otherwise."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _, gettext_lazy
+
+from instances.admin.pages import (
+    ModelAdmin,
+    SecretInput,
+    render_confirmation,
+    render_secrets,
+    secret_state,
+)
+from instances.errors import InputError
+from instances.models import Organization, OrganizationUser
+from instances.provisioning.organizations import check_secret, rotate_secret
+
+type Owner = Organization | OrganizationUser
+
+
+class SecretForm(forms.ModelForm[Any]):
+    """A form whose secret is that of a remote platform; this program's own are never typed."""
+
+    new_secret = forms.CharField(
+        label=gettext_lazy("Secret at the remote platform"),
+        required=False,
+        widget=SecretInput,
+        help_text=gettext_lazy(
+            "For a remote platform only. It is never shown again. Empty: unchanged."
+        ),
+    )
+
+    def is_remote(self) -> bool:
+        raise NotImplementedError
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        entered = cleaned.get("new_secret", "")
+        if entered and not self.is_remote():
+            why = _("This program makes the secret itself; it shows it once after saving.")
+            self.add_error("new_secret", why)
+        elif entered:
+            self._check(entered)
+        elif self.is_remote() and not self.instance.secret:
+            self.add_error("new_secret", _("Enter the secret that the remote platform gave out."))
+        return cleaned
+
+    def _check(self, entered: str) -> None:
+        try:
+            self.cleaned_data["new_secret"] = check_secret(self.instance, entered)
+        except InputError as refusal:
+            self.add_error("new_secret", str(refusal))
+
+
+class OrganizationForm(SecretForm):
+    class Meta:
+        model = Organization
+        fields = ["name", "platform_url", "endpoint_overrides"]
+
+    def is_remote(self) -> bool:
+        return bool(self.cleaned_data.get("platform_url"))
+
+    def clean_platform_url(self) -> str:
+        entered: str = self.cleaned_data["platform_url"].rstrip("/")
+        if not self.instance._state.adding and bool(entered) != self.instance.is_remote:
+            raise forms.ValidationError(
+                _("An organization does not change its platform; make another organization.")
+            )
+        return entered
+
+
+class OrganizationUserForm(SecretForm):
+    class Meta:
+        model = OrganizationUser
+        fields = ["organization", "email", "first_name", "last_name", "account"]
+
+    def is_remote(self) -> bool:
+        organization = self.cleaned_data.get("organization") or self._stored_organization()
+        return bool(organization and organization.is_remote)
+
+    def _stored_organization(self) -> Organization | None:
+        return None if self.instance._state.adding else self.instance.organization
+
+
+class SecretOwnerAdmin(ModelAdmin):
+    """Pages of a row that has a secret of its own."""
+
+    change_form_template = "admin/instances/secret_owner.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        rotate = path(
+            "<int:object_id>/rotate-secret/",
+            self.admin_site.admin_view(self.rotate_view),
+            name=f"instances_{self.opts.model_name}_rotate",
+        )
+        return [rotate, *super().get_urls()]
+
+    def get_fields(self, request: HttpRequest, obj: Owner | None = None) -> list[str]:
+        return [name for name in self.fields if obj or name != "secret_label"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Owner | None = None) -> list[str]:
+        return ["secret_label"]
+
+    @admin.display(description=gettext_lazy("stored secret"))
+    def secret_label(self, owner: Owner) -> str:
+        return secret_state(owner.secret)
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        *args: Any,
+        obj: Owner | None = None,
+        **kwargs: Any,
+    ) -> HttpResponse:
+        if obj and not organization_of(obj).is_remote:
+            name = f"admin:instances_{self.opts.model_name}_rotate"
+            context["rotate_url"] = reverse(name, args=[obj.pk])
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Owner, form: SecretForm, change: bool) -> None:
+        if entered := form.cleaned_data["new_secret"]:
+            obj.secret = entered
+        super().save_model(request, obj, form, change)
+
+    def response_add(
+        self, request: HttpRequest, obj: Owner, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        if organization_of(obj).is_remote:
+            return super().response_add(request, obj, post_url_continue)
+        return self._shown_once(request, obj, rotate_secret(obj))
+
+    def rotate_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Ask, then make the new secret and show it; the old one is dead at once."""
+        owner = self.get_object(request, str(object_id))
+        if owner is None:
+            raise Http404
+        if not self.has_change_permission(request, owner) or organization_of(owner).is_remote:
+            raise PermissionDenied
+        if request.method == "POST":
+            secret = rotate_secret(owner)
+            self.log_change(request, owner, _("Rotated the secret."))
+            return self._shown_once(request, owner, secret)
+        context = {
+            "title": _("Rotate secret"),
+            "original": owner,
+            "effect": _(
+                "A new secret is made and shown once. Calls with the old one are refused from then on."
+            ),
+            "is_destructive": True,
+            "rows": [owner],
+            "back_url": self._change_url(owner),
+        }
+        return render_confirmation(self, request, context)
+
+    def _shown_once(self, request: HttpRequest, owner: Owner, secret: str) -> HttpResponse:
+        context = {
+            "title": _("New secret"),
+            "original": owner,
+            "advice": _("Copy it now: it cannot be shown again. If it is lost, rotate it."),
+            "secrets": {owner._meta.get_field("secret").verbose_name: secret},
+            "done_url": self._change_url(owner),
+        }
+        return render_secrets(self, request, context)
+
+    def _change_url(self, owner: Owner) -> str:
+        return reverse(f"admin:instances_{self.opts.model_name}_change", args=[owner.pk])
+
+
+def organization_of(owner: Owner) -> Organization:
+    return owner if isinstance(owner, Organization) else owner.organization
+
+
+@admin.register(Organization)
+class OrganizationAdmin(SecretOwnerAdmin):
+    form = OrganizationForm
+    list_display = ["name", "platform", "created_at"]
+    search_fields = ["name"]
+    fields = ["name", "platform_url", "secret_label", "new_secret", "endpoint_overrides"]
+
+    @admin.display(description=gettext_lazy("platform"))
+    def platform(self, organization: Organization) -> str:
+        return organization.platform_url or _("this program")
+
+
+@admin.register(OrganizationUser)
+class OrganizationUserAdmin(SecretOwnerAdmin):
+    form = OrganizationUserForm
+    list_display = ["email", "organization", "first_name", "last_name", "account"]
+    list_select_related = ["organization", "account"]
+    search_fields = ["email", "first_name", "last_name", "organization__name"]
+    autocomplete_fields = ["organization", "account"]
+    fields = [
+        "organization",
+        "email",
+        "first_name",
+        "last_name",
+        "account",
+        "secret_label",
+        "new_secret",
+    ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Owner | None = None) -> list[str]:
+        # Its instances and its secret belong to the organization that it was made in.
+        fixed = ["organization"] if obj else []
+        return [*fixed, *super().get_readonly_fields(request, obj)]
