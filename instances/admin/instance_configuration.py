@@ -19,7 +19,7 @@ from instances.admin.pages import ModelAdmin, allow_leaving, render_page
 from instances.catalogue.definition import AuthenticationType
 from instances.errors import InputError, InstancesError, InvalidConfigurationError
 from instances.models import Element, Instance, OAuthApp, Organization, OrganizationUser
-from instances.provisioning.configuration import authentication_of, is_oauth, takes_oauth_app
+from instances.provisioning.configuration import authentication_of, takes_oauth_app
 from instances.provisioning.drafts import changed_configuration, create_draft, keep_configuration
 from instances.provisioning.instances import reauthenticate_instance
 
@@ -70,7 +70,7 @@ def configure_page(
         "organization_user": user,
         "ways": _ways(element, way),
         "has_oauth_app": has_oauth_app,
-        "is_oauth": is_oauth(way),
+        "is_oauth": way.needs_browser,
         "back_url": reverse("admin:instances_instance_add"),
     }
     return allow_leaving(render_page(model_admin, request, "configure.html", context))
@@ -106,7 +106,7 @@ def reauthenticate_page(
         "element": instance.element,
         "organization_user": instance.organization_user,
         "has_oauth_app": has_oauth_app,
-        "is_oauth": is_oauth(way),
+        "is_oauth": way.needs_browser,
         "back_url": reverse("admin:instances_instance_change", args=[instance.pk]),
     }
     return allow_leaving(render_page(model_admin, request, "configure.html", context))
@@ -156,7 +156,7 @@ def _after_creation(
     model_admin: ModelAdmin, request: HttpRequest, instance: Instance
 ) -> HttpResponse:
     model_admin.log_addition(request, instance, _("Drafted."))
-    action = AUTHORIZE if is_oauth(authentication_of(instance)) else PROVISION
+    action = AUTHORIZE if authentication_of(instance).needs_browser else PROVISION
     if "connect" in request.POST and action.is_allowed(request.user):
         return perform(action, model_admin, request, instance)
     messages.success(request, _("%s is saved as a draft.") % instance.name)
@@ -168,7 +168,7 @@ def _reauthenticate(
 ) -> HttpResponse | None:
     actor = request.user.get_username()
     try:
-        if is_oauth(authentication_of(instance)):
+        if authentication_of(instance).needs_browser:
             keep_configuration(instance, changed_configuration(instance, form.configuration))
             return perform(AUTHORIZE, model_admin, request, instance)
         reauthenticate_instance(instance, actor=actor, configuration=form.configuration)
