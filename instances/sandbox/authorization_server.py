@@ -1,0 +1,149 @@
+"""The sandbox's OAuth 2.0 authorization server: Authlib's, with rows of ours and answers in Microsoft's shape."""
+
+import re
+import uuid
+from typing import Any
+
+from authlib.common.security import generate_token
+from authlib.common.urls import add_params_to_uri
+from authlib.integrations.django_oauth2 import (
+    AuthorizationServer,
+    ResourceProtector,
+    RevocationEndpoint,
+)
+from authlib.oauth2.base import OAuth2Error
+from authlib.oauth2.rfc6749 import InvalidClientError
+from authlib.oauth2.rfc6750 import BearerTokenGenerator, BearerTokenValidator
+from django.conf import settings
+from django.http import HttpResponse
+from django.utils import timezone
+
+from instances import crypto
+from instances.catalogue.sandbox import SANDBOX_CLIENT_ID
+from instances.sandbox.client import AUTH_METHODS, Client
+from instances.sandbox.grants import (
+    CodeGrant,
+    PasswordGrant,
+    RefreshGrant,
+    S256Challenge,
+    requested_resource,
+)
+from instances.sandbox.models import ACCESS_TOKEN_LIFETIME, Grant, Token
+
+# The numbers Microsoft's identity platform gives to OAuth errors ("Microsoft Entra error codes").
+ERROR_NUMBERS = {
+    "invalid_client": 7000215,
+    "invalid_grant": 70000,
+    "invalid_request": 900144,
+    "invalid_scope": 70011,
+    "server_error": 90033,
+    "unsupported_grant_type": 70003,
+}
+UNNAMED_ERROR_NUMBER = 90000
+
+
+class Revocation(RevocationEndpoint):
+    """Token revocation (RFC 7009): with either token, the whole grant goes."""
+
+    CLIENT_AUTH_METHODS = AUTH_METHODS
+
+    def query_token(self, token: str, token_type_hint: str | None) -> Token | None:
+        # The hint only says where to look first (RFC 7009 2.1).
+        by_access_token = Token.objects.with_access_token(token).first()
+        return by_access_token or Token.objects.with_refresh_token(token).first()
+
+    def revoke_token(self, token: Token, request: Any) -> None:
+        Grant.objects.filter(pk=token.grant_id).revoke()
+
+
+class SandboxServer(AuthorizationServer):
+    def query_client(self, client_id: str) -> Client | None:
+        return Client() if client_id == SANDBOX_CLIENT_ID else None
+
+    def authenticate_client(
+        self, request: Any, methods: list[str], endpoint: str = "token"
+    ) -> Client:
+        try:
+            client: Client = super().authenticate_client(request, methods, endpoint)
+        except (InvalidClientError, ValueError):  # ValueError: an undecodable Basic header
+            raise InvalidClientError(
+                "AADSTS7000215: The client is unknown or its secret is wrong.", status_code=401
+            ) from None
+        return client
+
+    def create_bearer_token_generator(self) -> BearerTokenGenerator:
+        return BearerTokenGenerator(
+            access_token_generator=lambda **_: generate_token(64),
+            refresh_token_generator=lambda **_: generate_token(64),
+            expires_generator=int(ACCESS_TOKEN_LIFETIME.total_seconds()),
+        )
+
+    def save_token(self, token: dict[str, Any], request: Any) -> None:
+        if request.authorization_code:
+            grant = request.authorization_code
+        elif request.refresh_token:
+            grant = request.refresh_token.grant
+        else:
+            grant = Grant.objects.create(
+                scope=token.get("scope", ""), resource=requested_resource(request)
+            )
+        Token.objects.create(
+            grant=grant,
+            access_token_digest=crypto.digest(token["access_token"]),
+            refresh_token_digest=crypto.digest(token["refresh_token"]),
+            expires_at=timezone.now() + ACCESS_TOKEN_LIFETIME,
+        )
+        if resource := requested_resource(request) or grant.resource:
+            token["resource"] = resource
+
+    def handle_response(
+        self, status_code: int, payload: Any, headers: list[tuple[str, str]]
+    ) -> HttpResponse:
+        # Whatever goes back to a callback says who speaks (RFC 9207 2).
+        headers = [
+            (name, add_params_to_uri(value, {"iss": issuer()}) if name == "Location" else value)
+            for name, value in headers
+        ]
+        response: HttpResponse = super().handle_response(status_code, payload, headers)
+        return response
+
+    def handle_error_response(self, request: Any, error: OAuth2Error) -> HttpResponse:
+        status_code, body, headers = error()
+        if not error.redirect_uri:
+            body = microsoft_error(error.error, error.get_error_description())
+        return self.handle_response(status_code, body, headers)
+
+
+class AccessTokenValidator(BearerTokenValidator):
+    def authenticate_token(self, token_string: str) -> Token | None:
+        return Token.objects.with_access_token(token_string).first()
+
+
+def issuer() -> str:
+    """The sandbox's issuer identifier (RFC 8414 2)."""
+    return f"{settings.PUBLIC_URL}/sandbox"
+
+
+def microsoft_error(error: str, description: str) -> dict[str, Any]:
+    """An OAuth error body (RFC 6749 5.2) with what Microsoft's identity platform adds to it."""
+    description = description or "The request was refused."
+    if not description.startswith("AADSTS"):
+        description = f"AADSTS{ERROR_NUMBERS.get(error, UNNAMED_ERROR_NUMBER)}: {description}"
+    return {
+        "error": error,
+        "error_description": description,
+        "error_codes": [int(number) for number in re.findall(r"^AADSTS(\d+)", description)],
+        "timestamp": timezone.now().strftime("%Y-%m-%d %H:%M:%SZ"),
+        "trace_id": str(uuid.uuid4()),
+        "correlation_id": str(uuid.uuid4()),
+    }
+
+
+server = SandboxServer(Client, Token)
+server.register_grant(CodeGrant, [S256Challenge(required=False)])
+server.register_grant(RefreshGrant)
+server.register_grant(PasswordGrant)
+server.register_endpoint(Revocation)
+
+protector = ResourceProtector()
+protector.register_token_validator(AccessTokenValidator(realm="sandbox"))

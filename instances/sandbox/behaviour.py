@@ -1,0 +1,68 @@
+"""Making the sandbox misbehave, so that a newcomer and the tests can see what happens then."""
+
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate
+
+from django.db import models
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
+
+from instances.sandbox.authorization_server import microsoft_error
+from instances.sandbox.models import Behaviour, Grant, Token
+
+
+class Switch(models.TextChoices):
+    """What can be asked of the sandbox; the labels are the buttons."""
+
+    DENY = "deny", _("Deny the next authorization")
+    EXPIRE = "expire", _("Expire all access tokens")
+    REVOKE = "revoke", _("Revoke all grants")
+    FAIL = "fail", _("Answer 500")
+    HTML = "html", _("Answer with an HTML page")
+    SLOW = "slow", _("Be slow")
+    NORMAL = "normal", _("Back to normal")
+
+
+def flip(switch: Switch, *, delay_seconds: int = 0) -> None:
+    """Do what the switch says. delay_seconds counts for Switch.SLOW alone."""
+    Behaviour.current()
+    behaviour = Behaviour.objects.all()
+    match switch:
+        case Switch.DENY:
+            behaviour.update(is_next_denied=True)
+        case Switch.EXPIRE:
+            Token.objects.expire()
+        case Switch.REVOKE:
+            Grant.objects.revoke()
+        case Switch.FAIL:
+            behaviour.update(fault=Behaviour.Fault.SERVER_ERROR)
+        case Switch.HTML:
+            behaviour.update(fault=Behaviour.Fault.HTML_PAGE)
+        case Switch.SLOW:
+            behaviour.update(delay_seconds=delay_seconds)
+        case Switch.NORMAL:
+            behaviour.update(is_next_denied=False, fault=Behaviour.Fault.NONE, delay_seconds=0)
+
+
+def misbehaving[**P](
+    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Let an endpoint that programs call be slow, or fail, when the sandbox was told to."""
+
+    @wraps(view)
+    def misbehave(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        behaviour = Behaviour.current()
+        time.sleep(behaviour.delay_seconds)
+        match behaviour.fault:
+            case Behaviour.Fault.SERVER_ERROR:
+                body = microsoft_error("server_error", "The sandbox was told to answer 500.")
+                return JsonResponse(body, status=500)
+            case Behaviour.Fault.HTML_PAGE:
+                return render(request, "sandbox/maintenance.html")
+            case _:
+                return view(request, *args, **kwargs)
+
+    return misbehave

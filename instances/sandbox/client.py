@@ -1,0 +1,59 @@
+"""The one OAuth client of the sandbox, with published credentials, for callbacks on this computer."""
+
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.utils.crypto import constant_time_compare
+
+from instances.catalogue.sandbox import SANDBOX_CLIENT_ID, SANDBOX_CLIENT_SECRET
+
+GRANT_TYPES = {"authorization_code", "refresh_token", "password"}
+AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
+LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
+
+
+class Client:
+    """What Authlib asks of a client (authlib.oauth2.rfc6749.ClientMixin)."""
+
+    def get_client_id(self) -> str:
+        return SANDBOX_CLIENT_ID
+
+    def check_client_secret(self, client_secret: str) -> bool:
+        return constant_time_compare(client_secret, SANDBOX_CLIENT_SECRET)
+
+    def check_endpoint_auth_method(self, method: str, _endpoint: str) -> bool:
+        return method in AUTH_METHODS
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        return grant_type in GRANT_TYPES
+
+    def check_response_type(self, response_type: str) -> bool:
+        return response_type == "code"
+
+    def get_allowed_scope(self, scope: str | None) -> str | None:
+        """All that was asked for; None when it is not a scope at all (RFC 6749 3.3)."""
+        scope = scope or ""
+        return scope if scope.isascii() and scope.isprintable() else None
+
+    def get_default_redirect_uri(self) -> None:
+        # Any loopback port may ask, so the request must say which one.
+        return None
+
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
+        """Whether it is a loopback address, any port (RFC 8252 7.3), or on PUBLIC_URL."""
+        try:
+            parts = urlsplit(redirect_uri)
+            is_loopback = parts.hostname in LOOPBACK_HOSTS and parts.port != 0
+        except ValueError:
+            return False
+        origin = f"{parts.scheme}://{parts.netloc}"
+        is_plain = (
+            redirect_uri.isascii() and redirect_uri.isprintable() and "\\" not in redirect_uri
+        )
+        return (
+            is_plain
+            and parts.scheme in {"http", "https"}
+            and not parts.fragment
+            and "@" not in parts.netloc
+            and (is_loopback or origin == settings.PUBLIC_URL)
+        )

@@ -1,0 +1,46 @@
+"""The forms of the sandbox's pages: signing in, and flipping a switch."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from instances.sandbox.behaviour import Switch
+from instances.sandbox.grants import is_account
+from instances.sandbox.models import MAX_DELAY_SECONDS
+
+
+class SignInForm(forms.Form):
+    username = forms.CharField(
+        label=_("User name"),
+        widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True}),
+    )
+    password = forms.CharField(
+        label=_("Password"),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        entered = self.cleaned_data
+        if {"username", "password"} <= entered.keys() and not is_account(
+            entered["username"], entered["password"]
+        ):
+            raise ValidationError(
+                _("User name or password is wrong. The sandbox's account is on its front page.")
+            )
+        return entered
+
+
+class SwitchForm(forms.Form):
+    switch = forms.ChoiceField(choices=Switch.choices)
+    seconds = forms.IntegerField(
+        label=_("Seconds"), min_value=1, max_value=MAX_DELAY_SECONDS, required=False
+    )
+
+    def clean(self) -> dict[str, Any]:
+        chosen = self.cleaned_data
+        if chosen.get("switch") == Switch.SLOW and not chosen.get("seconds"):
+            self.add_error("seconds", _("Say for how many seconds, 1 to 60."))
+        return chosen

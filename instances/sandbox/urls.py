@@ -1,0 +1,21 @@
+"""Paths of the sandbox, below /sandbox/. tenant is any name: common, organizations, or a company's own."""
+
+from django.urls import include, path
+
+from instances.sandbox import crm, views
+
+app_name = "sandbox"
+
+authority = [
+    path("authorize", views.authorize, name="authorize"),
+    path("token", views.token, name="token"),
+    path("revoke", views.revoke, name="revoke"),
+]
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("behaviour", views.behaviour, name="behaviour"),
+    path("<str:tenant>/oauth2/v2.0/", include(authority)),
+    path("<str:tenant>/oauth2/", include(authority)),
+    path("api/data/v9.2/WhoAmI", crm.who_am_i, name="who_am_i"),
+    path("api/data/v9.2/<str:name>", crm.entity_set, name="entity_set"),
+]

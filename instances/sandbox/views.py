@@ -1,0 +1,170 @@
+"""The sandbox's pages and OAuth endpoints: sign in, consent, token, revocation, and a front page with switches."""
+
+from collections.abc import Callable
+from functools import partial
+from urllib.parse import urlsplit
+
+from authlib.oauth2.base import OAuth2Error
+from authlib.oauth2.rfc6749 import InsecureTransportError, OAuth2Payload
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.admin.views.decorators import staff_member_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.csp import CSP
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csp import csp_override
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from instances.catalogue.sandbox import (
+    SANDBOX_CLIENT_ID,
+    SANDBOX_CLIENT_SECRET,
+    SANDBOX_PASSWORD,
+    SANDBOX_USERNAME,
+)
+from instances.sandbox.authorization_server import server
+from instances.sandbox.behaviour import Switch, flip, misbehaving
+from instances.sandbox.forms import SignInForm, SwitchForm
+from instances.sandbox.grants import CodeGrant
+from instances.sandbox.models import Behaviour, Grant, Token
+
+# Kept apart from the product's own sign-in: the account of the sandbox is no user of the product.
+SIGNED_IN_KEY = "sandbox_username"
+# Browsers hold a form to form-action on the redirect after it too, and that one leads to the callback.
+CONSENT_CSP = settings.SECURE_CSP | {
+    "form-action": [
+        CSP.SELF,
+        settings.PUBLIC_URL,
+        *(
+            f"{scheme}://{host}:*"
+            for scheme in ("http", "https")
+            for host in ("localhost", "127.0.0.1")
+        ),
+    ]
+}
+
+
+@csp_override(CONSENT_CSP)
+@never_cache
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "POST"])
+def authorize(request: HttpRequest, tenant: str) -> HttpResponse:
+    """The authorization endpoint (RFC 6749 3.1): sign in, then allow or deny.
+
+    A request with a wrong client or redirect_uri gets a page, never a redirect (RFC 6749 4.1.2.1).
+    """
+    try:
+        consent = server.get_consent_grant(request)
+    except OAuth2Error as error:
+        if error.redirect_uri:
+            return server.handle_error_response(request, error)
+        return _refuse(request, error.get_error_description())
+    except ValueError:
+        # Authlib repeats parameters in its descriptions, where RFC 6749 4.1.2.1 allows few characters.
+        return _refuse(request, _("A parameter has characters that OAuth does not allow."))
+    if SIGNED_IN_KEY not in request.session:
+        return _sign_in(request)
+    if "decision" in request.POST:
+        return _decide(request, consent)
+    return _ask(request, consent.request.payload)
+
+
+@csrf_exempt
+@sensitive_post_parameters()
+@require_POST
+@misbehaving
+def token(request: HttpRequest, tenant: str) -> HttpResponse:
+    """The token endpoint (RFC 6749 3.2): codes, refresh tokens, and user name with password."""
+    return _answer(partial(server.create_token_response, request))
+
+
+@csrf_exempt
+@sensitive_post_parameters()
+@require_POST
+@misbehaving
+def revoke(request: HttpRequest, tenant: str) -> HttpResponse:
+    """The revocation endpoint (RFC 7009 2)."""
+    return _answer(partial(server.create_endpoint_response, "revocation", request))
+
+
+@never_cache
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """What the sandbox is, how to reach it, and the switches."""
+    return _home(request, SwitchForm(), status=200)
+
+
+@require_POST
+@staff_member_required
+def behaviour(request: HttpRequest) -> HttpResponse:
+    """Flip one switch: form fields `switch` (deny, expire, …) and, for slow, `seconds`."""
+    form = SwitchForm(request.POST)
+    if not form.is_valid():
+        return _home(request, form, status=400)
+    switch = Switch(form.cleaned_data["switch"])
+    flip(switch, delay_seconds=form.cleaned_data["seconds"] or 0)
+    messages.success(request, _("Done: %(switch)s.") % {"switch": switch.label})
+    return redirect("sandbox:home")
+
+
+def _sign_in(request: HttpRequest) -> HttpResponse:
+    form = SignInForm(request.POST or None)
+    if form.is_valid():
+        request.session.cycle_key()
+        request.session[SIGNED_IN_KEY] = SANDBOX_USERNAME
+        return redirect(request.get_full_path())
+    return render(request, "sandbox/sign_in.html", {"form": form})
+
+
+def _ask(request: HttpRequest, asked: OAuth2Payload) -> HttpResponse:
+    context = {
+        "username": request.session[SIGNED_IN_KEY],
+        "client_id": asked.client_id,
+        "callback": urlsplit(asked.redirect_uri).netloc,
+        "resource": asked.data.get("resource"),
+        "scope": asked.scope,
+    }
+    return render(request, "sandbox/consent.html", context)
+
+
+def _decide(request: HttpRequest, consent: CodeGrant) -> HttpResponse:
+    is_allowed = request.POST["decision"] == "allow" and not Behaviour.claim_denial()
+    response: HttpResponse = server.create_authorization_response(
+        request, grant_user=SANDBOX_USERNAME if is_allowed else None, grant=consent
+    )
+    return response
+
+
+def _refuse(request: HttpRequest, why: str) -> HttpResponse:
+    return render(request, "sandbox/refused.html", {"why": why}, status=400)
+
+
+def _answer(respond: Callable[[], HttpResponse]) -> HttpResponse:
+    try:
+        return respond()
+    except InsecureTransportError as error:
+        return server.handle_error_response(None, error)
+
+
+def _home(request: HttpRequest, form: SwitchForm, *, status: int) -> HttpResponse:
+    common = {"tenant": "common"}
+    context = {
+        "account": {"username": SANDBOX_USERNAME, "password": SANDBOX_PASSWORD},
+        "client": {"id": SANDBOX_CLIENT_ID, "secret": SANDBOX_CLIENT_SECRET},
+        "endpoints": {
+            _("Authorization endpoint"): reverse("sandbox:authorize", kwargs=common),
+            _("Token endpoint"): reverse("sandbox:token", kwargs=common),
+            _("Revocation endpoint"): reverse("sandbox:revoke", kwargs=common),
+            _("Who am I"): reverse("sandbox:who_am_i"),
+        },
+        "public_url": settings.PUBLIC_URL,
+        "behaviour": Behaviour.current(),
+        "form": form,
+        "grant_count": Grant.objects.live().count(),
+        "token_count": Token.objects.count(),
+    }
+    return render(request, "sandbox/home.html", context, status=status)
