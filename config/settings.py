@@ -75,11 +75,13 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_tasks_db",
+    "ninja",
     "instances",
     "instances.sandbox",
     "config.admin.AdminConfig",
 ]
 MIDDLEWARE = [
+    "instances.api.middleware.PlatformApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
@@ -152,6 +154,12 @@ if SANDBOX_ENABLED:
     # The sandbox is a provider on this very server; nothing else behind the guard is opened with it.
     PROVIDER_ALLOWED_PRIVATE_HOSTS.append(_public.netloc)
 
+# The platform API
+
+API_CALLS_PER_MINUTE = env.int("API_CALLS_PER_MINUTE", default=6000)
+# Never answer a POST with a redirect (contract 1): the API refuses plain HTTP by itself.
+SECURE_REDIRECT_EXEMPT = [r"^elements/api-v2"]
+
 # Who signs in
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -201,7 +209,7 @@ USE_TZ = True
 
 # Logs: JSON lines on standard error, each redacted
 
-LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -3,12 +3,14 @@
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
+from instances.api.urls import api
 from instances.views.health import healthz
 from instances.views.oauth_callback import oauth_callback
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz, name="healthz"),
     path("oauth/callback", oauth_callback, name="oauth_callback"),
+    path("elements/api-v2/", api.urls),
 ]
 
 if settings.SANDBOX_ENABLED:

@@ -51,6 +51,7 @@ class Document(BaseModel):
 class ErrorDocument(Document):
     """What an error answers (contract 3). provider_message: the provider's own words, if it was asked."""
 
+    request_id: Text = ""
     message: Text = ""
     provider_message: Text | None = None
 
@@ -58,6 +59,7 @@ class ErrorDocument(Document):
 class OAuthUrlDocument(Document):
     """What `GET /elements/{key}/oauth/url` answers (contract 8.1)."""
 
+    element: Text = ""
     oauth_url: Annotated[str, Field(min_length=1)]
 
 

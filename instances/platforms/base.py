@@ -52,7 +52,7 @@ class InstanceDraft:
     remote_id and tokens are there once the platform has it. tag finds it at a remote platform.
     """
 
-    instance_id: int
+    instance_id: int | None
     uid: UUID
     label: str
     name: str

@@ -132,6 +132,9 @@ def check_instance(instance: Instance, *, actor: str) -> Instance:
     except InstancesError:
         Instance.objects.filter(pk=instance.pk).update(last_checked_at=now)
         raise
+    if found.tokens:
+        instance.tokens, instance.expires_at = found.tokens.to_json(), found.tokens.expires_at
+        instance.save(update_fields=["tokens", "expires_at"])
     if instance.state == State.NEEDS_REAUTHORIZATION and found.is_valid:
         move_instance(
             instance,
@@ -196,6 +199,11 @@ def set_enabled(instance: Instance, *, is_enabled: bool, actor: str) -> Instance
         )
     instance.refresh_from_db()
     return instance
+
+
+def set_trace_logging(instance: Instance, *, is_on: bool) -> None:
+    """The wire's trace logging flag. Every exchange is recorded anyway, so it changes nothing else."""
+    Instance.objects.filter(pk=instance.pk).update(is_trace_logging=is_on)
 
 
 def delete_instance(instance: Instance, *, actor: str) -> None:

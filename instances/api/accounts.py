@@ -1,0 +1,163 @@
+"""Who is who (contract 8.4), and signing in with a password (contract 10)."""
+
+from typing import Any
+
+from django.contrib.auth import authenticate
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+from ninja import Router, Schema
+
+from instances.api import documents
+from instances.api.authentication import (
+    UnauthenticatedError,
+    issue_bearer,
+    require_caller,
+    require_hub_caller,
+)
+from instances.api.errors import NotFoundError
+from instances.api.instances import visible_instances
+from instances.api.paging import list_response, page_response
+from instances.api.responses import ERRORS
+from instances.models import OrganizationUser
+from instances.provisioning.instances import check_instance
+
+router = Router(tags=["Accounts"])
+OBJECT: dict[Any, Any] = {200: dict[str, Any], **ERRORS}
+OBJECTS: dict[Any, Any] = {200: list[dict[str, Any]], **ERRORS}
+
+
+class Credentials(Schema):
+    """The sign-in name and password of an account here."""
+
+    username: str
+    password: str
+
+
+@router.post("/authentication", response={200: dict[str, Any], **ERRORS})
+@sensitive_variables("body")
+def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
+    """A Bearer token for an account that an organization user is tied to; it works for 12 hours."""
+    account = authenticate(request, username=body.username, password=body.password)
+    users = OrganizationUser.objects.select_related("organization").filter(account=account)
+    user = users.first() if account is not None else None
+    if user is None:
+        raise UnauthenticatedError
+    return JsonResponse(documents.user_document(user) | {"token": issue_bearer(user)})
+
+
+@router.get("/authentication/secrets", response=OBJECT)
+def read_secrets(request: HttpRequest) -> HttpResponse:
+    """The two secrets of the caller that signed in with a password."""
+    if not request.headers.get("Authorization", "").lower().startswith("bearer"):
+        raise UnauthenticatedError
+    user = require_caller(request).user
+    response = JsonResponse(
+        {
+            "userSecret": user.secret.reveal(),
+            "organizationSecret": user.organization.secret.reveal(),
+        }
+    )
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@router.get("/organizations/me", response=OBJECT)
+def read_organization(request: HttpRequest) -> HttpResponse:
+    """Who am I: the organization of the secrets, with its secret, which the caller has sent."""
+    organization = require_caller(request).user.organization
+    document = documents.account_document(organization)
+    return JsonResponse(document | {"secret": organization.secret.reveal()})
+
+
+@router.get("/users", response=OBJECTS)
+def list_users(request: HttpRequest) -> HttpResponse:
+    """The users of the caller's organization."""
+    return _users(request)
+
+
+@router.get("/organizations/users", response=OBJECTS)
+def list_organization_users(request: HttpRequest) -> HttpResponse:
+    """The same."""
+    return _users(request)
+
+
+@router.get("/users/{email_or_id}", response=OBJECT)
+def read_user(request: HttpRequest, email_or_id: str) -> HttpResponse:
+    """One user of the caller's organization, by address or id."""
+    users = require_caller(request).user.organization.users.all()
+    is_id = email_or_id.isascii() and email_or_id.isdigit()
+    user = users.filter(email__iexact=email_or_id).first()
+    if user is None and is_id:
+        user = users.filter(pk=int(email_or_id[:18])).first()
+    if user is None:
+        raise NotFoundError(f"No user found with ID {email_or_id}")
+    return JsonResponse(documents.user_document(user))
+
+
+@router.get("/accounts", response=OBJECTS)
+def list_accounts(request: HttpRequest) -> HttpResponse:
+    """The caller's one account."""
+    organization = require_caller(request).user.organization
+    return list_response(request, [documents.account_document(organization)], things="accounts")
+
+
+@router.get("/accounts/instances", response=OBJECTS)
+def list_account_instances(request: HttpRequest) -> HttpResponse:
+    """The caller's instances, short."""
+    rows = visible_instances(require_caller(request).user)
+    return page_response(request, rows, _short_instance, things="instances")
+
+
+@router.get("/accounts/{int:account_id}", response=OBJECT)
+def read_account(request: HttpRequest, account_id: int) -> HttpResponse:
+    """One account."""
+    organization = require_caller(request).user.organization
+    if organization.pk != account_id:
+        raise NotFoundError(f"No account found with ID {account_id}")
+    return JsonResponse(documents.account_document(organization))
+
+
+@router.get("/accounts/{int:account_id}/instances", response=OBJECTS)
+def list_instances_of_account(request: HttpRequest, account_id: int) -> HttpResponse:
+    """The instances of one account, short."""
+    user = require_caller(request).user
+    if user.organization_id != account_id:
+        raise NotFoundError(f"No account found with ID {account_id}")
+    return page_response(request, visible_instances(user), _short_instance, things="instances")
+
+
+@router.get("/ping", response=OBJECT)
+def ping(request: HttpRequest) -> HttpResponse:
+    """Whether the connection works; it is tried."""
+    return _ping(request)
+
+
+@router.get("/hubs/{hub}/ping", response=OBJECT)
+def ping_hub(request: HttpRequest, hub: str) -> HttpResponse:
+    """The same: the Element token decides, whatever the hub in the path."""
+    return _ping(request)
+
+
+def _ping(request: HttpRequest) -> HttpResponse:
+    _user, instance = require_hub_caller(request)
+    if instance.is_disabled:
+        return JsonResponse(
+            {
+                "requestId": request.request_id,  # type: ignore[attr-defined]
+                "message": f"{instance.name} is disabled; enable it before it is used",
+            },
+            status=403,
+        )
+    check_instance(instance, actor="API: ping")
+    now = timezone.now().isoformat(timespec="milliseconds")
+    return JsonResponse({"dateTime": now, "endpoint": instance.element.key})
+
+
+def _users(request: HttpRequest) -> HttpResponse:
+    users = require_caller(request).user.organization.users.all()
+    return page_response(request, users, documents.user_document, things="users")
+
+
+def _short_instance(instance: Any) -> dict[str, Any]:
+    return documents.instance_document(instance, is_hydrated=False)

@@ -1,0 +1,133 @@
+"""Who calls: the Authorization header of contract 2 to an OrganizationUser and, where named, an Instance.
+
+Secrets are looked up by their keyed digest, so nothing is decrypted and nothing is compared by its bytes.
+"""
+
+import re
+from dataclasses import dataclass
+
+from django.core import signing
+from django.http import HttpRequest
+
+from instances import crypto
+from instances.api.rate_limit import count_call
+from instances.models import Instance, OrganizationUser
+
+REFUSAL = "Invalid Organization or User secret, or invalid Element token provided."
+BEARER_SALT = "instances.api.bearer"
+BEARER_SECONDS = 12 * 60 * 60
+# part = scheme [":"] 1*SP secret (contract 2.1); a secret is visible characters without a comma.
+_PART = re.compile(r"(user|organization|element)(?::[ \t]*|[ \t]+)([!-+\--~]+)", re.IGNORECASE)
+_BEARER = re.compile(r"bearer[ \t]+([!-~]+)", re.IGNORECASE)
+
+
+class UnauthenticatedError(Exception):
+    """The header is missing, malformed or wrong; answered 401 with REFUSAL, whichever it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """user may be read from its Element token alone on hub calls; instance is that of the Element part."""
+
+    user: OrganizationUser
+    instance: Instance | None = None
+
+
+def require_caller(request: HttpRequest) -> Caller:
+    """The caller of a platform call: User and Organization, or a Bearer token. Raises UnauthenticatedError."""
+    caller = optional_caller(request)
+    if caller is None:
+        raise UnauthenticatedError
+    return caller
+
+
+def optional_caller(request: HttpRequest) -> Caller | None:
+    """The caller of a public call: None without a header; a wrong one raises UnauthenticatedError.
+
+    Raises RateLimitExceededError. The caller is kept on the request, so that it is looked up once.
+    """
+    known: Caller | None = getattr(request, "caller", None)
+    header = request.headers.get("Authorization", "").strip()
+    if known or not header:
+        return known
+    if bearer := _BEARER.fullmatch(header):
+        return _remember(request, Caller(_user_of_bearer(bearer[1])))
+    parts = _parse(header)
+    if not {"user", "organization"} <= parts.keys():
+        raise UnauthenticatedError
+    return _remember(request, _caller_of(parts))
+
+
+def require_hub_caller(request: HttpRequest) -> tuple[OrganizationUser, Instance]:
+    """The caller of a hub call: User and Element; Organization may be there too (contract 2.2)."""
+    parts = _parse(request.headers.get("Authorization", "").strip())
+    if not {"user", "element"} <= parts.keys():
+        raise UnauthenticatedError
+    caller = _remember(request, _caller_of(parts))
+    if caller.instance is None:
+        raise UnauthenticatedError
+    return caller.user, caller.instance
+
+
+def require_instance(request: HttpRequest) -> Instance:
+    """The instance that the Element part names, on paths without an id."""
+    caller = require_caller(request)
+    if caller.instance is None:
+        raise UnauthenticatedError
+    return caller.instance
+
+
+def _remember(request: HttpRequest, caller: Caller) -> Caller:
+    count_call(caller.user)
+    request.caller = caller  # type: ignore[attr-defined]
+    return caller
+
+
+def issue_bearer(user: OrganizationUser) -> str:
+    """A signed token that stands for the user for BEARER_SECONDS, until its secret is rotated."""
+    return signing.dumps([user.pk, _secret_mark(user)], salt=BEARER_SALT)
+
+
+def _secret_mark(user: OrganizationUser) -> str:
+    """Changes when the user's secret does, and says nothing of it."""
+    return crypto.digest(f"{BEARER_SALT}:{user.secret_digest}")[:16]
+
+
+def _user_of_bearer(token: str) -> OrganizationUser:
+    try:
+        pk, mark = signing.loads(token, salt=BEARER_SALT, max_age=BEARER_SECONDS)
+    except (signing.BadSignature, ValueError, TypeError):
+        raise UnauthenticatedError from None
+    user = OrganizationUser.objects.select_related("organization").filter(pk=pk).first()
+    if user is None or mark != _secret_mark(user):
+        raise UnauthenticatedError
+    return user
+
+
+def _parse(header: str) -> dict[str, str]:
+    parts: dict[str, str] = {}
+    for part in header.split(","):
+        match = _PART.fullmatch(part.strip(" \t"))
+        if match is None or match[1].lower() in parts:
+            raise UnauthenticatedError
+        parts[match[1].lower()] = match[2]
+    return parts
+
+
+def _caller_of(parts: dict[str, str]) -> Caller:
+    users = OrganizationUser.objects.select_related("organization")
+    users = users.filter(secret_digest__in=crypto.digests(parts["user"]))
+    if "organization" in parts:
+        digests = crypto.digests(parts["organization"])
+        users = users.filter(organization__secret_digest__in=digests)
+    user = users.first()
+    if user is None:
+        raise UnauthenticatedError
+    if "element" not in parts:
+        return Caller(user)
+    instances = Instance.objects.select_related("element").with_token(parts["element"])
+    instance = instances.filter(organization_user=user).first()
+    if instance is None or instance.state == Instance.State.DELETING:
+        raise UnauthenticatedError
+    instance.organization_user = user
+    return Caller(user, instance)

@@ -1,0 +1,205 @@
+"""Elements, hubs, and where an OAuth element is authorized (contract 8.1, 8.4). Public: no header is needed."""
+
+import re
+from typing import Any
+
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from ninja import Router
+
+from instances.api import documents
+from instances.api.authentication import optional_caller
+from instances.api.errors import NotFoundError
+from instances.api.instances import actor_of
+from instances.api.paging import list_response, page_response
+from instances.api.responses import ERRORS
+from instances.models import Element
+from instances.models.elements import ElementQuerySet
+from instances.provisioning.elements import find_element
+from instances.provisioning.oauth_urls import oauth_url
+from instances.wire import ElementConfigurationDocument, OAuthUrlDocument
+
+router = Router(tags=["Elements"])
+OBJECT: dict[Any, Any] = {200: dict[str, Any], **ERRORS}
+OBJECTS: dict[Any, Any] = {200: list[dict[str, Any]], **ERRORS}
+KEYS: dict[Any, Any] = {200: list[str], **ERRORS}
+# The forms in use (contract 8.1): name = 'value' and name in ('a','b'), joined by AND.
+_CONDITION = re.compile(r"\s*(\w+)\s*(?:=\s*'([^']*)'|in\s*\(([^)]*)\))\s*", re.IGNORECASE)
+
+
+def visible_elements(request: HttpRequest) -> ElementQuerySet:
+    """The public catalogue; with valid secrets the operator's own elements too (contract 2.2)."""
+    elements = Element.objects.active()
+    if optional_caller(request) is None:
+        elements = elements.filter(source=Element.Source.SHIPPED)
+    return elements
+
+
+def get_element(request: HttpRequest, key_or_id: str) -> Element:
+    """One visible element. Raises UnknownElementError."""
+    element = find_element(key_or_id)
+    if not visible_elements(request).filter(pk=element.pk).exists():
+        raise NotFoundError(f"No element found with key or ID {key_or_id}")
+    return element
+
+
+@router.get("/elements", response=OBJECTS)
+def list_elements(request: HttpRequest) -> HttpResponse:
+    """Elements. `where`, `abridged`, `pageSize`, `nextPage`. No hit is an empty list."""
+    elements = visible_elements(request)
+    conditions = _parse_where(request.GET.get("where", ""))
+    is_abridged = conditions.pop("abridged", [request.GET.get("abridged", "")])[0] == "true"
+    for name, values in conditions.items():
+        elements = _narrow(elements, name, values)
+    document = documents.element_summary if is_abridged else documents.element_document
+    return page_response(request, elements, document, things="elements", is_empty_found=True)
+
+
+@router.get("/elements/keys", response=KEYS)
+def list_element_keys(request: HttpRequest) -> HttpResponse:
+    """The keys of all elements."""
+    keys = visible_elements(request).order_by("key").values_list("key", flat=True)
+    return list_response(request, keys, things="elements")
+
+
+@router.get("/elements/metadata", response=OBJECTS)
+def list_metadata(request: HttpRequest) -> HttpResponse:
+    """What all elements can do."""
+    is_expanded = request.GET.get("expand") == "true"
+    items = (
+        documents.element_metadata(element, is_expanded=is_expanded)
+        for element in visible_elements(request).order_by("pk")
+    )
+    return list_response(request, items, things="elements")
+
+
+@router.get("/elements/{key_or_id}", response=OBJECT)
+def read_element(request: HttpRequest, key_or_id: str) -> HttpResponse:
+    """One element, with its configuration keys."""
+    element = get_element(request, key_or_id)
+    configuration = documents.element_configuration(element)
+    return JsonResponse(documents.element_document(element) | {"configuration": configuration})
+
+
+@router.get(
+    "/elements/{key_or_id}/configuration",
+    response={200: list[ElementConfigurationDocument], **ERRORS},
+    by_alias=True,
+)
+def read_element_configuration(request: HttpRequest, key_or_id: str) -> HttpResponse:
+    """The configuration keys of an element."""
+    items = documents.element_configuration(get_element(request, key_or_id))
+    return list_response(request, items, things="configuration")
+
+
+@router.get("/elements/{key_or_id}/metadata", response=OBJECT)
+def read_metadata(request: HttpRequest, key_or_id: str) -> HttpResponse:
+    """What an element can do."""
+    element = get_element(request, key_or_id)
+    is_expanded = request.GET.get("expand") == "true"
+    return JsonResponse(documents.element_metadata(element, is_expanded=is_expanded))
+
+
+@router.get("/elements/{key_or_id}/authentication-types", response=OBJECTS)
+def list_authentication_types(request: HttpRequest, key_or_id: str) -> HttpResponse:
+    """The ways of authentication of an element. The vendor's shape is unknown; docs/api.md defines ours."""
+    ways = get_element(request, key_or_id).parsed.authentication
+    items = [{"type": str(way.type), "oauth": way.needs_browser} for way in ways]
+    return list_response(request, items, things="authentication types")
+
+
+@router.get(
+    "/elements/{key_or_id}/authentication-types/{kind}/configurations",
+    response={200: list[ElementConfigurationDocument], **ERRORS},
+    by_alias=True,
+)
+def list_configurations_of_type(request: HttpRequest, key_or_id: str, kind: str) -> HttpResponse:
+    """The configuration keys of one way of authentication."""
+    element = get_element(request, key_or_id)
+    keys = {key.key for key in element.parsed.authentication_type(kind).fields}
+    items = [entry for entry in documents.element_configuration(element) if entry["key"] in keys]
+    return list_response(request, items, things="configuration")
+
+
+@router.get(
+    "/elements/{key_or_id}/oauth/url", response={200: OAuthUrlDocument, **ERRORS}, by_alias=True
+)
+def read_oauth_url(request: HttpRequest, key_or_id: str) -> HttpResponse:
+    """Where to send a browser to authorize. `apiKey`, `apiSecret`, `callbackUrl`, `scope`, `state`, `siteAddress`."""
+    return _oauth_url(request, key_or_id, request.GET.dict())
+
+
+@router.post(
+    "/elements/{key_or_id}/oauth/url", response={200: OAuthUrlDocument, **ERRORS}, by_alias=True
+)
+def post_oauth_url(request: HttpRequest, key_or_id: str, body: dict[str, Any]) -> HttpResponse:
+    """The same, with the parameters as a JSON body."""
+    parameters = {name: str(value) for name, value in body.items() if value is not None}
+    return _oauth_url(request, key_or_id, parameters)
+
+
+@router.get("/hubs", response=OBJECTS)
+def list_hubs(request: HttpRequest) -> HttpResponse:
+    """The hubs that elements belong to."""
+    return list_response(request, map(documents.hub_document, _hub_keys(request)), things="hubs")
+
+
+@router.get("/hubs/keys", response=KEYS)
+def list_hub_keys(request: HttpRequest) -> HttpResponse:
+    """The keys of all hubs."""
+    return list_response(request, _hub_keys(request), things="hubs")
+
+
+@router.get("/hubs/{key}", response=OBJECT)
+def read_hub(request: HttpRequest, key: str) -> HttpResponse:
+    """One hub."""
+    if key not in _hub_keys(request):
+        raise NotFoundError(f"No hub found with key {key}")
+    return JsonResponse(documents.hub_document(key))
+
+
+@router.get("/hubs/{key}/elements", response=OBJECTS)
+def list_elements_of_hub(request: HttpRequest, key: str) -> HttpResponse:
+    """The elements of a hub."""
+    elements = visible_elements(request).filter(hub=key)
+    return page_response(request, elements, documents.element_document, things="elements")
+
+
+def _oauth_url(request: HttpRequest, key_or_id: str, parameters: dict[str, str]) -> HttpResponse:
+    caller = optional_caller(request)
+    element = get_element(request, key_or_id)
+    url = oauth_url(
+        element,
+        parameters,
+        organization_user=caller.user if caller else None,
+        actor=actor_of(caller) if caller else "API: public",
+    )
+    return JsonResponse({"element": element.key, "oauthUrl": url})
+
+
+def _hub_keys(request: HttpRequest) -> list[str]:
+    hubs = visible_elements(request).order_by("hub").values_list("hub", flat=True)
+    return list(hubs.distinct())
+
+
+def _parse_where(where: str) -> dict[str, list[str]]:
+    conditions: dict[str, list[str]] = {}
+    for part in re.split(r"\band\b", where, flags=re.IGNORECASE) if where.strip() else []:
+        match = _CONDITION.fullmatch(part)
+        if match is None:
+            raise BadRequest(
+                "where takes conditions as name = 'value' or name in ('a','b'), joined by AND"
+            )
+        several = match[3].split(",") if match[3] is not None else [match[2]]
+        conditions[match[1].lower()] = [value.strip().strip("'") for value in several]
+    return conditions
+
+
+def _narrow(elements: ElementQuerySet, name: str, values: list[str]) -> ElementQuerySet:
+    if name in {"key", "hub", "name"}:
+        return elements.filter(**{f"{name}__in": values})
+    if name == "private":
+        source = Element.Source.OWN if values == ["true"] else Element.Source.SHIPPED
+        return elements.filter(source=source)
+    # No element is extended, beta, … here: asking for one that is finds none.
+    return elements.none() if values == ["true"] else elements

@@ -1,0 +1,87 @@
+"""Errors as the contract answers them (3.1, 3.2): one table from the app's exceptions to a status."""
+
+from typing import Any
+
+from django.core.exceptions import BadRequest
+from django.http import Http404, HttpRequest, JsonResponse
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+
+from instances import errors
+from instances.api.authentication import REFUSAL, UnauthenticatedError
+from instances.api.middleware import error_response
+from instances.api.rate_limit import RateLimitExceededError
+
+# The first that fits; a provider's 401 never becomes our own (contract 3.2).
+STATUSES: list[tuple[type[errors.InstancesError], int]] = [
+    (errors.UnknownElementError, 404),
+    (errors.PermissionRefusedError, 403),
+    (errors.IdempotencyKeyReusedError, 409),
+    (errors.InputError, 400),
+    (errors.StateConflictError, 409),
+    (errors.AccessForbiddenError, 403),
+    (errors.GoneError, 404),
+    (errors.RefusedError, 400),
+    (errors.RateLimitedError, 429),
+    (errors.PlatformError, 502),
+    (errors.CatalogueError, 400),
+    (errors.InstancesError, 500),
+]
+
+
+class NotFoundError(Exception):
+    """What a path or a list names is not there; message is the contract's (3.1)."""
+
+
+def no_instance(instance_id: object) -> NotFoundError:
+    return NotFoundError(f"No element instance found with ID {instance_id}")
+
+
+def install_error_handlers(api: NinjaAPI) -> None:
+    """Translate every exception that an operation can raise, in this one place."""
+    handlers: list[tuple[type[Exception], Any]] = [
+        (UnauthenticatedError, lambda request, _: error_response(request, 401, REFUSAL)),
+        (RateLimitExceededError, _answer_rate_limit),
+        (NotFoundError, lambda request, error: error_response(request, 404, str(error))),
+        (errors.InstancesError, _answer_error),
+        (ValidationError, _answer_invalid),
+        (BadRequest, lambda request, error: error_response(request, 400, str(error))),
+        (HttpError, _answer_http_error),
+        (
+            Http404,
+            lambda request, _: error_response(request, 404, "No resource found at this path"),
+        ),
+    ]
+    for kind, handler in handlers:
+        api.add_exception_handler(kind, handler)
+
+
+def _answer_error(request: HttpRequest, error: errors.InstancesError) -> JsonResponse:
+    status = next(status for kind, status in STATUSES if isinstance(error, kind))
+    provider_message = error.provider_message if isinstance(error, errors.PlatformError) else ""
+    response = error_response(request, status, str(error), provider_message=provider_message)
+    retry_after = getattr(error, "retry_after_seconds", None)
+    if retry_after:
+        response["Retry-After"] = str(max(1, int(retry_after)))
+    return response
+
+
+def _answer_rate_limit(request: HttpRequest, error: RateLimitExceededError) -> JsonResponse:
+    response = error_response(request, 429, str(error))
+    response["Retry-After"] = str(error.retry_after_seconds)
+    return response
+
+
+def _answer_invalid(request: HttpRequest, error: ValidationError) -> JsonResponse:
+    wrong = "; ".join(
+        f"{'.'.join(str(part) for part in one['loc'][1:] if part != 'body')}: {one['msg']}"
+        for one in error.errors
+    )
+    return error_response(request, 400, f"The request has wrong values: {wrong}")
+
+
+def _answer_http_error(request: HttpRequest, error: HttpError) -> JsonResponse:
+    # Ninja's own refusals, for example of a body that does not parse.
+    return error_response(
+        request, 400 if error.status_code == 422 else error.status_code, str(error)
+    )

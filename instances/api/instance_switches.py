@@ -1,0 +1,135 @@
+"""What is switched on an instance, what it says of itself, and its timeline (contract 8.2)."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from ninja import Router
+
+from instances.api import documents
+from instances.api.authentication import require_caller
+from instances.api.errors import NotFoundError
+from instances.api.instances import EMPTY, actor_of, get_instance, own_instance
+from instances.api.middleware import API_PREFIX
+from instances.api.paging import page_response
+from instances.api.responses import ERRORS
+from instances.models import Instance, Interaction
+from instances.provisioning.instances import set_enabled, set_trace_logging
+
+router = Router(tags=["Instances"])
+
+
+def _named(request: HttpRequest, instance_id: int | None) -> Instance:
+    """The instance in the path, or without one that of the Element token."""
+    if instance_id is None:
+        return own_instance(request)
+    return get_instance(require_caller(request).user, instance_id)
+
+
+def _add_operation(
+    methods: list[str],
+    path: str,
+    view: Callable[[HttpRequest, int | None], HttpResponse],
+    name: str,
+) -> None:
+    """One operation under both of its paths: `/instances/{id}/…` and, with an Element token, `/instances/…`."""
+
+    def of_id(request: HttpRequest, instance_id: int) -> HttpResponse:
+        return view(request, instance_id)
+
+    def of_token(request: HttpRequest) -> HttpResponse:
+        return view(request, None)
+
+    for suffix, operation, route in (
+        ("", of_id, f"/instances/{{int:instance_id}}/{path}"),
+        ("_of_token", of_token, f"/instances/{path}"),
+    ):
+        router.api_operation(
+            methods, route, response=EMPTY, operation_id=f"{name}{suffix}", summary=view.__doc__
+        )(operation)
+
+
+def _enable(request: HttpRequest, instance_id: int | None) -> HttpResponse:
+    """Enable"""
+    return _switch_enabled(request, instance_id, is_enabled=True)
+
+
+def _disable(request: HttpRequest, instance_id: int | None) -> HttpResponse:
+    """Disable"""
+    return _switch_enabled(request, instance_id, is_enabled=False)
+
+
+def _switch_enabled(
+    request: HttpRequest, instance_id: int | None, *, is_enabled: bool
+) -> HttpResponse:
+    instance = _named(request, instance_id)
+    set_enabled(instance, is_enabled=is_enabled, actor=actor_of(require_caller(request)))
+    return HttpResponse()
+
+
+def _trace(request: HttpRequest, instance_id: int | None) -> HttpResponse:
+    """Switch trace logging on"""
+    set_trace_logging(_named(request, instance_id), is_on=True)
+    return HttpResponse()
+
+
+def _untrace(request: HttpRequest, instance_id: int | None) -> HttpResponse:
+    """Switch trace logging off"""
+    set_trace_logging(_named(request, instance_id), is_on=False)
+    return HttpResponse()
+
+
+_add_operation(["PUT"], "enabled", _enable, "enable")
+_add_operation(["DELETE"], "enabled", _disable, "disable")
+_add_operation(["PUT"], "trace-logging", _trace, "trace")
+_add_operation(["DELETE"], "trace-logging", _untrace, "untrace")
+
+
+@router.get(
+    "/instances/{int:instance_id}/interactions", response={200: list[dict[str, Any]], **ERRORS}
+)
+def list_interactions(request: HttpRequest, instance_id: int) -> HttpResponse:
+    """Our own: every recorded exchange of an instance, newest first, redacted. `pageSize`, `nextPage`."""
+    instance = get_instance(require_caller(request).user, instance_id)
+    return page_response(
+        request,
+        Interaction.objects.of_instance(instance),
+        documents.interaction_document,
+        things="interactions",
+        is_descending=True,
+    )
+
+
+@router.get("/instances/{int:instance_id}/docs", response={200: dict[str, Any], **ERRORS})
+def read_docs(request: HttpRequest, instance_id: int) -> HttpResponse:
+    """Swagger 2.0 of the instance: no operations, since the hubs' data calls are not served here."""
+    return _docs(_named(request, instance_id))
+
+
+@router.get("/instances/docs", response={200: dict[str, Any], **ERRORS})
+def read_docs_of_token(request: HttpRequest) -> HttpResponse:
+    """The same, of the Element token's instance."""
+    return _docs(_named(request, None))
+
+
+@router.get(
+    "/instances/{int:instance_id}/docs/{operation_id}", response={200: dict[str, Any], **ERRORS}
+)
+def read_docs_of_operation(
+    request: HttpRequest, instance_id: int, operation_id: str
+) -> HttpResponse:
+    """One operation of those docs: there is none."""
+    _named(request, instance_id)
+    raise NotFoundError(f"No operation found with ID {operation_id}")
+
+
+def _docs(instance: Instance) -> HttpResponse:
+    return JsonResponse(
+        {
+            "swagger": "2.0",
+            "info": {"title": instance.element.name, "version": "api-v2"},
+            "basePath": f"{API_PREFIX}/hubs/{instance.element.hub}",
+            "paths": {},
+            "definitions": {},
+        }
+    )

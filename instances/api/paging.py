@@ -1,0 +1,81 @@
+"""Lists, page by page (contract 4): keyset tokens, so that inserts neither repeat nor skip a row."""
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.core.exceptions import BadRequest
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, JsonResponse
+
+from instances.api.errors import NotFoundError
+
+MAX_PAGE_SIZE = 200
+
+
+def list_response(
+    request: HttpRequest, items: Iterable[Any], *, things: str, is_empty_found: bool = False
+) -> JsonResponse:
+    """A whole list. An empty one is 404 `No <things> found`, or 200 `[]` where is_empty_found (contract 1)."""
+    documents = list(items)
+    if not documents and not is_empty_found:
+        raise NotFoundError(f"No {things} found")
+    response = JsonResponse(documents, safe=False)
+    response["Elements-Returned-Count"] = str(len(documents))
+    return response
+
+
+def page_response[M: Model](
+    request: HttpRequest,
+    rows: QuerySet[M],
+    document: Callable[[M], Any],
+    *,
+    things: str,
+    is_empty_found: bool = False,
+    is_descending: bool = False,
+) -> JsonResponse:
+    """One page of rows in order of their id, by `pageSize` and `nextPage`. Raises BadRequest for bad ones."""
+    size = _page_size(request.GET.get("pageSize", ""))
+    token = request.GET.get("nextPage", "")
+    rows = rows.order_by("-pk" if is_descending else "pk")
+    if token:
+        comparison = "pk__lt" if is_descending else "pk__gt"
+        rows = rows.filter(**{comparison: _read_token(token)})
+    page = list(rows[: size + 1])
+    response = list_response(
+        request,
+        (document(row) for row in page[:size]),
+        things=things,
+        is_empty_found=is_empty_found or bool(token),
+    )
+    if len(page) > size:
+        response["Elements-Next-Page-Token"] = _write_token(page[size - 1].pk)
+    elif not token:
+        response["Elements-Total-Count"] = str(len(page))
+    return response
+
+
+def _page_size(given: str) -> int:
+    if not given:
+        return MAX_PAGE_SIZE
+    if not (given.isascii() and given.isdigit() and int(given[:10]) > 0):
+        raise BadRequest("pageSize must be a positive whole number")
+    return min(int(given[:10]), MAX_PAGE_SIZE)
+
+
+def _write_token(pk: int) -> str:
+    return base64.urlsafe_b64encode(f"after:{pk}".encode()).decode().rstrip("=")
+
+
+def _read_token(token: str) -> int:
+    try:
+        padded = token + "=" * (-len(token) % 4)
+        word, _, pk = base64.urlsafe_b64decode(padded).decode("ascii").partition(":")
+        if word != "after" or not pk.isdigit() or len(pk) > 18:
+            raise ValueError(token)
+    except (ValueError, binascii.Error):
+        raise BadRequest(
+            "nextPage is not a token that this API gave out; begin with the first page"
+        ) from None
+    return int(pk)

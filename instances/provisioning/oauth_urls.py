@@ -1,0 +1,92 @@
+"""Where a client of the API sends its own browsers to authorize (contract 8.1): no instance exists yet."""
+
+from collections.abc import Mapping
+from uuid import uuid4
+
+from instances.catalogue.definition import AuthenticationType
+from instances.errors import InputError, MissingConfigurationError
+from instances.models import Element, Organization, OrganizationUser
+from instances.platforms.base import InstanceDraft
+from instances.platforms.registry import platform_for
+from instances.provisioning.configuration import normalise_configuration, with_oauth_app
+
+# Parameters that fill a configuration key of another name.
+_PARAMETER_KEYS = {
+    "apiKey": "oauth.api.key",
+    "apiSecret": "oauth.api.secret",
+    "callbackUrl": "oauth.callback.url",
+    "scope": "oauth.scope",
+}
+# Parameters that are no configuration.
+_OTHER_PARAMETERS = {
+    "state",
+    "siteAddress",
+    "requestToken",
+    "callbackProxy",
+    "isOauthProxy",
+    "isOAuthProxy",
+    "oauthProxyName",
+}
+
+
+def oauth_url(
+    element: Element,
+    parameters: Mapping[str, str],
+    *,
+    organization_user: OrganizationUser | None,
+    actor: str,
+) -> str:
+    """The provider's authorization URL. state: the caller's own, by default the element's key.
+
+    Without an organization user it is the public call: this program's own platform, and no stored OAuth app.
+    Raises InputError where the element does not authorize with OAuth or a parameter is missing, PlatformError.
+    """
+    given = {name: value for name, value in parameters.items() if value}
+    way = _browser_way(element, given.get("authentication.type"))
+    user = organization_user or OrganizationUser(organization=Organization())
+    configuration: dict[str, object] = dict(_configuration(element, way, given))
+    way = way.with_variant(way.variant_of(configuration))
+    if organization_user:
+        configuration = with_oauth_app(user.organization, element, way, configuration)
+    missing = [
+        name
+        for name, key in _PARAMETER_KEYS.items()
+        if name in {"apiKey", "callbackUrl"} and not configuration.get(key)
+    ]
+    if missing:
+        raise MissingConfigurationError(missing)
+    draft = InstanceDraft(
+        instance_id=None,
+        uid=uuid4(),
+        label=f"a new instance of {element.key}",
+        name=element.name,
+        organization_user=user,
+        element=element.parsed,
+        authentication=way,
+        configuration=configuration,
+        provider_data={"oauth_token": given.get("requestToken", "")},
+        actor=actor,
+    )
+    return platform_for(user.organization).oauth_url(draft, state=given.get("state", element.key))
+
+
+def _browser_way(element: Element, kind: str | None) -> AuthenticationType:
+    definition = element.parsed
+    ways = [definition.authentication_type(kind)] if kind else list(definition.authentication)
+    way = next((way for way in ways if way.needs_browser), None)
+    if way is None:
+        raise InputError(f"{element.key} is not authorized with OAuth, so it has no OAuth URL")
+    return way
+
+
+def _configuration(
+    element: Element, way: AuthenticationType, given: Mapping[str, str]
+) -> dict[str, str]:
+    values = {
+        _PARAMETER_KEYS.get(name, name): value
+        for name, value in given.items()
+        if name not in _OTHER_PARAMETERS
+    }
+    if way.site_address_key and "siteAddress" in given:
+        values.setdefault(way.site_address_key, given["siteAddress"])
+    return normalise_configuration(element.parsed, way, values)
