@@ -36,7 +36,7 @@ class SignInForm(forms.Form):
 class SwitchForm(forms.Form):
     switch = forms.ChoiceField(choices=Switch.choices)
     seconds = forms.IntegerField(
-        label=_("Seconds"), min_value=1, max_value=MAX_DELAY_SECONDS, required=False
+        label=_("Delay, 1 to 60 seconds"), min_value=1, max_value=MAX_DELAY_SECONDS, required=False
     )
 
     def clean(self) -> dict[str, Any]:

@@ -155,6 +155,6 @@ def test_plain_http_away_from_this_computer_gets_a_page(browser, settings):
 
 def test_the_page_may_send_its_form_to_the_callback_and_run_no_script(signed_in):
     policy = signed_in.get(authorize_url())["Content-Security-Policy"]
-    assert "form-action 'self' http://localhost:8000 http://localhost:*" in policy
+    assert "form-action 'self' http: https:" in policy
     assert "default-src 'self'" in policy
     assert "unsafe" not in policy
