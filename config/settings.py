@@ -157,8 +157,6 @@ if SANDBOX_ENABLED:
 # The platform API
 
 API_CALLS_PER_MINUTE = env.int("API_CALLS_PER_MINUTE", default=6000)
-# Never answer a POST with a redirect (contract 1): the API refuses plain HTTP by itself.
-SECURE_REDIRECT_EXEMPT = [r"^elements/api-v2"]
 
 # Who signs in
 
@@ -179,8 +177,9 @@ SESSION_COOKIE_AGE = 12 * 60 * 60
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = IS_HTTPS
 SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if IS_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_HTTPS
-# Who watches over the process asks it directly, over http.
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+# Who watches over the process asks it directly, over http. A POST is never answered with a redirect (contract 1):
+# the API refuses http by itself.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^elements/api-v2"]
 if env.bool("TRUST_PROXY_HEADERS", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_CSP = {
@@ -229,12 +228,15 @@ LOGGING = {
 # The admin
 
 
-def _listed(title: "StrPromise", icon: str, model: str) -> dict[str, Any]:
-    """A sidebar entry for whoever may see the model's list."""
+def _listed(
+    title: "StrPromise", icon: str, model: str, description: "StrPromise"
+) -> dict[str, Any]:
+    """An entry of the sidebar and the index, for whoever may see the model's list."""
     app_label, model_name = model.split(".")
     return {
         "title": title,
         "icon": icon,
+        "description": description,
         "link": reverse_lazy(f"admin:{app_label}_{model_name}_changelist"),
         "permission": lambda request: request.user.has_perm(f"{app_label}.view_{model_name}"),
     }
@@ -244,25 +246,60 @@ _SIDEBAR: list[dict[str, Any]] = [
     {
         "title": _("Connections"),
         "items": [
-            _listed(_("Instances"), "cable", "instances.instance"),
-            _listed(_("OAuth apps"), "key", "instances.oauthapp"),
-            _listed(_("Authorizations"), "handshake", "instances.authorization"),
-            _listed(_("Interactions"), "swap_horiz", "instances.interaction"),
+            _listed(
+                _("Instances"),
+                "cable",
+                "instances.instance",
+                _("Connect accounts, and see how each connection is."),
+            ),
+            _listed(
+                _("OAuth apps"),
+                "key",
+                "instances.oauthapp",
+                _("Clients registered with providers, entered once."),
+            ),
+            _listed(
+                _("Authorizations"),
+                "handshake",
+                "instances.authorization",
+                _("Who was sent to a provider, and how it ended."),
+            ),
+            _listed(
+                _("Interactions"),
+                "swap_horiz",
+                "instances.interaction",
+                _("Every exchange with a platform or provider, redacted."),
+            ),
         ],
     },
     {
         "title": _("Platform"),
         "items": [
-            _listed(_("Organizations"), "domain", "instances.organization"),
-            _listed(_("Organization users"), "badge", "instances.organizationuser"),
-            _listed(_("Elements"), "extension", "instances.element"),
+            _listed(
+                _("Organizations"),
+                "domain",
+                "instances.organization",
+                _("Customers, and the platform each provisions on."),
+            ),
+            _listed(
+                _("Organization users"),
+                "badge",
+                "instances.organizationuser",
+                _("The people and programs that instances belong to."),
+            ),
+            _listed(
+                _("Elements"),
+                "extension",
+                "instances.element",
+                _("The catalogue: what can be connected, and how."),
+            ),
         ],
     },
     {
         "title": _("Access"),
         "items": [
-            _listed(_("Users"), "person", "auth.user"),
-            _listed(_("Groups"), "group", "auth.group"),
+            _listed(_("Users"), "person", "auth.user", _("Who signs in here.")),
+            _listed(_("Groups"), "group", "auth.group", _("What they may do.")),
         ],
     },
 ]
@@ -270,9 +307,17 @@ if SANDBOX_ENABLED:
     _SIDEBAR.append(
         {
             "title": _("Practice"),
-            "items": [{"title": _("Sandbox"), "icon": "science", "link": "/sandbox/"}],
+            "items": [
+                {
+                    "title": _("Sandbox"),
+                    "icon": "science",
+                    "link": "/sandbox/",
+                    "description": _("A provider of our own to try everything against."),
+                }
+            ],
         }
     )
+_FAVICON = "instances/favicon.svg"
 UNFOLD = {
     "SITE_TITLE": "Instance Manager",
     "SITE_HEADER": "Instance Manager",
@@ -281,6 +326,9 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static(_FAVICON)}
+    ],
     "STYLES": [lambda request: static("instances/admin.css")],
     "SIDEBAR": {"show_search": False, "navigation": _SIDEBAR},
     "COLORS": {

@@ -32,7 +32,8 @@ def confirm_one(
     context = {
         "title": action.label,
         "original": instance,
-        "action": action,
+        "effect": action.effect,
+        "is_destructive": action.is_destructive,
         "instances": [instance],
         "back_url": reverse("admin:instances_instance_change", args=[instance.pk]),
     }
@@ -68,8 +69,10 @@ def _ask_for_many(
 ) -> HttpResponse:
     context = {
         "title": action.label,
-        "action": action,
+        "effect": action.effect,
+        "is_destructive": action.is_destructive,
         "instances": chosen,
+        "action_name": action.name,
         "checkbox_name": ACTION_CHECKBOX_NAME,
         "back_url": reverse("admin:instances_instance_changelist"),
     }

@@ -20,10 +20,21 @@ from instances.models import Interaction
 
 @dataclass(frozen=True)
 class Exchange:
-    """An interaction as a page shows it: bodies that are JSON indented, and the parts that are there."""
+    """An interaction as a page shows it: bodies that are JSON indented, and only the parts that are there."""
 
     interaction: Interaction
     parts: list[tuple[Any, str]]
+
+    @property
+    def colour(self) -> str:
+        return "danger" if self.interaction.is_failure else "success"
+
+    @property
+    def status(self) -> str:
+        if self.interaction.status:
+            return str(self.interaction.status)
+        is_received = self.interaction.direction == Interaction.Direction.IN
+        return str(_("received") if is_received else _("no answer"))
 
 
 def exchange_of(interaction: Interaction) -> Exchange:
@@ -79,10 +90,10 @@ class InteractionAdmin(ReadOnlyAdmin):
         parts = urlsplit(interaction.url)
         return f"{interaction.method} {parts.netloc}{parts.path}"[:80]
 
-    @display(description=_("status"), label={"failed": "danger", "succeeded": "success"})
-    def status_label(self, interaction: Interaction) -> tuple[str, Any]:
-        outcome = "failed" if interaction.is_failure else "succeeded"
-        return outcome, str(interaction.status or "") or _("no answer")
+    @display(description=_("status"), label={"danger": "danger", "success": "success"})
+    def status_label(self, interaction: Interaction) -> tuple[str, str]:
+        exchange = Exchange(interaction, [])
+        return exchange.colour, exchange.status
 
     @display(description=_("duration"), ordering="duration_ms")
     def duration(self, interaction: Interaction) -> str:

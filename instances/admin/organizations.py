@@ -65,6 +65,18 @@ class OrganizationForm(SecretForm):
     def is_remote(self) -> bool:
         return bool(self.cleaned_data.get("platform_url"))
 
+    def clean_endpoint_overrides(self) -> dict[str, dict[str, str]]:
+        entered = self.cleaned_data["endpoint_overrides"] or {}
+        is_mapping = isinstance(entered, dict) and all(
+            isinstance(prefixes, dict) and all(isinstance(url, str) for url in prefixes.values())
+            for prefixes in entered.values()
+        )
+        if not is_mapping:
+            raise forms.ValidationError(
+                _('Enter {"element key": {"URL prefix": "replacement"}}, or {} for none.')
+            )
+        return dict(entered)
+
     def clean_platform_url(self) -> str:
         entered: str = self.cleaned_data["platform_url"].rstrip("/")
         if not self.instance._state.adding and bool(entered) != self.instance.is_remote:
@@ -101,7 +113,10 @@ class SecretOwnerAdmin(ModelAdmin):
         return [rotate, *super().get_urls()]
 
     def get_fields(self, request: HttpRequest, obj: Owner | None = None) -> list[str]:
-        return [name for name in self.fields if obj or name != "secret_label"]
+        """The stored secret once there is one, and an input only where a secret can be entered."""
+        is_embedded = obj is not None and not organization_of(obj).is_remote
+        left_out = {"secret_label"} if obj is None else {"new_secret"} if is_embedded else set()
+        return [name for name in self.fields if name not in left_out]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Owner | None = None) -> list[str]:
         return ["secret_label"]

@@ -74,7 +74,7 @@ def render_page(
 def render_confirmation(
     model_admin: ModelAdmin, request: HttpRequest, context: Mapping[str, Any]
 ) -> TemplateResponse:
-    """Ask before anything is changed. context: title, effect or action, back_url, and what is meant."""
+    """Ask before anything is changed. context: title, effect, is_destructive, back_url, and what is meant."""
     return render_page(model_admin, request, "confirmation.html", context)
 
 
