@@ -186,10 +186,10 @@ class AuthenticationType(_Part):
         if named := configuration.get(VARIANT_KEY):
             return str(named)
         values = self.values_of(configuration)
-        chosen = (
-            v.name for v in self.variants if v.chosen_by and values.get(v.chosen_by) == "true"
-        )
-        return next(chosen, None)
+        for variant in self.variants:
+            if variant.chosen_by and values.get(variant.chosen_by, "").lower() == "true":
+                return variant.name
+        return None
 
     def missing_keys(self, configuration: Mapping[str, object]) -> list[str]:
         """The required keys that have no value, in order of display (contract 7.5).

@@ -31,8 +31,8 @@ def load_element(path: Path) -> ElementDefinition:
 
 def _resolved(definition: ElementDefinition, path: Path) -> ElementDefinition:
     target = SHIPPED_FOLDER / f"{definition.alias_of}.toml"
-    if target == path or not target.is_file():
-        why = f"{definition.alias_of} is no other element that this program ships."
+    if not target.is_file():
+        why = f"{definition.alias_of} is no element that this program ships."
         raise _catalogue_error(path, [("alias_of", why)])
     shared = load_element(target)
     return definition.model_copy(
@@ -46,7 +46,7 @@ def _parse(path: Path) -> ElementDefinition:
             document = tomllib.load(file)
     except OSError as error:
         raise CatalogueError(f"{path.name}: cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CatalogueError(f"{path.name}: is not TOML: {error}.") from error
     try:
         return ElementDefinition.model_validate(document)

@@ -14,6 +14,7 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _LABELS = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _HOST_AND_PORT = re.compile(rf"({_LABEL}(?:\.{_LABEL})*)\.?(?::([0-9]{{1,5}}))?")
 _PATH = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # RFC 1035 2.3.4; one less than the 254 that the trailing dot of the root would make it.
 _MAX_HOST_CHARACTERS = 253
 _MAX_PORT = 65535
@@ -58,7 +59,7 @@ def fill_text(template: str, values: Mapping[str, str]) -> str:
     if _SCHEME.match(template):
         return fill_url(template, values)
     require_variables([template], values)
-    return VARIABLE.sub(lambda found: values[found[1]], template)
+    return VARIABLE.sub(lambda found: _one_line(found[1], values[found[1]]), template)
 
 
 def overridden(template: str, overrides: Mapping[str, str], *, public_url: str) -> str:
@@ -132,6 +133,13 @@ def _path_part(key: str, value: str) -> str:
     if not value.strip().strip("."):
         raise InvalidConfigurationError(key, "must not consist of dots.")
     return _percent_encoded(key, value.strip())
+
+
+def _one_line(key: str, value: str) -> str:
+    # A line end would begin a header of its own, or be quoted in the complaint of whoever refuses it.
+    if _CONTROL.search(value):
+        raise InvalidConfigurationError(key, "holds a line end or another control character.")
+    return value
 
 
 def _percent_encoded(key: str, value: str) -> str:

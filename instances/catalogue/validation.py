@@ -23,6 +23,9 @@ type Problem = tuple[str, str]
 
 _ELEMENT_KEY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _CONFIGURATION_KEY = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
+# What the wire and every database can carry: a signed 32-bit number, and short names.
+_MAX_ID = 2**31 - 1
+_MAX_CHARACTERS = {"key": 100, "name": 200, "hub": 50}
 _URL_START = re.compile(r"https?://[^/]|\{")
 _ENDPOINTS = (
     "request_token_endpoint",
@@ -42,11 +45,16 @@ def problems_of(definition: ElementDefinition) -> Iterator[Problem]:
     """Every problem of a definition."""
     if not _ELEMENT_KEY.fullmatch(definition.key):
         yield "key", "must be lower-case letters, digits and single hyphens between them."
-    if definition.id < 1:
-        yield "id", "must be a positive whole number."
+    if not 1 <= definition.id <= _MAX_ID:
+        yield "id", f"must be a whole number from 1 to {_MAX_ID}."
+    for name, most in _MAX_CHARACTERS.items():
+        if len(getattr(definition, name)) > most:
+            yield name, f"must have at most {most} characters."
     for name in ("name", "hub", "description"):
         if not getattr(definition, name).strip():
             yield name, "must say something."
+    if definition.alias_of == definition.key:
+        yield "alias_of", "must name another element."
     if definition.alias_of and definition.authentication:
         yield "authentication", f"must be left out: {definition.alias_of}'s is used (alias_of)."
     if not (definition.alias_of or definition.authentication):

@@ -1,0 +1,56 @@
+"""Configuration keys: the common ones, and which names must be taken for secrets."""
+
+import pytest
+
+from instances.catalogue.configuration_keys import common_configuration, names_a_secret
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "oauth.api.key",
+        "oauth.api.secret",
+        "userPassword",
+        "messaging.sendgrid.user.confirmpassword",
+        "quickbase.apptoken",
+        "APIKey",
+        "apikey",
+        "x-api-key",
+        "oauth.user.refresh_token",
+        "token_id",
+        "providerData.code",
+        "PASSWORD_2",
+        "credentials",
+        "aws.accessKeys",
+    ],
+)
+def test_a_name_that_says_secret_is_taken_for_one(key):
+    assert names_a_secret(key)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "monkey",
+        "keyword",
+        "username",
+        "dynamics.tenant",
+        "barcode",
+        "big.turkey",
+        "decoder",
+        "",
+    ],
+)
+def test_a_name_that_only_contains_the_letters_is_not(key):
+    assert not names_a_secret(key)
+
+
+def test_common_keys_with_a_secret_looking_name_say_whether_they_are_secret():
+    silent = [
+        key.key
+        for key in common_configuration()
+        if names_a_secret(key.key) and not (key.secret or key.not_secret_because)
+    ]
+
+    assert silent == []
+    assert len({key.key for key in common_configuration()}) == len(common_configuration()) >= 20
