@@ -43,7 +43,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
-    def get_check_kwargs(self, options: dict[str, Any]) -> dict[str, Any]:
+    def get_check_kwargs(self, options: dict[str, Any]) -> dict[Any, Any]:
         """Refuses to write under keys that do not fit the data."""
         return {"databases": [DEFAULT_DB_ALIAS]}
 

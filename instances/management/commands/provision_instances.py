@@ -1,6 +1,7 @@
 """`manage.py provision_instances`: every instance of a file, one after the other."""
 
 import json
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +49,12 @@ class Command(BaseCommand):
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
-    def get_check_kwargs(self, options: dict[str, Any]) -> dict[str, Any]:
+    def run_from_argv(self, argv: list[str]) -> None:
+        """On a terminal the rows are told below; the log adds what is wrong, not every step."""
+        logging.getLogger("instances").setLevel(logging.WARNING)
+        super().run_from_argv(argv)
+
+    def get_check_kwargs(self, options: dict[str, Any]) -> dict[Any, Any]:
         """Refuses to write under keys that do not fit the data."""
         return {"databases": [DEFAULT_DB_ALIAS]}
 

@@ -1,0 +1,192 @@
+"""`manage.py up` as its user meets it: a process, a port, a terminal."""
+
+import http.client
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from instances import crypto
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+START_SECONDS = 60
+STOP_SECONDS = 5
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """A machine of its own: an empty data folder, a free port, fresh keys."""
+    return {
+        "PATH": os.environ["PATH"],
+        "DATA_DIR": str(tmp_path / "var"),
+        "PORT": str(free_port()),
+        "SECRET_KEY": "only-for-this-test" * 4,
+        "ENCRYPTION_KEYS": crypto.generate_key(),
+        "SANDBOX_ENABLED": "true",
+    }
+
+
+@pytest.fixture
+def up(environment):
+    """Starts it, and reads its output until it says that it runs; gives the process and that output."""
+    started = []
+
+    def start(**changes):
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "up"],
+            cwd=PROJECT,
+            env=environment | changes,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        assert process.stdout
+        started.append(process)
+        return process, read_until(process, "Ctrl-C stops everything.")
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def read_until(process, ending):
+    output, deadline = "", time.monotonic() + START_SECONDS
+    while ending not in output and time.monotonic() < deadline:
+        if select.select([process.stdout], [], [], 0.5)[0]:
+            read = os.read(process.stdout.fileno(), 65536).decode()
+            if not read:
+                break
+            output += read
+    assert ending in output, output
+    return output
+
+
+def descendants_of(pid):
+    children = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return children + [further for child in children for further in descendants_of(child)]
+
+
+def still_running(pids):
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def get(environment, path):
+    web = http.client.HTTPConnection("127.0.0.1", int(environment["PORT"]), timeout=10)
+    web.request("GET", path, headers={"Host": f"localhost:{environment['PORT']}"})
+    answer = web.getresponse()
+    body = answer.read().decode()
+    web.close()
+    return answer.status, body
+
+
+def test_it_serves_the_admin_prints_a_command_that_works_and_leaves_nothing_behind(up, environment):
+    process, output = up()
+    status, page = get(environment, "/admin/login/")
+    assert (status, "<form" in page) == (200, True)
+    assert f"http://localhost:{environment['PORT']}/admin/" in output
+    assert re.search(r"User name\s+admin\n\s+Password\s+\S{16}\n", output)
+
+    command = next(line for line in output.splitlines() if "provision_instances" in line)
+    pasted = subprocess.run(  # noqa: S602 - as a user pastes it
+        command,
+        shell=True,
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (pasted.returncode, pasted.stderr) == (0, "")
+    assert "[1/1] Demo CRM: connected" in pasted.stdout
+
+    children = descendants_of(process.pid)
+    assert len(children) >= 3
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=STOP_SECONDS) == 0
+    assert still_running(children) == []
+
+
+def test_the_second_time_no_password_is_printed_and_sigterm_stops_it_as_well(up):
+    first, _ = up()
+    first.send_signal(signal.SIGTERM)
+    first.wait(timeout=STOP_SECONDS)
+    second, output = up()
+    assert "Password  " not in output
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(timeout=STOP_SECONDS) == 0
+
+
+def test_when_one_part_dies_everything_stops_and_says_so(up):
+    process, _ = up()
+    children = descendants_of(process.pid)
+    worker = next(
+        pid for pid in children if b"db_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    )
+    os.kill(worker, signal.SIGKILL)
+    told = read_until(process, "so everything was stopped")
+    assert "The worker has ended by itself (exit status -9)" in told
+    assert process.wait(timeout=STOP_SECONDS) == 1
+    assert still_running(children) == []
+
+
+def refused(environment, **changes):
+    run = subprocess.run(
+        [sys.executable, "manage.py", "up"],
+        cwd=PROJECT,
+        env=environment | changes,
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    return run.stderr
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_done(environment):
+    with socket.create_server(("127.0.0.1", int(environment["PORT"]))):
+        told = refused(environment)
+    assert f"Cannot listen on 127.0.0.1, port {environment['PORT']}: Address already in use" in told
+    assert not Path(environment["DATA_DIR"]).exists()
+
+
+def test_other_keys_than_the_data_needs_are_refused_in_a_sentence(environment, up):
+    process, _ = up()
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=STOP_SECONDS)
+    told = refused(environment, ENCRYPTION_KEYS=crypto.generate_key())
+    assert "which is not in ENCRYPTION_KEYS" in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"ENCRYPTION_KEYS": "nonsense"}, "ENCRYPTION_KEYS: entry 1 is not a key"),
+        ({"PORT": "70000"}, "Cannot listen on 127.0.0.1, port 70000: there is no such port"),
+        ({"PORT": "http"}, "PORT has a value of the wrong form"),
+        ({"DATA_DIR": "/dev/null/var"}, "DATA_DIR /dev/null/var: Not a directory"),
+        (
+            {"DATABASE_URL": "postgres://ada:s3cret-word@127.0.0.1:9/x"},
+            "The database cannot be used: ",
+        ),
+    ],
+)
+def test_what_stands_in_the_way_of_a_start_is_told_in_a_sentence(environment, changes, sentence):
+    told = refused(environment, **changes)
+    assert sentence in told
+    assert "s3cret-word" not in told

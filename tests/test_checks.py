@@ -1,0 +1,103 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.checks import run_checks
+
+from instances import crypto
+from instances.catalogue import loading
+from tests.factories import make_instance
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def problems(tag="encryption", **options):
+    found = run_checks(tags=[tag], databases=["default"], **options)
+    return [problem.msg for problem in found if str(problem.id).startswith("instances.")]
+
+
+@pytest.mark.django_db
+def test_keys_that_fit_the_data_are_no_problem(settings):
+    make_instance()
+    settings.ENCRYPTION_KEYS = [crypto.generate_key(), *settings.ENCRYPTION_KEYS]
+    make_instance()
+    assert problems() == []
+
+
+@pytest.mark.django_db
+def test_a_missing_key_is_told_by_its_id_with_table_and_way_out(settings):
+    make_instance()
+    needed = crypto.encryption_keys()[0].id
+    settings.ENCRYPTION_KEYS = [crypto.generate_key()]
+    told = problems()
+    assert any("instances_instance.secret_configuration" in sentence for sentence in told)
+    assert any("instances_organizationuser.secret" in sentence for sentence in told)
+    assert all(f"the key {needed}, which is not in ENCRYPTION_KEYS" in one for one in told)
+
+
+@pytest.mark.django_db
+def test_one_row_under_another_key_among_many_is_found(settings):
+    make_instance()
+    usual = settings.ENCRYPTION_KEYS
+    settings.ENCRYPTION_KEYS = [crypto.generate_key()]
+    make_instance()
+    settings.ENCRYPTION_KEYS = usual
+    assert problems() != []
+
+
+@pytest.mark.parametrize("keys", [[], ["short"], ["not base64 at all!" * 3]])
+def test_malformed_keys_are_told_without_repeating_them(settings, keys):
+    settings.ENCRYPTION_KEYS = keys
+    [told] = [
+        one.msg
+        for one in run_checks(tags=["encryption"], databases=[])
+        if "ENCRYPTION_KEYS" in one.msg
+    ]
+    assert not any(key in told for key in keys)
+
+
+def test_an_element_file_that_does_not_parse_is_named(monkeypatch, tmp_path):
+    (tmp_path / "broken.toml").write_text("key = ")
+    monkeypatch.setattr(loading, "SHIPPED_FOLDER", tmp_path)
+    assert any("broken.toml" in problem.msg for problem in run_checks())
+
+
+@pytest.mark.parametrize(
+    ("public_url", "is_fine"),
+    [
+        ("https://instances.example.com", True),
+        ("http://localhost:8000", True),
+        ("http://[::1]:8000", True),
+        ("http://instances.example.com", False),
+    ],
+)
+def test_plain_http_is_for_the_loopback_only(settings, public_url, is_fine):
+    settings.PUBLIC_URL = public_url
+    told = problems("security", include_deployment_checks=True)
+    assert [sentence for sentence in told if "https" in sentence] == [] or not is_fine
+    assert bool(told) is not is_fine
+
+
+def test_the_web_server_refuses_to_start_without_the_key_that_the_data_needs(tmp_path):
+    environment = os.environ | {"DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
+    manage = [sys.executable, "manage.py"]
+    made = ["create_account", "--organization=Acme", "--user=ada@example.com"]
+    for command in (["migrate", "--verbosity=0"], made):
+        subprocess.run(  # noqa: S603 - our own program, no shell
+            [*manage, *command], cwd=PROJECT, env=environment, check=True, timeout=60
+        )
+    refused = subprocess.run(
+        [sys.executable, "-c", "import config.wsgi"],
+        cwd=PROJECT,
+        env=environment
+        | {"ENCRYPTION_KEYS": crypto.generate_key(), "DJANGO_SETTINGS_MODULE": "config.settings"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert refused.returncode == 3
+    assert "which is not in ENCRYPTION_KEYS" in refused.stderr
+    assert "Traceback" not in refused.stderr
