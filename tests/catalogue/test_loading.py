@@ -154,6 +154,34 @@ def test_all_wrong_keys_and_types_of_a_file_are_said_at_once(write):
     assert "authentication[1].token_url: there is no such key" in str(raised.value)
 
 
+def test_what_makes_no_sense_is_said_with_its_place(write):
+    path = write(
+        """
+        [[authentication]]
+        type = "oauth1"
+        authorization_endpoint = "https://acme.test/authorize"
+        token_endpoint = "https://acme.test/token"
+        [[authentication.fields]]
+        key = "oauth.api.key"
+        label = "API key"
+        [[authentication.fields]]
+        key = "oauth.api.secret"
+        label = "API secret"
+        secret = true
+        """
+    )
+
+    with pytest.raises(CatalogueError) as raised:
+        load_element(path)
+
+    assert str(raised.value).splitlines() == [
+        "acme.toml: authentication[0].fields[0].secret: oauth.api.key: looks like a secret: state secret = true, "
+        "or say in not_secret_because why it is none.",
+        "acme.toml: authentication[0].request_token_endpoint: is missing; where nobody knows it, state "
+        'endpoints = "unknown".',
+    ]
+
+
 def test_the_example_of_the_guide_loads(tmp_path):
     example = HOWTO.read_text().split("```toml\n")[1].split("```")[0]
     path = tmp_path / "acme-crm.toml"
