@@ -115,4 +115,5 @@ def is_account(username: str, password: str) -> bool:
 
 def requested_resource(request: Any) -> str:
     """The URI of the API that a request asks for (RFC 8707 2); empty where it names none."""
-    return iri_to_uri(request.payload.data.get("resource", ""))
+    resource: str = request.payload.data.get("resource", "")
+    return iri_to_uri(resource)

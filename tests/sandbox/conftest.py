@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -27,7 +28,7 @@ WHO_AM_I = "/sandbox/api/data/v9.2/WhoAmI"
 RESOURCE = "https://yourcompanyname.crm.dynamics.com"
 
 
-def authorize_url(path=AUTHORIZE, **changes):
+def authorize_url(path: str = AUTHORIZE, **changes: str | None) -> str:
     """An authorization request; a parameter changed to None is left out."""
     parameters = {
         "client_id": SANDBOX_CLIENT_ID,
@@ -41,14 +42,14 @@ def authorize_url(path=AUTHORIZE, **changes):
     return f"{path}?{urlencode({name: value for name, value in parameters.items() if value is not None})}"
 
 
-def query_of(response):
+def query_of(response: Any) -> dict[str, str]:
     """The parameters with which a response redirects."""
     return {
         name: values[0] for name, values in parse_qs(urlsplit(response["Location"]).query).items()
     }
 
 
-def local_client(**options):
+def local_client(**options: Any) -> Client:
     """A test client that calls the sandbox by a loopback name: plain http is for that alone."""
     return Client(SERVER_NAME="localhost", SERVER_PORT="8000", **options)
 
@@ -59,7 +60,7 @@ class Program:
 
     http: Client
 
-    def token(self, path=TOKEN, **changes):
+    def token(self, *, path: str = TOKEN, **changes: str | None) -> Any:
         form = {
             "client_id": SANDBOX_CLIENT_ID,
             "client_secret": SANDBOX_CLIENT_SECRET,
@@ -68,18 +69,25 @@ class Program:
             path, {name: value for name, value in form.items() if value is not None}
         )
 
-    def redeem(self, code, **changes):
-        form = {"code": code, "redirect_uri": CALLBACK, "code_verifier": VERIFIER} | changes
+    def redeem(self, code: str | None, **changes: str | None) -> Any:
+        form: dict[str, Any] = {
+            "code": code,
+            "redirect_uri": CALLBACK,
+            "code_verifier": VERIFIER,
+        } | changes
         return self.token(grant_type="authorization_code", **form)
 
-    def refresh(self, refresh_token, **changes):
-        return self.token(grant_type="refresh_token", refresh_token=refresh_token, **changes)
+    def refresh(self, refresh_token: str) -> Any:
+        return self.token(grant_type="refresh_token", refresh_token=refresh_token)
 
-    def sign_in(self, **changes):
-        form = {"username": SANDBOX_USERNAME, "password": SANDBOX_PASSWORD} | changes
+    def sign_in(self, **changes: str | None) -> Any:
+        form: dict[str, Any] = {
+            "username": SANDBOX_USERNAME,
+            "password": SANDBOX_PASSWORD,
+        } | changes
         return self.token(grant_type="password", resource=RESOURCE, **form)
 
-    def get(self, path, access_token):
+    def get(self, path: str, access_token: str) -> Any:
         return self.http.get(path, headers={"Authorization": f"Bearer {access_token}"})
 
 

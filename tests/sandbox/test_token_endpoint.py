@@ -1,6 +1,7 @@
 import base64
 import logging
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -134,7 +135,7 @@ def test_a_missing_password_is_an_invalid_request(program):
     assert program.sign_in(password=None).json()["error"] == "invalid_request"
 
 
-def basic(value: bytes):
+def basic(value: bytes) -> dict[str, str]:
     return {"Authorization": f"Basic {base64.b64encode(value).decode()}"}
 
 
@@ -249,12 +250,12 @@ def test_of_many_at_once_one_alone_rotates_a_refresh_token(program):
     assert Grant.objects.live().count() == 0
 
 
-def at_once(call, count=6):
+def at_once(call: Callable[[], int], count: int = 6) -> list[int]:
     """What the call gives in several threads that start together."""
-    results = []
+    results: list[int] = []
     barrier = threading.Barrier(count)
 
-    def run():
+    def run() -> None:
         barrier.wait()
         results.append(call())
         connection.close()
