@@ -24,7 +24,7 @@ django_stubs_ext.monkeypatch()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
-class _Environment(environ.Env):
+class _Environment(environ.Env):  # type: ignore[misc] - it ships no types
     def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
         """The value as its type; one of another type is refused in a sentence that names the setting."""
         try:
@@ -182,7 +182,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^elements/api-v2"]
 if env.bool("TRUST_PROXY_HEADERS", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-SECURE_CSP = {
+SECURE_CSP: dict[str, list[str]] = {
     "default-src": [CSP.SELF],
     "base-uri": [CSP.NONE],
     "form-action": [CSP.SELF],
@@ -190,13 +190,13 @@ SECURE_CSP = {
     "object-src": [CSP.NONE],
 }
 # The admin theme's Alpine.js evaluates expressions and sets inline styles.
-ADMIN_CSP = SECURE_CSP | {
+ADMIN_CSP: dict[str, list[str]] = SECURE_CSP | {
     "script-src": [CSP.SELF, CSP.UNSAFE_EVAL],
     "style-src": [CSP.SELF, CSP.UNSAFE_INLINE],
     "img-src": [CSP.SELF, "data:"],
 }
 # Pages whose button leads to a provider: Chromium applies form-action to the redirect that answers a form.
-AUTHORIZE_CSP = ADMIN_CSP | {"form-action": [CSP.SELF, PUBLIC_URL, "https:"]}
+AUTHORIZE_CSP: dict[str, list[str]] = ADMIN_CSP | {"form-action": [CSP.SELF, PUBLIC_URL, "https:"]}
 
 # Static files, language, time
 

@@ -54,9 +54,9 @@ TIMELINE_PAGE = 20
 class InstanceAdmin(ModelAdmin):
     list_display = [
         "name",
+        "state_label",
         "element",
         "organization_user",
-        "state_label",
         "tag_list",
         "last_checked_at",
     ]
