@@ -6,7 +6,7 @@ from django.contrib.auth import authenticate
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
-from ninja import Router, Schema
+from ninja import Router
 
 from instances.api import documents
 from instances.api.authentication import (
@@ -21,13 +21,14 @@ from instances.api.paging import list_response, page_response
 from instances.api.responses import ERRORS
 from instances.models import OrganizationUser
 from instances.provisioning.instances import check_instance
+from instances.wire import Document
 
 router = Router(tags=["Accounts"])
 OBJECT: dict[Any, Any] = {200: dict[str, Any], **ERRORS}
 OBJECTS: dict[Any, Any] = {200: list[dict[str, Any]], **ERRORS}
 
 
-class Credentials(Schema):
+class Credentials(Document):
     """The sign-in name and password of an account here."""
 
     username: str

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from ninja import Router
+from ninja import Body, Router
 
 from instances.api import documents
 from instances.api.authentication import optional_caller
@@ -132,7 +132,9 @@ def read_oauth_url(request: HttpRequest, key_or_id: str) -> HttpResponse:
 @router.post(
     "/elements/{key_or_id}/oauth/url", response={200: OAuthUrlDocument, **ERRORS}, by_alias=True
 )
-def post_oauth_url(request: HttpRequest, key_or_id: str, body: dict[str, Any]) -> HttpResponse:
+def post_oauth_url(
+    request: HttpRequest, key_or_id: str, body: Body[dict[str, Any]]
+) -> HttpResponse:
     """The same, with the parameters as a JSON body."""
     parameters = {name: str(value) for name, value in body.items() if value is not None}
     return _oauth_url(request, key_or_id, parameters)

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from ninja import Router, Schema
+from ninja import Router
 
 from instances.api import documents
 from instances.api.authentication import require_caller
@@ -14,17 +14,17 @@ from instances.api.paging import list_response
 from instances.api.responses import ERRORS
 from instances.models import Instance
 from instances.provisioning.bodies import update_instance
-from instances.wire import InstanceBody, InstanceConfigurationDocument
+from instances.wire import Document, InstanceBody, InstanceConfigurationDocument
 
 router = Router(tags=["Configuration of instances"])
 ENTRY: dict[Any, Any] = {200: InstanceConfigurationDocument, **ERRORS}
 ENTRIES: dict[Any, Any] = {200: list[InstanceConfigurationDocument], **ERRORS}
 
 
-class EntryChange(Schema):
+class EntryChange(Document):
     """`{"propertyValue": "true"}`, or the whole entry; null leaves the value as it is."""
 
-    propertyValue: str | bool | int | None = None  # noqa: N815  the wire's name
+    property_value: str | bool | int | None = None
 
 
 @router.get("/instances/{int:instance_id}/configuration", response=ENTRIES, by_alias=True)
@@ -89,7 +89,7 @@ def _change(
     key = _entry(instance, entry_id)["key"]
     if key.startswith("authentication."):
         raise BadRequest(f"{key} cannot be changed: create a new instance instead")
-    body = InstanceBody(configuration={key: change.propertyValue})
+    body = InstanceBody(configuration={key: change.property_value})
     update_instance(
         instance, body, actor=actor_of(require_caller(request)), is_reauthenticating=False
     )

@@ -60,7 +60,7 @@ class PlatformApiMiddleware:
         path = re.sub("/{2,}", "/", request.path_info)
         if path != API_PREFIX and not path.startswith(f"{API_PREFIX}/"):
             return self.get_response(request)
-        request.path_info = path.rstrip("/")
+        request.path_info = path.rstrip("/") if path.rstrip("/") != API_PREFIX else f"{API_PREFIX}/"
         request.path = request.path_info
         request.request_id = new_request_id()  # type: ignore[attr-defined]
         response = self._preflight(request) or self._refusal(request) or self._answer(request)

@@ -97,6 +97,10 @@ class CloudElementsPlatform:
     def get_instance(self, draft: InstanceDraft) -> PlatformInstance:
         return self._on_instance("GET", draft, "check")
 
+    def describe_instance(self, draft: InstanceDraft) -> None:
+        unchecked = {"reAuthenticate": "false"}
+        self._on_instance("PUT", draft, "describe", json=_body(draft), params=unchecked)
+
     def set_enabled(self, draft: InstanceDraft, *, is_enabled: bool) -> None:
         method, step = ("PUT", "enable") if is_enabled else ("DELETE", "disable")
         subject = self._subject(draft, step)

@@ -35,8 +35,12 @@ from instances.errors import (
 from instances.models import Authorization, Instance, Interaction
 from instances.models.authorizations import LIFETIME
 from instances.platforms.registry import platform_for
-from instances.provisioning.configuration import authentication_of, require_complete
-from instances.provisioning.drafts import draft_of
+from instances.provisioning.configuration import (
+    authentication_of,
+    default_callback_url,
+    require_complete,
+)
+from instances.provisioning.drafts import draft_of, keep_configuration
 from instances.provisioning.instances import provision_instance, reauthenticate_instance
 from instances.provisioning.states import State, cause_of, move_instance
 from instances.redaction import redact_text, redact_url
@@ -77,6 +81,9 @@ def begin_authorization(
         raise StateConflictError(
             f"{instance.label} is {instance.get_state_display()}, so it cannot be authorized now."
         )
+    if not draft_of(instance, actor=actor).configuration.get("oauth.callback.url"):
+        callback = {"oauth.callback.url": default_callback_url()}
+        keep_configuration(instance, instance.full_configuration() | callback)
     state = secrets.token_urlsafe(STATE_BYTES)
     code_verifier = secrets.token_urlsafe(CODE_VERIFIER_BYTES)
     draft = draft_of(instance, actor=actor, code_verifier=code_verifier)

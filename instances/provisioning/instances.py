@@ -135,17 +135,20 @@ def check_instance(instance: Instance, *, actor: str) -> Instance:
     if found.tokens:
         instance.tokens, instance.expires_at = found.tokens.to_json(), found.tokens.expires_at
         instance.save(update_fields=["tokens", "expires_at"])
-    if instance.state == State.NEEDS_REAUTHORIZATION and found.is_valid:
-        move_instance(
-            instance,
-            State.CONNECTED,
-            expect=checkable,
-            actor=actor,
-            why="A check succeeded.",
-            **NO_CAUSE,
+    if not found.is_valid:
+        invalid = CredentialsRefusedError(
+            f"{instance.label}: the platform says that it no longer works. Authenticate it again."
         )
-    Instance.objects.filter(pk=instance.pk).update(last_checked_at=now, last_succeeded_at=now)
-    instance.refresh_from_db()
+        _mark_refused(instance, invalid, actor=actor)
+        raise invalid
+    columns: dict[str, Any] = {"last_checked_at": now, "last_succeeded_at": now, **NO_CAUSE}
+    if instance.state == State.CONNECTED:
+        for name, value in columns.items():
+            setattr(instance, name, value)
+        instance.save(update_fields=[name.removesuffix("_id") for name in columns])
+    else:
+        why = "A check succeeded."
+        move_instance(instance, State.CONNECTED, expect=checkable, actor=actor, why=why, **columns)
     return instance
 
 

@@ -42,10 +42,15 @@ class EmbeddedPlatform:
         return PlatformInstance(token="", tokens=_authenticate(draft))
 
     def get_instance(self, draft: InstanceDraft) -> PlatformInstance:
-        """Raises what the probe found. tokens holds new ones where the access token had run out."""
-        tokens = _renewed(draft)
-        prove(replace(draft, tokens=tokens))
-        return PlatformInstance(token="", tokens=tokens)
+        """tokens holds new ones where the access token had run out: keep them. Raises what was found wrong."""
+        renewed = _renewed(draft)
+        if renewed is None:
+            prove(draft)
+        # A renewal is proof enough; a probe that fails after it would lose a refresh token that is used up.
+        return PlatformInstance(token="", tokens=renewed)
+
+    def describe_instance(self, draft: InstanceDraft) -> None:
+        """Nothing to do: name, tags and configuration are in the row."""
 
     def set_enabled(self, draft: InstanceDraft, *, is_enabled: bool) -> None:
         """Nothing to do: the provider knows no such thing, and the flag is in the row."""
@@ -90,14 +95,14 @@ def _require_oauth2(draft: InstanceDraft) -> None:
 
 
 def _renewed(draft: InstanceDraft) -> TokenSet | None:
-    tokens = draft.tokens
-    if tokens is None or not _has_run_out(tokens):
-        return tokens
-    if tokens.refresh_token:
+    """New tokens for ones that have run out; None where there is nothing to renew, or no way to."""
+    if draft.tokens is None or not _has_run_out(draft.tokens):
+        return None
+    if draft.tokens.refresh_token:
         return oauth2.refresh_token(draft)
     if draft.authentication.grant_type in {GrantType.PASSWORD, GrantType.CLIENT_CREDENTIALS}:
         return oauth2.obtain_token(draft)
-    return tokens
+    return None
 
 
 def _has_run_out(tokens: TokenSet) -> bool:

@@ -1,0 +1,197 @@
+"""The rows of the contract's 8.1 and 8.4 that need no header."""
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.api.conftest import make_api_client
+from tests.conftest import shipped
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def catalogue(api):
+    return [shipped(key) for key in ("dynamicscrmadfs", "sfdc", "hubspot", "bamboohr")]
+
+
+def public(api, path, **kwargs):
+    return api.get(path, Authorization=None, **kwargs)
+
+
+def test_elements_are_public_and_the_operators_own_are_not(api, catalogue):
+    keys = {one["key"] for one in public(api, "elements").json()}
+    assert keys == {"dynamicscrmadfs", "sfdc", "hubspot", "bamboohr"}
+    assert "keyed" in {one["key"] for one in api.get("elements").json()}
+    assert public(api, "elements/keyed").status_code == 404
+    assert api.get("elements/keyed").json()["private"] is True
+
+
+@pytest.mark.parametrize(
+    ("where", "keys"),
+    [
+        ("private='true' AND abridged='true'", ["keyed"]),
+        ("private='false' AND key in ('sfdc', 'hubspot')", ["sfdc", "hubspot"]),
+        ("key = 'sfdc'", ["sfdc"]),
+        ("extended='true' AND abridged='true'", []),
+        ("key = 'nowhere'", []),
+    ],
+)
+def test_elements_are_searched_and_no_hit_is_an_empty_list(api, catalogue, where, keys):
+    response = api.django.get(
+        "/elements/api-v2/elements", {"where": where}, headers={"Authorization": api.header}
+    )
+    assert response.status_code == 200
+    assert [one["key"] for one in response.json()] == keys
+    assert all(
+        {"id", "key", "name", "private", "extended", "hub"} <= set(one) for one in response.json()
+    )
+
+
+def test_a_where_that_makes_no_sense_is_refused(api):
+    response = api.django.get(
+        "/elements/api-v2/elements", {"where": "1; DROP"}, headers={"Authorization": api.header}
+    )
+    assert response.status_code == 400
+
+
+@pytest.mark.parametrize("key_or_id", ["sfdc", "23"])
+def test_an_element_is_read_by_key_and_by_id(api, catalogue, key_or_id):
+    element = public(api, f"elements/{key_or_id}").json()
+    assert (element["id"], element["key"], element["hub"]) == (23, "sfdc", "crm")
+    assert element["typeOauth"] is True
+    assert element["authentication"] == {"type": "oauth2"}
+    keys = [entry["key"] for entry in element["configuration"]]
+    assert keys[:3] == ["oauth.api.key", "oauth.api.secret", "oauth.callback.url"]
+    assert public(api, f"elements/{key_or_id}/configuration").json() == element["configuration"]
+
+
+def test_metadata_tell_of_events(api, catalogue):
+    plain = public(api, "elements/23/metadata").json()
+    assert set(plain) == {"id", "key", "name", "description", "events"}
+    assert plain["events"] == {"supported": True, "methods": ["polling", "webhook"]}
+    expanded = public(api, "elements/sfdc/metadata?expand=true").json()
+    assert {"image", "active", "beta", "authenticationType", "cloneable"} <= set(expanded)
+    assert len(public(api, "elements/metadata").json()) == 4
+    assert public(api, "elements/4711/metadata").status_code == 404
+
+
+def test_ways_of_authentication_have_their_configurations(api, catalogue):
+    kinds = public(api, "elements/dynamicscrmadfs/authentication-types").json()
+    assert [one["type"] for one in kinds] == ["custom", "oauth2"]
+    entries = public(
+        api, "elements/dynamicscrmadfs/authentication-types/custom/configurations"
+    ).json()
+    assert [one["key"] for one in entries][:2] == ["user.username", "user.password"]
+    wrong = public(api, "elements/sfdc/authentication-types/oauth9/configurations")
+    assert wrong.status_code == 400
+
+
+def test_hubs(api, catalogue):
+    hubs = {hub["key"]: hub for hub in public(api, "hubs").json()}
+    assert set(hubs) == {"crm", "marketing", "humancapital"}
+    assert public(api, "hubs/crm").json() == hubs["crm"]
+    assert public(api, "hubs/keys").json() == sorted(hubs)
+    assert {one["key"] for one in public(api, "hubs/crm/elements").json()} == {
+        "dynamicscrmadfs",
+        "sfdc",
+    }
+    assert public(api, "hubs/nowhere").status_code == 404
+    assert public(api, "hubs/nowhere/elements").json()["message"] == "No elements found"
+
+
+PARAMETERS = {
+    "apiKey": "client",
+    "apiSecret": "s3cret-of-the-client",
+    "callbackUrl": "https://app.example/auth?x=1",
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_oauth_url_is_made_for_anybody_and_never_holds_the_secret(api, catalogue, method):
+    parameters = PARAMETERS | {"scope": "", "state": "a b/c"}
+    path = "/elements/api-v2/elements/23/oauth/url"
+    response = (
+        api.django.get(path, parameters)
+        if method == "GET"
+        else api.django.post(path, parameters, content_type="application/json")
+    )
+    assert response.json()["element"] == "sfdc"
+    url = urlsplit(response.json()["oauthUrl"])
+    query = parse_qs(url.query)
+    assert query["state"] == ["a b/c"]
+    assert query["client_id"] == ["client"]
+    assert query["redirect_uri"] == ["https://app.example/auth?x=1"]
+    assert "s3cret-of-the-client" not in response.content.decode()
+
+
+def test_the_state_is_the_elements_key_when_none_is_given(api, catalogue):
+    response = api.django.get("/elements/api-v2/elements/sfdc/oauth/url", PARAMETERS)
+    assert parse_qs(urlsplit(response.json()["oauthUrl"]).query)["state"] == ["sfdc"]
+
+
+def test_site_address_fills_the_elements_key(api, catalogue):
+    parameters = PARAMETERS | {"siteAddress": "https://acme.crm.dynamics.com/"}
+    response = api.django.get("/elements/api-v2/elements/dynamicscrmadfs/oauth/url", parameters)
+    query = parse_qs(urlsplit(response.json()["oauthUrl"]).query)
+    assert query["resource"] == ["https://acme.crm.dynamics.com"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("elements/sfdc/oauth/url", 400, "apiKey, callbackUrl"),
+        ("elements/nowhere/oauth/url?apiKey=a", 404, "nowhere"),
+        ("elements/bamboohr/oauth/url?apiKey=a", 400, "no OAuth URL"),
+        (
+            "elements/sfdc/oauth/token?apiKey=a&apiSecret=b&callbackUrl=https://a.example",
+            400,
+            "OAuth 1",
+        ),
+    ],
+)
+def test_oauth_urls_that_cannot_be_made_say_why(api, catalogue, path, status, words):
+    response = public(api, path)
+    assert (response.status_code, words in response.json()["message"]) == (status, True)
+
+
+def test_who_is_who(api):
+    other = make_api_client("Acme", "bob@example.com")
+    assert other.user.organization == api.user.organization
+    me = api.get("organizations/me").json()
+    assert (me["name"], me["secret"]) == ("Acme", api.header.rpartition(" ")[2])
+    users = api.get("users").json()
+    assert users == api.get("organizations/users").json()
+    assert {user["email"] for user in users} == {"ada@example.com", "bob@example.com"}
+    assert all("secret" not in user for user in users)
+    for name in ("ada@example.com", str(api.user.pk)):
+        assert api.get(f"users/{name}").json()["id"] == api.user.pk
+    assert api.get("users/nobody@example.com").status_code == 404
+    [account] = api.get("accounts").json()
+    assert account["defaultAccount"] is True
+    assert api.get(f"accounts/{account['id']}").json() == account
+    missing = api.get("accounts/123456")
+    assert (missing.status_code, missing.json()["message"]) == (
+        404,
+        "No account found with ID 123456",
+    )
+
+
+def test_instances_of_an_account_are_short(api, instance):
+    account = api.user.organization_id
+    [short] = api.get("accounts/instances").json()
+    assert api.get(f"accounts/{account}/instances").json() == [short]
+    assert (short["id"], short["configuration"]) == (instance["id"], {})
+    assert api.get("accounts/123456/instances").status_code == 404
+
+
+def test_ping_tries_the_connection_whatever_the_hub(api, instance):
+    user = api.header.split(",")[0]
+    for path in ("ping", "hubs/nonsense/ping"):
+        response = api.get(path, Authorization=f"{user}, Element {instance['token']}")
+        assert response.json()["endpoint"] == "keyed"
+        assert response["Elements-Element-Instance-Id"] == str(instance["id"])
+    assert api.get("ping").status_code == 401
+    api.delete(f"instances/{instance['id']}/enabled")
+    assert api.get("ping", element=instance["token"]).status_code == 403
+    assert api.get("instances", element=instance["token"]).status_code == 200
