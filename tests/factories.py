@@ -4,8 +4,16 @@ import itertools
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.utils import timezone
 
-from instances.models import Element, Instance, OAuthApp, Organization, OrganizationUser
+from instances.models import (
+    Element,
+    Instance,
+    Interaction,
+    OAuthApp,
+    Organization,
+    OrganizationUser,
+)
 from instances.provisioning.drafts import create_draft
 from instances.provisioning.organizations import (
     generate_organization_secret,
@@ -82,18 +90,39 @@ def make_instance(**fields: Any) -> Instance:
         fields["organization_user"] = make_organization_user()
     if "element" not in fields:
         fields["element"] = make_element()
-    return create_draft(fields.pop("organization_user"), fields.pop("element"), actor="test", **fields)
+    return create_draft(
+        fields.pop("organization_user"), fields.pop("element"), actor="test", **fields
+    )
+
+
+def make_interaction(**fields: Any) -> Interaction:
+    """A recorded exchange with a provider that went well."""
+    return Interaction.objects.create(
+        **{
+            "subject": "somebody's account",
+            "step": "exchange the code",
+            "direction": Interaction.Direction.OUT,
+            "method": "POST",
+            "url": "https://provider.example/token",
+            "status": 200,
+            "started_at": timezone.now(),
+            "duration_ms": 7,
+        }
+        | fields
+    )
 
 
 def make_oauth_app(**fields: Any) -> OAuthApp:
-    app = OAuthApp(**{"client_id": "client"} | {k: v for k, v in fields.items()})
+    app = OAuthApp(**{"client_id": "client"} | fields)
     if not app.client_secret:
         app.client_secret = "client-secret-of-the-app"
     app.save()
     return app
 
 
-def make_account(username: str = "ada", *, permissions: tuple[str, ...] = (), **fields: Any) -> User:
+def make_account(
+    username: str = "ada", *, permissions: tuple[str, ...] = (), **fields: Any
+) -> User:
     """A staff account that may do what permissions name (code names of the instances app)."""
     from django.contrib.auth.models import Permission
 

@@ -35,6 +35,7 @@ class ElementAdmin(ModelAdmin):
     list_filter_submit = True
     list_per_page = 50
     search_fields = ["key", "name", "hub"]
+    ordering = ["name", "key"]
     actions = None
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -98,7 +98,6 @@ def _authorize(_: ModelAdmin, request: HttpRequest, instance: Instance) -> HttpR
     browser_secret = request.COOKIES.get(BROWSER_COOKIE) or new_browser_secret()
     begun = begin_authorization(instance, account=request.user, browser_secret=browser_secret)
     response = HttpResponseRedirect(begun.url)
-    response.headers["Cache-Control"] = "no-store"
     response.set_cookie(
         BROWSER_COOKIE,
         browser_secret,

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import ActionLocation
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
@@ -84,9 +85,11 @@ class InstanceAdmin(ModelAdmin):
         related = super().get_queryset(request).select_related(*self.list_select_related)
         return related.prefetch_related("tags")
 
-    def get_actions(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def get_actions(
+        self, request: HttpRequest, action_location: ActionLocation = ActionLocation.CHANGE_LIST
+    ) -> dict[str, Any]:
         """Django's own deletion forgets a row without telling its platform, so it is not offered."""
-        actions = super().get_actions(*args, **kwargs)
+        actions = super().get_actions(request, action_location)
         actions.pop("delete_selected", None)
         return actions
 

@@ -81,10 +81,10 @@ def render_confirmation(
 def render_secrets(
     model_admin: ModelAdmin, request: HttpRequest, context: Mapping[str, Any]
 ) -> HttpResponse:
-    """Show secrets this once. context: title, advice, secrets (label to value), done_url."""
-    response = render_page(model_admin, request, "shown_once.html", context)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    """Show secrets this once; like every admin page it is not stored. context: title, advice,
+    secrets (label to value), done_url.
+    """
+    return render_page(model_admin, request, "shown_once.html", context)
 
 
 def allow_leaving(response: HttpResponse) -> HttpResponse:

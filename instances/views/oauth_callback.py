@@ -53,7 +53,6 @@ def oauth_callback(request: HttpRequest) -> HttpResponse:
         response = redirect("admin:instances_instance_change", instance.pk)
     # The address holds a code: nobody that this page leads to may learn it.
     response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["Cache-Control"] = "no-store"
     return response
 
 

@@ -1,0 +1,121 @@
+"""Who gets in, what they see, and under which headers."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from tests.factories import make_account, make_instance
+
+MODELS = [
+    "instances_instance",
+    "instances_oauthapp",
+    "instances_authorization",
+    "instances_interaction",
+    "instances_organization",
+    "instances_organizationuser",
+    "instances_element",
+    "auth_user",
+    "auth_group",
+]
+
+
+def test_the_admin_asks_for_a_sign_in(client, db):
+    answer = client.get("/admin/instances/instance/", follow=True)
+    assert answer.redirect_chain == [("/admin/login/?next=/admin/instances/instance/", 302)]
+    assert "Instance Manager" in answer.text
+
+
+def test_a_person_signs_in_and_finds_the_lists(client, db):
+    make_account("grace", is_superuser=True)
+    answer = client.post(
+        "/admin/login/?next=/admin/",
+        {"username": "grace", "password": "correct-horse"},
+        follow=True,
+    )
+    for title in ("Instances", "OAuth apps", "Organizations", "Elements", "Users", "Sandbox"):
+        assert f"<strong>{title}</strong>" in answer.text
+
+
+def test_a_wrong_password_is_refused_and_not_sent_back(client, db):
+    make_account("grace")
+    answer = client.post("/admin/login/", {"username": "grace", "password": "wrong-and-secret"})
+    assert answer.status_code == 200
+    assert "wrong-and-secret" not in answer.text
+
+
+def test_an_account_that_is_not_staff_stays_outside(client, db):
+    client.force_login(make_account("visitor", permissions=("view_instance",)))
+    account = make_account("nobody")
+    account.is_staff = False
+    account.save()
+    client.force_login(account)
+    assert client.get("/admin/instances/instance/").status_code == 302
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_list_opens_for_an_operator_and_stays_shut_without_the_permission(
+    operator, sign_in, model
+):
+    url = reverse(f"admin:{model}_changelist")
+    assert operator.get(url).status_code == 200
+    assert sign_in().get(url).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/admin/login/", "/admin/", "/admin/instances/instance/"])
+def test_admin_pages_have_the_admins_content_security_policy(operator, path):
+    policy = operator.get(path)["Content-Security-Policy"]
+    assert "script-src 'self' 'unsafe-eval'" in policy
+    assert "form-action 'self';" in policy
+
+
+def test_only_pages_that_lead_to_a_provider_let_a_form_end_elsewhere(operator):
+    instance = make_instance()
+    url = reverse("admin:instances_instance_action", args=[instance.pk, "check"])
+    assert (
+        "form-action 'self' http://localhost:8000 https:"
+        in (operator.get(url)["Content-Security-Policy"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "needed"),
+    [
+        ("/admin/instances/instance/add/", "add_instance"),
+        ("/admin/instances/instance/add/{user}/{element}/", "add_instance"),
+        ("/admin/instances/instance/{pk}/change/", "view_instance"),
+        ("/admin/instances/instance/{pk}/actions/provision/", "change_instance"),
+        ("/admin/instances/instance/{pk}/actions/authorize/", "change_instance"),
+        ("/admin/instances/instance/{pk}/actions/check/", "change_instance"),
+        ("/admin/instances/instance/{pk}/actions/reauthenticate/", "change_instance"),
+        ("/admin/instances/instance/{pk}/actions/enable/", "change_instance"),
+        ("/admin/instances/instance/{pk}/actions/disable/", "change_instance"),
+        ("/admin/instances/instance/{pk}/actions/delete/", "delete_instance"),
+        ("/admin/instances/instance/{pk}/actions/reveal/", "reveal_token"),
+    ],
+)
+def test_each_page_needs_its_permission_for_looking_and_for_doing(sign_in, path, needed):
+    instance = make_instance()
+    url = path.format(
+        pk=instance.pk, user=instance.organization_user_id, element=instance.element_id
+    )
+    everything = ("view", "add", "change", "delete")
+    others = {f"{verb}_instance" for verb in everything} | {"reveal_token"}
+    allowed = {needed} | ({"change_instance"} if needed == "view_instance" else set())
+    client = sign_in(*(others - allowed))
+    assert client.get(url).status_code == 403
+    assert client.post(url, {}).status_code == 403
+    instance.refresh_from_db()
+    assert instance.state == "draft"
+    helped = Client()
+    helped.force_login(make_account("allowed", permissions=(needed,)))
+    assert helped.get(url).status_code == 200
+
+
+def test_whoever_may_only_look_is_offered_nothing_to_do(sign_in):
+    page = sign_in("view_instance").get(
+        reverse("admin:instances_instance_change", args=[make_instance().pk])
+    )
+    for label in ("Provision", "Delete at the platform", "Save"):
+        assert f"{label}\n" not in page.text.replace(" ", "")
+    assert "actions/" not in page.text
+    assert "Timeline" not in page.text

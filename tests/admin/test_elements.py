@@ -1,0 +1,55 @@
+"""Elements: the catalogue to read, and operators' own ones to switch off."""
+
+from instances.models import Element
+from tests.factories import make_element, make_instance
+
+PATH = "/admin/instances/element/"
+
+
+def test_the_list_names_key_hub_ways_and_instances(operator, dynamics):
+    make_instance()
+    page = operator.get(PATH).text
+    for text in ("dynamicscrmadfs", "crm", "Custom, OAuth 2.0", "API key"):
+        assert text in page
+
+
+def test_the_page_shows_keys_and_endpoints_of_each_way(operator, dynamics):
+    page = operator.get(f"{PATH}{dynamics.pk}/change/").text
+    for text in (
+        "user.password",
+        "Dynamics CRM URL",
+        "https://login.microsoftonline.com/common/oauth2/authorize",
+        "GET https://{dynamics.tenant}/api/data/v9.2/WhoAmI",
+    ):
+        assert text in page
+    assert "Deactivate" not in page
+
+
+def test_a_shipped_element_is_read_only(operator, dynamics):
+    assert operator.post(f"{PATH}{dynamics.pk}/change/").status_code == 403
+    assert operator.get(f"{PATH}add/").status_code == 403
+    assert operator.post(f"{PATH}{dynamics.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_an_operators_own_element_is_switched_off_and_on(operator):
+    element = make_element()
+    url = f"{PATH}{element.pk}/change/"
+    assert "is no longer offered" in operator.post(url, follow=True).text
+    assert not Element.objects.get().is_active
+    operator.post(url)
+    assert Element.objects.get().is_active
+
+
+def test_switching_needs_the_permission(sign_in):
+    element = make_element()
+    assert sign_in("view_element").post(f"{PATH}{element.pk}/change/").status_code == 403
+
+
+def test_elements_are_found_by_key_name_and_hub(operator, dynamics):
+    make_element()
+    page = operator.get(PATH, {"q": "dynamicscrmadfs"})
+    assert [one.pk for one in page.context["cl"].result_list] == [dynamics.pk]
+
+
+def test_an_element_that_is_not_there_is_no_page(operator):
+    assert operator.get(f"{PATH}999999/change/").status_code == 404

@@ -1,0 +1,145 @@
+"""Organizations and their users: secrets shown once, or only entered."""
+
+import json
+import re
+
+import pytest
+from django.test import Client
+
+from instances.models import Organization, OrganizationUser
+from tests.factories import (
+    make_account,
+    make_instance,
+    make_organization,
+    make_organization_user,
+)
+
+ORGANIZATIONS = "/admin/instances/organization/"
+USERS = "/admin/instances/organizationuser/"
+REMOTE = {"name": "Far", "platform_url": "https://far.example/", "endpoint_overrides": "{}"}
+REMOTE_SECRET = "s3cret0fTheRemotePlatform"
+
+
+def shown_secret(page):
+    return re.search(r"<code>(.+)</code>", page.text)[1]
+
+
+def test_a_new_organizations_secret_is_shown_once(operator):
+    page = operator.post(f"{ORGANIZATIONS}add/", {"name": "Near", "endpoint_overrides": "{}"})
+    organization = Organization.objects.get()
+    secret = organization.secret.reveal()
+    assert shown_secret(page) == secret
+    assert "no-store" in page["Cache-Control"]
+    change = operator.get(f"{ORGANIZATIONS}{organization.pk}/change/")
+    assert "••••" in change.text
+    for later in (change, operator.get(ORGANIZATIONS), operator.get("/admin/")):
+        assert secret not in later.text
+    assert secret not in str(dict(operator.session)) + str(operator.cookies)
+
+
+def test_a_new_users_secret_is_shown_once(operator):
+    organization = make_organization()
+    data = {"organization": organization.pk, "email": "ada@example.com"}
+    page = operator.post(f"{USERS}add/", data)
+    user = OrganizationUser.objects.get()
+    assert shown_secret(page).replace("&#x3D;", "=") == user.secret.reveal()
+    assert user.secret.reveal() not in operator.get(f"{USERS}{user.pk}/change/").text
+
+
+@pytest.mark.parametrize("path", [ORGANIZATIONS, USERS])
+def test_rotating_asks_first_then_shows_the_new_secret_once(operator, path):
+    user = make_organization_user()
+    owner = user.organization if path == ORGANIZATIONS else user
+    old = owner.secret.reveal()
+    url = f"{path}{owner.pk}/rotate-secret/"
+    assert "refused from then on" in operator.get(url).text
+    owner.refresh_from_db()
+    assert owner.secret.reveal() == old
+    page = operator.post(url)
+    owner.refresh_from_db()
+    assert owner.secret.reveal() != old
+    assert owner.secret.reveal() in page.text
+    assert owner.secret.reveal() not in operator.get(f"{path}{owner.pk}/change/").text
+
+
+def test_rotating_needs_the_permission_and_the_csrf_token(sign_in):
+    url = f"{ORGANIZATIONS}{make_organization().pk}/rotate-secret/"
+    assert sign_in("view_organization").post(url).status_code == 403
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(make_account("operator", is_superuser=True))
+    assert strict.post(url).status_code == 403
+
+
+def test_a_remote_platforms_secret_goes_in_and_never_comes_out(operator):
+    answer = operator.post(f"{ORGANIZATIONS}add/", REMOTE | {"new_secret": REMOTE_SECRET})
+    assert answer.status_code == 302
+    organization = Organization.objects.get()
+    assert organization.platform_url == "https://far.example"
+    assert organization.secret.reveal() == REMOTE_SECRET
+    url = f"{ORGANIZATIONS}{organization.pk}/change/"
+    assert REMOTE_SECRET not in operator.get(url).text
+    assert "rotate-secret" not in operator.get(url).text
+    assert operator.post(f"{ORGANIZATIONS}{organization.pk}/rotate-secret/").status_code == 403
+    operator.post(url, REMOTE | {"name": "Farther", "new_secret": ""})
+    organization.refresh_from_db()
+    assert (organization.name, organization.secret.reveal()) == ("Farther", REMOTE_SECRET)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "sentence"),
+    [
+        ({}, "new_secret", "Enter the secret that the remote platform gave out."),
+        ({"new_secret": "two words"}, "new_secret", "A platform secret is one word"),
+        (
+            {"new_secret": "x" * 9, "platform_url": ""},
+            "new_secret",
+            "This program makes the secret",
+        ),
+        ({"new_secret": "x" * 9, "platform_url": "ftp://x"}, "platform_url", "valid URL"),
+        ({"new_secret": "x" * 9, "endpoint_overrides": "[1]"}, "endpoint_overrides", "Enter {"),
+        ({"new_secret": "x" * 9, "endpoint_overrides": "{"}, "endpoint_overrides", "valid JSON"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_beside_its_field(operator, changes, field, sentence):
+    page = operator.post(f"{ORGANIZATIONS}add/", REMOTE | {"new_secret": ""} | changes)
+    assert sentence in page.context["adminform"].form.errors[field][0]
+    if changes.get("new_secret"):
+        assert changes["new_secret"] not in page.text
+    assert not Organization.objects.exists()
+
+
+def test_a_secret_of_another_organization_is_refused(operator):
+    make_organization(secret=REMOTE_SECRET)
+    page = operator.post(f"{ORGANIZATIONS}add/", REMOTE | {"new_secret": REMOTE_SECRET})
+    errors = page.context["adminform"].form.errors["new_secret"]
+    assert errors == ["This secret belongs to another organization already."]
+
+
+def test_an_organization_does_not_change_its_platform(operator):
+    organization = make_organization()
+    page = operator.post(f"{ORGANIZATIONS}{organization.pk}/change/", REMOTE)
+    assert "does not change its platform" in page.text
+
+
+def test_endpoint_overrides_are_kept(operator):
+    overrides = {"dynamicscrmadfs": {"https://{dynamics.tenant}/": "/sandbox/"}}
+    data = {"name": "Near", "endpoint_overrides": json.dumps(overrides)}
+    operator.post(f"{ORGANIZATIONS}add/", data)
+    assert Organization.objects.get().endpoint_overrides == overrides
+
+
+def test_deleting_an_organization_that_has_instances_is_refused_in_words(operator):
+    instance = make_instance()
+    organization = instance.organization
+    page = operator.post(f"{ORGANIZATIONS}{organization.pk}/delete/", {"post": "yes"})
+    assert "protected related objects" in page.text
+    page = operator.post(f"{USERS}{instance.organization_user_id}/delete/", {"post": "yes"})
+    assert "protected related objects" in page.text
+    assert Organization.objects.filter(pk=organization.pk).exists()
+
+
+def test_the_page_loads_when_the_secret_cannot_be_read(operator, settings):
+    organization = make_organization()
+    settings.ENCRYPTION_KEYS = ["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]
+    page = operator.get(f"{ORGANIZATIONS}{organization.pk}/change/")
+    assert "unreadable: its encryption key is missing" in page.text
