@@ -36,8 +36,9 @@ _PLAIN_NAMES = {
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _CREDENTIALS = re.compile(r"\b(Bearer|Basic|User|Organization|Element)(:?\s+)([\w+/=.~-]{16,})")
 # Possessive and anchored to the name's first character: linear in the text, which strangers write.
-_ASSIGNMENT = re.compile(
-    r"(?<![\w.-])([\w.-]++)(\\?[\"']?\s*+[=:]\s*+\\?[\"']?)([^\s\"'\\&,;<>{}]++)"
+_ASSIGNED_NAME = re.compile(r"(?<![\w.-])([\w.-]++)\\?[\"']?\s*+[=:]\s*+\\?[\"']?")
+_ASSIGNED_VALUE = re.compile(
+    r"(?<=\")(?:\\.|[^\"\\])*+|(?<=')[^']*+|(?:(?:Bearer|Basic|OAuth)\s++)?+[^\s\"'\\&,;<>{}]++"
 )
 
 
@@ -86,11 +87,16 @@ def redact_body(body: str, content_type: str = "", secrets: Collection[str] = ()
 
 def redact_text(text: str, secrets: Collection[str] = ()) -> str:
     """Free text: credentials after their scheme, `name=value` of secret names, and known values."""
-    text = _without_values(text, secrets)
-    text = _CREDENTIALS.sub(rf"\1\2{REDACTED}", text)
-    return _ASSIGNMENT.sub(
-        lambda match: match[1] + match[2] + REDACTED if is_secret_name(match[1]) else match[0], text
-    )
+    text = _CREDENTIALS.sub(rf"\1\2{REDACTED}", _without_values(text, secrets))
+    shown, end = "", 0
+    for name in _ASSIGNED_NAME.finditer(text):
+        if name.start() < end or not is_secret_name(name[1]):
+            continue
+        value = _ASSIGNED_VALUE.match(text, name.end())
+        if value and value[0]:
+            shown += text[end : name.end()] + REDACTED
+            end = value.end()
+    return shown + text[end:]
 
 
 def log_formatter() -> logging.Formatter:

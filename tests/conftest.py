@@ -7,6 +7,7 @@ import pytest
 from instances.catalogue.loading import shipped_elements
 from instances.models import Element
 from instances.provisioning.organizations import create_account
+from tests.provider import Provider
 
 
 def shipped(key: str) -> Element:
@@ -35,3 +36,11 @@ def sandbox(live_server, settings, dynamics):
     settings.PUBLIC_URL = live_server.url
     settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [urlsplit(live_server.url).netloc]
     return create_account("Demo", "demo@example.com", is_sandbox=True).user
+
+
+@pytest.fixture
+def provider(settings):
+    """A provider, and a remote platform, on the loopback; the guard lets it through."""
+    with Provider() as provider:
+        settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [provider.netloc]
+        yield provider

@@ -1,0 +1,83 @@
+"""Drafts against the loopback provider, as provisioning would hand them to a platform."""
+
+import pytest
+
+from instances.models import Organization, OrganizationUser
+from instances.platforms.base import InstanceDraft
+from instances.provisioning.drafts import draft_of
+from tests.factories import make_element, make_instance, make_organization
+from tests.provider import CLIENT_ID, CLIENT_SECRET, ORGANIZATION_SECRET, USER_SECRET
+
+CLIENT = {"oauth.api.key": CLIENT_ID, "oauth.api.secret": CLIENT_SECRET}
+CLIENT_FIELDS = [
+    {"key": "oauth.api.key", "label": "Client ID", "required": True, "secret": True},
+    {"key": "oauth.api.secret", "label": "Client secret", "required": True, "secret": True},
+]
+CALLBACK_FIELD = {"key": "oauth.callback.url", "label": "Callback URL", "required": True}
+CALLBACK_URL = "https://instances.example/oauth/callback"
+
+
+@pytest.fixture
+def remote(db, provider) -> OrganizationUser:
+    """A user of an organization whose platform is the provider's."""
+    organization: Organization = make_organization(
+        platform_url=provider.url, secret=ORGANIZATION_SECRET
+    )
+    user = OrganizationUser(organization=organization, email="ada@example.com")
+    user.secret = USER_SECRET
+    user.save()
+    return user
+
+
+@pytest.fixture
+def make_draft(db):
+    """A draft of an element with one way of authentication: make_draft(way, configuration, **of the draft)."""
+
+    def make(way, configuration, *, owner=None, **fields) -> InstanceDraft:
+        definition = {
+            "key": "loopback",
+            "id": 900100,
+            "name": "Loopback",
+            "hub": "crm",
+            "description": "The provider on the loopback.",
+            "authentication": way if isinstance(way, list) else [way],
+        }
+        more = {"organization_user": owner} if owner else {}
+        instance = make_instance(
+            element=make_element(definition), configuration=configuration, name="Acme", **more
+        )
+        return draft_of(instance, actor="ada", **fields)
+
+    return make
+
+
+@pytest.fixture
+def basic_way(provider):
+    return {
+        "type": "basic",
+        "fields": [
+            {"key": "username", "label": "User", "required": True},
+            {"key": "password", "label": "Password", "required": True, "secret": True},
+        ],
+        "probe": {
+            "url": f"{provider.url}/probe",
+            "scheme": "basic",
+            "username": "{username}",
+            "password": "{password}",
+        },
+    }
+
+
+@pytest.fixture
+def code_way(provider):
+    return {
+        "type": "oauth2",
+        "grant_type": "authorization_code",
+        "authorization_endpoint": f"{provider.url}/authorize",
+        "token_endpoint": f"{provider.url}/token",
+        "revocation_endpoint": f"{provider.url}/revoke",
+        "scopes": ["read", "write"],
+        "provider_data": ["code", "realmId"],
+        "fields": [*CLIENT_FIELDS, CALLBACK_FIELD],
+        "probe": {"url": f"{provider.url}/probe", "scheme": "bearer"},
+    }
