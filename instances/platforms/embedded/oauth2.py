@@ -141,7 +141,7 @@ def _ask(
     raise_for_fault(answer, subject)
     document = document_of(answer, subject)
     if "error" in document or not answer.ok:
-        raise _refusal(answer, subject, document.get("error"), refusal)
+        raise _refusal(answer, subject, str(document.get("error", "")), refusal)
     tokens = _token_set(document, draft)
     if not tokens.access_token:
         raise unusable(answer, subject)
@@ -165,7 +165,7 @@ def _post(
 def _session(draft: InstanceDraft) -> OAuth2Session:
     way = draft.authentication
     client_id = _required(draft, way.client_id_key)
-    client_secret = values_of(draft).get(way.client_secret_key)
+    client_secret = values_of(draft).get(way.client_secret_key, "")
     method = way.token_endpoint_auth_method
     if not client_secret:
         method = ClientAuthenticationMethod.NONE
@@ -227,7 +227,7 @@ def _expires_at(expires_in: Any) -> datetime | None:
         return None
 
 
-def _refusal(answer: Answer, subject: Subject, code: Any, refusal: Refusal) -> RefusedError:
+def _refusal(answer: Answer, subject: Subject, code: str, refusal: Refusal) -> RefusedError:
     """What a token endpoint's error means (RFC 6749 5.2)."""
     if code in _CLIENT_ERRORS:
         why = "was refused: the provider does not know the OAuth client, or its secret is wrong. Correct it."

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from requests import Response as Answer
+import requests
 
 from instances.errors import (
     PlatformError,
@@ -16,6 +16,7 @@ from instances.errors import (
 from instances.platforms.transport.recording import Subject, interaction_id_of
 from instances.redaction import redact_text
 
+Answer = requests.Response
 MAX_MESSAGE_CHARACTERS = 500
 # Where providers put their own words, the most telling first.
 _MESSAGE_FIELDS = ("error_description", "providerMessage", "message", "error", "detail", "title")

@@ -121,7 +121,7 @@ class _GuardedConnection(urllib3.connection.HTTPConnection):
         outlet.is_sent = True
         super().send(data)
 
-    def getresponse(self) -> urllib3.HTTPResponse:
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3 does
         response = super().getresponse()
         self._answered_at = monotonic()
         return response
