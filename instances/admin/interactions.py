@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
@@ -75,7 +76,7 @@ class InteractionAdmin(ReadOnlyAdmin):
         "request_line",
         "status_label",
         "duration",
-        "error",
+        "error_summary",
     ]
     list_filter = [("direction", ChoicesDropdownFilter), OutcomeFilter]
     list_filter_submit = True
@@ -94,6 +95,10 @@ class InteractionAdmin(ReadOnlyAdmin):
     def status_label(self, interaction: Interaction) -> tuple[str, str]:
         exchange = Exchange(interaction, [])
         return exchange.colour, exchange.status
+
+    @display(description=_("error"))
+    def error_summary(self, interaction: Interaction) -> str:
+        return Truncator(interaction.error).chars(60)
 
     @display(description=_("duration"), ordering="duration_ms")
     def duration(self, interaction: Interaction) -> str:
