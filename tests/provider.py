@@ -90,8 +90,8 @@ class Provider:
         self.issued: set[str] = set()
         self._numbers = itertools.count(4711)
         self.released = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.provider = self  # type: ignore[attr-defined]
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.provider = self
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.01,), daemon=True
         )
@@ -236,13 +236,23 @@ class Provider:
         return 200, self.instances[number]
 
 
+class _Server(ThreadingHTTPServer):
+    provider: Provider
+    # Many clients at once must not wait for a SYN to be sent again.
+    request_queue_size = 128
+
+    def handle_error(self, *_: object) -> None:
+        """Quiet: a client that goes away in the middle is what some tests are about."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 5
+    server: _Server
 
     def setup(self) -> None:
         super().setup()
-        self.server.provider.connections += 1  # type: ignore[attr-defined]
+        self.server.provider.connections += 1
 
     def do_GET(self) -> None:
         self._serve()
@@ -257,7 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve()
 
     def _serve(self) -> None:
-        provider: Provider = self.server.provider  # type: ignore[attr-defined]
+        provider = self.server.provider
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}

@@ -1,6 +1,5 @@
-"""This program as the platform: every way of authentication against a provider that really listens."""
+"""OAuth 2.0 against a provider that really listens: RFC 6749, RFC 7636."""
 
-import base64
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
@@ -8,122 +7,11 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from instances import errors
-from instances.models import Interaction
 from instances.platforms.base import TokenSet
-from instances.platforms.embedded import EmbeddedPlatform, oauth2
-from instances.platforms.registry import platform_for
-from tests.factories import make_organization
+from instances.platforms.embedded import oauth2
 from tests.platforms.conftest import CALLBACK_URL, CLIENT, CLIENT_FIELDS
-from tests.provider import API_KEY, CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME
-
-CODE_VERIFIER = "verifier-of-this-trip-0123456789-abcdefghijkl"
-BASIC = {"username": USERNAME, "password": PASSWORD}
-CODE = {**CLIENT, "oauth.callback.url": CALLBACK_URL}
-
-
-@pytest.fixture
-def platform(db):
-    return platform_for(make_organization())
-
-
-@pytest.fixture
-def password_way(provider):
-    return {
-        "type": "custom",
-        "grant_type": "password",
-        "token_endpoint": f"{provider.url}/token",
-        "token_params": {"resource": "https://{site}"},
-        "username_key": "user.username",
-        "password_key": "user.password",
-        "fields": [
-            {"key": "user.username", "label": "User", "required": True},
-            {"key": "user.password", "label": "Password", "required": True, "secret": True},
-            {"key": "site", "label": "Site", "default": "acme.example"},
-            *({**field, "required": False} for field in CLIENT_FIELDS),
-        ],
-        "probe": {"url": f"{provider.url}/probe", "scheme": "bearer"},
-    }
-
-
-@pytest.fixture
-def password_configuration():
-    return {**CLIENT, "user.username": USERNAME, "user.password": PASSWORD}
-
-
-@pytest.fixture
-def code_draft(make_draft, code_way):
-    return make_draft(code_way, CODE, code_verifier=CODE_VERIFIER)
-
-
-def consented(platform, provider, draft):
-    url = platform.oauth_url(draft, state="state-of-this-trip")
-    return replace(draft, provider_data=provider.authorize(url))
-
-
-def recorded():
-    return str([vars(one) for one in Interaction.objects.all()])
-
-
-def test_a_user_name_and_password_are_proved_by_the_probe(
-    platform, provider, make_draft, basic_way
-):
-    created = platform.create_instance(make_draft(basic_way, BASIC))
-    assert len(base64.b64decode(created.token)) == 32
-    assert (created.tokens, created.remote_id, created.is_valid) == (None, None, True)
-    assert provider.last.path == "/probe"
-    assert PASSWORD not in recorded()
-
-
-def test_a_wrong_password_is_refused(platform, make_draft, basic_way):
-    draft = make_draft(basic_way, BASIC | {"password": "not-the-one"})
-    with pytest.raises(errors.CredentialsRefusedError) as caught:
-        platform.create_instance(draft)
-    assert str(caught.value).startswith(f"{draft.label}: prove the credentials was refused (401)")
-    assert caught.value.interaction_id == Interaction.objects.get().pk
-    assert caught.value.provider_message == "Unauthorized"
-
-
-def test_a_key_is_proved_in_a_header(platform, provider, make_draft):
-    way = {
-        "type": "apiKey",
-        "fields": [{"key": "api.key", "label": "Key", "required": True, "secret": True}],
-        "probe": {
-            "url": f"{provider.url}/probe",
-            "scheme": "headers",
-            "headers": {"X-Api-Key": "{api.key}"},
-        },
-    }
-    platform.create_instance(make_draft(way, {"api.key": API_KEY}))
-    assert API_KEY not in recorded()
-    with pytest.raises(
-        errors.InvalidConfigurationError, match=r"api\.key: holds a character that no header"
-    ):
-        platform.create_instance(make_draft(way, {"api.key": "schlüssel"}))
-
-
-def test_without_a_probe_credentials_are_taken_on_trust(platform, provider, make_draft, basic_way):
-    way = {name: value for name, value in basic_way.items() if name != "probe"}
-    assert platform.create_instance(make_draft(way, BASIC)).token
-    assert provider.requests == []
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (403, errors.AccessForbiddenError),
-        (404, errors.RefusedError),
-        (429, errors.RateLimitedError),
-        (500, errors.ProviderFaultError),
-    ],
-)
-def test_a_probe_that_fails_says_who_must_act(
-    platform, provider, make_draft, basic_way, status, kind
-):
-    provider.override = (status, "<html>no</html>")
-    with pytest.raises(errors.PlatformError) as caught:
-        platform.create_instance(make_draft(basic_way, BASIC))
-    assert type(caught.value) is kind
-    assert caught.value.status == status
+from tests.platforms.embedded.conftest import CODE, CODE_VERIFIER, consented, recorded
+from tests.provider import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME
 
 
 def test_a_password_grant_gets_tokens_and_proves_them(
@@ -310,79 +198,12 @@ def test_a_strange_lifetime_does_not_lose_the_grant(platform, provider, code_dra
     assert (created.tokens.expires_at is not None) == (expires_in == "3600")
 
 
-def test_a_check_asks_the_probe(platform, provider, code_draft):
-    draft = consented(platform, provider, code_draft)
-    tokens = platform.create_instance(draft).tokens
-    draft = replace(draft, tokens=tokens)
-    assert platform.get_instance(draft).is_valid
-    provider.access_tokens.clear()
-    with pytest.raises(errors.CredentialsRefusedError):
-        platform.get_instance(draft)
-
-
-def test_a_check_renews_an_access_token_that_has_run_out(platform, provider, code_draft):
-    draft = consented(platform, provider, code_draft)
-    tokens = platform.create_instance(draft).tokens
-    run_out = replace(draft, tokens=replace(tokens, expires_at=datetime.now(UTC)))
-    renewed = platform.get_instance(run_out).tokens
-    assert renewed.access_token in provider.access_tokens - {tokens.access_token}
-    assert renewed.refresh_token != tokens.refresh_token
-    with pytest.raises(errors.GrantRejectedError):
-        platform.get_instance(run_out)
-
-
 def test_a_refresh_token_is_kept_where_the_provider_sends_no_new_one(provider, code_draft):
     provider.override = (200, {"access_token": "a-new-access-token"})
     tokens = TokenSet("old", "the-refresh-token", extra={"realmId": "1"})
     renewed = oauth2.refresh_token(replace(code_draft, tokens=tokens))
     assert renewed == TokenSet("a-new-access-token", "the-refresh-token", extra={"realmId": "1"})
     assert "the-refresh-token" not in recorded()
-
-
-def test_a_password_grant_without_refresh_token_signs_in_again(
-    platform, provider, make_draft, password_way, password_configuration
-):
-    draft = make_draft(password_way, password_configuration)
-    renewed = platform.get_instance(replace(draft, tokens=TokenSet("", ""))).tokens
-    assert renewed.access_token in provider.access_tokens
-
-
-def test_an_update_proves_anew(platform, provider, code_draft):
-    created = platform.create_instance(consented(platform, provider, code_draft))
-    again = consented(platform, provider, replace(code_draft, tokens=created.tokens))
-    renewed = platform.update_instance(again)
-    assert renewed.tokens.access_token != created.tokens.access_token
-
-
-def test_a_deletion_gives_the_grant_back(platform, provider, code_draft):
-    draft = consented(platform, provider, code_draft)
-    tokens = platform.create_instance(draft).tokens
-    platform.delete_instance(replace(draft, tokens=tokens))
-    assert provider.last.form["token"] == tokens.refresh_token
-    assert provider.refresh_tokens == set()
-    assert not [one for one in provider.secrets if one in recorded()]
-
-
-@pytest.mark.parametrize("override", [(500, ""), (400, {"error": "unsupported_token_type"})])
-def test_a_provider_that_does_not_revoke_does_not_block_a_deletion(
-    platform, provider, code_draft, override
-):
-    provider.override = override
-    platform.delete_instance(replace(code_draft, tokens=TokenSet("a-token", "r-token")))
-    assert Interaction.objects.get().status == override[0]
-
-
-def test_tokens_that_the_caller_has_are_taken_over(platform, provider, make_draft, code_way):
-    draft = make_draft(code_way, CODE | {"oauth.user.refresh_token": "imported-token"})
-    draft = replace(draft, external_authentication="initial")
-    assert platform.create_instance(draft).tokens == TokenSet("", "imported-token")
-    assert provider.requests == []
-    with pytest.raises(
-        errors.MissingConfigurationError, match=r"oauth\.user\.token, oauth\.user\.refresh_token"
-    ):
-        platform.create_instance(
-            replace(make_draft(code_way, CODE), external_authentication="initial")
-        )
 
 
 def test_an_organization_may_have_other_endpoints(
@@ -403,9 +224,3 @@ def test_an_endpoint_that_nobody_knows_is_told(platform, make_draft, code_way):
     draft = make_draft(code_way | {"authorization_endpoint": None, "endpoints": "unknown"}, CODE)
     with pytest.raises(errors.CatalogueError, match="authorization_endpoint"):
         platform.oauth_url(draft, state="s")
-
-
-def test_there_is_nothing_to_find_enable_or_disable(code_draft):
-    platform = EmbeddedPlatform(code_draft.organization)
-    platform.set_enabled(code_draft, is_enabled=False)
-    assert platform.find_instances(code_draft) == []
