@@ -220,8 +220,9 @@ LOGGING = {
         "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         "django.server": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         "gunicorn.error": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
-        # At DEBUG it writes whole tokens.
+        # At DEBUG they write whole tokens, and URLs with what is in them.
         "authlib": {"level": "INFO"},
+        "urllib3": {"level": "INFO"},
     },
 }
 
