@@ -4,7 +4,7 @@
 
 VENV := .venv
 PY := $(VENV)/bin/python
-PIP := $(PY) -m pip --disable-pip-version-check install --quiet --require-hashes
+PIP := $(PY) -m pip --disable-pip-version-check install -qq --require-hashes
 TEMPLATES = $$(find templates instances -name '*.html')
 # A lock that is newer than its mark, or a new environment, is installed again.
 RUNTIME := $(VENV)/.runtime

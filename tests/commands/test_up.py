@@ -58,8 +58,8 @@ def up(environment):
 
     yield start
     for process in started:
-        process.kill()
-        process.communicate()
+        process.terminate()
+        process.communicate(timeout=STOP_SECONDS)
 
 
 def read_until(process, ending):
