@@ -5,6 +5,7 @@ import ipaddress
 import json
 import socket
 import ssl
+import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -145,6 +146,26 @@ def test_a_host_that_speaks_no_tls_is_unreachable(subject, provider):
     error = failure_of(subject, provider.url.replace("http", "https"), UnreachableError)
     assert "does not prove its identity (TLS)" in str(error)
     assert provider.requests == []
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_tls_handshake_that_does_not_end_sends_nothing(subject, settings):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        netloc = f"127.0.0.1:{silent.getsockname()[1]}"
+        settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [netloc]
+        error = failure_of(subject, f"https://{netloc}/", UnreachableError)
+    assert "Nothing was sent" in str(error)
+
+
+def test_a_reset_in_the_tls_handshake_sends_nothing(subject, settings):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        netloc = f"127.0.0.1:{server.getsockname()[1]}"
+        settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [netloc]
+        resetting = threading.Thread(target=reset_one, args=(server,))
+        resetting.start()
+        error = failure_of(subject, f"https://{netloc}/", UnreachableError)
+        resetting.join()
+    assert "Nothing was sent" in str(error)
 
 
 def test_a_certificate_of_nobody_is_refused_before_anything_is_sent(subject, settings, tmp_path):
@@ -328,6 +349,13 @@ def test_thirty_two_threads_each_get_their_own_answer(subject, provider):
         urls = list(pool.map(call, range(96)))
     assert urls == [f"{provider.url}/probe?n={number}" for number in range(96)]
     assert Interaction.objects.count() == 96
+
+
+def reset_one(server):
+    accepted, _ = server.accept()
+    # Closing with unread bytes and no lingering resets the connection.
+    accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    accepted.close()
 
 
 class TLSServer:

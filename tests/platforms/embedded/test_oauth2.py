@@ -56,6 +56,28 @@ def test_a_password_grant_without_a_client_names_what_is_missing(
     assert provider.requests == []
 
 
+def test_a_public_client_names_itself_without_a_secret(
+    platform, provider, make_draft, password_way, password_configuration
+):
+    configuration = {k: v for k, v in password_configuration.items() if k != "oauth.api.secret"}
+    with pytest.raises(errors.ClientRefusedError):
+        platform.create_instance(make_draft(password_way, configuration))
+    assert provider.last.form["client_id"] == CLIENT_ID
+    assert "client_secret" not in provider.last.form
+
+
+def test_a_client_secret_that_basic_cannot_carry_is_told(
+    platform, provider, make_draft, password_way, password_configuration
+):
+    way = password_way | {"token_endpoint_auth_method": "client_secret_basic"}
+    draft = make_draft(way, password_configuration | {"oauth.api.secret": "schlüssel"})
+    with pytest.raises(
+        errors.InvalidConfigurationError, match=r"oauth\.api\.secret: must be ASCII"
+    ):
+        platform.create_instance(draft)
+    assert provider.requests == []
+
+
 def test_client_credentials_get_tokens(platform, provider, make_draft, password_way):
     way = password_way | {
         "grant_type": "client_credentials",
