@@ -47,10 +47,14 @@ class Responsible(StrEnum):
 
 
 class InstancesError(Exception):
-    """Root of the tree. retryable: the same call may succeed later without anybody changing anything."""
+    """Root of the tree. retryable: the same call may succeed later without anybody changing anything.
+
+    platform_message: the words in which a remote platform refused, as its own clients know them.
+    """
 
     retryable: ClassVar[bool] = False
     responsible: ClassVar[Responsible] = Responsible.OPERATOR
+    platform_message: str = ""
 
 
 class CatalogueError(InstancesError):

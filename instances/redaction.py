@@ -68,7 +68,7 @@ def redact_url(url: str, secrets: Collection[str] = ()) -> str:
     fragment = REDACTED if parts.fragment else ""
     query = _redact_form(parts.query, secrets)
     shown = urlunsplit((parts.scheme, host, parts.path, query, fragment))
-    return _without_values(shown, secrets)
+    return redact_values(shown, secrets)
 
 
 def redact_body(body: str, content_type: str = "", secrets: Collection[str] = ()) -> str:
@@ -78,7 +78,7 @@ def redact_body(body: str, content_type: str = "", secrets: Collection[str] = ()
     except (ValueError, RecursionError):
         is_form = "x-www-form-urlencoded" in content_type
         redacted = _redact_form(body, secrets) if is_form else redact_text(body, secrets)
-    redacted = _without_values(redacted, secrets).replace("\x00", "")
+    redacted = redact_values(redacted, secrets).replace("\x00", "")
     if len(redacted) > MAX_BODY_CHARACTERS:
         cut = len(redacted) - MAX_BODY_CHARACTERS
         redacted = f"{redacted[:MAX_BODY_CHARACTERS]}… [{cut} more characters]"
@@ -87,7 +87,7 @@ def redact_body(body: str, content_type: str = "", secrets: Collection[str] = ()
 
 def redact_text(text: str, secrets: Collection[str] = ()) -> str:
     """Free text: credentials after their scheme, `name=value` of secret names, and known values."""
-    text = _CREDENTIALS.sub(rf"\1\2{REDACTED}", _without_values(text, secrets))
+    text = _CREDENTIALS.sub(rf"\1\2{REDACTED}", redact_values(text, secrets))
     shown, end = "", 0
     for name in _ASSIGNED_NAME.finditer(text):
         if name.start() < end or not is_secret_name(name[1]):
@@ -97,6 +97,16 @@ def redact_text(text: str, secrets: Collection[str] = ()) -> str:
             shown += text[end : name.end()] + REDACTED
             end = value.end()
     return shown + text[end:]
+
+
+def redact_values(text: str, secrets: Collection[str]) -> str:
+    """Known values alone: for words that are to stay as they were said."""
+    # The longest first: a secret that contains another is replaced whole.
+    known = sorted((one for one in secrets if len(one) >= MIN_SECRET_LENGTH), key=len, reverse=True)
+    for secret in known:
+        for form in sorted(_written_forms(secret), key=len, reverse=True):
+            text = text.replace(form, REDACTED)
+    return text
 
 
 def log_formatter() -> logging.Formatter:
@@ -171,15 +181,6 @@ def _redact_pairs(
         )
         for name, value in pairs
     ]  # fmt: skip
-
-
-def _without_values(text: str, secrets: Collection[str]) -> str:
-    # The longest first: a secret that contains another is replaced whole.
-    known = sorted((one for one in secrets if len(one) >= MIN_SECRET_LENGTH), key=len, reverse=True)
-    for secret in known:
-        for form in sorted(_written_forms(secret), key=len, reverse=True):
-            text = text.replace(form, REDACTED)
-    return text
 
 
 def _written_forms(secret: str) -> set[str]:

@@ -63,6 +63,13 @@ class OAuthUrlDocument(Document):
     oauth_url: Annotated[str, Field(min_length=1)]
 
 
+class RequestTokenDocument(Document):
+    """What `GET /elements/{key}/oauth/token` answers (contract 8.1): OAuth 1.0a's request token and its secret."""
+
+    token: Annotated[str, Field(min_length=1)]
+    secret: Annotated[str, Field(min_length=1)]
+
+
 class ElementReference(Document):
     """Which element a body means: by key, or by number."""
 
@@ -101,91 +108,3 @@ class InstanceDocument(Document):
     tags: list[Tag] = Field(default_factory=list)
     valid: bool = True
     disabled: bool = False
-
-
-class ElementDocument(Document):
-    """An element as we answer it (contract 6)."""
-
-    id: int
-    key: str
-    name: str
-    description: str
-    hub: str
-    image: str
-    active: bool
-    deleted: bool
-    type_oauth: bool
-    trial_account: bool
-    authentication: dict[str, str]
-    transformations_enabled: bool
-    bulk_download_enabled: bool
-    bulk_upload_enabled: bool
-    cloneable: bool
-    extendable: bool
-    beta: bool
-    extended: bool
-    private: bool
-    protocol_type: str
-    resources: list[Any]
-    parameters: list[Any]
-
-
-class ElementConfigurationDocument(Document):
-    """One configuration key of an element (contract 6)."""
-
-    id: int
-    key: str
-    name: str
-    description: str
-    default_value: str | None = None
-    type: str
-    required: bool
-    active: bool
-    internal: bool
-    group_control: bool
-    hide_from_console: bool
-    reseller_config: bool
-    company_config: bool
-    display_order: int
-
-
-class InstanceConfigurationDocument(Document):
-    """One configuration key of an instance, with its value; secrets masked (contract 8.3)."""
-
-    id: int
-    key: str
-    name: str
-    description: str
-    property_value: str | None
-    type: str
-    required: bool
-    active: bool
-    hide_from_console: bool
-
-
-class UserReference(Document):
-    """The user that an instance belongs to (contract 5)."""
-
-    id: int
-    email_address: str
-    first_name: str
-    last_name: str
-
-
-class FullInstanceDocument(InstanceDocument):
-    """An instance as we answer it (contract 5)."""
-
-    name: str
-    created_date: str
-    element: dict[str, Any]
-    element_id: int
-    tags: list[str]
-    provision_interactions: list[Any]
-    max_cache_size: int
-    cache_time_to_live: int
-    configuration: dict[str, str | None]
-    events_enabled: bool
-    trace_logging_enabled: bool
-    caching_enabled: bool
-    external_authentication: str
-    user: UserReference

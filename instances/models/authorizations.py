@@ -25,7 +25,9 @@ class AuthorizationQuerySet(models.QuerySet["Authorization"]):
 
 
 class Authorization(SealedRow):
-    """One trip to a provider. state and the browser's cookie are kept as digests, the PKCE verifier sealed."""
+    """One trip to a provider. state and the browser's cookie are kept as digests; sealed are the PKCE verifier
+    (OAuth 2.0) and the request token's secret (OAuth 1.0a).
+    """
 
     class Outcome(models.TextChoices):
         PENDING = "pending", _("pending")
@@ -50,6 +52,7 @@ class Authorization(SealedRow):
     state_digest = models.CharField(max_length=64, unique=True, editable=False)
     browser_digest = models.CharField(max_length=64, editable=False)
     code_verifier = SealedTextField(_("PKCE code verifier"))
+    request_token_secret = SealedTextField(_("request token secret"))
     redirect_uri = models.URLField(_("redirect URI"), max_length=500)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     expires_at = models.DateTimeField(_("expires at"), db_index=True)

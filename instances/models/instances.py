@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from instances import crypto
@@ -23,15 +24,27 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         """The instance that an Element token stands for, found by its digest."""
         return self.filter(token_digest__in=crypto.digests(token))
 
-    def stuck_in_provisioning(self, *, since: datetime) -> Self:
-        """Begun before since and never ended: the process that ran it is gone."""
-        return self.filter(state=Instance.State.PROVISIONING, state_changed_at__lt=since)
+    def due_for_refresh(self, *, at: datetime) -> Self:
+        """Whose tokens are to be refreshed now, and nobody is at it; the longest overdue first."""
+        due = self.filter(state=Instance.State.CONNECTED, is_disabled=False, refresh_due_at__lte=at)
+        return due.unleased(at=at).order_by("refresh_due_at")
+
+    def due_for_work(self, *, at: datetime) -> Self:
+        """Which are to be checked, reconciled or deleted to the end now; the longest overdue first."""
+        is_resting = Q(state=Instance.State.CONNECTED, is_disabled=True)
+        return self.filter(work_due_at__lte=at).exclude(is_resting).order_by("work_due_at")
+
+    def unleased(self, *, at: datetime) -> Self:
+        return self.filter(Q(leased_until=None) | Q(leased_until__lte=at))
 
 
 class Instance(SealedRow):
     """One authenticated connection. configuration holds the plain keys, secret_configuration the rest,
     secret_keys their names, so that a page can mask them without decrypting.
 
+    refresh_due_at and work_due_at say when the scheduler turns to it, lease_holder and leased_until who is
+    refreshing it. refresh_started_at: a refresh token was sent and no answer has come yet.
+    tokens_version counts what was stored in tokens, so that whoever began with an older one comes second.
     tokens: what an OAuth provider gave (platforms.base.TokenSet as JSON). code_digest: of the authorization code
     last spent, so that the same body sent again is recognised. cause, cause_message and
     cause_interaction say why it is not connected. remote_id: its id at a remote platform.
@@ -93,6 +106,15 @@ class Instance(SealedRow):
         related_name="+",
         verbose_name=_("interaction that shows the cause"),
     )
+    tokens_version = models.PositiveIntegerField(default=0, editable=False)
+    refresh_due_at = models.DateTimeField(_("next refresh"), null=True, blank=True)
+    refresh_started_at = models.DateTimeField(_("refresh started at"), null=True, blank=True)
+    refresh_failures = models.PositiveSmallIntegerField(_("failed refreshes"), default=0)
+    refresh_refusals = models.PositiveSmallIntegerField(_("refused refreshes"), default=0)
+    work_due_at = models.DateTimeField(_("next check"), null=True, blank=True)
+    work_failures = models.PositiveSmallIntegerField(_("failed checks"), default=0)
+    lease_holder = models.UUIDField(null=True, blank=True, editable=False)
+    leased_until = models.DateTimeField(null=True, blank=True, editable=False)
     last_checked_at = models.DateTimeField(_("last checked at"), null=True, blank=True)
     last_succeeded_at = models.DateTimeField(_("last succeeded at"), null=True, blank=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
@@ -107,6 +129,8 @@ class Instance(SealedRow):
         indexes = [
             models.Index(fields=["state", "state_changed_at"], name="instance_state"),
             models.Index(fields=["organization_user", "element"], name="instance_owner_element"),
+            models.Index(fields=["refresh_due_at"], name="instance_refresh_due"),
+            models.Index(fields=["work_due_at"], name="instance_work_due"),
         ]
         constraints = [
             models.CheckConstraint(

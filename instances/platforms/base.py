@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, Self
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
 from instances.catalogue.definition import AuthenticationType, ElementDefinition
+from instances.errors import InvalidConfigurationError
 from instances.models import Organization, OrganizationUser
 
 
@@ -41,6 +43,36 @@ class TokenSet:
         return cls(
             **{**stored, "expires_at": datetime.fromisoformat(expires_at) if expires_at else None}
         )
+
+
+@dataclass(frozen=True, slots=True)
+class RequestToken:
+    """What a provider gave for OAuth 1.0a's first step (RFC 5849 2.1). token goes into the authorization URL,
+    secret signs the last step.
+    """
+
+    token: str
+    secret: str = field(repr=False)
+
+
+def code_in(provider_data: Mapping[str, str]) -> str:
+    """What a callback brings that works once: the authorization code, or OAuth 1.0a's verifier; else empty."""
+    return provider_data.get("code") or provider_data.get("oauth_verifier", "")
+
+
+def callback_with_state(callback_url: str, state: str) -> str:
+    """An OAuth 1.0a callback that brings back the state (contract 11.1), for which RFC 5849 has no parameter.
+
+    A state that the URL carries already stays. Raises InvalidConfigurationError.
+    """
+    try:
+        parts = urlsplit(callback_url)
+    except ValueError:
+        raise InvalidConfigurationError("oauth.callback.url", "is no URL.") from None
+    if "state" in parse_qs(parts.query, keep_blank_values=True):
+        return callback_url
+    query = "&".join(filter(None, [parts.query, urlencode({"state": state})]))
+    return urlunsplit(parts._replace(query=query))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +138,14 @@ class PlatformInstance:
 class Platform(Protocol):
     """Turns a draft into an instance. Every method raises PlatformError when an exchange fails."""
 
+    def request_token(self, draft: InstanceDraft, *, state: str) -> RequestToken:
+        """OAuth 1.0a's first step, before oauth_url(). The callback brings state back."""
+        ...
+
     def oauth_url(self, draft: InstanceDraft, *, state: str) -> str:
         """Where the browser is sent to authorize. The draft's code_verifier, if any, is honoured with
-        an S256 challenge (RFC 7636 4.3) where the platform can.
+        an S256 challenge (RFC 7636 4.3) where the platform can; OAuth 1.0a has the request token in
+        provider_data, as oauth_token.
         """
         ...
 
@@ -125,6 +162,13 @@ class Platform(Protocol):
 
     def get_instance(self, draft: InstanceDraft) -> PlatformInstance:
         """Ask whether it works: the element's probe, or the remote platform's record of it."""
+        ...
+
+    def refresh_tokens(self, draft: InstanceDraft) -> TokenSet | None:
+        """New tokens for the draft's, whose refresh token may be spent with it (RFC 6749 6); None: no way to.
+
+        Whoever calls this has claimed the instance. Raises GrantRejectedError when the grant is dead.
+        """
         ...
 
     def describe_instance(self, draft: InstanceDraft) -> None:

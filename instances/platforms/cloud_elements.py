@@ -13,6 +13,7 @@ from instances.errors import (
     CredentialsRefusedError,
     GoneError,
     GrantRejectedError,
+    InstancesError,
     MissingCodeError,
     MissingConfigurationError,
     OutcomeUnknownError,
@@ -23,7 +24,12 @@ from instances.errors import (
     UnusableAnswerError,
 )
 from instances.models import Organization
-from instances.platforms.base import InstanceDraft, PlatformInstance
+from instances.platforms.base import (
+    InstanceDraft,
+    PlatformInstance,
+    RequestToken,
+    callback_with_state,
+)
 from instances.platforms.transport import (
     Answer,
     Subject,
@@ -34,12 +40,14 @@ from instances.platforms.transport import (
     subject_of,
     unusable,
 )
+from instances.redaction import redact_values
 from instances.wire import (
     Document,
     ErrorDocument,
     InstanceBody,
     InstanceDocument,
     OAuthUrlDocument,
+    RequestTokenDocument,
 )
 
 API_PATH = "/elements/api-v2"
@@ -62,13 +70,20 @@ class CloudElementsPlatform:
         self._organization = organization
         self._base_url = organization.platform_url.rstrip("/").removesuffix(API_PATH) + API_PATH
 
+    def request_token(self, draft: InstanceDraft, *, state: str) -> RequestToken:
+        subject = self._subject(draft, "ask for a request token", state)
+        query = _oauth_query(draft, state)
+        if callback_url := query.get("callbackUrl"):
+            # Whether the platform itself brings the state back is not known (contract 11.1).
+            query["callbackUrl"] = callback_with_state(callback_url, state)
+        answer = self._ask_oauth("token", query, draft, subject)
+        document = _read(RequestTokenDocument, answer, subject)
+        return RequestToken(document.token, document.secret)
+
     def oauth_url(self, draft: InstanceDraft, *, state: str) -> str:
         """The URL that the platform makes (contract 8.1); it sends no PKCE challenge, so none is checked."""
-        step = "ask for the authorization URL"
-        path = f"/elements/{quote(draft.element.key)}/oauth/url"
-        subject = self._subject(draft, step, state)
-        answer = self._send("GET", path, draft, subject, params=_oauth_url_query(draft, state))
-        _raise_for_refusal(answer, draft, subject, not_found=UnknownElementError)
+        subject = self._subject(draft, "ask for the authorization URL", state)
+        answer = self._ask_oauth("url", _oauth_query(draft, state), draft, subject)
         url = _read(OAuthUrlDocument, answer, subject).oauth_url
         if urlsplit(url).scheme not in {"http", "https"}:
             raise unusable(answer, subject)
@@ -97,6 +112,9 @@ class CloudElementsPlatform:
     def get_instance(self, draft: InstanceDraft) -> PlatformInstance:
         return self._on_instance("GET", draft, "check")
 
+    def refresh_tokens(self, draft: InstanceDraft) -> None:
+        """Nothing to do: the platform has the provider's tokens, and keeps them alive itself."""
+
     def describe_instance(self, draft: InstanceDraft) -> None:
         unchecked = {"reAuthenticate": "false"}
         self._on_instance("PUT", draft, "describe", json=_body(draft), params=unchecked)
@@ -110,14 +128,14 @@ class CloudElementsPlatform:
     def delete_instance(self, draft: InstanceDraft) -> None:
         subject = self._subject(draft, "delete")
         answer = self._send("DELETE", _path(draft), draft, subject)
-        if answer.status_code == 404 and _error_message(answer):
+        if answer.status_code == 404 and _error_document(answer).message:
             return
         _raise_for_refusal(answer, draft, subject)
 
     def find_instances(self, draft: InstanceDraft) -> list[PlatformInstance]:
         subject = self._subject(draft, "look for it by its tag")
         answer = self._send("GET", "/instances", draft, subject, params={"tags[]": draft.tag})
-        if answer.status_code == 404 and _NOTHING_FOUND.fullmatch(_error_message(answer)):
+        if answer.status_code == 404 and _NOTHING_FOUND.fullmatch(_error_document(answer).message):
             return []
         _raise_for_refusal(answer, draft, subject)
         items = json_of(answer)
@@ -126,6 +144,14 @@ class CloudElementsPlatform:
         documents = [_validate(InstanceDocument, item, answer, subject) for item in items]
         # A platform that ignores the parameter answers strangers' instances, which must not be adopted.
         return [_instance(document) for document in documents if draft.tag in document.tags]
+
+    def _ask_oauth(
+        self, what: str, query: dict[str, str], draft: InstanceDraft, subject: Subject
+    ) -> Answer:
+        path = f"/elements/{quote(draft.element.key)}/oauth/{what}"
+        answer = self._send("GET", path, draft, subject, params=query)
+        _raise_for_refusal(answer, draft, subject, not_found=UnknownElementError)
+        return answer
 
     def _on_instance(
         self, method: str, draft: InstanceDraft, step: str, **sent: Any
@@ -164,7 +190,8 @@ def _path(draft: InstanceDraft) -> str:
     return f"/instances/{draft.remote_id}"
 
 
-def _oauth_url_query(draft: InstanceDraft, state: str) -> dict[str, str]:
+def _oauth_query(draft: InstanceDraft, state: str) -> dict[str, str]:
+    """The parameters of oauth/url and oauth/token (contract 8.1)."""
     values = draft.authentication.values_of(draft.configuration)
     query = {name: values[key] for key, name in _OAUTH_URL_KEYS.items() if values.get(key)}
     plain = {
@@ -173,25 +200,32 @@ def _oauth_url_query(draft: InstanceDraft, state: str) -> dict[str, str]:
         if key not in _OAUTH_URL_KEYS and not draft.element.is_secret(key)
     }
     site_address = values.get(draft.authentication.site_address_key or "")
+    request_token = draft.provider_data.get("oauth_token")
     return {
         **plain,
+        **_naming_the_way(draft),
         **query,
         **({"siteAddress": site_address} if site_address else {}),
+        **({"requestToken": request_token} if request_token else {}),
         "state": state,
     }
 
 
+def _naming_the_way(draft: InstanceDraft) -> dict[str, str]:
+    """An element with several ways of authentication is told which (contract 7.2)."""
+    if len(draft.element.authentication) == 1:
+        return {}
+    return {"authentication.type": str(draft.authentication.type)}
+
+
 def _body(draft: InstanceDraft) -> dict[str, Any]:
     """The body of a create or update (contract 7.1), found again by the draft's tag."""
-    configuration = dict(draft.configuration)
-    if len(draft.element.authentication) > 1:
-        configuration.setdefault("authentication.type", str(draft.authentication.type))
     body: dict[str, Any] = {
         "element": {"key": draft.element.key},
         "name": draft.name,
         # With a tag of ours there, the platform no longer adds the name by itself (contract 7.1).
         "tags": [*(draft.tags or (draft.name,)), draft.tag],
-        "configuration": configuration,
+        "configuration": {**_naming_the_way(draft), **draft.configuration},
     }
     if draft.provider_data:
         body["providerData"] = dict(draft.provider_data)
@@ -220,12 +254,12 @@ def _validate[D: Document](kind: type[D], document: Any, answer: Answer, subject
         raise unusable(answer, subject) from None
 
 
-def _error_message(answer: Answer) -> str:
-    """The message of an error in the contract's form; empty where the answer is something else."""
+def _error_document(answer: Answer) -> ErrorDocument:
+    """An error in the contract's form; an empty one where the answer is something else."""
     try:
-        return ErrorDocument.model_validate(json_of(answer)).message
+        return ErrorDocument.model_validate(json_of(answer))
     except ValidationError:
-        return ""
+        return ErrorDocument()
 
 
 def _may_have_created(error: PlatformError) -> bool:
@@ -242,11 +276,32 @@ def _raise_for_refusal(
     *,
     not_found: type[GoneError | UnknownElementError] = GoneError,
 ) -> None:
-    """Raises what a status other than 2xx means (contract 3)."""
+    """Raises what a status other than 2xx means (contract 3), with the platform's own words."""
     if answer.ok:
         return
+    try:
+        _raise_for_status(answer, draft, subject, not_found)
+    except InstancesError as error:
+        _keep_words(error, answer, subject)
+        raise
+
+
+def _keep_words(error: InstancesError, answer: Answer, subject: Subject) -> None:
+    """What the platform said for itself, and what it passes on from the provider, without a secret of ours."""
+    told = _error_document(answer)
+    error.platform_message = redact_values(told.message, subject.secrets)
+    if isinstance(error, PlatformError) and told.message:
+        error.provider_message = redact_values(told.provider_message or "", subject.secrets)
+
+
+def _raise_for_status(
+    answer: Answer,
+    draft: InstanceDraft,
+    subject: Subject,
+    not_found: type[GoneError | UnknownElementError],
+) -> None:
     raise_for_fault(answer, subject)
-    message = _error_message(answer)
+    message = _error_document(answer).message
     if not message:
         raise unusable(answer, subject)
     match answer.status_code:
@@ -278,7 +333,7 @@ def _raise_for_bad_request(
         raise MissingConfigurationError([key.strip() for key in missing[1].split(",")])
     if message.startswith(str(MissingCodeError())):
         raise MissingCodeError
-    told = ErrorDocument.model_validate(json_of(answer)).provider_message
+    told = _error_document(answer).provider_message
     if told is None:
         why = "was refused (400). Read the recorded exchange, and correct what it says."
         raise error_of(RefusedError, why, answer, subject)

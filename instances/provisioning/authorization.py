@@ -7,7 +7,7 @@ that began (RFC 6749 10.12, RFC 9700 4.7).
 import hmac
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -17,6 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from instances import crypto
+from instances.catalogue.definition import AuthenticationKind
 from instances.catalogue.url_templates import overridden
 from instances.errors import (
     AuthorizationDeniedError,
@@ -34,6 +35,7 @@ from instances.errors import (
 )
 from instances.models import Authorization, Instance, Interaction
 from instances.models.authorizations import LIFETIME
+from instances.platforms.base import InstanceDraft, RequestToken, code_in
 from instances.platforms.registry import platform_for
 from instances.provisioning.configuration import (
     authentication_of,
@@ -51,6 +53,7 @@ _AGAIN = {State.CONNECTED, State.NEEDS_REAUTHORIZATION}
 BROWSER_COOKIE = "oauth_browser"
 STATE_BYTES = 32
 CODE_VERIFIER_BYTES = 48
+_SECRET_PARAMETERS = ("state", "code", "oauth_token", "oauth_verifier")
 # What ends a trip; the other errors leave it to the browser and person that it belongs to.
 _TRIP_FAILURES = (IssuerMismatchError, AuthorizationDeniedError, ProviderReportedError)
 
@@ -92,7 +95,7 @@ def begin_authorization(
             f"{instance.label} authenticates with {instance.authentication_type}: provision it instead."
         )
     require_complete(draft.authentication, draft.configuration)
-    url = platform_for(draft.organization).oauth_url(draft, state=state)
+    url, request_token = _ask_platform(draft, state)
     authorization = Authorization(
         instance=instance,
         started_by=account if isinstance(account, User) else None,
@@ -102,6 +105,7 @@ def begin_authorization(
         expires_at=timezone.now() + LIFETIME,
     )
     authorization.code_verifier = code_verifier
+    authorization.request_token_secret = request_token.secret if request_token else ""
     with transaction.atomic():
         authorization.save()
         if instance.state in _FIRST_TIME:
@@ -113,6 +117,16 @@ def begin_authorization(
                 why="Sent to the provider to authorize.",
             )
     return BegunAuthorization(authorization, url)
+
+
+def _ask_platform(draft: InstanceDraft, state: str) -> tuple[str, RequestToken | None]:
+    """Where to send the browser, and what OAuth 1.0a asks for before."""
+    platform = platform_for(draft.organization)
+    if draft.authentication.type != AuthenticationKind.OAUTH1:
+        return platform.oauth_url(draft, state=state), None
+    request_token = platform.request_token(draft, state=state)
+    with_token = replace(draft, provider_data={"oauth_token": request_token.token})
+    return platform.oauth_url(with_token, state=state), request_token
 
 
 def complete_authorization(
@@ -198,7 +212,9 @@ def _check_issuer(authorization: Authorization, parameters: Mapping[str, str]) -
 
 def _check_answer(authorization: Authorization, parameters: Mapping[str, str]) -> None:
     label = authorization.instance.label
-    if parameters.get("error") == "access_denied":
+    # OAuth 1.0a has no word for it: Twitter's, and the problem reporting extension's.
+    is_denied = "denied" in parameters or parameters.get("oauth_problem") == "user_refused"
+    if is_denied or parameters.get("error") == "access_denied":
         raise AuthorizationDeniedError(
             f"The account's holder did not allow access for {label}. Authorize again, and choose to allow it."
         )
@@ -208,7 +224,7 @@ def _check_answer(authorization: Authorization, parameters: Mapping[str, str]) -
             f"The provider reported an error for {label}: {redact_text(told)[:500]} "
             "Correct it there or in the OAuth app, then authorize again."
         )
-    if not (parameters.get("code") or parameters.get("oauth_verifier")):
+    if not code_in(parameters):
         raise ProviderReportedError(
             f"The provider sent neither a code nor an error for {label}. Authorize again."
         )
@@ -245,6 +261,8 @@ def _connect(
     instance = authorization.instance
     again = instance.state in _AGAIN
     provider_data = {k: v for k, v in parameters.items() if k not in {"state", "iss"}}
+    if authorization.request_token_secret:
+        provider_data["secret"] = authorization.request_token_secret.reveal()
     verb = reauthenticate_instance if again else provision_instance
     try:
         verb(
@@ -272,7 +290,7 @@ def _record_callback(
     error: str,
 ) -> Interaction:
     instance = authorization.instance if authorization else None
-    secret_values = [parameters.get(name, "") for name in ("state", "code", "oauth_token")]
+    secret_values = [parameters.get(name, "") for name in _SECRET_PARAMETERS]
     query = urlencode(list(parameters.items())[:20])
     return Interaction.objects.create(
         instance=instance,

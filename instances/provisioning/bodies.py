@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from instances import crypto
 from instances.errors import InputError, InstancesError, MissingCodeError, OutcomeUnknownError
 from instances.models import Element, Instance, OrganizationUser
+from instances.platforms.base import code_in
 from instances.platforms.registry import platform_for
 from instances.provisioning.configuration import (
     authentication_of,
@@ -58,7 +59,7 @@ def instance_from_body(
         element = find_element(body.element.key or str(body.element.id))
     definition = element.parsed
     provider_data = body.provider_data or {}
-    kind = choose_authentication(definition, body.configuration, has_code=bool(provider_data))
+    kind = choose_authentication(definition, body.configuration, provider_data)
     is_initial = body.external_authentication == Instance.ExternalAuthentication.INITIAL
     if definition.authentication_type(kind).needs_browser and not provider_data and not is_initial:
         raise MissingCodeError
@@ -113,7 +114,7 @@ def update_instance(
     )
     changed = {key: value for key, value in given.items() if stored.get(key) != value}
     provider_data = body.provider_data or {}
-    code = provider_data.get("code", "")
+    code = code_in(provider_data)
     is_new_code = bool(provider_data) and instance.code_digest not in crypto.digests(code)
     declared = {field.key for field in authentication_of(instance).fields}
     needs_provider = is_new_code or not declared.isdisjoint(changed)

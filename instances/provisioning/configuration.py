@@ -8,7 +8,11 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from instances.catalogue.configuration_keys import MASK, KeyType
-from instances.catalogue.definition import AuthenticationType, ElementDefinition
+from instances.catalogue.definition import (
+    AuthenticationKind,
+    AuthenticationType,
+    ElementDefinition,
+)
 from instances.errors import InvalidConfigurationError, MissingConfigurationError
 from instances.models import Element, Instance, OAuthApp, Organization
 
@@ -16,19 +20,25 @@ MAX_VALUE_CHARACTERS = 20_000
 
 
 def choose_authentication(
-    definition: ElementDefinition, configuration: Mapping[str, Any], *, has_code: bool
+    definition: ElementDefinition,
+    configuration: Mapping[str, Any],
+    provider_data: Mapping[str, str],
 ) -> str:
     """The kind of authentication that a body means (contract 7.2).
 
-    What `authentication.type` names; else OAuth with a code; else the way without a browser whose required keys
-    are there; else OAuth, so that its missing code is what is complained about.
+    What `authentication.type` names; else OAuth 1.0a with a verifier, OAuth 2.0 with a code; else the way without
+    a browser whose required keys are there; else OAuth, so that its missing code is what is complained about.
     """
     if named := configuration.get("authentication.type"):
         return str(named)
-    browser = [way for way in definition.authentication if way.needs_browser]
+    has_verifier = "oauth_verifier" in provider_data
+    browser = sorted(
+        (way for way in definition.authentication if way.needs_browser),
+        key=lambda way: (way.type == AuthenticationKind.OAUTH1) is not has_verifier,
+    )
     direct = [way for way in definition.authentication if not way.needs_browser]
     complete = [way for way in direct if not way.missing_keys(configuration)]
-    preferred = [*browser, *direct] if has_code else [*complete, *browser, *direct]
+    preferred = [*browser, *direct] if provider_data else [*complete, *browser, *direct]
     return str(preferred[0].type)
 
 

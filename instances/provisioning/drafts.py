@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.html import strip_tags
 
-from instances.catalogue.definition import AuthenticationType
+from instances.catalogue.definition import AuthenticationKind, AuthenticationType
 from instances.errors import InputError, MissingConfigurationError
 from instances.models import Element, Instance, OrganizationUser, StateChange, Tag
 from instances.platforms.base import InstanceDraft, TokenSet
@@ -21,8 +21,9 @@ from instances.provisioning.configuration import (
 from instances.provisioning.states import State
 
 MAX_NAME_CHARACTERS = 200
-# Either is enough of what a caller obtained elsewhere (contract 7.4).
+# Either is enough of what a caller obtained elsewhere (contract 7.4); OAuth 1.0a takes both of its own.
 TOKEN_KEYS = ("oauth.user.token", "oauth.user.refresh_token")
+OAUTH1_TOKEN_KEYS = ("oauth.user.token", "oauth.user.token.secret")
 
 
 def create_draft(
@@ -80,8 +81,11 @@ def _require(
     if external_authentication != Instance.ExternalAuthentication.INITIAL:
         require_complete(way, complete)
         return
-    if not any(complete.get(key) for key in TOKEN_KEYS):
-        raise MissingConfigurationError(TOKEN_KEYS)
+    is_oauth1 = way.type == AuthenticationKind.OAUTH1
+    keys = OAUTH1_TOKEN_KEYS if is_oauth1 else TOKEN_KEYS
+    given = [key for key in keys if complete.get(key)]
+    if len(given) < (len(keys) if is_oauth1 else 1):
+        raise MissingConfigurationError([key for key in keys if key not in given])
     require_complete(way, {"oauth.callback.url": default_callback_url(), **complete})
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from instances import crypto
@@ -20,16 +20,22 @@ from instances.errors import (
     StateConflictError,
 )
 from instances.models import Instance, StateChange
-from instances.platforms.base import InstanceDraft, PlatformInstance
+from instances.platforms.base import InstanceDraft, PlatformInstance, code_in
 from instances.platforms.registry import platform_for
-from instances.provisioning.configuration import require_complete, store_configuration
+from instances.provisioning.configuration import (
+    authentication_of,
+    require_complete,
+    store_configuration,
+)
 from instances.provisioning.drafts import changed_configuration, draft_of, keep_configuration
+from instances.provisioning.due_times import (
+    SETTLED_AFTER,
+    STUCK_AFTER,
+    can_refresh,
+    refresh_due_at,
+)
+from instances.provisioning.refreshing import refresh_instance
 from instances.provisioning.states import NO_CAUSE, State, cause_of, move_instance
-
-# A process that has not ended provisioning by now is gone; its HTTP budget is a small part of this.
-STUCK_AFTER = timedelta(minutes=10)
-# A create whose answer was lost may still be under way at the platform for so long.
-SETTLED_AFTER = timedelta(minutes=1)
 
 
 def provision_instance(
@@ -104,7 +110,7 @@ def reauthenticate_instance(
         expect=reconnectable,
         actor=actor,
         why="Authenticated again.",
-        **_connected_columns(instance, renewed, changed, draft.provider_data.get("code", "")),
+        **_connected_columns(instance, renewed, changed, code_in(draft.provider_data)),
     )
     return instance
 
@@ -122,19 +128,15 @@ def check_instance(instance: Instance, *, actor: str) -> Instance:
         raise StateConflictError(
             f"{instance.label} is {instance.get_state_display()}: there is nothing to check yet."
         )
-    draft = draft_of(instance, actor=actor)
     now = timezone.now()
     try:
-        found = platform_for(draft.organization).get_instance(draft)
+        found = _ask_for(instance, actor=actor)
     except (CredentialsRefusedError, GrantRejectedError, GoneError) as error:
         _mark_refused(instance, error, actor=actor)
         raise
     except InstancesError:
         Instance.objects.filter(pk=instance.pk).update(last_checked_at=now)
         raise
-    if found.tokens:
-        instance.tokens, instance.expires_at = found.tokens.to_json(), found.tokens.expires_at
-        instance.save(update_fields=["tokens", "expires_at"])
     if not found.is_valid:
         invalid = CredentialsRefusedError(
             f"{instance.label}: the platform says that it no longer works. Authenticate it again."
@@ -150,6 +152,27 @@ def check_instance(instance: Instance, *, actor: str) -> Instance:
         why = "A check succeeded."
         move_instance(instance, State.CONNECTED, expect=checkable, actor=actor, why=why, **columns)
     return instance
+
+
+def _ask_for(instance: Instance, *, actor: str) -> PlatformInstance:
+    """Ask the platform; an access token that has run out, or that the provider refuses, is renewed first, once."""
+    tokens = draft_of(instance, actor=actor).tokens
+    is_renewable = tokens is not None and can_refresh(authentication_of(instance), tokens)
+    has_run_out = bool(instance.expires_at and instance.expires_at <= timezone.now())
+    if is_renewable and instance.state == State.CONNECTED and has_run_out:
+        refresh_instance(instance, actor=actor)
+        instance.refresh_from_db()
+        is_renewable = False
+    draft = draft_of(instance, actor=actor)
+    platform = platform_for(draft.organization)
+    try:
+        return platform.get_instance(draft)
+    except CredentialsRefusedError:
+        if not is_renewable or instance.state != State.CONNECTED:
+            raise
+    refresh_instance(instance, actor=actor)
+    instance.refresh_from_db()
+    return platform.get_instance(draft_of(instance, actor=actor))
 
 
 def reconcile_instance(instance: Instance, *, actor: str) -> Instance:
@@ -254,8 +277,7 @@ def is_stuck(instance: Instance) -> bool:
 def _lacks_code(instance: Instance, draft: InstanceDraft) -> bool:
     if instance.external_authentication == Instance.ExternalAuthentication.INITIAL:
         return False
-    code_keys = {"code", "oauth_verifier"}
-    return draft.authentication.needs_browser and code_keys.isdisjoint(draft.provider_data)
+    return draft.authentication.needs_browser and not code_in(draft.provider_data)
 
 
 def _create_at_platform(instance: Instance, draft: InstanceDraft) -> Instance:
@@ -309,7 +331,7 @@ def _connect(
             instance,
             created,
             instance.full_configuration(),
-            draft.provider_data.get("code", ""),
+            code_in(draft.provider_data),
         ),
     )
     return instance
@@ -326,7 +348,15 @@ def _connected_columns(
     if code:
         columns["code_digest"] = crypto.digest(code)
     if result.tokens:
-        columns |= {"tokens": result.tokens.to_json(), "expires_at": result.tokens.expires_at}
+        columns |= {
+            "tokens": result.tokens.to_json(),
+            "tokens_version": F("tokens_version") + 1,
+            "expires_at": result.tokens.expires_at,
+            "refresh_due_at": refresh_due_at(authentication_of(instance), result.tokens, at=now),
+            "refresh_started_at": None,
+            "refresh_failures": 0,
+            "refresh_refusals": 0,
+        }
     return columns
 
 

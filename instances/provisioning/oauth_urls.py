@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from uuid import uuid4
 
-from instances.catalogue.definition import AuthenticationType
+from instances.catalogue.definition import AuthenticationKind, AuthenticationType
 from instances.errors import InputError, MissingConfigurationError
 from instances.models import Element, Organization, OrganizationUser
-from instances.platforms.base import InstanceDraft
+from instances.platforms.base import InstanceDraft, RequestToken
 from instances.platforms.registry import platform_for
 from instances.provisioning.configuration import normalise_configuration, with_oauth_app
 
@@ -41,8 +41,37 @@ def oauth_url(
     Without an organization user it is the public call: this program's own platform, and no stored OAuth app.
     Raises InputError where the element does not authorize with OAuth or a parameter is missing, PlatformError.
     """
+    way = _browser_way(element, parameters)
+    draft = _draft(element, way, parameters, organization_user, actor)
+    state = parameters.get("state") or element.key
+    return platform_for(draft.organization).oauth_url(draft, state=state)
+
+
+def request_token(
+    element: Element,
+    parameters: Mapping[str, str],
+    *,
+    organization_user: OrganizationUser | None,
+    actor: str,
+) -> RequestToken:
+    """OAuth 1.0a's first step, with the parameters of oauth_url(). The caller keeps the token and its secret.
+
+    Raises InputError where the element does not speak OAuth 1.0a or a parameter is missing, PlatformError.
+    """
+    way = _oauth1_way(element)
+    draft = _draft(element, way, parameters, organization_user, actor)
+    state = parameters.get("state") or element.key
+    return platform_for(draft.organization).request_token(draft, state=state)
+
+
+def _draft(
+    element: Element,
+    way: AuthenticationType,
+    parameters: Mapping[str, str],
+    organization_user: OrganizationUser | None,
+    actor: str,
+) -> InstanceDraft:
     given = {name: value for name, value in parameters.items() if value}
-    way = _browser_way(element, given.get("authentication.type"))
     user = organization_user or OrganizationUser(organization=Organization())
     configuration: dict[str, object] = dict(_configuration(element, way, given))
     way = way.with_variant(way.variant_of(configuration))
@@ -55,7 +84,7 @@ def oauth_url(
     ]
     if missing:
         raise MissingConfigurationError(missing)
-    draft = InstanceDraft(
+    return InstanceDraft(
         instance_id=None,
         uid=uuid4(),
         label=f"a new instance of {element.key}",
@@ -64,19 +93,36 @@ def oauth_url(
         element=element.parsed,
         authentication=way,
         configuration=configuration,
-        provider_data={"oauth_token": given.get("requestToken", "")},
+        provider_data={"oauth_token": given["requestToken"]} if "requestToken" in given else {},
         actor=actor,
     )
-    return platform_for(user.organization).oauth_url(draft, state=given.get("state", element.key))
 
 
-def _browser_way(element: Element, kind: str | None) -> AuthenticationType:
+def _browser_way(element: Element, parameters: Mapping[str, str]) -> AuthenticationType:
+    """What `authentication.type` names; else OAuth 1.0a with a request token; else the first with a browser."""
     definition = element.parsed
-    ways = [definition.authentication_type(kind)] if kind else list(definition.authentication)
+    if kind := parameters.get("authentication.type"):
+        ways = [definition.authentication_type(kind)]
+    else:
+        has_token = bool(parameters.get("requestToken"))
+        ways = sorted(definition.authentication, key=lambda way: _is_oauth1(way) is not has_token)
     way = next((way for way in ways if way.needs_browser), None)
     if way is None:
         raise InputError(f"{element.key} is not authorized with OAuth, so it has no OAuth URL")
     return way
+
+
+def _oauth1_way(element: Element) -> AuthenticationType:
+    way = next(filter(_is_oauth1, element.parsed.authentication), None)
+    if way is None:
+        raise InputError(
+            f"{element.key} does not speak OAuth 1.0a, so it has no request token; only the OAuth URL is needed"
+        )
+    return way
+
+
+def _is_oauth1(way: AuthenticationType) -> bool:
+    return way.type == AuthenticationKind.OAUTH1
 
 
 def _configuration(

@@ -11,6 +11,7 @@ from django.utils import timezone
 from instances.errors import InstancesError, PlatformError, StateConflictError
 from instances.fields import SealedTextField
 from instances.models import Instance, StateChange
+from instances.provisioning.due_times import work_due_at
 
 State = Instance.State
 
@@ -56,7 +57,12 @@ def move_instance(
             f"{instance.label} is {instance.get_state_display()}, so this cannot be done now."
         )
     now = timezone.now()
-    columns = _columns(instance, changes) | {"state": to, "state_changed_at": now}
+    columns = _columns(instance, changes) | {
+        "state": to,
+        "state_changed_at": now,
+        "work_due_at": work_due_at(to, at=now),
+        "work_failures": instance.work_failures if to == came_from else 0,
+    }
     unmoved = Instance.objects.filter(
         pk=instance.pk, state=came_from, state_changed_at=instance.state_changed_at
     )

@@ -3,20 +3,17 @@
 import base64
 import secrets
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from instances.catalogue.definition import AuthenticationKind, GrantType
-from instances.errors import InstancesError, InvalidConfigurationError, MissingConfigurationError
+from instances.errors import InstancesError, MissingConfigurationError
 from instances.models import Organization
-from instances.platforms.base import InstanceDraft, PlatformInstance, TokenSet
-from instances.platforms.embedded import oauth2
+from instances.platforms.base import InstanceDraft, PlatformInstance, RequestToken, TokenSet
+from instances.platforms.embedded import oauth1, oauth2
 from instances.platforms.embedded.credentials import prove
 
 TOKEN_BYTES = 32
-# An access token that ends within this time is renewed before it is used.
-EXPIRY_LEEWAY = timedelta(seconds=30)
 IMPORTED_KEYS = ("oauth.user.token", "oauth.user.refresh_token")
 
 log = structlog.stdlib.get_logger(__name__)
@@ -28,8 +25,12 @@ class EmbeddedPlatform:
     def __init__(self, organization: Organization) -> None:
         self._organization = organization
 
+    def request_token(self, draft: InstanceDraft, *, state: str) -> RequestToken:
+        return oauth1.request_token(draft, state=state)
+
     def oauth_url(self, draft: InstanceDraft, *, state: str) -> str:
-        _require_oauth2(draft)
+        if draft.authentication.type == AuthenticationKind.OAUTH1:
+            return oauth1.authorization_url(draft)
         return oauth2.authorization_url(draft, state=state)
 
     def create_instance(self, draft: InstanceDraft) -> PlatformInstance:
@@ -42,12 +43,15 @@ class EmbeddedPlatform:
         return PlatformInstance(token="", tokens=_authenticate(draft))
 
     def get_instance(self, draft: InstanceDraft) -> PlatformInstance:
-        """tokens holds new ones where the access token had run out: keep them. Raises what was found wrong."""
-        renewed = _renewed(draft)
-        if renewed is None:
-            prove(draft)
-        # A renewal is proof enough; a probe that fails after it would lose a refresh token that is used up.
-        return PlatformInstance(token="", tokens=renewed)
+        prove(draft)
+        return PlatformInstance(token="")
+
+    def refresh_tokens(self, draft: InstanceDraft) -> TokenSet | None:
+        if draft.tokens and draft.tokens.refresh_token:
+            return oauth2.refresh_token(draft)
+        if draft.authentication.grant_type in {GrantType.PASSWORD, GrantType.CLIENT_CREDENTIALS}:
+            return oauth2.obtain_token(draft)
+        return None
 
     def describe_instance(self, draft: InstanceDraft) -> None:
         """Nothing to do: name, tags and configuration are in the row."""
@@ -77,38 +81,13 @@ def _authenticate(draft: InstanceDraft) -> TokenSet | None:
 
 
 def _obtain(draft: InstanceDraft) -> TokenSet | None:
+    if draft.authentication.type == AuthenticationKind.OAUTH1:
+        return oauth1.exchange_verifier(draft)
     if draft.authentication.grant_type == GrantType.AUTHORIZATION_CODE:
         return oauth2.exchange_code(draft)
     if draft.authentication.grant_type:
         return oauth2.obtain_token(draft)
-    _require_oauth2(draft)
     return None
-
-
-def _require_oauth2(draft: InstanceDraft) -> None:
-    if draft.authentication.type == AuthenticationKind.OAUTH1:
-        raise InvalidConfigurationError(
-            "authentication.type",
-            f"oauth1 is not spoken by this program yet, so {draft.element.key} cannot be connected with it here. "
-            "Choose another way of authentication, or a remote platform.",
-        )
-
-
-def _renewed(draft: InstanceDraft) -> TokenSet | None:
-    """New tokens for ones that have run out; None where there is nothing to renew, or no way to."""
-    if draft.tokens is None or not _has_run_out(draft.tokens):
-        return None
-    if draft.tokens.refresh_token:
-        return oauth2.refresh_token(draft)
-    if draft.authentication.grant_type in {GrantType.PASSWORD, GrantType.CLIENT_CREDENTIALS}:
-        return oauth2.obtain_token(draft)
-    return None
-
-
-def _has_run_out(tokens: TokenSet) -> bool:
-    if not tokens.access_token:
-        return True
-    return bool(tokens.expires_at and tokens.expires_at < datetime.now(UTC) + EXPIRY_LEEWAY)
 
 
 def _imported_tokens(draft: InstanceDraft) -> TokenSet:

@@ -77,8 +77,15 @@ def message_of(response: Answer, subject: Subject) -> str:
     while isinstance(document, dict):
         fields = [document[name] for name in _MESSAGE_FIELDS if document.get(name)]
         document = fields[0] if fields else None
-    text = document if isinstance(document, str) else ""
+    text = document if isinstance(document, str) else _plain_text_of(response)
     return redact_text(text, subject.secrets)[:MAX_MESSAGE_CHARACTERS]
+
+
+def _plain_text_of(response: Answer) -> str:
+    """A body that is words and no document, as OAuth 1.0a's refusals are; empty for anything else."""
+    content_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+    is_text = content_type in {"text/plain", "application/x-www-form-urlencoded"}
+    return response.content.decode(errors="replace").strip() if is_text else ""
 
 
 def _retry_after_seconds(value: str) -> float | None:

@@ -1,0 +1,163 @@
+"""OAuth 1.0a: request token, authorization, access token, each signed with HMAC-SHA1 (RFC 5849)."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from authlib.common.urls import add_params_to_uri
+from authlib.integrations.requests_client import OAuth1Auth
+from authlib.oauth1.rfc5849.errors import InsecureTransportError
+from authlib.oauth1.rfc5849.signature import construct_base_string, hmac_sha1_signature
+from authlib.oauth1.rfc5849.util import escape
+
+from instances.catalogue.definition import EndpointName
+from instances.errors import (
+    AccessForbiddenError,
+    ClientRefusedError,
+    GrantRejectedError,
+    InputError,
+    MissingCodeError,
+    MissingConfigurationError,
+    RefusedError,
+)
+from instances.platforms.base import InstanceDraft, RequestToken, TokenSet, callback_with_state
+from instances.platforms.embedded.templates import endpoint_of, texts_of, values_of
+from instances.platforms.transport import (
+    Answer,
+    Subject,
+    error_of,
+    json_of,
+    raise_for_fault,
+    session_for,
+    subject_of,
+    unusable,
+)
+
+# What a callback or an answer brings that is used up or kept in a field of its own.
+_STANDARD_FIELDS = {
+    "oauth_callback_confirmed", "oauth_token", "oauth_token_secret", "oauth_verifier", "secret", "state"
+}  # fmt: skip
+
+
+def request_token(draft: InstanceDraft, *, state: str) -> RequestToken:
+    """Ask for temporary credentials (RFC 5849 2.1).
+
+    Raises MissingConfigurationError, ClientRefusedError, PlatformError, CatalogueError, InputError.
+    """
+    values = values_of(draft)
+    callback_url = values.get("oauth.callback.url")
+    if not callback_url:
+        raise MissingConfigurationError(["oauth.callback.url"])
+    callback = callback_with_state(callback_url, state)
+    subject = subject_of(draft, "ask for a request token", secrets=[state])
+    answer = _post(draft, subject, "request_token_endpoint", redirect_uri=callback)
+    if not answer.ok:
+        why = (
+            f"was refused ({answer.status_code}): the provider does not take the consumer key, its secret, or the "
+            "callback URL. Correct them."
+        )
+        raise _refusal(ClientRefusedError, why, answer, subject)
+    token, secret, _ = _credentials_in(answer, subject)
+    return RequestToken(token, secret)
+
+
+def authorization_url(draft: InstanceDraft) -> str:
+    """Where the browser goes to authorize the request token in provider_data (RFC 5849 2.2).
+
+    Raises MissingConfigurationError, CatalogueError, InputError.
+    """
+    token = draft.provider_data.get("oauth_token")
+    if not token:
+        raise MissingConfigurationError(["requestToken"])
+    parameters = texts_of(draft, draft.authentication.authorize_params) | {"oauth_token": token}
+    endpoint = endpoint_of(draft, "authorization_endpoint")
+    return str(add_params_to_uri(endpoint, parameters.items()))
+
+
+def exchange_verifier(draft: InstanceDraft) -> TokenSet:
+    """Trade the authorized request token in provider_data for an access token (RFC 5849 2.3). Works once.
+
+    Raises MissingCodeError, InputError, GrantRejectedError, ClientRefusedError, PlatformError, CatalogueError.
+    """
+    brought = draft.provider_data
+    if not (brought.get("oauth_token") and brought.get("oauth_verifier")):
+        raise MissingCodeError
+    if not brought.get("secret"):
+        raise InputError(
+            "providerData lacks secret: with OAuth 1.0a, send the one that oauth/token gave with the request token."
+        )
+    subject = subject_of(draft, "exchange the verifier")
+    answer = _post(
+        draft,
+        subject,
+        "token_endpoint",
+        token=brought["oauth_token"],
+        token_secret=brought["secret"],
+        verifier=brought["oauth_verifier"],
+    )
+    if not answer.ok and b"consumer_key" in answer.content:
+        # The problem reporting extension: consumer_key_unknown, _rejected, _refused.
+        why = "was refused: the provider does not know the consumer key, or its secret is wrong. Correct it."
+        raise _refusal(ClientRefusedError, why, answer, subject)
+    if not answer.ok:
+        why = f"was refused ({answer.status_code}): the request token is expired, refused or used already. Authorize again."
+        raise _refusal(GrantRejectedError, why, answer, subject)
+    access_token, token_secret, more = _credentials_in(answer, subject)
+    kept = {name: brought[name] for name in draft.authentication.provider_data if name in brought}
+    extra = {
+        name: value for name, value in {**kept, **more}.items() if name not in _STANDARD_FIELDS
+    }
+    return TokenSet(access_token, token_secret=token_secret, extra=extra)
+
+
+def _post(draft: InstanceDraft, subject: Subject, endpoint: EndpointName, **signed: str) -> Answer:
+    """One signed request. Raises RateLimitedError, ProviderFaultError; what a refusal means the caller knows."""
+    way, values = draft.authentication, values_of(draft)
+    keys = [way.client_id_key, way.client_secret_key]
+    if missing := [key for key in keys if not values.get(key)]:
+        raise MissingConfigurationError(missing)
+    auth = OAuth1Auth(*(values[key] for key in keys), **signed)
+    auth.SIGNATURE_METHODS = {auth.signature_method: _sign}
+    try:
+        answer = session_for(subject).post(endpoint_of(draft, endpoint), auth=auth)
+    except InsecureTransportError:
+        raise InputError(
+            f"{draft.label}: OAuth 1.0a needs an address that begins with https://. Correct the provider's address."
+        ) from None
+    raise_for_fault(answer, subject)
+    return answer
+
+
+def _sign(client: Any, request: Any) -> str:
+    """HMAC-SHA1 (RFC 5849 3.4.2). Authlib decodes the header's parameters once more than it encoded them, which
+    breaks the signature of a callback that has percent-encoding of its own: so they are encoded once more.
+    """
+    parameters = [
+        (name, escape(value) if name.startswith("oauth_") else value)
+        for name, value in request.params
+    ]
+    base = construct_base_string(request.method, request.uri, parameters)
+    return str(hmac_sha1_signature(base, client.client_secret, client.token_secret))
+
+
+def _credentials_in(answer: Answer, subject: Subject) -> tuple[str, str, Mapping[str, str]]:
+    """Token, its secret, and all fields of an answer: a form (RFC 5849 2.1), at some providers JSON."""
+    document = json_of(answer)
+    found = (
+        document
+        if isinstance(document, dict)
+        else dict(parse_qsl(answer.content.decode(errors="replace")))
+    )
+    fields = {name: value for name, value in found.items() if isinstance(value, str)}
+    token, secret = fields.get("oauth_token"), fields.get("oauth_token_secret")
+    if not (token and secret):
+        raise unusable(answer, subject)
+    return token, secret, fields
+
+
+def _refusal(kind: type[RefusedError], why: str, answer: Answer, subject: Subject) -> RefusedError:
+    """The error of this kind, but for 403, which is about rights."""
+    if answer.status_code == 403:
+        why = "is forbidden (403). Ask the account's holder for the rights it needs."
+        return error_of(AccessForbiddenError, why, answer, subject)
+    return error_of(kind, why, answer, subject)

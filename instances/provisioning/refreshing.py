@@ -1,0 +1,134 @@
+"""Access tokens kept alive: each refresh token is spent by one process at a time, and no answer is thrown away.
+
+What is transient backs off and never becomes terminal; a grant that the provider refuses twice is dead, and
+is not asked for again.
+"""
+
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.db.models import F
+from django.utils import timezone
+
+from instances.errors import (
+    AnswerLostError,
+    CredentialsRefusedError,
+    GrantRejectedError,
+    InstancesError,
+    RateLimitedError,
+    StateConflictError,
+)
+from instances.models import Instance
+from instances.platforms.base import TokenSet
+from instances.platforms.registry import platform_for
+from instances.provisioning.configuration import authentication_of
+from instances.provisioning.drafts import draft_of
+from instances.provisioning.due_times import lease_duration, refresh_due_at, retry_after
+from instances.provisioning.leases import leased
+from instances.provisioning.states import NO_CAUSE, State, cause_of, move_instance
+
+MAX_REFUSALS = 2
+SECOND_ASKING = timedelta(minutes=1)
+POLL_SECONDS = 0.1
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+def refresh_instance(instance: Instance, *, actor: str, at: datetime | None = None) -> Instance:
+    """New tokens in place of those that instance was read with; whoever else got them meanwhile is waited for.
+
+    Raises what the provider answered: GrantRejectedError makes it need reauthorization the second time,
+    an outage never. Raises StateConflictError when it is not connected, or is held for too long.
+    """
+    deadline = time.monotonic() + 3 * lease_duration().total_seconds()
+    while True:
+        now = at or timezone.now()
+        with leased(instance.pk, at=now, refresh_started_at=now) as holder:
+            if holder:
+                return _refresh_held(instance, actor=actor, at=now)
+        current = Instance.objects.get(pk=instance.pk)
+        if current.tokens_version != instance.tokens_version:
+            return current
+        if time.monotonic() > deadline:
+            raise StateConflictError(
+                f"{instance.label} is being refreshed by another process; try again in a minute."
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def store_tokens(instance: Instance, tokens: TokenSet, *, at: datetime, **columns: Any) -> bool:
+    """Keep new tokens, all of them in one statement, unless newer ones were stored since instance was read."""
+    way = authentication_of(instance)
+    instance.tokens = tokens.to_json()
+    stored = Instance.objects.filter(pk=instance.pk, tokens_version=instance.tokens_version).update(
+        tokens=instance.tokens,
+        tokens_version=F("tokens_version") + 1,
+        expires_at=tokens.expires_at,
+        refresh_due_at=refresh_due_at(way, tokens, at=at),
+        refresh_started_at=None,
+        refresh_failures=0,
+        refresh_refusals=0,
+        **columns,
+    )
+    instance.refresh_from_db()
+    return stored == 1
+
+
+def _refresh_held(instance: Instance, *, actor: str, at: datetime) -> Instance:
+    """Refresh while the lease is held. The row is read again first: it may have changed before the claim."""
+    seen = instance.tokens_version
+    instance = Instance.objects.select_related("element", "organization_user__organization").get(
+        pk=instance.pk
+    )
+    if instance.tokens_version != seen:
+        Instance.objects.filter(pk=instance.pk).update(refresh_started_at=None)
+        return instance
+    if instance.state != State.CONNECTED:
+        raise StateConflictError(
+            f"{instance.label} is {instance.get_state_display()}, so there is nothing to refresh."
+        )
+    draft = draft_of(instance, actor=actor)
+    try:
+        tokens = platform_for(draft.organization).refresh_tokens(draft)
+    except InstancesError as error:
+        _record_failure(instance, error, actor=actor, at=at)
+        raise
+    if tokens is None:
+        Instance.objects.filter(pk=instance.pk).update(refresh_due_at=None, refresh_started_at=None)
+        raise StateConflictError(f"{instance.label} has no refresh token; authorize it again.")
+    store_tokens(instance, tokens, at=at, last_succeeded_at=at, **NO_CAUSE)
+    return instance
+
+
+def _record_failure(instance: Instance, error: InstancesError, *, actor: str, at: datetime) -> None:
+    if isinstance(error, GrantRejectedError | CredentialsRefusedError):
+        _record_refusal(instance, error, actor=actor, at=at)
+        return
+    failures = instance.refresh_failures + 1
+    asked = error.retry_after_seconds if isinstance(error, RateLimitedError) else None
+    wait = retry_after(failures, asked_for_seconds=asked)
+    # A lost answer may have carried new tokens: that it was lost stays on record until an answer comes.
+    intent = {} if isinstance(error, AnswerLostError) else {"refresh_started_at": None}
+    Instance.objects.filter(pk=instance.pk).update(
+        refresh_failures=failures, refresh_due_at=at + wait, **intent, **cause_of(error)
+    )
+    log.warning("refresh failed", uid=str(instance.uid), error=type(error).__name__)
+
+
+def _record_refusal(instance: Instance, error: InstancesError, *, actor: str, at: datetime) -> None:
+    refusals = instance.refresh_refusals + 1
+    columns = {"refresh_refusals": refusals, "refresh_started_at": None, **cause_of(error)}
+    if refusals < MAX_REFUSALS:
+        Instance.objects.filter(pk=instance.pk).update(refresh_due_at=at + SECOND_ASKING, **columns)
+        return
+    move_instance(
+        instance,
+        State.NEEDS_REAUTHORIZATION,
+        expect={State.CONNECTED},
+        actor=actor,
+        why=str(error),
+        refresh_due_at=None,
+        **columns,
+    )
