@@ -19,6 +19,8 @@ os.environ.setdefault("DATABASE_URL", f"sqlite:///{os.environ['DATA_DIR']}/db.sq
 from config.settings import *
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# A live server's thread would keep its connection, and the test database could not be dropped.
+DATABASES["default"]["CONN_MAX_AGE"] = 0
 # A file, not memory: live servers and threads of a test open connections of their own.
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["TEST"] = {"NAME": f"{os.environ['DATA_DIR']}/test.sqlite3"}
