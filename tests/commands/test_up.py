@@ -28,7 +28,8 @@ def free_port():
 @pytest.fixture
 def environment(tmp_path):
     """A machine of its own: an empty data folder, a free port, fresh keys."""
-    return {
+    kept = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+    return kept | {
         "PATH": os.environ["PATH"],
         "DATA_DIR": str(tmp_path / "var"),
         "PORT": str(free_port()),
