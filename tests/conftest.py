@@ -7,6 +7,7 @@ import pytest
 from instances.catalogue.loading import shipped_elements
 from instances.models import Element
 from instances.provisioning.organizations import create_account
+from tests.oauth1_provider import OAuth1Provider
 from tests.provider import Provider
 
 
@@ -42,5 +43,13 @@ def sandbox(live_server, settings, dynamics):
 def provider(settings):
     """A provider, and a remote platform, on the loopback; the guard lets it through."""
     with Provider() as provider:
+        settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [provider.netloc]
+        yield provider
+
+
+@pytest.fixture
+def oauth1_provider(settings):
+    """A provider of OAuth 1.0a on the loopback."""
+    with OAuth1Provider() as provider:
         settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [provider.netloc]
         yield provider

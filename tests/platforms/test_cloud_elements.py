@@ -9,6 +9,7 @@ from instances.models import Interaction
 from instances.platforms.cloud_elements import CloudElementsPlatform
 from instances.platforms.registry import platform_for
 from tests.factories import make_organization
+from tests.oauth1_provider import signed_way
 from tests.platforms.conftest import CALLBACK_URL, CLIENT
 from tests.provider import CLIENT_ID, CLIENT_SECRET, ORGANIZATION_SECRET, PASSWORD, USER_SECRET
 
@@ -140,6 +141,46 @@ def test_an_authorization_url_that_is_no_web_address_is_not_used(platform, provi
     answers(provider, 200, {"element": "loopback", "oauthUrl": "javascript:alert(1)"})
     with pytest.raises(errors.UnusableAnswerError):
         platform.oauth_url(code_draft, state=STATE)
+
+
+def test_a_request_token_is_asked_for_with_the_state_in_the_callback(
+    platform, provider, make_draft, code_way, remote
+):
+    configuration = {**CLIENT, "oauth.callback.url": CALLBACK_URL}
+    draft = make_draft([signed_way(provider), code_way], configuration, owner=remote)
+    answers(provider, 200, {"token": "token-of-the-step", "secret": "secret-of-the-step"})
+    given = platform.request_token(draft, state=STATE)
+    assert (given.token, given.secret) == ("token-of-the-step", "secret-of-the-step")
+    assert provider.last.path == "/elements/api-v2/elements/loopback/oauth/token"
+    assert provider.last.query["callbackUrl"] == f"{CALLBACK_URL}?state={STATE}"
+    answers(provider, 200, {"element": "loopback", "oauthUrl": "https://provider.example/"})
+    platform.oauth_url(replace(draft, provider_data={"oauth_token": given.token}), state=STATE)
+    assert provider.last.query["requestToken"] == "token-of-the-step"
+    assert provider.last.query["authentication.type"] == "oauth1"
+    recorded = str([vars(one) for one in Interaction.objects.all()])
+    assert not [one for one in (given.token, given.secret, STATE) if one in recorded]
+
+
+def test_the_platforms_own_words_are_kept_as_they_are(platform, provider, draft):
+    words = "Invalid configuration: oauth.api.key: must be one of: a, b."
+    answers(provider, 400, error(words, f"Wrong: {PASSWORD}"))
+    with pytest.raises(errors.CredentialsRefusedError) as caught:
+        platform.create_instance(draft)
+    assert caught.value.platform_message == words
+    assert caught.value.provider_message == "Wrong: [redacted]"
+    answers(provider, 404, error("No element found with key or ID loopback"))
+    with pytest.raises(errors.UnknownElementError) as unknown:
+        platform.create_instance(draft)
+    assert unknown.value.platform_message == "No element found with key or ID loopback"
+
+
+def test_what_the_platform_says_for_itself_is_not_taken_for_the_providers_words(
+    platform, provider, draft
+):
+    answers(provider, 400, error("The body makes no sense"))
+    with pytest.raises(errors.RefusedError) as caught:
+        platform.create_instance(draft)
+    assert caught.value.provider_message == ""
 
 
 def test_no_secret_is_recorded(platform, provider, code_draft, draft):
