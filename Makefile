@@ -34,7 +34,7 @@ services-test: $(DEVELOPMENT)
 check: $(DEVELOPMENT)
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
-	$(VENV)/bin/lint-imports
+	$(VENV)/bin/lint-imports --no-logo
 	$(PY) -m mypy .
 	$(VENV)/bin/djade --check $(TEMPLATES)
 	$(PY) -m djlint --check --lint --quiet $(TEMPLATES)
