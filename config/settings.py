@@ -24,7 +24,7 @@ django_stubs_ext.monkeypatch()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
-class _Environment(environ.Env):  # type: ignore[misc] - it ships no types
+class _Environment(environ.Env):  # type: ignore[misc]  # it ships no types
     def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
         """The value as its type; one of another type is refused in a sentence that names the setting."""
         try:
@@ -192,6 +192,11 @@ SECURE_CSP: dict[str, list[str]] = {
 # The admin theme's Alpine.js evaluates expressions and sets inline styles.
 ADMIN_CSP: dict[str, list[str]] = SECURE_CSP | {
     "script-src": [CSP.SELF, CSP.UNSAFE_EVAL],
+    "style-src": [CSP.SELF, CSP.UNSAFE_INLINE],
+    "img-src": [CSP.SELF, "data:"],
+}
+# Swagger UI sets inline styles.
+API_DOCS_CSP: dict[str, list[str]] = SECURE_CSP | {
     "style-src": [CSP.SELF, CSP.UNSAFE_INLINE],
     "img-src": [CSP.SELF, "data:"],
 }
