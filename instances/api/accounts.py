@@ -6,26 +6,39 @@ from django.contrib.auth import authenticate
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
-from ninja import Router
+from ninja import Query, Router
 
 from instances.api import documents
 from instances.api.authentication import (
     UnauthenticatedError,
     issue_bearer,
     require_caller,
-    require_hub_caller,
+    require_hub_instance,
 )
 from instances.api.errors import NotFoundError
 from instances.api.instances import visible_instances
+from instances.api.middleware import error_response
 from instances.api.paging import list_response, page_response
-from instances.api.responses import ERRORS
+from instances.api.parameters import Page
+from instances.api.responses import BODY, PLATFORM, answers
+from instances.api.schemas import (
+    AccountDocument,
+    FullInstanceDocument,
+    OrganizationDocument,
+    PongDocument,
+    SecretsDocument,
+    SignedInDocument,
+    UserDocument,
+)
+from instances.api.security import HUB_CALL, PLATFORM_CALL, BearerToken
 from instances.models import OrganizationUser
 from instances.provisioning.instances import check_instance
 from instances.wire import Document
 
-router = Router(tags=["Accounts"])
-OBJECT: dict[Any, Any] = {200: dict[str, Any], **ERRORS}
-OBJECTS: dict[Any, Any] = {200: list[dict[str, Any]], **ERRORS}
+router = Router(tags=["Accounts"], by_alias=True, auth=PLATFORM_CALL)
+USERS = answers(list[UserDocument], 404)
+INSTANCES = answers(list[FullInstanceDocument], 404)
+PONG = answers(PongDocument, 404, *PLATFORM)
 
 
 class Credentials(Document):
@@ -35,7 +48,7 @@ class Credentials(Document):
     password: str
 
 
-@router.post("/authentication", response={200: dict[str, Any], **ERRORS})
+@router.post("/authentication", response=answers(SignedInDocument, *BODY), auth=None)
 @sensitive_variables("body")
 def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
     """A Bearer token for an account that an organization user is tied to; it works for 12 hours."""
@@ -47,11 +60,9 @@ def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
     return JsonResponse(documents.user_document(user) | {"token": issue_bearer(user)})
 
 
-@router.get("/authentication/secrets", response=OBJECT)
+@router.get("/authentication/secrets", response=answers(SecretsDocument), auth=BearerToken())
 def read_secrets(request: HttpRequest) -> HttpResponse:
     """The two secrets of the caller that signed in with a password."""
-    if not request.headers.get("Authorization", "").lower().startswith("bearer"):
-        raise UnauthenticatedError
     user = require_caller(request).user
     response = JsonResponse(
         {
@@ -63,7 +74,7 @@ def read_secrets(request: HttpRequest) -> HttpResponse:
     return response
 
 
-@router.get("/organizations/me", response=OBJECT)
+@router.get("/organizations/me", response=answers(OrganizationDocument))
 def read_organization(request: HttpRequest) -> HttpResponse:
     """Who am I: the organization of the secrets, with its secret, which the caller has sent."""
     organization = require_caller(request).user.organization
@@ -71,19 +82,19 @@ def read_organization(request: HttpRequest) -> HttpResponse:
     return JsonResponse(document | {"secret": organization.secret.reveal()})
 
 
-@router.get("/users", response=OBJECTS)
-def list_users(request: HttpRequest) -> HttpResponse:
+@router.get("/users", response=USERS)
+def list_users(request: HttpRequest, page: Query[Page]) -> HttpResponse:
     """The users of the caller's organization."""
-    return _users(request)
+    return _users(request, page)
 
 
-@router.get("/organizations/users", response=OBJECTS)
-def list_organization_users(request: HttpRequest) -> HttpResponse:
-    """The same."""
-    return _users(request)
+@router.get("/organizations/users", response=USERS)
+def list_organization_users(request: HttpRequest, page: Query[Page]) -> HttpResponse:
+    """The users of the caller's organization, under the path of organizations."""
+    return _users(request, page)
 
 
-@router.get("/users/{email_or_id}", response=OBJECT)
+@router.get("/users/{email_or_id}", response=answers(UserDocument, 404))
 def read_user(request: HttpRequest, email_or_id: str) -> HttpResponse:
     """One user of the caller's organization, by address or id."""
     users = require_caller(request).user.organization.users.all()
@@ -96,21 +107,21 @@ def read_user(request: HttpRequest, email_or_id: str) -> HttpResponse:
     return JsonResponse(documents.user_document(user))
 
 
-@router.get("/accounts", response=OBJECTS)
+@router.get("/accounts", response=answers(list[AccountDocument], 404))
 def list_accounts(request: HttpRequest) -> HttpResponse:
     """The caller's one account."""
     organization = require_caller(request).user.organization
-    return list_response(request, [documents.account_document(organization)], things="accounts")
+    return list_response([documents.account_document(organization)], things="accounts")
 
 
-@router.get("/accounts/instances", response=OBJECTS)
-def list_account_instances(request: HttpRequest) -> HttpResponse:
+@router.get("/accounts/instances", response=INSTANCES)
+def list_account_instances(request: HttpRequest, page: Query[Page]) -> HttpResponse:
     """The caller's instances, short."""
     rows = visible_instances(require_caller(request).user)
-    return page_response(request, rows, _short_instance, things="instances")
+    return page_response(rows, page, _short_instance, things="instances")
 
 
-@router.get("/accounts/{int:account_id}", response=OBJECT)
+@router.get("/accounts/{int:account_id}", response=answers(AccountDocument, 404))
 def read_account(request: HttpRequest, account_id: int) -> HttpResponse:
     """One account."""
     organization = require_caller(request).user.organization
@@ -119,45 +130,42 @@ def read_account(request: HttpRequest, account_id: int) -> HttpResponse:
     return JsonResponse(documents.account_document(organization))
 
 
-@router.get("/accounts/{int:account_id}/instances", response=OBJECTS)
-def list_instances_of_account(request: HttpRequest, account_id: int) -> HttpResponse:
+@router.get("/accounts/{int:account_id}/instances", response=INSTANCES)
+def list_instances_of_account(
+    request: HttpRequest, account_id: int, page: Query[Page]
+) -> HttpResponse:
     """The instances of one account, short."""
     user = require_caller(request).user
     if user.organization_id != account_id:
         raise NotFoundError(f"No account found with ID {account_id}")
-    return page_response(request, visible_instances(user), _short_instance, things="instances")
+    return page_response(visible_instances(user), page, _short_instance, things="instances")
 
 
-@router.get("/ping", response=OBJECT)
+@router.get("/ping", response=PONG, auth=HUB_CALL)
 def ping(request: HttpRequest) -> HttpResponse:
     """Whether the connection works; it is tried."""
     return _ping(request)
 
 
-@router.get("/hubs/{hub}/ping", response=OBJECT)
+@router.get("/hubs/{hub}/ping", response=PONG, auth=HUB_CALL)
 def ping_hub(request: HttpRequest, hub: str) -> HttpResponse:
-    """The same: the Element token decides, whatever the hub in the path."""
+    """Whether the connection works; the Element token decides which, whatever the hub in the path."""
     return _ping(request)
 
 
 def _ping(request: HttpRequest) -> HttpResponse:
-    _user, instance = require_hub_caller(request)
+    instance = require_hub_instance(request)
     if instance.is_disabled:
-        return JsonResponse(
-            {
-                "requestId": request.request_id,  # type: ignore[attr-defined]
-                "message": f"{instance.name} is disabled; enable it before it is used",
-            },
-            status=403,
-        )
+        why = f"{instance.name} is disabled; enable it before it is used"
+        return error_response(request, 403, why)
     check_instance(instance, actor="API: ping")
     now = timezone.now().isoformat(timespec="milliseconds")
     return JsonResponse({"dateTime": now, "endpoint": instance.element.key})
 
 
-def _users(request: HttpRequest) -> HttpResponse:
+def _users(request: HttpRequest, page: Page) -> HttpResponse:
     users = require_caller(request).user.organization.users.all()
-    return page_response(request, users, documents.user_document, things="users")
+    return page_response(users, page, documents.user_document, things="users")
 
 
 def _short_instance(instance: Any) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def optional_caller(request: HttpRequest) -> Caller | None:
 
     Raises RateLimitExceededError. The caller is kept on the request, so that it is looked up once.
     """
-    known: Caller | None = getattr(request, "caller", None)
+    known = _known_caller(request)
     header = request.headers.get("Authorization", "").strip()
     if known or not header:
         return known
@@ -58,15 +58,17 @@ def optional_caller(request: HttpRequest) -> Caller | None:
     return _remember(request, _caller_of(parts))
 
 
-def require_hub_caller(request: HttpRequest) -> tuple[OrganizationUser, Instance]:
-    """The caller of a hub call: User and Element; Organization may be there too (contract 2.2)."""
-    parts = _parse(request.headers.get("Authorization", "").strip())
-    if not {"user", "element"} <= parts.keys():
-        raise UnauthenticatedError
-    caller = _remember(request, _caller_of(parts))
+def require_hub_instance(request: HttpRequest) -> Instance:
+    """The instance of a hub call: User and Element; Organization may be there too (contract 2.2)."""
+    caller = _known_caller(request)
+    if caller is None:
+        parts = _parse(request.headers.get("Authorization", "").strip())
+        if not {"user", "element"} <= parts.keys():
+            raise UnauthenticatedError
+        caller = _remember(request, _caller_of(parts))
     if caller.instance is None:
         raise UnauthenticatedError
-    return caller.user, caller.instance
+    return caller.instance
 
 
 def require_instance(request: HttpRequest) -> Instance:
@@ -75,6 +77,15 @@ def require_instance(request: HttpRequest) -> Instance:
     if caller.instance is None:
         raise UnauthenticatedError
     return caller.instance
+
+
+def is_bearer(request: HttpRequest) -> bool:
+    """Whether the header holds a Bearer token in place of the secrets."""
+    return bool(_BEARER.fullmatch(request.headers.get("Authorization", "").strip()))
+
+
+def _known_caller(request: HttpRequest) -> Caller | None:
+    return getattr(request, "caller", None)
 
 
 def _remember(request: HttpRequest, caller: Caller) -> Caller:

@@ -5,24 +5,35 @@ from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from ninja import Body, Router
+from ninja import Body, Query, Router
 
-from instances.api import documents
-from instances.api.authentication import optional_caller
+from instances.api import documents, examples
+from instances.api.authentication import Caller, optional_caller
 from instances.api.errors import NotFoundError
 from instances.api.instances import actor_of
 from instances.api.paging import list_response, page_response
-from instances.api.responses import ERRORS
+from instances.api.parameters import ElementSearch, KeyOrId, MetadataDetail, Page
+from instances.api.responses import BODY, PLATFORM, answers
+from instances.api.schemas import (
+    AuthenticationTypeDocument,
+    ConfigurableElementDocument,
+    ElementConfigurationDocument,
+    ElementDocument,
+    ElementMetadataDocument,
+    ElementSummaryDocument,
+    HubDocument,
+)
 from instances.models import Element
 from instances.models.elements import ElementQuerySet
 from instances.provisioning.elements import find_element
-from instances.provisioning.oauth_urls import oauth_url
-from instances.wire import ElementConfigurationDocument, OAuthUrlDocument
+from instances.provisioning.oauth_urls import oauth_url, request_token
+from instances.wire import OAuthUrlDocument, RequestTokenDocument
 
-router = Router(tags=["Elements"])
-OBJECT: dict[Any, Any] = {200: dict[str, Any], **ERRORS}
-OBJECTS: dict[Any, Any] = {200: list[dict[str, Any]], **ERRORS}
-KEYS: dict[Any, Any] = {200: list[str], **ERRORS}
+router = Router(tags=["Elements"], by_alias=True)
+ELEMENTS = answers(list[ElementDocument | ElementSummaryDocument], 404)
+CONFIGURATION = answers(list[ElementConfigurationDocument], 404)
+KEYS = answers(list[str], 404)
+OAUTH_URL = answers(OAuthUrlDocument, 404, *PLATFORM)
 # The forms in use (contract 8.1): name = 'value' and name in ('a','b'), joined by AND.
 _CONDITION = re.compile(r"\s*(\w+)\s*(?:=\s*'([^']*)'|in\s*\(([^)]*)\))\s*", re.IGNORECASE)
 
@@ -43,116 +54,136 @@ def get_element(request: HttpRequest, key_or_id: str) -> Element:
     return element
 
 
-@router.get("/elements", response=OBJECTS)
-def list_elements(request: HttpRequest) -> HttpResponse:
-    """Elements. `where`, `abridged`, `pageSize`, `nextPage`. No hit is an empty list."""
+@router.get("/elements", response=ELEMENTS)
+def list_elements(request: HttpRequest, search: Query[ElementSearch]) -> HttpResponse:
+    """Elements, in order of id. No hit is an empty list."""
     elements = visible_elements(request)
-    conditions = _parse_where(request.GET.get("where", ""))
-    is_abridged = conditions.pop("abridged", [request.GET.get("abridged", "")])[0] == "true"
+    conditions = _parse_where(search.where)
+    is_abridged = conditions.pop("abridged", []) == ["true"] or search.abridged
     for name, values in conditions.items():
         elements = _narrow(elements, name, values)
     document = documents.element_summary if is_abridged else documents.element_document
-    return page_response(request, elements, document, things="elements", is_empty_found=True)
+    return page_response(elements, search, document, things="elements", is_empty_found=True)
 
 
 @router.get("/elements/keys", response=KEYS)
 def list_element_keys(request: HttpRequest) -> HttpResponse:
     """The keys of all elements."""
     keys = visible_elements(request).order_by("key").values_list("key", flat=True)
-    return list_response(request, keys, things="elements")
+    return list_response(keys, things="elements")
 
 
-@router.get("/elements/metadata", response=OBJECTS)
-def list_metadata(request: HttpRequest) -> HttpResponse:
+@router.get("/elements/metadata", response=answers(list[ElementMetadataDocument], 404))
+def list_metadata(request: HttpRequest, detail: Query[MetadataDetail]) -> HttpResponse:
     """What all elements can do."""
-    is_expanded = request.GET.get("expand") == "true"
     items = (
-        documents.element_metadata(element, is_expanded=is_expanded)
+        documents.element_metadata(element, is_expanded=detail.expand)
         for element in visible_elements(request).order_by("pk")
     )
-    return list_response(request, items, things="elements")
+    return list_response(items, things="elements")
 
 
-@router.get("/elements/{key_or_id}", response=OBJECT)
-def read_element(request: HttpRequest, key_or_id: str) -> HttpResponse:
+@router.get("/elements/{key_or_id}", response=answers(ConfigurableElementDocument, 404))
+def read_element(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
     """One element, with its configuration keys."""
     element = get_element(request, key_or_id)
     configuration = documents.element_configuration(element)
     return JsonResponse(documents.element_document(element) | {"configuration": configuration})
 
 
-@router.get(
-    "/elements/{key_or_id}/configuration",
-    response={200: list[ElementConfigurationDocument], **ERRORS},
-    by_alias=True,
-)
-def read_element_configuration(request: HttpRequest, key_or_id: str) -> HttpResponse:
+@router.get("/elements/{key_or_id}/configuration", response=CONFIGURATION)
+def read_element_configuration(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
     """The configuration keys of an element."""
     items = documents.element_configuration(get_element(request, key_or_id))
-    return list_response(request, items, things="configuration")
+    return list_response(items, things="configuration")
 
 
-@router.get("/elements/{key_or_id}/metadata", response=OBJECT)
-def read_metadata(request: HttpRequest, key_or_id: str) -> HttpResponse:
+@router.get("/elements/{key_or_id}/metadata", response=answers(ElementMetadataDocument, 404))
+def read_metadata(
+    request: HttpRequest, key_or_id: KeyOrId, detail: Query[MetadataDetail]
+) -> HttpResponse:
     """What an element can do."""
     element = get_element(request, key_or_id)
-    is_expanded = request.GET.get("expand") == "true"
-    return JsonResponse(documents.element_metadata(element, is_expanded=is_expanded))
+    return JsonResponse(documents.element_metadata(element, is_expanded=detail.expand))
 
 
-@router.get("/elements/{key_or_id}/authentication-types", response=OBJECTS)
-def list_authentication_types(request: HttpRequest, key_or_id: str) -> HttpResponse:
+@router.get(
+    "/elements/{key_or_id}/authentication-types",
+    response=answers(list[AuthenticationTypeDocument], 404),
+)
+def list_authentication_types(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
     """The ways of authentication of an element. The vendor's shape is unknown; docs/api.md defines ours."""
     ways = get_element(request, key_or_id).parsed.authentication
     items = [{"type": str(way.type), "oauth": way.needs_browser} for way in ways]
-    return list_response(request, items, things="authentication types")
+    return list_response(items, things="authentication types")
 
 
 @router.get(
-    "/elements/{key_or_id}/authentication-types/{kind}/configurations",
-    response={200: list[ElementConfigurationDocument], **ERRORS},
-    by_alias=True,
+    "/elements/{key_or_id}/authentication-types/{kind}/configurations", response=CONFIGURATION
 )
-def list_configurations_of_type(request: HttpRequest, key_or_id: str, kind: str) -> HttpResponse:
+def list_configurations_of_type(
+    request: HttpRequest, key_or_id: KeyOrId, kind: str
+) -> HttpResponse:
     """The configuration keys of one way of authentication."""
     element = get_element(request, key_or_id)
     keys = {key.key for key in element.parsed.authentication_type(kind).fields}
     items = [entry for entry in documents.element_configuration(element) if entry["key"] in keys]
-    return list_response(request, items, things="configuration")
+    return list_response(items, things="configuration")
 
 
 @router.get(
-    "/elements/{key_or_id}/oauth/url", response={200: OAuthUrlDocument, **ERRORS}, by_alias=True
+    "/elements/{key_or_id}/oauth/url", response=OAUTH_URL, openapi_extra=examples.OAUTH_URL_QUERY
 )
-def read_oauth_url(request: HttpRequest, key_or_id: str) -> HttpResponse:
-    """Where to send a browser to authorize. `apiKey`, `apiSecret`, `callbackUrl`, `scope`, `state`, `siteAddress`."""
+def read_oauth_url(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
+    """Where to send a browser to authorize."""
     return _oauth_url(request, key_or_id, request.GET.dict())
 
 
 @router.post(
-    "/elements/{key_or_id}/oauth/url", response={200: OAuthUrlDocument, **ERRORS}, by_alias=True
+    "/elements/{key_or_id}/oauth/url",
+    response=answers(OAuthUrlDocument, 404, *BODY, *PLATFORM),
+    openapi_extra=examples.OAUTH_URL_BODY,
 )
 def post_oauth_url(
-    request: HttpRequest, key_or_id: str, body: Body[dict[str, Any]]
+    request: HttpRequest, key_or_id: KeyOrId, body: Body[dict[str, Any]]
 ) -> HttpResponse:
-    """The same, with the parameters as a JSON body."""
+    """Where to send a browser to authorize; the parameters of the GET as a JSON body."""
     parameters = {name: str(value) for name, value in body.items() if value is not None}
     return _oauth_url(request, key_or_id, parameters)
 
 
-@router.get("/hubs", response=OBJECTS)
+@router.get(
+    "/elements/{key_or_id}/oauth/token",
+    response=answers(RequestTokenDocument, 404, *PLATFORM),
+    openapi_extra=examples.OAUTH_URL_QUERY,
+)
+def read_request_token(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
+    """OAuth 1.0a: a request token, for `requestToken` of oauth/url, and its secret, for `providerData` of the create."""
+    caller = optional_caller(request)
+    given = request_token(
+        get_element(request, key_or_id),
+        request.GET.dict(),
+        organization_user=caller.user if caller else None,
+        actor=_actor_of(caller),
+    )
+    response = JsonResponse({"token": given.token, "secret": given.secret})
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@router.get("/hubs", response=answers(list[HubDocument], 404))
 def list_hubs(request: HttpRequest) -> HttpResponse:
     """The hubs that elements belong to."""
-    return list_response(request, map(documents.hub_document, _hub_keys(request)), things="hubs")
+    return list_response(map(documents.hub_document, _hub_keys(request)), things="hubs")
 
 
 @router.get("/hubs/keys", response=KEYS)
 def list_hub_keys(request: HttpRequest) -> HttpResponse:
     """The keys of all hubs."""
-    return list_response(request, _hub_keys(request), things="hubs")
+    return list_response(_hub_keys(request), things="hubs")
 
 
-@router.get("/hubs/{key}", response=OBJECT)
+@router.get("/hubs/{key}", response=answers(HubDocument, 404))
 def read_hub(request: HttpRequest, key: str) -> HttpResponse:
     """One hub."""
     if key not in _hub_keys(request):
@@ -160,11 +191,11 @@ def read_hub(request: HttpRequest, key: str) -> HttpResponse:
     return JsonResponse(documents.hub_document(key))
 
 
-@router.get("/hubs/{key}/elements", response=OBJECTS)
-def list_elements_of_hub(request: HttpRequest, key: str) -> HttpResponse:
+@router.get("/hubs/{key}/elements", response=ELEMENTS)
+def list_elements_of_hub(request: HttpRequest, key: str, page: Query[Page]) -> HttpResponse:
     """The elements of a hub."""
     elements = visible_elements(request).filter(hub=key)
-    return page_response(request, elements, documents.element_document, things="elements")
+    return page_response(elements, page, documents.element_document, things="elements")
 
 
 def _oauth_url(request: HttpRequest, key_or_id: str, parameters: dict[str, str]) -> HttpResponse:
@@ -174,9 +205,13 @@ def _oauth_url(request: HttpRequest, key_or_id: str, parameters: dict[str, str])
         element,
         parameters,
         organization_user=caller.user if caller else None,
-        actor=actor_of(caller) if caller else "API: public",
+        actor=_actor_of(caller),
     )
     return JsonResponse({"element": element.key, "oauthUrl": url})
+
+
+def _actor_of(caller: Caller | None) -> str:
+    return actor_of(caller) if caller else "API: public"
 
 
 def _hub_keys(request: HttpRequest) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, JsonResponse
 from ninja import NinjaAPI
-from ninja.errors import HttpError, ValidationError
+from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from instances import errors
 from instances.api.authentication import REFUSAL, UnauthenticatedError
@@ -41,6 +41,7 @@ def install_error_handlers(api: NinjaAPI) -> None:
     """Translate every exception that an operation can raise, in this one place."""
     handlers: list[tuple[type[Exception], Any]] = [
         (UnauthenticatedError, lambda request, _: error_response(request, 401, REFUSAL)),
+        (AuthenticationError, lambda request, _: error_response(request, 401, REFUSAL)),
         (RateLimitExceededError, _answer_rate_limit),
         (NotFoundError, lambda request, error: error_response(request, 404, str(error))),
         (errors.InstancesError, _answer_error),
@@ -59,7 +60,8 @@ def install_error_handlers(api: NinjaAPI) -> None:
 def _answer_error(request: HttpRequest, error: errors.InstancesError) -> JsonResponse:
     status = next(status for kind, status in STATUSES if isinstance(error, kind))
     provider_message = error.provider_message if isinstance(error, errors.PlatformError) else ""
-    response = error_response(request, status, str(error), provider_message=provider_message)
+    message = error.platform_message or str(error)
+    response = error_response(request, status, message, provider_message=provider_message)
     retry_after = getattr(error, "retry_after_seconds", None)
     if retry_after:
         response["Retry-After"] = str(max(1, int(retry_after)))

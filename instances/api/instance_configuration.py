@@ -11,14 +11,17 @@ from instances.api.authentication import require_caller
 from instances.api.errors import NotFoundError
 from instances.api.instances import actor_of, get_instance, own_instance
 from instances.api.paging import list_response
-from instances.api.responses import ERRORS
+from instances.api.responses import BODY, PLATFORM, answers
+from instances.api.schemas import InstanceConfigurationDocument
+from instances.api.security import OWN_INSTANCE_CALL, PLATFORM_CALL
 from instances.models import Instance
 from instances.provisioning.bodies import update_instance
-from instances.wire import Document, InstanceBody, InstanceConfigurationDocument
+from instances.wire import Document, InstanceBody
 
-router = Router(tags=["Configuration of instances"])
-ENTRY: dict[Any, Any] = {200: InstanceConfigurationDocument, **ERRORS}
-ENTRIES: dict[Any, Any] = {200: list[InstanceConfigurationDocument], **ERRORS}
+router = Router(tags=["Configuration of instances"], by_alias=True, auth=PLATFORM_CALL)
+LIST = answers(list[InstanceConfigurationDocument], 404)
+READ = answers(InstanceConfigurationDocument, 404)
+CHANGE = answers(InstanceConfigurationDocument, 404, *BODY, *PLATFORM)
 
 
 class EntryChange(Document):
@@ -27,36 +30,32 @@ class EntryChange(Document):
     property_value: str | bool | int | None = None
 
 
-@router.get("/instances/{int:instance_id}/configuration", response=ENTRIES, by_alias=True)
+@router.get("/instances/{int:instance_id}/configuration", response=LIST)
 def list_configuration(request: HttpRequest, instance_id: int) -> HttpResponse:
     """Every key of the element, set or not; secrets masked."""
-    return _list(request, get_instance(require_caller(request).user, instance_id))
+    return _list(get_instance(require_caller(request).user, instance_id))
 
 
-@router.get("/instances/configuration", response=ENTRIES, by_alias=True)
+@router.get("/instances/configuration", response=LIST, auth=OWN_INSTANCE_CALL)
 def list_own_configuration(request: HttpRequest) -> HttpResponse:
-    """The same, of the Element token's instance."""
-    return _list(request, own_instance(request))
+    """Every key of the Element token's instance, set or not; secrets masked."""
+    return _list(own_instance(request))
 
 
-@router.get(
-    "/instances/{int:instance_id}/configuration/{int:entry_id}", response=ENTRY, by_alias=True
-)
+@router.get("/instances/{int:instance_id}/configuration/{int:entry_id}", response=READ)
 def read_entry(request: HttpRequest, instance_id: int, entry_id: int) -> HttpResponse:
     """One entry."""
     instance = get_instance(require_caller(request).user, instance_id)
     return JsonResponse(_entry(instance, entry_id))
 
 
-@router.get("/instances/configuration/{int:entry_id}", response=ENTRY, by_alias=True)
+@router.get("/instances/configuration/{int:entry_id}", response=READ, auth=OWN_INSTANCE_CALL)
 def read_own_entry(request: HttpRequest, entry_id: int) -> HttpResponse:
     """One entry of the Element token's instance."""
     return JsonResponse(_entry(own_instance(request), entry_id))
 
 
-@router.patch(
-    "/instances/{int:instance_id}/configuration/{int:entry_id}", response=ENTRY, by_alias=True
-)
+@router.patch("/instances/{int:instance_id}/configuration/{int:entry_id}", response=CHANGE)
 def change_entry(
     request: HttpRequest, instance_id: int, entry_id: int, body: EntryChange
 ) -> HttpResponse:
@@ -64,16 +63,14 @@ def change_entry(
     return _change(request, get_instance(require_caller(request).user, instance_id), entry_id, body)
 
 
-@router.patch("/instances/configuration/{int:entry_id}", response=ENTRY, by_alias=True)
+@router.patch("/instances/configuration/{int:entry_id}", response=CHANGE, auth=OWN_INSTANCE_CALL)
 def change_own_entry(request: HttpRequest, entry_id: int, body: EntryChange) -> HttpResponse:
     """Change one value of the Element token's instance."""
     return _change(request, own_instance(request), entry_id, body)
 
 
-def _list(request: HttpRequest, instance: Instance) -> HttpResponse:
-    return list_response(
-        request, documents.instance_configuration(instance), things="configuration"
-    )
+def _list(instance: Instance) -> HttpResponse:
+    return list_response(documents.instance_configuration(instance), things="configuration")
 
 
 def _entry(instance: Instance, entry_id: int) -> dict[str, Any]:

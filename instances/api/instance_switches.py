@@ -1,22 +1,25 @@
 """What is switched on an instance, what it says of itself, and its timeline (contract 8.2)."""
 
 from collections.abc import Callable
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from ninja import Router
+from ninja import Query, Router
 
 from instances.api import documents
 from instances.api.authentication import require_caller
 from instances.api.errors import NotFoundError
-from instances.api.instances import EMPTY, actor_of, get_instance, own_instance
+from instances.api.instances import actor_of, get_instance, own_instance
 from instances.api.middleware import API_PREFIX
 from instances.api.paging import page_response
-from instances.api.responses import ERRORS
+from instances.api.parameters import Page
+from instances.api.responses import BODY, PLATFORM, answers
+from instances.api.schemas import InteractionDocument, SwaggerDocument
+from instances.api.security import OWN_INSTANCE_CALL, PLATFORM_CALL
 from instances.models import Instance, Interaction
 from instances.provisioning.instances import set_enabled, set_trace_logging
 
-router = Router(tags=["Instances"])
+router = Router(tags=["Instances"], by_alias=True, auth=PLATFORM_CALL)
+DOCS = answers(SwaggerDocument, 404)
 
 
 def _named(request: HttpRequest, instance_id: int | None) -> Instance:
@@ -27,7 +30,7 @@ def _named(request: HttpRequest, instance_id: int | None) -> Instance:
 
 
 def _add_operation(
-    methods: list[str],
+    method: str,
     path: str,
     view: Callable[[HttpRequest, int | None], HttpResponse],
     name: str,
@@ -40,12 +43,18 @@ def _add_operation(
     def of_token(request: HttpRequest) -> HttpResponse:
         return view(request, None)
 
-    for suffix, operation, route in (
-        ("", of_id, f"/instances/{{int:instance_id}}/{path}"),
-        ("_of_token", of_token, f"/instances/{path}"),
+    empty = answers(None, 404, *PLATFORM, *(BODY if method == "PUT" else ()))
+    for suffix, operation, route, auth in (
+        ("", of_id, f"/instances/{{int:instance_id}}/{path}", PLATFORM_CALL),
+        ("_of_token", of_token, f"/instances/{path}", OWN_INSTANCE_CALL),
     ):
         router.api_operation(
-            methods, route, response=EMPTY, operation_id=f"{name}{suffix}", summary=view.__doc__
+            [method],
+            route,
+            response=empty,
+            auth=auth,
+            operation_id=f"{name}{suffix}",
+            summary=view.__doc__,
         )(operation)
 
 
@@ -79,42 +88,40 @@ def _untrace(request: HttpRequest, instance_id: int | None) -> HttpResponse:
     return HttpResponse()
 
 
-_add_operation(["PUT"], "enabled", _enable, "enable")
-_add_operation(["DELETE"], "enabled", _disable, "disable")
-_add_operation(["PUT"], "trace-logging", _trace, "trace")
-_add_operation(["DELETE"], "trace-logging", _untrace, "untrace")
+_add_operation("PUT", "enabled", _enable, "enable")
+_add_operation("DELETE", "enabled", _disable, "disable")
+_add_operation("PUT", "trace-logging", _trace, "trace")
+_add_operation("DELETE", "trace-logging", _untrace, "untrace")
 
 
 @router.get(
-    "/instances/{int:instance_id}/interactions", response={200: list[dict[str, Any]], **ERRORS}
+    "/instances/{int:instance_id}/interactions", response=answers(list[InteractionDocument], 404)
 )
-def list_interactions(request: HttpRequest, instance_id: int) -> HttpResponse:
-    """Our own: every recorded exchange of an instance, newest first, redacted. `pageSize`, `nextPage`."""
+def list_interactions(request: HttpRequest, instance_id: int, page: Query[Page]) -> HttpResponse:
+    """Our own: every recorded exchange of an instance, newest first, redacted."""
     instance = get_instance(require_caller(request).user, instance_id)
     return page_response(
-        request,
         Interaction.objects.of_instance(instance),
+        page,
         documents.interaction_document,
         things="interactions",
         is_descending=True,
     )
 
 
-@router.get("/instances/{int:instance_id}/docs", response={200: dict[str, Any], **ERRORS})
+@router.get("/instances/{int:instance_id}/docs", response=DOCS)
 def read_docs(request: HttpRequest, instance_id: int) -> HttpResponse:
     """Swagger 2.0 of the instance: no operations, since the hubs' data calls are not served here."""
     return _docs(_named(request, instance_id))
 
 
-@router.get("/instances/docs", response={200: dict[str, Any], **ERRORS})
+@router.get("/instances/docs", response=DOCS, auth=OWN_INSTANCE_CALL)
 def read_docs_of_token(request: HttpRequest) -> HttpResponse:
-    """The same, of the Element token's instance."""
+    """Swagger 2.0 of the Element token's instance: no operations."""
     return _docs(_named(request, None))
 
 
-@router.get(
-    "/instances/{int:instance_id}/docs/{operation_id}", response={200: dict[str, Any], **ERRORS}
-)
+@router.get("/instances/{int:instance_id}/docs/{operation_id}", response=DOCS)
 def read_docs_of_operation(
     request: HttpRequest, instance_id: int, operation_id: str
 ) -> HttpResponse:

@@ -1,28 +1,40 @@
 """`/instances` and `/elements/{keyOrId}/instances` (contract 7 and 8.2): request to verb, instance to document."""
 
-from typing import Any
+from typing import Annotated
 
 from django.core.exceptions import BadRequest
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from ninja import Router
+from ninja import Query, Router
+from ninja.params.functions import Header
 
-from instances.api import documents
+from instances.api import documents, examples
 from instances.api.authentication import Caller, require_caller, require_instance
 from instances.api.errors import no_instance
 from instances.api.paging import page_response
-from instances.api.responses import ERRORS
+from instances.api.parameters import InstanceChange, InstanceSearch, KeyOrId
+from instances.api.responses import BODY, PLATFORM, answers
+from instances.api.schemas import FullInstanceDocument, InstanceCountDocument
+from instances.api.security import OWN_INSTANCE_CALL, PLATFORM_CALL
 from instances.models import Element, Instance, OrganizationUser
 from instances.models.instances import InstanceQuerySet
 from instances.provisioning import bodies, idempotency, instances as verbs
 from instances.provisioning.elements import find_element
-from instances.wire import FullInstanceDocument, InstanceBody
+from instances.wire import InstanceBody
 
-router = Router(tags=["Instances"])
-INSTANCE: dict[Any, Any] = {200: FullInstanceDocument, **ERRORS}
-INSTANCES: dict[Any, Any] = {200: list[FullInstanceDocument], **ERRORS}
-EMPTY: dict[Any, Any] = {200: None, **ERRORS}
-MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
+router = Router(tags=["Instances"], by_alias=True, auth=PLATFORM_CALL)
+LIST = answers(list[FullInstanceDocument], 404)
+READ = answers(FullInstanceDocument, 404)
+WRITE = answers(FullInstanceDocument, 404, *BODY, *PLATFORM)
+DELETE = answers(None, 404, *PLATFORM)
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        max_length=255,
+        description="Any text of your own. The same request with it, within 24 hours, gives the same instance",
+    ),
+]
 
 
 def visible_instances(user: OrganizationUser) -> InstanceQuerySet:
@@ -52,35 +64,41 @@ def actor_of(caller: Caller) -> str:
     return f"API: {caller.user.email}"
 
 
-@router.post("/instances", response=INSTANCE, by_alias=True)
-def create_instance(request: HttpRequest, body: InstanceBody) -> HttpResponse:
-    """Provision an instance. With an `Idempotency-Key` header, the same request again gives the same one."""
-    return _create(request, body)
-
-
-@router.post("/elements/{key_or_id}/instances", response=INSTANCE, by_alias=True)
-def create_instance_of_element(
-    request: HttpRequest, key_or_id: str, body: InstanceBody
+@router.post("/instances", response=WRITE, openapi_extra=examples.CREATE)
+def create_instance(
+    request: HttpRequest, body: InstanceBody, idempotency_key: IdempotencyKey = ""
 ) -> HttpResponse:
-    """Provision an instance of the element in the path."""
-    require_caller(request)
-    return _create(request, body, element=find_element(key_or_id))
+    """Provision an instance."""
+    return _create(request, body, idempotency_key)
 
 
-@router.get("/instances", response=INSTANCES, by_alias=True)
-def list_instances(request: HttpRequest) -> HttpResponse:
-    """The caller's instances. `tags[]`, `searchText`, `hydrate`, `pageSize`, `nextPage`."""
-    return _list(request, visible_instances(require_caller(request).user))
+@router.post("/elements/{key_or_id}/instances", response=WRITE, openapi_extra=examples.CREATE)
+def create_instance_of_element(
+    request: HttpRequest,
+    key_or_id: KeyOrId,
+    body: InstanceBody,
+    idempotency_key: IdempotencyKey = "",
+) -> HttpResponse:
+    """Provision an instance of the element in the path, whichever the body names."""
+    return _create(request, body, idempotency_key, element=find_element(key_or_id))
 
 
-@router.get("/elements/{key_or_id}/instances", response=INSTANCES, by_alias=True)
-def list_instances_of_element(request: HttpRequest, key_or_id: str) -> HttpResponse:
-    """The caller's instances of one element."""
+@router.get("/instances", response=LIST)
+def list_instances(request: HttpRequest, search: Query[InstanceSearch]) -> HttpResponse:
+    """The caller's instances, in order of id."""
+    return _list(visible_instances(require_caller(request).user), search)
+
+
+@router.get("/elements/{key_or_id}/instances", response=LIST)
+def list_instances_of_element(
+    request: HttpRequest, key_or_id: KeyOrId, search: Query[InstanceSearch]
+) -> HttpResponse:
+    """The caller's instances of one element, in order of id."""
     rows = visible_instances(require_caller(request).user)
-    return _list(request, rows.filter(element=find_element(key_or_id)))
+    return _list(rows.filter(element=find_element(key_or_id)), search)
 
 
-@router.get("/instances/count", response={200: dict[str, Any], **ERRORS})
+@router.get("/instances/count", response=answers(InstanceCountDocument))
 def count_instances(request: HttpRequest) -> HttpResponse:
     """How many instances the caller has, in all and of each element."""
     rows = visible_instances(require_caller(request).user).prefetch_related(None)
@@ -95,70 +113,94 @@ def count_instances(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"totalInstances": total, "elementInstances": per_element})
 
 
-@router.get("/instances/{int:instance_id}", response=INSTANCE, by_alias=True)
+@router.get("/instances/{int:instance_id}", response=READ)
 def read_instance(request: HttpRequest, instance_id: int) -> HttpResponse:
     """One instance."""
     return _document(get_instance(require_caller(request).user, instance_id))
 
 
-@router.get("/elements/{key_or_id}/instances/{int:instance_id}", response=INSTANCE, by_alias=True)
+@router.get("/elements/{key_or_id}/instances/{int:instance_id}", response=READ)
 def read_instance_of_element(
-    request: HttpRequest, key_or_id: str, instance_id: int
+    request: HttpRequest, key_or_id: KeyOrId, instance_id: int
 ) -> HttpResponse:
     """One instance of one element."""
     caller = require_caller(request)
     return _document(get_instance(caller.user, instance_id, key_or_id=key_or_id))
 
 
-@router.api_operation(
-    ["PUT", "PATCH"], "/instances/{int:instance_id}", response=INSTANCE, by_alias=True
+@router.put(
+    "/instances/{int:instance_id}",
+    response=WRITE,
+    operation_id="put_instance",
+    openapi_extra=examples.UPDATE,
 )
-def update_instance(request: HttpRequest, instance_id: int, body: InstanceBody) -> HttpResponse:
-    """Change an instance: what is absent stays; a new code or changed credentials authenticate it again."""
+@router.patch("/instances/{int:instance_id}", response=WRITE, openapi_extra=examples.UPDATE)
+def update_instance(
+    request: HttpRequest, instance_id: int, body: InstanceBody, change: Query[InstanceChange]
+) -> HttpResponse:
+    """Change an instance. What is absent stays; a new code or changed credentials authenticate it again."""
     caller = require_caller(request)
-    return _update(request, caller, get_instance(caller.user, instance_id), body)
+    return _update(caller, get_instance(caller.user, instance_id), body, change)
 
 
-@router.api_operation(
-    ["PUT", "PATCH"],
+@router.put(
     "/elements/{key_or_id}/instances/{int:instance_id}",
-    response=INSTANCE,
-    by_alias=True,
+    response=WRITE,
+    operation_id="put_instance_of_element",
+    openapi_extra=examples.UPDATE,
+)
+@router.patch(
+    "/elements/{key_or_id}/instances/{int:instance_id}",
+    response=WRITE,
+    openapi_extra=examples.UPDATE,
 )
 def update_instance_of_element(
-    request: HttpRequest, key_or_id: str, instance_id: int, body: InstanceBody
+    request: HttpRequest,
+    key_or_id: KeyOrId,
+    instance_id: int,
+    body: InstanceBody,
+    change: Query[InstanceChange],
 ) -> HttpResponse:
-    """Change an instance of one element. `reAuthenticate=false`: store, without contacting the provider."""
+    """Change an instance of one element."""
     caller = require_caller(request)
     instance = get_instance(caller.user, instance_id, key_or_id=key_or_id)
-    return _update(request, caller, instance, body)
+    return _update(caller, instance, body, change)
 
 
-@router.api_operation(["PUT", "PATCH"], "/instances", response=INSTANCE, by_alias=True)
-def update_own_instance(request: HttpRequest, body: InstanceBody) -> HttpResponse:
+@router.put(
+    "/instances",
+    response=WRITE,
+    auth=OWN_INSTANCE_CALL,
+    operation_id="put_own_instance",
+    openapi_extra=examples.UPDATE,
+)
+@router.patch("/instances", response=WRITE, auth=OWN_INSTANCE_CALL, openapi_extra=examples.UPDATE)
+def update_own_instance(
+    request: HttpRequest, body: InstanceBody, change: Query[InstanceChange]
+) -> HttpResponse:
     """Change the instance of the Element token; an id in the body is ignored."""
-    return _update(request, require_caller(request), own_instance(request), body)
+    return _update(require_caller(request), own_instance(request), body, change)
 
 
-@router.delete("/instances/{int:instance_id}", response=EMPTY)
+@router.delete("/instances/{int:instance_id}", response=DELETE)
 def delete_instance(request: HttpRequest, instance_id: int) -> HttpResponse:
     """Delete an instance; its Element token is dead at once."""
     caller = require_caller(request)
     return _delete(caller, get_instance(caller.user, instance_id))
 
 
-@router.delete("/elements/{key_or_id}/instances/{int:instance_id}", response=EMPTY)
+@router.delete("/elements/{key_or_id}/instances/{int:instance_id}", response=DELETE)
 def delete_instance_of_element(
-    request: HttpRequest, key_or_id: str, instance_id: int
+    request: HttpRequest, key_or_id: KeyOrId, instance_id: int
 ) -> HttpResponse:
-    """Delete an instance of one element."""
+    """Delete an instance of one element; its Element token is dead at once."""
     caller = require_caller(request)
     return _delete(caller, get_instance(caller.user, instance_id, key_or_id=key_or_id))
 
 
-@router.delete("/instances", response=EMPTY)
+@router.delete("/instances", response=DELETE, auth=OWN_INSTANCE_CALL)
 def delete_own_instance(request: HttpRequest) -> HttpResponse:
-    """Delete the instance of the Element token."""
+    """Delete the instance of the Element token, which is dead at once."""
     return _delete(require_caller(request), own_instance(request))
 
 
@@ -169,12 +211,9 @@ def own_instance(request: HttpRequest) -> Instance:
 
 
 def _create(
-    request: HttpRequest, body: InstanceBody, *, element: Element | None = None
+    request: HttpRequest, body: InstanceBody, key: str, *, element: Element | None = None
 ) -> HttpResponse:
     caller = require_caller(request)
-    key = request.headers.get("Idempotency-Key", "")
-    if len(key) > MAX_IDEMPOTENCY_KEY_CHARACTERS:
-        raise BadRequest(f"Idempotency-Key has at most {MAX_IDEMPOTENCY_KEY_CHARACTERS} characters")
     actor = actor_of(caller)
     if key:
         instance = idempotency.create_instance_once(
@@ -190,30 +229,26 @@ def _create(
     return _document(instance)
 
 
-def _list(request: HttpRequest, rows: InstanceQuerySet) -> HttpResponse:
-    for tag in {*request.GET.getlist("tags[]"), *request.GET.getlist("tags")} - {""}:
+def _list(rows: InstanceQuerySet, search: InstanceSearch) -> HttpResponse:
+    for tag in search.all_tags:
         rows = rows.filter(tags__name=tag)
-    if text := request.GET.get("searchText", ""):
+    if text := search.search_text:
         rows = rows.filter(Q(name__icontains=text) | Q(element__key__icontains=text))
-    is_hydrated = request.GET.get("hydrate", "").lower() != "false"
     return page_response(
-        request,
         rows,
-        lambda instance: documents.instance_document(instance, is_hydrated=is_hydrated),
+        search,
+        lambda instance: documents.instance_document(instance, is_hydrated=search.hydrate),
         things="instances",
     )
 
 
 def _update(
-    request: HttpRequest, caller: Caller, instance: Instance, body: InstanceBody
+    caller: Caller, instance: Instance, body: InstanceBody, change: InstanceChange
 ) -> HttpResponse:
     if body.element and body.element.id not in {None, instance.element_id}:
         raise BadRequest("An instance cannot be moved to another element; create a new one")
     bodies.update_instance(
-        instance,
-        body,
-        actor=actor_of(caller),
-        is_reauthenticating=request.GET.get("reAuthenticate", "").lower() != "false",
+        instance, body, actor=actor_of(caller), is_reauthenticating=change.re_authenticate
     )
     return _document(visible_instances(caller.user).get(pk=instance.pk))
 

@@ -7,15 +7,16 @@ from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, JsonResponse
+from django.http import JsonResponse
 
 from instances.api.errors import NotFoundError
+from instances.api.parameters import Page
 
 MAX_PAGE_SIZE = 200
 
 
 def list_response(
-    request: HttpRequest, items: Iterable[Any], *, things: str, is_empty_found: bool = False
+    items: Iterable[Any], *, things: str, is_empty_found: bool = False
 ) -> JsonResponse:
     """A whole list. An empty one is 404 `No <things> found`, or 200 `[]` where is_empty_found (contract 1)."""
     documents = list(items)
@@ -27,41 +28,31 @@ def list_response(
 
 
 def page_response[M: Model](
-    request: HttpRequest,
     rows: QuerySet[M],
+    page: Page,
     document: Callable[[M], Any],
     *,
     things: str,
     is_empty_found: bool = False,
     is_descending: bool = False,
 ) -> JsonResponse:
-    """One page of rows in order of their id, by `pageSize` and `nextPage`. Raises BadRequest for bad ones."""
-    size = _page_size(request.GET.get("pageSize", ""))
-    token = request.GET.get("nextPage", "")
+    """One page of rows in order of their id. Raises BadRequest for a token that was not given out here."""
+    size = min(page.page_size or MAX_PAGE_SIZE, MAX_PAGE_SIZE)
     rows = rows.order_by("-pk" if is_descending else "pk")
-    if token:
+    if page.next_page:
         comparison = "pk__lt" if is_descending else "pk__gt"
-        rows = rows.filter(**{comparison: _read_token(token)})
-    page = list(rows[: size + 1])
+        rows = rows.filter(**{comparison: _read_token(page.next_page)})
+    found = list(rows[: size + 1])
     response = list_response(
-        request,
-        (document(row) for row in page[:size]),
+        (document(row) for row in found[:size]),
         things=things,
-        is_empty_found=is_empty_found or bool(token),
+        is_empty_found=is_empty_found or bool(page.next_page),
     )
-    if len(page) > size:
-        response["Elements-Next-Page-Token"] = _write_token(page[size - 1].pk)
-    elif not token:
-        response["Elements-Total-Count"] = str(len(page))
+    if len(found) > size:
+        response["Elements-Next-Page-Token"] = _write_token(found[size - 1].pk)
+    elif not page.next_page:
+        response["Elements-Total-Count"] = str(len(found))
     return response
-
-
-def _page_size(given: str) -> int:
-    if not given:
-        return MAX_PAGE_SIZE
-    if not (given.isascii() and given.isdigit() and int(given[:10]) > 0):
-        raise BadRequest("pageSize must be a positive whole number")
-    return min(int(given[:10]), MAX_PAGE_SIZE)
 
 
 def _write_token(pk: int) -> str:

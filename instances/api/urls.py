@@ -1,15 +1,29 @@
 """The platform API at /elements/api-v2, and its documentation at /elements/api-v2/docs."""
 
-from ninja import NinjaAPI
+from django.conf import settings
+from django.views.decorators.csp import csp_override
+from ninja import NinjaAPI, Swagger
+from ninja.operation import Operation
 
 from instances.api import accounts, elements, instance_configuration, instance_switches, instances
 from instances.api.errors import install_error_handlers
 
-api = NinjaAPI(
+
+class PlatformApi(NinjaAPI):
+    """Names its operations as their views are named."""
+
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        return operation.view_func.__name__
+
+
+api = PlatformApi(
     title="Instance Manager: platform API v2",
     version="2",
     description="Provision and keep element instances. Compatible with Cloud Elements' platform API v2.",
     urls_namespace="platform_api",
+    servers=[{"url": "/", "description": "This server"}],
+    docs=Swagger(settings={"defaultModelsExpandDepth": -1, "validatorUrl": "none"}),
+    docs_decorator=csp_override(settings.API_DOCS_CSP),
 )
 for module in (instances, instance_switches, instance_configuration, elements, accounts):
     api.add_router("", module.router)

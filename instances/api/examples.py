@@ -1,0 +1,91 @@
+"""Requests that work against the sandbox as they are, for the documentation; a code is to be obtained first."""
+
+from typing import Any
+
+from instances.catalogue.sandbox import (
+    SANDBOX_CLIENT_ID,
+    SANDBOX_CLIENT_SECRET,
+    SANDBOX_PASSWORD,
+    SANDBOX_USERNAME,
+)
+
+_TENANT = "yourcompanyname.crm.dynamics.com"
+_CALLBACK = "http://localhost:8000/oauth/callback"
+_CREATES: dict[str, dict[str, Any]] = {
+    "User name and password": {
+        "element": {"key": "dynamicscrmadfs"},
+        "name": "Acme CRM",
+        "tags": ["acme"],
+        "configuration": {
+            "user.username": SANDBOX_USERNAME,
+            "user.password": SANDBOX_PASSWORD,
+            "dynamics.tenant": _TENANT,
+            "document.tagging": "true",
+        },
+    },
+    "OAuth 2.0": {
+        "element": {"key": "dynamicscrmadfs"},
+        "name": "Acme CRM",
+        "tags": ["acme"],
+        "providerData": {"code": "the code that came to the callback"},
+        "configuration": {
+            "oauth.callback.url": _CALLBACK,
+            "oauth.api.key": SANDBOX_CLIENT_ID,
+            "oauth.api.secret": SANDBOX_CLIENT_SECRET,
+            "dynamics.tenant": _TENANT,
+        },
+    },
+}
+_UPDATES = {
+    "Name and tags": {"name": "Acme CRM of Europe", "tags": ["acme", "europe"]},
+    "Authenticate again": {"configuration": {"user.password": SANDBOX_PASSWORD}},
+}
+_OAUTH_URL = {
+    "Microsoft Dynamics CRM": {
+        "apiKey": SANDBOX_CLIENT_ID,
+        "apiSecret": SANDBOX_CLIENT_SECRET,
+        "callbackUrl": _CALLBACK,
+        "siteAddress": f"https://{_TENANT}",
+        "state": "what you know the browser by",
+    }
+}
+
+
+def _bodies(examples: dict[str, Any]) -> dict[str, Any]:
+    named = {name: {"summary": name, "value": value} for name, value in examples.items()}
+    return {"requestBody": {"content": {"application/json": {"examples": named}}}}
+
+
+CREATE = _bodies(_CREATES)
+UPDATE = _bodies(_UPDATES)
+OAUTH_URL_BODY = _bodies(_OAUTH_URL)
+OAUTH_URL_QUERY: dict[str, Any] = {
+    "parameters": [
+        {
+            "in": "query",
+            "name": name,
+            "schema": {"type": "string"},
+            "description": description,
+            "example": _OAUTH_URL["Microsoft Dynamics CRM"].get(name, ""),
+        }
+        for name, description in {
+            "apiKey": "The id of your OAuth client at the provider",
+            "apiSecret": "Its secret; never part of the answer",
+            "callbackUrl": "Where the provider sends the browser, with a code",
+            "scope": "What is asked for; by default what the element needs",
+            "state": "Comes back to the callback unchanged; by default the element's key",
+            "siteAddress": "The account's address, where the element needs one",
+            "requestToken": "OAuth 1.0a: the token that `oauth/token` answered",
+        }.items()
+    ]
+    + [
+        {
+            "in": "query",
+            "name": "configuration",
+            "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+            "style": "form",
+            "explode": True,
+            "description": "Any configuration key of the element, under its own name",
+        }
+    ]
+}

@@ -1,0 +1,257 @@
+"""The shapes of our answers, for the OpenAPI document; documents.py makes what they describe."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from instances.wire import Document, ErrorDocument, InstanceDocument
+
+
+class RefusalDocument(ErrorDocument):
+    """An error as we answer it (contract 3)."""
+
+    request_id: Annotated[str, Field(pattern="^[0-9a-f]{24}$")]
+    message: Annotated[str, Field(min_length=1)]
+
+
+class ElementSummaryDocument(Document):
+    """The short form of an element (contract 6)."""
+
+    id: int
+    key: str
+    name: str
+    description: str
+    hub: str
+    image: str
+    active: bool
+    deleted: bool
+    type_oauth: bool
+    trial_account: bool
+    transformations_enabled: bool
+    bulk_download_enabled: bool
+    bulk_upload_enabled: bool
+    cloneable: bool
+    extendable: bool
+    beta: bool
+    extended: bool
+    private: bool
+
+
+class AuthenticationReference(Document):
+    """How an element, or an instance of it, authenticates."""
+
+    type: str
+
+
+class ElementDocument(ElementSummaryDocument):
+    """An element (contract 6)."""
+
+    authentication: AuthenticationReference
+    protocol_type: str
+    resources: list[Any]
+    parameters: list[Any]
+
+
+class ElementConfigurationDocument(Document):
+    """One configuration key of an element (contract 6)."""
+
+    id: int
+    key: str
+    name: str
+    description: str
+    default_value: str | None
+    type: str
+    required: bool
+    active: bool
+    internal: bool
+    group_control: bool
+    hide_from_console: bool
+    reseller_config: bool
+    company_config: bool
+    display_order: int
+
+
+class ConfigurableElementDocument(ElementDocument):
+    """An element with the configuration keys of all its ways of authentication."""
+
+    configuration: list[ElementConfigurationDocument]
+
+
+class EventsDocument(Document):
+    """How an element tells of events."""
+
+    supported: bool
+    methods: list[str]
+
+
+class ElementMetadataDocument(Document):
+    """What an element can do (contract 8.1); more with `expand=true`."""
+
+    id: int
+    key: str
+    name: str
+    description: str
+    events: EventsDocument
+
+
+class AuthenticationTypeDocument(Document):
+    """One way of authentication of an element. oauth: whether a browser is needed."""
+
+    type: str
+    oauth: bool
+
+
+class HubDocument(Document):
+    """A group of elements of one kind (contract 8.4)."""
+
+    id: int
+    key: str
+    name: str
+    description: str
+
+
+class InstanceConfigurationDocument(Document):
+    """One configuration key of an instance, with its value; secrets masked (contract 8.3)."""
+
+    id: int
+    key: str
+    name: str
+    description: str
+    property_value: str | None
+    type: str
+    required: bool
+    active: bool
+    hide_from_console: bool
+
+
+class UserReference(Document):
+    """The user that an instance belongs to (contract 5)."""
+
+    id: int
+    email_address: str
+    first_name: str
+    last_name: str
+
+
+class FullInstanceDocument(InstanceDocument):
+    """An instance (contract 5)."""
+
+    name: str
+    created_date: str
+    element: ElementDocument | ElementSummaryDocument
+    element_id: int
+    tags: list[str]
+    provision_interactions: list[Any]
+    valid: bool
+    disabled: bool
+    max_cache_size: int
+    cache_time_to_live: int
+    configuration: dict[str, str | None]
+    events_enabled: bool
+    trace_logging_enabled: bool
+    caching_enabled: bool
+    external_authentication: Literal["none", "initial"]
+    user: UserReference
+
+
+class ElementCountDocument(Document):
+    """How many instances the caller has of one element."""
+
+    element_id: int
+    element_key: str
+    instances: int
+
+
+class InstanceCountDocument(Document):
+    """How many instances the caller has (contract 8.2)."""
+
+    total_instances: int
+    element_instances: list[ElementCountDocument]
+
+
+class SwaggerDocument(Document):
+    """Swagger 2.0 of an instance (contract 8.2)."""
+
+    swagger: Literal["2.0"]
+    info: dict[str, str]
+    base_path: str
+    paths: dict[str, Any]
+    definitions: dict[str, Any]
+
+
+class ExchangedDocument(Document):
+    """One half of a recorded exchange, redacted."""
+
+    headers: dict[str, Any]
+    body: str
+
+
+class InteractionDocument(Document):
+    """One recorded exchange of an instance. status: None where no answer came; error then says why."""
+
+    id: int
+    started_at: str
+    duration_ms: int
+    step: str
+    direction: Literal["out", "in"]
+    actor: str
+    method: str
+    url: str
+    status: int | None
+    error: str
+    request: ExchangedDocument
+    response: ExchangedDocument
+
+
+class AccountDocument(Document):
+    """An account, which is an organization (contract 8.4)."""
+
+    id: int
+    name: str
+    description: str
+    external_id: str
+    company_id: int
+    default_account: bool
+    active: bool
+    created_date: str
+    type: str
+
+
+class OrganizationDocument(AccountDocument):
+    """The caller's own organization, with the secret that the caller has sent."""
+
+    secret: str
+
+
+class UserDocument(Document):
+    """A user of an organization, without the secret (contract 8.4)."""
+
+    id: int
+    first_name: str
+    last_name: str
+    full_name: str
+    email: str
+    active: bool
+    organization_id: int
+    account_id: int
+    created_date: str
+
+
+class SignedInDocument(UserDocument):
+    """token: for `Authorization: Bearer` (contract 10)."""
+
+    token: str
+
+
+class SecretsDocument(Document):
+    """The two secrets of every platform call (contract 10)."""
+
+    user_secret: str
+    organization_secret: str
+
+
+class PongDocument(Document):
+    """The connection was tried, and works (contract 8.4)."""
+
+    date_time: str
+    endpoint: str

@@ -1,0 +1,62 @@
+"""Which Authorization header an operation needs (contract 2.2): asked before its body is read, and told in OpenAPI."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja.security.base import AuthBase
+
+from instances.api.authentication import (
+    is_bearer,
+    require_caller,
+    require_hub_instance,
+    require_instance,
+)
+
+
+class _AuthorizationHeader(AuthBase):
+    openapi_type = "apiKey"
+    openapi_in = "header"
+    openapi_name = "Authorization"
+
+
+class PlatformSecrets(_AuthorizationHeader):
+    """Of platform calls. A Bearer token is left to BearerToken."""
+
+    openapi_description = "`User <secret>, Organization <secret>`"
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return None if is_bearer(request) else require_caller(request)
+
+
+class BearerToken(AuthBase):
+    """Of platform calls as well."""
+
+    openapi_type = "http"
+    openapi_scheme = "bearer"
+    openapi_description = "The token that `POST /authentication` answers"
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return require_caller(request) if is_bearer(request) else None
+
+
+class ElementToken(_AuthorizationHeader):
+    """Of platform calls without an id: the Element token says which instance."""
+
+    openapi_description = "`User <secret>, Organization <secret>, Element <token>`"
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return require_instance(request)
+
+
+class HubSecrets(_AuthorizationHeader):
+    """Of hub calls."""
+
+    openapi_description = "`User <secret>, Element <token>`"
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return require_hub_instance(request)
+
+
+PLATFORM_CALL = [PlatformSecrets(), BearerToken()]
+OWN_INSTANCE_CALL = [ElementToken()]
+HUB_CALL = [HubSecrets()]
