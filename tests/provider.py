@@ -8,6 +8,7 @@ import json
 import re
 import socket
 import threading
+import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
@@ -67,6 +68,7 @@ class Provider:
         provider.mode = "hang"           how every request is answered from now on: see Mode. "cut before" does nothing,
                                          "cut after" does what was asked and cuts the connection instead of answering
         provider.override = (429, {…})   or one status and body (JSON, or text) for every request; override_headers
+        provider.delay_seconds           how long /token holds its answer back, once it has done what was asked
         provider.connections             how many were opened
         provider.authorize(url)          the callback's parameters, as if a person had consented in a browser
         provider.instances               the remote platform's instances, by id
@@ -80,6 +82,7 @@ class Provider:
         self.mode: Mode = "obey"
         self.override: Answer | None = None
         self.override_headers: dict[str, str] = {}
+        self.delay_seconds = 0.0
         self.redirect_to = "https://elsewhere.example/login?token=token-in-the-redirect"
         self.requests: list[Request] = []
         self.connections = 0
@@ -135,7 +138,9 @@ class Provider:
             return self._answer_platform(request, request.path.removeprefix("/elements/api-v2"))
         match request.path:
             case "/token":
-                return self._answer_token(request)
+                answer = self._answer_token(request)
+                time.sleep(self.delay_seconds)
+                return answer
             case "/revoke":
                 self.refresh_tokens.discard(request.form["token"])
                 self.access_tokens.discard(request.form["token"])

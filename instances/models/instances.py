@@ -166,6 +166,10 @@ class Instance(SealedRow):
         row._loaded_state = row.__dict__.get("state")
         return row
 
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        super().refresh_from_db(*args, **kwargs)
+        self._loaded_state = self.state
+
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Any column but state, which provisioning.states.move_instance() alone may change."""
         if not self._state.adding and self.state != self._loaded_state:

@@ -36,23 +36,41 @@ class Explanation:
 def explain(instance: Instance) -> Explanation | None:
     """None for a connected instance that is enabled: there is nothing to explain."""
     if instance.state == State.CONNECTED:
-        if not instance.is_disabled:
-            return None
-        return Explanation(
-            _("It is connected, and disabled."),
-            errors.Responsible.OPERATOR,
-            _("Enable it when it is to be used again."),
-            Step.ENABLE,
-            None,
-        )
-    error_class = getattr(errors, instance.cause, None) if instance.cause else None
-    is_error = isinstance(error_class, type) and issubclass(error_class, errors.InstancesError)
-    responsible = error_class.responsible if is_error else errors.Responsible.OPERATOR
+        return _of_connected(instance)
     cause, advice, step = _of_state(instance)
-    if is_error and instance.state in {State.FAILED, State.NEEDS_REAUTHORIZATION}:
+    error_class = _error_class(instance)
+    if error_class and instance.state in {State.FAILED, State.NEEDS_REAUTHORIZATION}:
         advice, step = _of_failure(instance, error_class)
+    responsible = error_class.responsible if error_class else errors.Responsible.OPERATOR
     return Explanation(
         instance.cause_message or cause, responsible, advice, step, instance.cause_interaction
+    )
+
+
+def _error_class(instance: Instance) -> type[errors.InstancesError] | None:
+    """The class of what went wrong last; None when nothing did."""
+    found = getattr(errors, instance.cause, None) if instance.cause else None
+    is_ours = isinstance(found, type) and issubclass(found, errors.InstancesError)
+    return found if is_ours else None
+
+
+def _of_connected(instance: Instance) -> Explanation | None:
+    """What is worth saying of a connected instance: that it rests, or that its tokens are hard to renew."""
+    if instance.is_disabled:
+        cause, advice = (
+            _("It is connected, and disabled."),
+            _("Enable it when it is to be used again."),
+        )
+        return Explanation(cause, errors.Responsible.OPERATOR, advice, Step.ENABLE, None)
+    error_class = _error_class(instance)
+    if error_class is None:
+        return None
+    return Explanation(
+        instance.cause_message,
+        error_class.responsible,
+        _("It still works. Its tokens are asked for again by themselves; check it to try now."),
+        Step.CHECK,
+        instance.cause_interaction,
     )
 
 

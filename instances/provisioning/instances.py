@@ -131,7 +131,7 @@ def check_instance(instance: Instance, *, actor: str) -> Instance:
     now = timezone.now()
     try:
         found = _ask_for(instance, actor=actor)
-    except (CredentialsRefusedError, GrantRejectedError, GoneError) as error:
+    except (CredentialsRefusedError, GoneError) as error:
         _mark_refused(instance, error, actor=actor)
         raise
     except InstancesError:
