@@ -1,16 +1,20 @@
 """Where a provider sends the browser back: to the instance when it worked, else to a page that says why not."""
 
+from typing import TYPE_CHECKING
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext as _, gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from instances import errors
 from instances.models import Authorization, Instance
 from instances.provisioning.authorization import BROWSER_COOKIE, complete_authorization
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
 
 # What a provider sends is a handful of short values; a code is the longest of them.
 MAX_PARAMETERS = 30
@@ -29,6 +33,11 @@ _STATUSES: tuple[tuple[type[errors.InstancesError], int], ...] = (
     (errors.StateConflictError, 409),
     (errors.SecretError, 500),
     (errors.InstancesError, 400),
+)
+_HEADINGS: tuple[tuple[type[errors.InstancesError], "StrPromise"], ...] = (
+    (errors.AuthorizationDeniedError, gettext_lazy("Access was not allowed")),
+    (errors.ReplayedStateError, gettext_lazy("This was done already")),
+    (errors.InstancesError, gettext_lazy("It could not be connected")),
 )
 
 
@@ -69,9 +78,8 @@ def _explain(
     account = request.user
     may_see = account.is_active and account.is_staff and account.has_perm("instances.view_instance")
     context = {
+        "heading": next(heading for kind, heading in _HEADINGS if isinstance(error, kind)),
         "sentence": str(error),
-        "is_denial": isinstance(error, errors.AuthorizationDeniedError),
         "instance": instance if may_see else None,
-        "admin_url": reverse("admin:index"),
     }
     return render(request, "instances/oauth_callback.html", context, status=status)
