@@ -158,6 +158,10 @@ if SANDBOX_ENABLED:
 
 API_CALLS_PER_MINUTE = env.int("API_CALLS_PER_MINUTE", default=6000)
 
+# Health
+
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+
 # Who signs in
 
 AUTH_PASSWORD_VALIDATORS = [

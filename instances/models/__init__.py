@@ -8,6 +8,7 @@ from instances.models.instances import Instance, StateChange, Tag
 from instances.models.interactions import Interaction
 from instances.models.oauth_apps import OAuthApp
 from instances.models.organizations import Organization, OrganizationUser
+from instances.models.process_beats import ProcessBeat
 
 __all__ = [
     "Authorization",
@@ -20,6 +21,7 @@ __all__ = [
     "OAuthApp",
     "Organization",
     "OrganizationUser",
+    "ProcessBeat",
     "StateChange",
     "Tag",
 ]

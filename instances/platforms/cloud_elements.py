@@ -278,6 +278,9 @@ def _raise_for_refusal(
 ) -> None:
     """Raises what a status other than 2xx means (contract 3), with the platform's own words."""
     if answer.ok:
+        # A proxy's sign-in page must not pass for a deletion that was carried out.
+        if answer.headers.get("Content-Type", "").startswith("text/html"):
+            raise unusable(answer, subject)
         return
     try:
         _raise_for_status(answer, draft, subject, not_found)

@@ -39,6 +39,10 @@ class SweepReport:
     failures: dict[int, str] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock, repr=False)
 
+    def add(self, other: "SweepReport") -> None:
+        self.succeeded += other.succeeded
+        self.failures |= other.failures
+
     def count(self, instance_id: int, error: str = "") -> None:
         with self._lock:
             if error:

@@ -1,11 +1,91 @@
-"""`/healthz`: whether this process answers; it asks nothing of the database or of any provider."""
+"""`/healthz`: this process answers. `/readyz`: it can work. `/metrics`: what is due, overdue and failing."""
 
-from django.http import HttpRequest, HttpResponse
+import hmac
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.core.checks import run_checks
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Count, Min
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from instances.models import Instance, ProcessBeat
+
+# A refresh that is so late was not taken up by any scheduler.
+OVERDUE_AFTER = timedelta(minutes=5)
 
 
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
+    """It asks nothing of the database or of any provider."""
     return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
+
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """200 when database, migrations, keys and scheduler are as they must be; else 503. It names no secret."""
+    parts = {"database": True, "migrations": False, "encryption_keys": False, "scheduler": False}
+    try:
+        executor = MigrationExecutor(connection)
+        parts["migrations"] = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+        if parts["migrations"]:
+            problems = run_checks(tags=["encryption"], databases=[DEFAULT_DB_ALIAS])
+            parts["encryption_keys"] = not problems
+            parts["scheduler"] = ProcessBeat.objects.alive(at=timezone.now()).exists()
+    except DatabaseError:
+        parts["database"] = False
+    return JsonResponse(parts, status=200 if all(parts.values()) else 503)
+
+
+@never_cache
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """For Prometheus, with `Authorization: Bearer METRICS_TOKEN`; without that setting there is no such page."""
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    token = settings.METRICS_TOKEN
+    if not token or not hmac.compare_digest(given.encode(), token.encode()):
+        raise Http404
+    registry = CollectorRegistry()
+    registry.register(_InstanceCollector())
+    return HttpResponse(generate_latest(registry), content_type="text/plain; version=0.0.4")
+
+
+class _InstanceCollector(Collector):
+    """Gauges that are read from the rows, so that every process tells the same."""
+
+    def collect(self) -> Iterable[Metric]:
+        now = timezone.now()
+        rows = Instance.objects.order_by()
+        states = GaugeMetricFamily("instances", "Instances by state", labels=["state"])
+        for row in rows.values("state").annotate(n=Count("id")):
+            states.add_metric([row["state"]], row["n"])
+        failing = GaugeMetricFamily("instances_failing", "Instances by cause", labels=["cause"])
+        for row in rows.exclude(cause="").values("cause").annotate(n=Count("id")):
+            failing.add_metric([row["cause"]], row["n"])
+        due = Instance.objects.due_for_refresh(at=now)
+        overdue = Instance.objects.due_for_refresh(at=now - OVERDUE_AFTER)
+        oldest = Instance.objects.due_for_work(at=now).aggregate(at=Min("work_due_at"))["at"]
+        beat = ProcessBeat.objects.aggregate(at=Min("at"))["at"]
+        yield from (states, failing)
+        yield GaugeMetricFamily("refreshes_due", "Refreshes that are due", due.count())
+        yield GaugeMetricFamily("refreshes_overdue", "Due for 5 minutes", overdue.count())
+        yield GaugeMetricFamily(
+            "oldest_due_work_seconds", "Age of the oldest due work", _age(oldest, now)
+        )
+        yield GaugeMetricFamily(
+            "scheduler_beat_age_seconds", "Since the scheduler's last turn", _age(beat, now)
+        )
+
+
+def _age(at: datetime | None, now: datetime) -> float:
+    return (now - at).total_seconds() if at else 0.0

@@ -1,14 +1,41 @@
-def test_healthz_answers_without_the_database(client):
-    answer = client.get("/healthz")
-    assert (answer.status_code, answer.content) == (200, b"ok\n")
-    assert "no-store" in answer["Cache-Control"]
+import pytest
+from django.utils import timezone
+
+from instances import crypto
+from instances.models import Instance, ProcessBeat
+from tests.factories import make_instance
+
+pytestmark = pytest.mark.django_db
 
 
-def test_healthz_is_not_sent_on_to_https(client, settings):
-    settings.SECURE_SSL_REDIRECT = True
-    assert client.get("/healthz").status_code == 200
-    assert client.get("/admin/").status_code == 301
+def test_it_is_alive_without_asking_the_database(client, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        assert client.get("/healthz").content == b"ok\n"
 
 
-def test_healthz_is_read_only(client):
-    assert client.post("/healthz").status_code == 405
+def test_it_is_ready_when_database_migrations_keys_and_scheduler_are(client, settings):
+    assert client.get("/readyz").status_code == 503
+    ProcessBeat.objects.beat("scheduler", at=timezone.now())
+    ready = client.get("/readyz")
+    assert (ready.status_code, set(ready.json().values())) == (200, {True})
+    make_instance()
+    settings.ENCRYPTION_KEYS = [crypto.generate_key()]
+    unready = client.get("/readyz")
+    assert (unready.status_code, unready.json()["encryption_keys"]) == (503, False)
+
+
+def test_metrics_are_for_who_holds_the_token(client, settings):
+    assert client.get("/metrics").status_code == 404
+    settings.METRICS_TOKEN = "m3trics-token"
+    assert client.get("/metrics").status_code == 404
+    wrong = client.get("/metrics", headers={"Authorization": "Bearer wrong"})
+    assert wrong.status_code == 404
+    instance = make_instance()
+    Instance.objects.filter(pk=instance.pk).update(cause="UnreachableError")
+    text = client.get(
+        "/metrics", headers={"Authorization": "Bearer m3trics-token"}
+    ).content.decode()
+    assert 'instances{state="draft"} 1.0' in text
+    assert 'instances_failing{cause="UnreachableError"} 1.0' in text
+    assert "refreshes_due 0.0" in text
+    assert "scheduler_beat_age_seconds" in text

@@ -1,4 +1,4 @@
-"""`manage.py up`: sets up what one machine needs, runs web server and worker, and stops them together."""
+"""`manage.py up`: sets up what one machine needs, runs web server, worker and scheduler, and stops them together."""
 
 import http.client
 import json
@@ -23,7 +23,7 @@ from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
 from instances.errors import InstancesError
 from instances.management.processes import Processes
 from instances.provisioning.elements import sync_elements
-from instances.provisioning.organizations import create_account
+from instances.provisioning.organizations import Account, create_account
 
 DEMO_EMAIL = "demo@example.com"
 DEMO_BODY = {
@@ -44,37 +44,38 @@ TICK_SECONDS = 0.2
 class Command(BaseCommand):
     help = (
         "Set up the database, the catalogue, the first administrator and the demo organization, then run the "
-        "web server and the worker until Ctrl-C."
+        "web server, the worker and the scheduler until Ctrl-C."
     )
     # Those that matter are run here, so that each is told as a sentence.
     requires_system_checks = ()
 
     def handle(self, **_: Any) -> None:
         _refuse_port_in_use()
-        _prepare_database()
+        demo = _prepare_database()
         connection.close()
         with Processes(settings.BASE_DIR) as processes:
             processes.start("web server", _web_server_command())
             if settings.TASKS_BACKEND == "database":
                 processes.start("worker", [sys.executable, "manage.py", "db_worker"])
-            self._watch(processes)
+            processes.start("scheduler", [sys.executable, "manage.py", "scheduler"])
+            self._watch(processes, demo)
         self.stdout.write("Stopped.")
 
-    def _watch(self, processes: Processes) -> None:
+    def _watch(self, processes: Processes, demo: Account | None) -> None:
         is_announced = False
         while not processes.is_stopping:
             if ended := processes.ended():
                 raise CommandError(f"{ended}, so everything was stopped. The lines above say why.")
             if not is_announced and _is_serving():
-                self._announce()
+                self._announce(demo)
                 is_announced = True
             time.sleep(TICK_SECONDS)
 
-    def _announce(self) -> None:
+    def _announce(self, demo: Account | None) -> None:
         lines = ["", f"Instance Manager runs at {settings.PUBLIC_URL}/admin/", *_sign_in_lines()]
-        if settings.SANDBOX_ENABLED:
-            lines += ["", "Provision the demo instance, from another terminal in this folder:", ""]
-            lines += [f"  {_demo_command()}"]
+        if demo:
+            lines += ["", "Provision the demo instance, from another terminal:", ""]
+            lines += [f"  {_demo_curl(demo) or _demo_command()}"]
         lines += ["", "Ctrl-C stops everything.", ""]
         self.stdout.write("\n".join(lines))
         self.stdout.flush()
@@ -93,7 +94,8 @@ def _refuse_port_in_use() -> None:
         ) from None
 
 
-def _prepare_database() -> None:
+def _prepare_database() -> Account | None:
+    """The demo organization's account, where there is a sandbox to try it against."""
     try:
         settings.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -105,9 +107,10 @@ def _prepare_database() -> None:
     try:
         sync_elements()
         if settings.SANDBOX_ENABLED:
-            create_account("Demo", DEMO_EMAIL, is_sandbox=True)
+            return create_account("Demo", DEMO_EMAIL, is_sandbox=True)
     except InstancesError as error:
         raise CommandError(str(error)) from None
+    return None
 
 
 def _web_server_command() -> list[str]:
@@ -151,6 +154,17 @@ def _sign_in_lines() -> list[str]:
         "",
         "The password is shown this once; manage.py changepassword admin sets another.",
     ]
+
+
+def _demo_curl(demo: Account) -> str:
+    """One call of the API; empty after the first run, since the secrets that it carries are shown once."""
+    if not (demo.user_secret and demo.organization_secret):
+        return ""
+    header = f"Authorization: User {demo.user_secret}, Organization {demo.organization_secret}"
+    return (
+        f"curl {settings.PUBLIC_URL}/elements/api-v2/instances -H {shlex.quote(header)} "
+        f"-H 'Content-Type: application/json' -d {shlex.quote(json.dumps(DEMO_BODY))}"
+    )
 
 
 def _demo_command() -> str:

@@ -1,0 +1,26 @@
+"""`manage.py prune_interactions`: remove recorded exchanges, and what expired beside them, by age."""
+
+from argparse import ArgumentParser
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from instances.provisioning.pruning import prune
+
+
+class Command(BaseCommand):
+    help = "Remove interactions older than --days, and authorizations and idempotency keys that expired."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--days", type=int, default=90, help="keep so many days (default: 90)")
+        parser.add_argument("--dry-run", action="store_true", help="only say how many there are")
+
+    def handle(self, **options: Any) -> None:
+        if options["days"] < 1:
+            raise CommandError("--days must be 1 or more.", returncode=2)
+        before = timezone.now() - timedelta(days=options["days"])
+        removed = prune(before=before, is_dry_run=options["dry_run"])
+        word = "Would remove" if options["dry_run"] else "Removed"
+        self.stdout.write(f"{word} {removed} interactions from before {before:%Y-%m-%d}.")

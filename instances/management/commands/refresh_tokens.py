@@ -1,0 +1,17 @@
+"""`manage.py refresh_tokens`: refresh every access token that is due; the scheduler does so by itself."""
+
+from typing import Any
+
+from instances.management.sweep_command import SweepCommand
+from instances.provisioning.sweeps import SweepReport, refresh_due_instances
+
+
+class Command(SweepCommand):
+    help = "Refresh the access tokens that are due now. Safe beside a running scheduler."
+    verb = "Refreshed"
+
+    def sweep(self, **_: Any) -> SweepReport:
+        total = SweepReport()
+        while (report := refresh_due_instances()).succeeded or report.failures:
+            total.add(report)
+        return total

@@ -1,0 +1,58 @@
+"""`manage.py scheduler`: turns to whatever is due, until it is stopped. Any number may run."""
+
+import signal
+import threading
+from argparse import ArgumentParser
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, connection
+from django.utils import timezone
+
+from instances.models import ProcessBeat
+from instances.provisioning.pruning import prune
+from instances.provisioning.sweeps import refresh_due_instances, work_due_instances
+
+TICK_SECONDS = 5.0
+PRUNE_INTERVAL = timedelta(hours=6)
+KEEP_INTERACTIONS = timedelta(days=90)
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Refresh tokens, check instances, reconcile lost answers, end deletions and prune, whenever due."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--once", action="store_true", help="turn to what is due now, and end")
+
+    def handle(self, **options: Any) -> None:
+        stopping = threading.Event()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda *_: stopping.set())
+        self.prune_due_at = timezone.now()
+        while not stopping.is_set():
+            try:
+                self.tick()
+            except DatabaseError as error:
+                # The database may be back at the next tick; a scheduler that ends would not be.
+                log.warning("scheduler cannot reach the database", error=type(error).__name__)
+                connection.close()
+            if options["once"]:
+                return
+            stopping.wait(TICK_SECONDS)
+
+    def tick(self) -> None:
+        """One turn. A full batch that went well is followed by the next at once."""
+        now = timezone.now()
+        ProcessBeat.objects.beat(ProcessBeat.Kind.SCHEDULER, at=now)
+        refreshed, worked = refresh_due_instances(), work_due_instances()
+        done = refreshed.succeeded + worked.succeeded
+        failed = len(refreshed.failures) + len(worked.failures)
+        if done or failed:
+            log.info("scheduler did what was due", done=done, failed=failed)
+        if now >= self.prune_due_at:
+            prune(before=now - KEEP_INTERACTIONS)
+            self.prune_due_at = now + PRUNE_INTERVAL

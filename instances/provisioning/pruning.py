@@ -1,0 +1,17 @@
+"""What is removed by age: interactions, and what expired beside them."""
+
+from datetime import datetime
+
+from django.utils import timezone
+
+from instances.models import Authorization, IdempotencyKey, Interaction
+from instances.models.idempotency_keys import LIFETIME
+
+
+def prune(*, before: datetime, is_dry_run: bool = False) -> int:
+    """Remove interactions from before then, expired authorizations and idempotency keys; how many interactions."""
+    if is_dry_run:
+        return Interaction.objects.filter(started_at__lt=before).count()
+    Authorization.objects.filter(expires_at__lt=before).delete()
+    IdempotencyKey.objects.filter(created_at__lt=timezone.now() - LIFETIME).delete()
+    return Interaction.objects.prune(before=before)
