@@ -107,7 +107,8 @@ class SealedTextField(models.TextField[Any, Any]):
     descriptor_class = _SealedAttribute
 
     def __init__(self, *args: Any, digest_field: str = "", **kwargs: Any) -> None:
-        super().__init__(*args, **{"blank": True, "default": "", "editable": False} | kwargs)
+        defaults: dict[str, Any] = {"blank": True, "default": "", "editable": False}
+        super().__init__(*args, **defaults | kwargs)
         self.digest_field = digest_field
 
     def deconstruct(self) -> Any:
@@ -161,7 +162,7 @@ class SealedTextField(models.TextField[Any, Any]):
     def value_to_string(self, obj: models.Model) -> str:
         return str(self.value_from_object(obj))
 
-    def formfield(self, **kwargs: Any) -> None:  # type: ignore[override]
+    def formfield(self, **kwargs: Any) -> None:
         """No form field: a sealed value is never sent to a browser."""
         return None
 

@@ -60,7 +60,7 @@ def instance_from_body(
     definition = element.parsed
     provider_data = body.provider_data or {}
     kind = choose_authentication(definition, body.configuration, provider_data)
-    is_initial = body.external_authentication == Instance.ExternalAuthentication.INITIAL
+    is_initial = body.external_authentication == "initial"
     if definition.authentication_type(kind).needs_browser and not provider_data and not is_initial:
         raise MissingCodeError
     return create_draft(

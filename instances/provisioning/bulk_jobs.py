@@ -1,6 +1,6 @@
 """Bulk jobs: many instances of one organization user, provisioned row by row, each row claimed first."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -13,15 +13,17 @@ from instances.provisioning.instances import provision_instance
 
 
 def submit_bulk_job(
-    organization_user: OrganizationUser, bodies: Iterable[Mapping[str, Any]], *, actor: str
+    organization_user: OrganizationUser, bodies: Sequence[Mapping[str, Any]], *, actor: str
 ) -> BulkJob:
     """Keep the rows, sealed, before any of them is sent. bodies: `POST /instances` bodies (contract 7.1)."""
     with transaction.atomic():
         job = BulkJob.objects.create(organization_user=organization_user, actor=actor)
         rows = [
-            BulkRow(job=job, number=number, name=_name_of(body), body=dict(body))
+            BulkRow(job=job, number=number, name=_name_of(body))
             for number, body in enumerate(bodies, start=1)
         ]
+        for row, body in zip(rows, bodies, strict=True):
+            row.body = dict(body)
         BulkRow.objects.bulk_create(rows, batch_size=500)
     return job
 

@@ -13,7 +13,8 @@ from instances.errors import (
 from instances.models import Element, IdempotencyKey, Instance, OrganizationUser
 from instances.models.idempotency_keys import LIFETIME
 from instances.provisioning.bodies import create_instance
-from instances.provisioning.instances import STUCK_AFTER, is_stuck, reconcile_instance
+from instances.provisioning.due_times import STUCK_AFTER
+from instances.provisioning.instances import is_stuck, reconcile_instance
 from instances.provisioning.states import State
 from instances.wire import InstanceBody
 

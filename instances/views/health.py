@@ -70,8 +70,8 @@ class _InstanceCollector(Collector):
         for row in rows.values("state").annotate(n=Count("id")):
             states.add_metric([row["state"]], row["n"])
         failing = GaugeMetricFamily("instances_failing", "Instances by cause", labels=["cause"])
-        for row in rows.exclude(cause="").values("cause").annotate(n=Count("id")):
-            failing.add_metric([row["cause"]], row["n"])
+        for cause in rows.exclude(cause="").values("cause").annotate(n=Count("id")):
+            failing.add_metric([cause["cause"]], cause["n"])
         due = Instance.objects.due_for_refresh(at=now)
         overdue = Instance.objects.due_for_refresh(at=now - OVERDUE_AFTER)
         oldest = Instance.objects.due_for_work(at=now).aggregate(at=Min("work_due_at"))["at"]

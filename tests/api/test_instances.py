@@ -1,5 +1,6 @@
 """The rows of the contract's 8.2, its section 7, and its minimum to test (13)."""
 
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -97,11 +98,11 @@ def test_ids_ascend(api):
 
 
 def test_all_missing_keys_are_named_and_the_set_shrinks(api):
-    body = {"element": {"key": "keyed"}, "configuration": {}}
+    body: dict[str, Any] = {"element": {"key": "keyed"}, "configuration": {}}
     response = api.post("instances", body)
     assert response.status_code == 400
     assert response.json()["message"] == "Missing required configuration: api.key, site"
-    for site in ("", None):
+    for site in ("", None):  # both count as missing
         body["configuration"] = {"api.key": "k3y-of-the-account", "site": site}
         response = api.post("instances", body)
         assert response.json()["message"] == "Missing required configuration: site"

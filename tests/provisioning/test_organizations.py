@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from instances import crypto
@@ -6,7 +8,7 @@ from instances.models import OAuthApp, Organization, OrganizationUser
 from instances.provisioning.organizations import create_account, rotate_secret
 
 pytestmark = pytest.mark.django_db
-REMOTE = {
+REMOTE: dict[str, Any] = {
     "platform_url": "https://platform.example",
     "organization_secret": "0123abcd" * 4,
     "user_secret": "dXNlci1zZWNyZXQ=",
@@ -15,6 +17,8 @@ REMOTE = {
 
 def test_an_account_gets_secrets_of_the_contracts_shape():
     account = create_account("Acme", "Ada@Example.com")
+    assert account.organization_secret
+    assert account.user_secret
     assert len(account.organization_secret) == 32
     assert len(account.user_secret) == 44
     assert account.user.email == "ada@example.com"
@@ -32,7 +36,7 @@ def test_rotation_makes_new_secrets_and_the_old_ones_are_dead():
     first = create_account("Acme", "ada@example.com")
     second = create_account("Acme", "ada@example.com", is_rotating=True)
     assert second.user_secret not in (None, first.user_secret)
-    old = OrganizationUser.objects.filter(secret_digest__in=crypto.digests(first.user_secret))
+    old = OrganizationUser.objects.filter(secret_digest__in=crypto.digests(str(first.user_secret)))
     assert not old.exists()
 
 

@@ -1,7 +1,6 @@
 """An instance on the embedded platform after its creation: checked, renewed, authenticated again, deleted."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
@@ -22,22 +21,26 @@ def test_a_check_asks_the_probe(platform, provider, code_draft):
         platform.get_instance(draft)
 
 
-def test_a_check_renews_an_access_token_that_has_run_out(platform, provider, code_draft):
+def test_a_refresh_spends_the_refresh_token(platform, provider, code_draft):
     draft = consented(platform, provider, code_draft)
     tokens = platform.create_instance(draft).tokens
-    run_out = replace(draft, tokens=replace(tokens, expires_at=datetime.now(UTC)))
-    renewed = platform.get_instance(run_out).tokens
+    spent = replace(draft, tokens=tokens)
+    renewed = platform.refresh_tokens(spent)
     assert renewed.access_token in provider.access_tokens - {tokens.access_token}
     assert renewed.refresh_token != tokens.refresh_token
     with pytest.raises(errors.GrantRejectedError):
-        platform.get_instance(run_out)
+        platform.refresh_tokens(spent)
+
+
+def test_without_refresh_token_a_browser_is_needed(platform, code_draft):
+    assert platform.refresh_tokens(replace(code_draft, tokens=TokenSet("access"))) is None
 
 
 def test_a_password_grant_without_refresh_token_signs_in_again(
     platform, provider, make_draft, password_way, password_configuration
 ):
     draft = make_draft(password_way, password_configuration)
-    renewed = platform.get_instance(replace(draft, tokens=TokenSet("", ""))).tokens
+    renewed = platform.refresh_tokens(replace(draft, tokens=TokenSet("", "")))
     assert renewed.access_token in provider.access_tokens
 
 
