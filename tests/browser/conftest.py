@@ -1,0 +1,138 @@
+"""The program as `make run` starts it, and a real browser before it.
+
+Every page is watched: an error in its console (a violation of the content security policy is one), a part of it
+that cannot be loaded, or a request to another origin fails the test that was there.
+"""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    sync_playwright,
+)
+
+from tests.browser.people import Operator
+from tests.program import PROJECT, Program
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+RESULTS = PROJECT / "test-results"
+WIDE = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+PATIENCE_MS = 8_000
+
+
+@dataclass
+class Watch:
+    """What browsers complained about, and what they asked of anybody but the program."""
+
+    url: str
+    complaints: list[str] = field(default_factory=list)
+
+    def over(self, context: BrowserContext) -> None:
+        context.on("request", self._see_request)
+        context.on("response", self._see_response)
+        context.on("console", self._see_console)
+        context.on("weberror", lambda error: self.complaints.append(f"script: {error.error}"))
+
+    def _see_request(self, request: Request) -> None:
+        if not request.url.startswith((f"{self.url}/", "data:", "blob:")):
+            self.complaints.append(f"left the program: {request.url}")
+
+    def _see_response(self, response: Response) -> None:
+        # The status of a whole page is for its test to judge.
+        if response.status >= 400 and not response.request.is_navigation_request():
+            self.complaints.append(f"{response.status}: {response.url}")
+
+    def _see_console(self, message: ConsoleMessage) -> None:
+        is_status = message.text.startswith("Failed to load resource")
+        if message.type in {"error", "warning"} and not is_status:
+            self.complaints.append(f"console: {message.text}")
+
+
+@pytest.fixture(scope="package")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    with Program(tmp_path_factory.mktemp("program")) as program:
+        yield program
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("No chromium is found; install it, for example: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_browser(
+    chromium: Browser, program: Program, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Page]]:
+    """Opens a browser of its own, with no cookies: open_browser(viewport=PHONE, color_scheme="dark")."""
+    watch = Watch(program.url)
+    contexts: list[BrowserContext] = []
+
+    def open_browser(**options: Any) -> Page:
+        context = chromium.new_context(
+            base_url=program.url, **{"viewport": WIDE, "reduced_motion": "reduce"} | options
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        watch.over(context)
+        contexts.append(context)
+        return context.new_page()
+
+    yield open_browser
+    for context in contexts:
+        context.close()
+    assert watch.complaints == []
+
+
+@pytest.fixture
+def photograph(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
+    """Keeps a picture of a whole page in test-results/, numbered in the order of the test's steps."""
+    folder = RESULTS / re.sub(r"\W+", "-", request.node.name).strip("-")
+    shutil.rmtree(folder, ignore_errors=True)
+    taken: list[Path] = []
+
+    def photograph(page: Page, step: str) -> None:
+        taken.append(folder / f"{len(taken) + 1:02d}-{step}.png")
+        page.screenshot(path=taken[-1], full_page=True)
+
+    return photograph
+
+
+@pytest.fixture
+def password(program: Program) -> str:
+    """The administrator's, as it was printed."""
+    found = re.search(r"Password   (\S+)", program.output)
+    assert found
+    return found[1]
+
+
+@pytest.fixture
+def operator(open_browser: Callable[..., Page], password: str) -> Operator:
+    """The administrator, signed in at a desk."""
+    operator = Operator(open_browser())
+    operator.sign_in("admin", password)
+    return operator

@@ -1,0 +1,92 @@
+"""What the people of the journeys do, in the words that they see on the pages."""
+
+import re
+from dataclasses import dataclass
+
+from playwright.sync_api import Locator, Page, expect
+
+from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
+
+DEMO_USER = "demo@example.com"
+DYNAMICS = "Microsoft Dynamics CRM (dynamicscrmadfs)"
+TENANT = "yourcompanyname.crm.dynamics.com"
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Somebody before the admin."""
+
+    page: Page
+
+    def sign_in(self, username: str, password: str) -> None:
+        self.page.goto("/admin/")
+        self.fill("Username", username)
+        self.fill("Password", password)
+        # The theme's icon is a part of this button's name.
+        self.page.get_by_role("button", name="Log in").click()
+        expect(self.page.get_by_role("heading", name="Instance Manager")).to_be_visible()
+
+    def fill(self, label: str, value: str) -> None:
+        # A required field's label ends in a mark.
+        self.page.get_by_label(re.compile(rf"^\s*{re.escape(label)}\W*$")).fill(value)
+
+    def press(self, name: str) -> None:
+        """A button, or a link that looks like one."""
+        button = self.page.get_by_role("button", name=name, exact=True)
+        button.or_(self.page.get_by_role("link", name=name, exact=True)).click()
+
+    def choose_dynamics(self) -> None:
+        """The first step of adding an instance: whose account, and where."""
+        self.page.goto("/admin/instances/instance/add/")
+        self._find("Organization user", DEMO_USER)
+        self._find("Element", DYNAMICS)
+        self.press("Next")
+        expect(self.page.get_by_text("Step 2 of 2")).to_be_visible()
+
+    def _find(self, label: str, text: str) -> None:
+        self.page.locator(".im-field", has_text=label).get_by_role("combobox").first.click()
+        self.page.get_by_role("searchbox").fill(text.split()[0])
+        self.page.get_by_role("option", name=text).click()
+
+    def fill_in_account(self, name: str, *, password: str = SANDBOX_PASSWORD) -> None:
+        """The second step, by user name and password."""
+        self.fill("Name", name)
+        self.fill("Tags", "demo, journey")
+        self.fill("User Name", SANDBOX_USERNAME)
+        self.fill("User password", password)
+        self.fill("Dynamics CRM URL", TENANT)
+
+    def choose_oauth(self, name: str) -> None:
+        """The second step, by consent; ends at the provider."""
+        self.press("OAuth 2.0")
+        self.fill("Name", name)
+        self.fill("Dynamics CRM URL", TENANT)
+        self.press("Save and authorize")
+
+    def expect_state(self, state: str) -> None:
+        heading = self.page.get_by_role("heading", name="State", exact=False).first
+        expect(heading).to_have_text(re.compile(rf"State\s+{state}", re.IGNORECASE))
+
+    @property
+    def timeline(self) -> Locator:
+        return self.page.get_by_role("region", name="Timeline of interactions")
+
+    @property
+    def instance_id(self) -> int:
+        """Of the instance whose page this is."""
+        found = re.search(r"/instance/(\d+)/change/", self.page.url)
+        assert found, self.page.url
+        return int(found[1])
+
+
+def sign_in_at_sandbox(page: Page) -> None:
+    """As the account's holder, who is asked for consent next."""
+    page.get_by_label("User name").fill(SANDBOX_USERNAME)
+    page.get_by_label("Password").fill(SANDBOX_PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Allow access?")).to_be_visible()
+
+
+def decide(page: Page, decision: str) -> None:
+    """Allow or Deny."""
+    page.get_by_role("button", name=decision, exact=True).click()

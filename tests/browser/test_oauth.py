@@ -1,0 +1,94 @@
+"""The round trip to a provider: through its sign-in and consent, and every way back."""
+
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.people import decide, sign_in_at_sandbox
+
+pytestmark = pytest.mark.browser
+
+
+def is_callback(response):
+    return urlsplit(response.url).path == "/oauth/callback"
+
+
+def allow_and_stay(page):
+    """Consent, and keep the browser from following; where it was sent back to."""
+    sent_to = []
+
+    def hold(route):
+        sent_to.append(route.fetch(max_redirects=0).headers["location"])
+        route.fulfill(body="held")
+
+    page.route("**/authorize?*", hold)
+    decide(page, "Allow")
+    expect(page.get_by_text("held")).to_be_visible()
+    return sent_to[0]
+
+
+def test_consent_connects_the_account(operator, photograph):
+    page = operator.page
+    operator.choose_dynamics()
+    operator.choose_oauth("Northwind")
+    photograph(page, "sandbox-sign-in")
+    sign_in_at_sandbox(page)
+    photograph(page, "consent")
+    with page.expect_response(is_callback) as came_back:
+        decide(page, "Allow")
+    expect(page.get_by_text("Northwind is connected.")).to_be_visible()
+    operator.expect_state("connected")
+    expect(operator.timeline).to_contain_text("OAuth callback")
+    photograph(page, "connected")
+
+    replayed = page.goto(came_back.value.url)
+    assert replayed.status == 409
+    expect(page.get_by_text("was used already; nothing was changed")).to_be_visible()
+    photograph(page, "replayed")
+    operator.press("Back to Northwind")
+    operator.expect_state("connected")
+
+
+def test_after_a_denial_the_same_instance_is_authorized_again(operator, photograph):
+    page = operator.page
+    operator.choose_dynamics()
+    operator.choose_oauth("Tailspin")
+    sign_in_at_sandbox(page)
+    with page.expect_response(is_callback) as came_back:
+        decide(page, "Deny")
+    assert came_back.value.status == 403
+    expect(page.get_by_role("heading", name="Access was not allowed")).to_be_visible()
+    photograph(page, "denied")
+    operator.press("Back to Tailspin")
+    operator.expect_state("failed")
+    photograph(page, "failed")
+    instance_id, seen = operator.instance_id, operator.timeline.get_by_role("listitem").count()
+
+    operator.press("Authorize")
+    photograph(page, "ask-again")
+    operator.press("Authorize")
+    decide(page, "Allow")
+    operator.expect_state("connected")
+    photograph(page, "connected")
+    assert operator.instance_id == instance_id
+    assert operator.timeline.get_by_role("listitem").count() > seen
+
+
+def test_a_callback_in_another_browser_is_refused_and_spoils_nothing(
+    operator, open_browser, photograph
+):
+    page = operator.page
+    operator.choose_dynamics()
+    operator.choose_oauth("Wingtip")
+    sign_in_at_sandbox(page)
+    callback_url = allow_and_stay(page)
+
+    other = open_browser()
+    refused = other.goto(callback_url)
+    assert refused.status == 403
+    expect(other.get_by_text("was begun in another browser")).to_be_visible()
+    photograph(other, "another-browser")
+
+    page.goto(callback_url)
+    operator.expect_state("connected")

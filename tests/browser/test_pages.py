@@ -1,0 +1,120 @@
+"""The main pages, at a desk and on a phone, by day and by night; and without a mouse."""
+
+import pytest
+
+from tests.browser.conftest import PHONE, WIDE
+from tests.browser.people import Operator, sign_in_at_sandbox
+
+pytestmark = pytest.mark.browser
+
+ADMIN = "/admin/instances"
+MAX_TABS = 60
+PAGES = {
+    "index": "/admin/",
+    "instances": f"{ADMIN}/instance/",
+    "add-instance": f"{ADMIN}/instance/add/",
+    "interactions": f"{ADMIN}/interaction/",
+    "authorizations": f"{ADMIN}/authorization/",
+    "elements": f"{ADMIN}/element/?q=dynamics",
+    "oauth-apps": f"{ADMIN}/oauthapp/",
+    "add-oauth-app": f"{ADMIN}/oauthapp/add/",
+    "organizations": f"{ADMIN}/organization/",
+    "add-organization": f"{ADMIN}/organization/add/",
+    "organization-users": f"{ADMIN}/organizationuser/",
+    "sandbox": "/sandbox/",
+    "callback": "/oauth/callback",
+    "not-found": "/admin/instances/instance/987654321/change/",
+}
+# Lists whose first row is opened.
+OPENED = {
+    "element": f"{ADMIN}/element/?q=dynamicscrmadfs",
+    "interaction": f"{ADMIN}/interaction/",
+    "oauth-app": f"{ADMIN}/oauthapp/",
+    "organization": f"{ADMIN}/organization/",
+    "organization-user": f"{ADMIN}/organizationuser/",
+    "user": "/admin/auth/user/",
+}
+
+
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desk", "phone"])
+def test_no_page_is_wider_than_its_window(
+    open_browser, password, photograph, viewport, color_scheme
+):
+    page = open_browser(viewport=viewport, color_scheme=color_scheme)
+    operator = Operator(page)
+
+    def look(name):
+        photograph(page, name)
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], name
+
+    page.goto("/admin/")
+    look("sign-in")
+    operator.sign_in("admin", password)
+    operator.choose_dynamics()
+    look("configure")
+    operator.fill_in_account("Phone and desk", password="wr0ng-p4ssword")
+    operator.press("Save and provision")
+    operator.expect_state("failed")
+    look("instance")
+    operator.press("Re-authenticate")
+    look("re-authenticate")
+    page.go_back()
+    operator.press("Delete at the platform")
+    look("confirmation")
+    operator.choose_dynamics()
+    operator.choose_oauth("Consent")
+    look("sandbox-sign-in")
+    sign_in_at_sandbox(page)
+    look("consent")
+    for name, path in PAGES.items():
+        page.goto(path)
+        look(name)
+    for name, path in OPENED.items():
+        page.goto(path)
+        page.locator("#result_list tbody th a").first.click()
+        page.wait_for_url("**/change/**")
+        look(name)
+
+
+def test_the_next_step_is_reached_and_taken_without_a_mouse(
+    operator, open_browser, password, photograph
+):
+    operator.choose_dynamics()
+    operator.fill_in_account("Keyboard")
+    operator.press("Save as draft")
+    page = open_browser()
+    page.goto("/admin/")
+    tab_to(page, "Username*")
+    page.keyboard.type("admin")
+    tab_to(page, "Password*")
+    page.keyboard.type(password)
+    press_enter(page)
+    for name in ("Instances", "Keyboard", "Provision"):
+        tab_to(page, name)
+        photograph(page, f"at-{name}")
+        press_enter(page)
+    tab_to(page, "Provision")
+    press_enter(page)
+    Operator(page).expect_state("connected")
+    photograph(page, "connected")
+
+
+def press_enter(page):
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+
+
+def tab_to(page, name):
+    """Press Tab until the focus is on what is called so: by its label, its title or its words."""
+    for _ in range(MAX_TABS):
+        page.keyboard.press("Tab")
+        called = page.evaluate(
+            """() => {
+              const focused = document.activeElement
+              return (focused.labels?.[0] ?? focused.querySelector("strong") ?? focused).innerText
+            }"""
+        )
+        if called.strip() == name:
+            return
+    raise AssertionError(f"{name} is not reached with {MAX_TABS} tabs on {page.url}")
