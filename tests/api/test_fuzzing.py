@@ -1,0 +1,165 @@
+"""schemathesis over our own OpenAPI document: whatever is sent, the answer is one that the document tells of."""
+
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections, transaction
+from hypothesis import HealthCheck, Phase, given, settings as hypothesis_settings, strategies as st
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from instances.api.authentication import issue_bearer
+from instances.models import Element
+from tests.api.conftest import KEYED_BODY, ApiClient
+from tests.factories import make_element, make_interaction
+
+CASES = 5_000
+# The document knows of no 500, and of 502 where a provider is called.
+CHECKS = [
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+# The element of the document's examples, without a probe, and with a provider that the guard lets nobody reach.
+UNREACHABLE_DEFINITION: dict[str, Any] = {
+    "key": "dynamicscrmadfs",
+    "id": 190,
+    "name": "Microsoft Dynamics CRM",
+    "hub": "crm",
+    "description": "As the shipped one, but nothing leaves this computer.",
+    "events": ["polling"],
+    "authentication": [
+        {
+            "type": "custom",
+            "fields": [
+                {"key": "user.username", "label": "User", "type": "string", "required": True},
+                {
+                    "key": "user.password",
+                    "label": "Password",
+                    "type": "password",
+                    "required": True,
+                    "secret": True,
+                },
+            ],
+        },
+        {
+            "type": "oauth2",
+            "grant_type": "authorization_code",
+            "authorization_endpoint": "https://127.0.0.1/authorize",
+            "token_endpoint": "https://127.0.0.1/token",
+        },
+    ],
+}
+COMPLETE_CONFIGURATION = KEYED_BODY["configuration"] | {"user.username": "u", "user.password": "p"}
+
+
+def _schema() -> Any:
+    path = "/elements/api-v2/openapi.json"
+    return schemathesis.openapi.from_wsgi(path, get_wsgi_application())
+
+
+OPERATIONS = [found.ok() for found in _schema().get_all_operations()]
+# A few more than are demanded: of a small space of inputs not all are different.
+EXAMPLES = CASES // len(OPERATIONS) + 10
+
+
+class World:
+    """What stands in the database, so that a case can mean something that is there."""
+
+    elements = ("keyed", UNREACHABLE_DEFINITION["key"])
+
+    def __init__(self, api: ApiClient) -> None:
+        make_element(UNREACHABLE_DEFINITION, source=Element.Source.SHIPPED)
+        created = api.post("instances", KEYED_BODY).json()
+        api.post("instances", KEYED_BODY | {"name": "Other"})
+        make_interaction(instance_id=created["id"])
+        entry = api.get(f"instances/{created['id']}/configuration").json()[0]
+        self.path_parameters = {
+            "instance_id": created["id"],
+            "entry_id": entry["id"],
+            "account_id": api.user.organization_id,
+            "email_or_id": api.user.email,
+            "kind": "apiKey",
+            "key": "crm",
+        }
+        user, organization = api.header.split(", ")
+        element = f"Element {created['token']}"
+        # Enough for every call but one.
+        self.header = f"{user}, {organization}, {element}"
+        self.other_headers = [
+            f"{organization},{user}",
+            f"{user}, {element}",
+            f"Bearer {issue_bearer(api.user)}",
+        ]
+
+    def put_into(self, case: Any, element: str) -> None:
+        """Let the case name what is there, and be complete where it creates."""
+        known = self.path_parameters | {"key_or_id": element}
+        for name in case.path_parameters or {}:
+            case.path_parameters[name] = known.get(name, case.path_parameters[name])
+        if isinstance(case.query, dict) and case.path.endswith("/oauth/url"):
+            case.query |= {"apiKey": "client", "callbackUrl": "https://app.example/auth"}
+        if isinstance(case.body, dict) and case.path.endswith("/instances"):
+            own = case.body.get("configuration")
+            complete = COMPLETE_CONFIGURATION | (own if isinstance(own, dict) else {})
+            case.body |= {"element": {"key": element}, "configuration": complete}
+
+
+@pytest.fixture
+def world(api, settings):
+    settings.API_CALLS_PER_MINUTE = 0
+    made = World(api)
+    # As Django's own test client does: the test's transaction outlives a request.
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield made
+    for signal in signals:
+        signal.connect(close_old_connections)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+def test_every_answer_is_one_that_the_document_tells_of(operation, world):
+    texts = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60)
+    headers = [
+        st.just(world.header),
+        st.sampled_from(world.other_headers),
+        texts.map(str.strip),
+    ]
+    count = 0
+
+    @hypothesis_settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(
+        case=st.one_of([operation.as_strategy(generation_mode=mode) for mode in GenerationMode]),
+        header=st.one_of(headers),
+        element=st.sampled_from([*world.elements, None]),
+    )
+    def send(case, header, element):
+        nonlocal count
+        count += 1
+        if element:
+            world.put_into(case, element)
+        # Each case finds the same world.
+        with transaction.atomic():
+            response = case.call(headers={"Authorization": header})
+            transaction.set_rollback(True)
+        case.validate_response(response, checks=CHECKS)
+
+    send()
+    assert count >= CASES / len(OPERATIONS)
