@@ -21,7 +21,7 @@ run: setup
 setup: $(RUNTIME)
 
 test: $(DEVELOPMENT)
-	@unset DATABASE_URL DATA_DIR; $(PY) -m pytest -n auto -m "not services"
+	@unset DATABASE_URL DATA_DIR; $(PY) -m pytest -n auto --dist loadgroup -m "not services"
 
 browser-test: $(DEVELOPMENT)
 	@unset DATABASE_URL DATA_DIR; $(PY) -m pytest -m browser
@@ -29,7 +29,7 @@ browser-test: $(DEVELOPMENT)
 services-test: $(DEVELOPMENT)
 	@$(PY) -c 'import psycopg, sys; psycopg.connect(sys.argv[1], connect_timeout=3)' \
 	  "$(SERVICES_DATABASE_URL)" || { echo "No PostgreSQL answers; name one in SERVICES_DATABASE_URL." >&2; exit 1; }
-	@unset DATA_DIR; DATABASE_URL="$(SERVICES_DATABASE_URL)" $(PY) -m pytest -n auto -m "not browser"
+	@unset DATA_DIR; DATABASE_URL="$(SERVICES_DATABASE_URL)" $(PY) -m pytest -n auto --dist loadgroup -m "not browser"
 
 check: $(DEVELOPMENT)
 	$(PY) -m ruff format --check .

@@ -11,7 +11,7 @@ import threading
 import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 type Answer = tuple[int, Any]
@@ -99,7 +99,7 @@ class Provider:
             target=self._server.serve_forever, args=(0.01,), daemon=True
         )
 
-    def __enter__(self) -> "Provider":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -279,7 +279,8 @@ def _raise_for_refusal(
     """Raises what a status other than 2xx means (contract 3), with the platform's own words."""
     if answer.ok:
         # A proxy's sign-in page must not pass for a deletion that was carried out.
-        if answer.headers.get("Content-Type", "").startswith("text/html"):
+        is_html = answer.headers.get("Content-Type", "").startswith("text/html")
+        if is_html and answer.content:
             raise unusable(answer, subject)
         return
     try:

@@ -94,7 +94,7 @@ def begin_authorization(
         raise InputError(
             f"{instance.label} authenticates with {instance.authentication_type}: provision it instead."
         )
-    require_complete(draft.authentication, draft.configuration)
+    require_complete(draft.organization, draft.authentication, draft.configuration)
     url, request_token = _ask_platform(draft, state)
     authorization = Authorization(
         instance=instance,

@@ -17,6 +17,7 @@ from instances.errors import InvalidConfigurationError, MissingConfigurationErro
 from instances.models import Element, Instance, OAuthApp, Organization
 
 MAX_VALUE_CHARACTERS = 20_000
+OAUTH_APP_KEYS = ("oauth.api.key", "oauth.api.secret", "oauth.callback.url")
 
 
 def choose_authentication(
@@ -93,10 +94,19 @@ def with_oauth_app(
     return {**client, **configuration}
 
 
-def require_complete(authentication: AuthenticationType, configuration: Mapping[str, Any]) -> None:
-    """Raises MissingConfigurationError with every missing key (contract 7.5)."""
-    if missing := authentication.missing_keys(configuration):
-        raise MissingConfigurationError(missing)
+def require_complete(
+    organization: Organization,
+    authentication: AuthenticationType,
+    configuration: Mapping[str, Any],
+) -> None:
+    """Raises MissingConfigurationError with every missing key (contract 7.5).
+
+    A remote platform may hold an OAuth app of its own, so whether a client is missing is for it to say.
+    """
+    held_elsewhere = OAUTH_APP_KEYS if organization.is_remote else ()
+    missing = authentication.missing_keys(configuration)
+    if needed := [key for key in missing if key not in held_elsewhere]:
+        raise MissingConfigurationError(needed)
 
 
 def store_configuration(

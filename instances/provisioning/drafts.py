@@ -77,16 +77,18 @@ def _require(
     external_authentication: str,
 ) -> None:
     """Raises MissingConfigurationError. Tokens obtained elsewhere need no callback URL (contract 7.4)."""
-    complete = with_oauth_app(organization_user.organization, element, way, configuration)
+    organization = organization_user.organization
+    complete = with_oauth_app(organization, element, way, configuration)
     if external_authentication != Instance.ExternalAuthentication.INITIAL:
-        require_complete(way, complete)
+        require_complete(organization, way, complete)
         return
     is_oauth1 = way.type == AuthenticationKind.OAUTH1
     keys = OAUTH1_TOKEN_KEYS if is_oauth1 else TOKEN_KEYS
     given = [key for key in keys if complete.get(key)]
     if len(given) < (len(keys) if is_oauth1 else 1):
         raise MissingConfigurationError([key for key in keys if key not in given])
-    require_complete(way, {"oauth.callback.url": default_callback_url(), **complete})
+    no_callback = {"oauth.callback.url": default_callback_url()}
+    require_complete(organization, way, no_callback | complete)
 
 
 def rename_instance(

@@ -57,7 +57,7 @@ def provision_instance(
     if _lacks_code(instance, draft):
         raise MissingCodeError
     if instance.external_authentication == Instance.ExternalAuthentication.NONE:
-        require_complete(draft.authentication, draft.configuration)
+        require_complete(draft.organization, draft.authentication, draft.configuration)
     move_instance(
         instance,
         State.PROVISIONING,
@@ -102,7 +102,7 @@ def reauthenticate_instance(
     )
     if _lacks_code(instance, draft):
         raise MissingCodeError
-    require_complete(draft.authentication, draft.configuration)
+    require_complete(draft.organization, draft.authentication, draft.configuration)
     renewed = platform_for(draft.organization).update_instance(draft)
     move_instance(
         instance,

@@ -82,7 +82,7 @@ def _draft(
         for name, key in _PARAMETER_KEYS.items()
         if name in {"apiKey", "callbackUrl"} and not configuration.get(key)
     ]
-    if missing:
+    if missing and not user.organization.is_remote:
         raise MissingConfigurationError(missing)
     return InstanceDraft(
         instance_id=None,

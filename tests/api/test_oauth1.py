@@ -1,5 +1,6 @@
 """OAuth 1.0a over the API: three calls, between which the client carries everything (contract 7.3, 8.1)."""
 
+from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
@@ -146,7 +147,7 @@ def test_the_same_verifier_again_changes_nothing_and_a_new_one_authenticates_aga
 
 
 def test_tokens_obtained_elsewhere_are_imported_with_their_secret(api, provider, signed):
-    body = {
+    body: dict[str, Any] = {
         "element": {"key": "signed"},
         "externalAuthentication": "initial",
         "configuration": {

@@ -1,5 +1,7 @@
 """A person's trip to a provider of OAuth 1.0a, begun and completed here."""
 
+from typing import Any
+
 import pytest
 
 from instances.errors import AuthorizationDeniedError, ProviderReportedError, ReplayedStateError
@@ -30,7 +32,10 @@ class Trip:
                 "oauth.callback.url": "https://instances.example/oauth/callback",
             },
         )
-        self.who = {"account": make_account(), "browser_secret": new_browser_secret()}
+        self.who: dict[str, Any] = {
+            "account": make_account(),
+            "browser_secret": new_browser_secret(),
+        }
         self.begin()
 
     def begin(self):
