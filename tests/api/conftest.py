@@ -55,10 +55,8 @@ class ApiClient:
 
 
 def make_api_client(organization: str = "Acme", email: str = "ada@example.com") -> ApiClient:
-    account = create_account(organization, email)
-    assert account.user_secret
-    assert account.organization_secret
-    return ApiClient(account.user, account.user_secret, account.organization_secret)
+    user = create_account(organization, email).user
+    return ApiClient(user, user.secret.reveal(), user.organization.secret.reveal())
 
 
 @pytest.fixture

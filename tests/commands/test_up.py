@@ -1,6 +1,7 @@
 """`manage.py up` as its user meets it: a process, a port, a terminal."""
 
 import http.client
+import json
 import os
 import re
 import select
@@ -93,15 +94,9 @@ def get(environment, path):
     return answer.status, body
 
 
-def test_it_serves_the_admin_prints_a_command_that_works_and_leaves_nothing_behind(up, environment):
-    process, output = up()
-    status, page = get(environment, "/admin/login/")
-    assert (status, "<form" in page) == (200, True)
-    assert f"http://localhost:{environment['PORT']}/admin/" in output
-    assert re.search(r"User name\s+admin\n\s+Password\s+\S{16}\n", output)
-
-    command = next(line for line in output.splitlines() if "provision_instances" in line)
-    pasted = subprocess.run(  # noqa: S602 - as a user pastes it
+def paste(command, environment):
+    """Run a printed line as a user pastes it."""
+    pasted = subprocess.run(  # noqa: S602
         command,
         shell=True,
         cwd=PROJECT,
@@ -111,22 +106,36 @@ def test_it_serves_the_admin_prints_a_command_that_works_and_leaves_nothing_behi
         timeout=60,
         check=False,
     )
-    assert (pasted.returncode, pasted.stderr) == (0, "")
-    assert "[1/1] Demo CRM: connected" in pasted.stdout
+    assert pasted.returncode == 0, pasted.stderr
+    return pasted
+
+
+def test_it_serves_the_admin_prints_a_command_that_works_and_leaves_nothing_behind(up, environment):
+    process, output = up()
+    status, page = get(environment, "/admin/login/")
+    assert (status, "<form" in page) == (200, True)
+    assert f"http://localhost:{environment['PORT']}/admin/" in output
+    assert re.search(r"User name\s+admin\n\s+Password\s+\S{16}\n", output)
+
+    pasted = paste(next(line for line in output.splitlines() if "curl" in line), environment)
+    assert json.loads(pasted.stdout)["valid"] is True
 
     children = descendants_of(process.pid)
-    assert len(children) >= 3
+    assert len(children) >= 4
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=STOP_SECONDS) == 0
     assert still_running(children) == []
 
 
-def test_the_second_time_no_password_is_printed_and_sigterm_stops_it_as_well(up):
+def test_the_second_time_no_secret_is_printed_and_sigterm_stops_it_as_well(up, environment):
     first, _ = up()
     first.send_signal(signal.SIGTERM)
     first.wait(timeout=STOP_SECONDS)
     second, output = up()
     assert "Password  " not in output
+    assert "Authorization" not in output
+    command = next(line for line in output.splitlines() if "provision_instances" in line)
+    assert "[1/1] Demo CRM: connected" in paste(command, environment).stdout
     second.send_signal(signal.SIGTERM)
     assert second.wait(timeout=STOP_SECONDS) == 0
 
