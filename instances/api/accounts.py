@@ -48,7 +48,12 @@ class Credentials(Document):
     password: str
 
 
-@router.post("/authentication", response=answers(SignedInDocument, *BODY), auth=None)
+@router.post(
+    "/authentication",
+    response=answers(SignedInDocument, *BODY),
+    auth=None,
+    openapi_extra={"security": []},
+)
 @sensitive_variables("body")
 def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
     """A Bearer token for an account that an organization user is tied to; it works for 12 hours."""

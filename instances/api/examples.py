@@ -86,6 +86,7 @@ OAUTH_URL_QUERY: dict[str, Any] = {
             "style": "form",
             "explode": True,
             "description": "Any configuration key of the element, under its own name",
+            "example": {"authentication.type": "oauth2"},
         }
     ]
 }

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from instances.wire import Document
 
 KeyOrId = Annotated[
-    str, Path(description="An element's key, or its number", examples=["dynamicscrmadfs"])
+    str, Path(description="An element's key, or its number", example="dynamicscrmadfs")
 ]
 
 
@@ -66,7 +66,7 @@ class ElementSearch(Page):
         "",
         description="Conditions `name = 'value'` or `name in ('a','b')`, joined by AND, on key, hub, name, "
         "private, and abridged",
-        examples=["hub = 'crm' AND abridged = 'true'"],
+        json_schema_extra={"example": "hub = 'crm' AND abridged = 'true'"},
     )
     abridged: bool = Field(False, description="`true`: short elements")
 

@@ -60,3 +60,5 @@ class HubSecrets(_AuthorizationHeader):
 PLATFORM_CALL = [PlatformSecrets(), BearerToken()]
 OWN_INSTANCE_CALL = [ElementToken()]
 HUB_CALL = [HubSecrets()]
+# For OpenAPI: what holds where an operation asks for no header. With one, the operator's own elements are seen.
+PUBLIC_CALL: list[dict[str, list[str]]] = [{}, {"PlatformSecrets": []}, {"BearerToken": []}]

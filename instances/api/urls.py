@@ -7,6 +7,12 @@ from ninja.operation import Operation
 
 from instances.api import accounts, elements, instance_configuration, instance_switches, instances
 from instances.api.errors import install_error_handlers
+from instances.api.security import PUBLIC_CALL
+
+DESCRIPTION = """Provision and keep element instances. Compatible with Cloud Elements' platform API v2.
+
+To try it against the sandbox: `manage.py create_account --organization NAME --user EMAIL --sandbox` prints the two
+secrets. Put them into **Authorize**, under PlatformSecrets, and execute the examples as they are."""
 
 
 class PlatformApi(NinjaAPI):
@@ -19,9 +25,10 @@ class PlatformApi(NinjaAPI):
 api = PlatformApi(
     title="Instance Manager: platform API v2",
     version="2",
-    description="Provision and keep element instances. Compatible with Cloud Elements' platform API v2.",
+    description=DESCRIPTION,
     urls_namespace="platform_api",
     servers=[{"url": "/", "description": "This server"}],
+    openapi_extra={"security": PUBLIC_CALL},
     docs=Swagger(settings={"defaultModelsExpandDepth": -1, "validatorUrl": "none"}),
     docs_decorator=csp_override(settings.API_DOCS_CSP),
 )
