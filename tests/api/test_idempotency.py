@@ -1,0 +1,101 @@
+"""Our own `Idempotency-Key` on creates: the same request again gives the same instance."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from instances.models import IdempotencyKey, Instance
+from instances.provisioning.due_times import STUCK_AFTER
+from tests.api.conftest import KEYED_BODY, ApiClient, make_api_client
+from tests.factories import make_element, make_organization, make_organization_user
+from tests.provider import ORGANIZATION_SECRET, USER_SECRET
+
+pytestmark = pytest.mark.django_db(transaction=True)
+KEY = {"Idempotency-Key": "key-1"}
+
+
+def test_the_same_key_and_body_give_the_same_instance(api):
+    first, second = (api.post("instances", KEYED_BODY, **KEY) for _ in range(2))
+    assert first.json() == second.json()
+    assert Instance.objects.count() == 1
+
+
+def test_the_same_key_with_another_body_or_path_is_refused(api):
+    api.post("instances", KEYED_BODY, **KEY)
+    for path, body in [
+        ("instances", KEYED_BODY | {"name": "Other"}),
+        ("elements/keyed/instances", KEYED_BODY),
+    ]:
+        response = api.post(path, body, **KEY)
+        assert response.status_code == 409
+        assert "another body before" in response.json()["message"]
+    assert Instance.objects.count() == 1
+
+
+def test_a_key_belongs_to_its_user_and_lasts_a_day(api):
+    api.post("instances", KEYED_BODY, **KEY)
+    other = make_api_client("Other", "bob@example.com")
+    assert other.post("instances", KEYED_BODY, **KEY).status_code == 200
+    IdempotencyKey.objects.update(created_at=timezone.now() - timedelta(hours=25))
+    api.post("instances", KEYED_BODY, **KEY)
+    assert Instance.objects.count() == 3
+
+
+def test_what_was_refused_may_be_sent_again_with_the_same_key(api):
+    body = KEYED_BODY | {"configuration": {"site": "acme"}}
+    for _ in range(2):
+        assert api.post("instances", body, **KEY).status_code == 400
+    assert not IdempotencyKey.objects.exists()
+
+
+def test_while_the_first_still_runs_the_second_is_told_when_to_come_again(api, instance):
+    api.post("instances", KEYED_BODY, **KEY)
+    IdempotencyKey.objects.update(instance=None)
+    response = api.post("instances", KEYED_BODY, **KEY)
+    assert (response.status_code, int(response["Retry-After"]) > 0) == (409, True)
+    IdempotencyKey.objects.update(created_at=timezone.now() - 2 * STUCK_AFTER)
+    assert api.post("instances", KEYED_BODY, **KEY).status_code == 200
+
+
+def test_of_many_at_once_one_creates(api):
+    answers = []
+    barrier = threading.Barrier(6)
+
+    def create():
+        barrier.wait()
+        answers.append(api.post("instances", KEYED_BODY, **KEY).status_code)
+        connection.close()
+
+    threads = [threading.Thread(target=create) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(answers) <= {200, 409}
+    assert 200 in answers
+    assert Instance.objects.count() == 1
+
+
+def test_after_a_lost_answer_the_same_key_finds_what_was_created(provider):
+    make_element()
+    organization = make_organization(
+        name="Remote", platform_url=provider.url, secret=ORGANIZATION_SECRET
+    )
+    make_organization_user(organization=organization, secret=USER_SECRET, email="ada@example.com")
+    api = ApiClient(organization.users.get(), USER_SECRET, ORGANIZATION_SECRET)
+    provider.mode = "cut after"
+    lost = api.post("instances", KEYED_BODY, **KEY)
+    assert lost.status_code == 502
+    provider.mode = "obey"
+    found = api.post("instances", KEYED_BODY, **KEY)
+    assert found.status_code == 200
+    assert found.json()["id"] == next(iter(provider.instances))
+    assert len(provider.instances) == 1
+
+
+def test_a_key_that_is_too_long_is_refused(api):
+    response = api.post("instances", KEYED_BODY, **{"Idempotency-Key": "k" * 256})
+    assert response.status_code == 400
