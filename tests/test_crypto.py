@@ -34,7 +34,9 @@ def test_an_altered_ciphertext_is_refused():
         crypto.decrypt(altered, context=CONTEXT)
 
 
-@pytest.mark.parametrize("rubbish", ["", "abc", "v1.x", "v1.00000000.AAAA", "v9.a.b", "v1..=", "a.b.ü"])
+@pytest.mark.parametrize(
+    "rubbish", ["", "abc", "v1.x", "v1.00000000.AAAA", "v9.a.b", "v1..=", "a.b.ü"]
+)
 def test_rubbish_is_refused_with_a_sentence(rubbish):
     with pytest.raises(UnreadableSecretError):
         crypto.decrypt(rubbish, context=CONTEXT)
