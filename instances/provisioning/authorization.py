@@ -175,9 +175,10 @@ def _check_browser(
     candidates = crypto.digests(browser_secret) if browser_secret else []
     is_browser = any(hmac.compare_digest(authorization.browser_digest, one) for one in candidates)
     if not is_browser or authorization.started_by_id != account.pk:
+        # It may be a stranger's browser: the sentence names no instance.
         raise WrongBrowserError(
-            f"The authorization of {authorization.instance.label} was begun in another browser, under another "
-            "host name, or by somebody else. Finish it where it was begun, or begin again here."
+            "This authorization was begun in another browser, under another host name, or by somebody else. "
+            "Finish it where it was begun, or begin again here."
         )
 
 
