@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 from instances import crypto
 
@@ -13,6 +14,32 @@ PROJECT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
 STOP_SECONDS = 5
 COMMAND_SECONDS = 60
+
+
+def environment_in(folder: Path) -> dict[str, str]:
+    """A machine of its own: an empty data folder, a free port, fresh keys."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    kept = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+    return kept | {
+        "PATH": os.environ["PATH"],
+        "DATA_DIR": str(folder / "var"),
+        "PORT": str(port),
+        "SECRET_KEY": "only-for-this-test" * 4,
+        "ENCRYPTION_KEYS": crypto.generate_key(),
+        "SANDBOX_ENABLED": "true",
+    }
+
+
+def start_up(environment: dict[str, str], output: int | IO[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "up"],
+        cwd=PROJECT,
+        env=environment,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
 
 
 class Program:
@@ -25,29 +52,13 @@ class Program:
     """
 
     def __init__(self, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
-        self.url = f"http://localhost:{port}"
+        self._environment = environment_in(folder)
         self._log = folder / "program.log"
-        self._environment = {
-            "PATH": os.environ["PATH"],
-            "DATA_DIR": str(folder / "var"),
-            "PORT": str(port),
-            "SECRET_KEY": "only-for-this-test" * 4,
-            "ENCRYPTION_KEYS": crypto.generate_key(),
-            "SANDBOX_ENABLED": "true",
-        }
+        self.url = f"http://localhost:{self._environment['PORT']}"
 
     def __enter__(self) -> "Program":
         with self._log.open("w") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "manage.py", "up"],
-                cwd=PROJECT,
-                env=self._environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            self._process = start_up(self._environment, log)
         deadline = time.monotonic() + START_SECONDS
         while "Ctrl-C stops everything." not in self.output:
             is_late = time.monotonic() > deadline

@@ -15,29 +15,12 @@ from pathlib import Path
 import pytest
 
 from instances import crypto
-
-PROJECT = Path(__file__).resolve().parent.parent.parent
-START_SECONDS = 60
-STOP_SECONDS = 5
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+from tests.program import PROJECT, START_SECONDS, STOP_SECONDS, environment_in, start_up
 
 
 @pytest.fixture
 def environment(tmp_path):
-    """A machine of its own: an empty data folder, a free port, fresh keys."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
-    return kept | {
-        "PATH": os.environ["PATH"],
-        "DATA_DIR": str(tmp_path / "var"),
-        "PORT": str(free_port()),
-        "SECRET_KEY": "only-for-this-test" * 4,
-        "ENCRYPTION_KEYS": crypto.generate_key(),
-        "SANDBOX_ENABLED": "true",
-    }
+    return environment_in(tmp_path)
 
 
 @pytest.fixture
@@ -46,14 +29,7 @@ def up(environment):
     started = []
 
     def start(**changes):
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "up"],
-            cwd=PROJECT,
-            env=environment | changes,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        process = start_up(environment | changes, subprocess.PIPE)
         assert process.stdout
         started.append(process)
         return process, read_until(process, "Ctrl-C stops everything.")
