@@ -34,6 +34,10 @@ ELEMENTS = answers(list[ElementDocument | ElementSummaryDocument], 404)
 CONFIGURATION = answers(list[ElementConfigurationDocument], 404)
 KEYS = answers(list[str], 404)
 OAUTH_URL = answers(OAuthUrlDocument, 404, *PLATFORM)
+NOT_BUILT = (
+    "Elements and OAuth proxies are not made through this API: an operator loads element files with "
+    "manage.py sync_elements, and enters OAuth apps in the admin"
+)
 # The forms in use (contract 8.1): name = 'value' and name in ('a','b'), joined by AND.
 _CONDITION = re.compile(r"\s*(\w+)\s*(?:=\s*'([^']*)'|in\s*\(([^)]*)\))\s*", re.IGNORECASE)
 
@@ -196,6 +200,20 @@ def list_elements_of_hub(request: HttpRequest, key: str, page: Query[Page]) -> H
     """The elements of a hub."""
     elements = visible_elements(request).filter(hub=key)
     return page_response(elements, page, documents.element_document, things="elements")
+
+
+@router.post("/elements", include_in_schema=False)
+def build_element(request: HttpRequest) -> HttpResponse:
+    """Not built (decision 6)."""
+    raise NotFoundError(NOT_BUILT)
+
+
+@router.api_operation(
+    ["POST", "PUT", "PATCH", "DELETE"], "/elements/{key_or_id}", include_in_schema=False
+)
+def rebuild_element(request: HttpRequest, key_or_id: str) -> HttpResponse:
+    """Not built either, nor is the OAuth proxy, whose paths look the same."""
+    raise NotFoundError(NOT_BUILT)
 
 
 def _oauth_url(request: HttpRequest, key_or_id: str, parameters: dict[str, str]) -> HttpResponse:
