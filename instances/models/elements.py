@@ -7,6 +7,9 @@ from django.utils.translation import gettext_lazy as _
 
 from instances.catalogue.definition import ElementDefinition
 
+# Definitions are read by every call and change hardly ever: each is parsed once a process.
+_PARSED: dict[int, tuple[object, ElementDefinition]] = {}
+
 
 class ElementQuerySet(models.QuerySet["Element"]):
     def active(self) -> "ElementQuerySet":
@@ -47,4 +50,10 @@ class Element(models.Model):
     @cached_property
     def parsed(self) -> ElementDefinition:
         """The definition as the catalogue's typed object."""
-        return ElementDefinition.model_validate(self.definition)
+        known = _PARSED.get(self.pk)
+        if known is None or known[0] != self.definition:
+            known = _PARSED[self.pk] = (
+                self.definition,
+                ElementDefinition.model_validate(self.definition),
+            )
+        return known[1]

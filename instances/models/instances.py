@@ -177,6 +177,12 @@ class Instance(SealedRow):
         super().save(*args, **kwargs)
         self._loaded_state = self.state
 
+    def accept_move(self, *, state: str, **columns: Any) -> None:
+        """Take over what move_instance() has just written, without reading the row again."""
+        for name, value in {"state": state, **columns}.items():
+            setattr(self, name, value)
+        self._loaded_state = state
+
     _loaded_state: str | None = None
 
     @property

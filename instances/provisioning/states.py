@@ -57,26 +57,31 @@ def move_instance(
             f"{instance.label} is {instance.get_state_display()}, so this cannot be done now."
         )
     now = timezone.now()
-    columns = _columns(instance, changes) | {
+    unmoved = Instance.objects.filter(
+        pk=instance.pk, state=came_from, state_changed_at=instance.state_changed_at
+    )
+    move = {
         "state": to,
         "state_changed_at": now,
         "work_due_at": work_due_at(to, at=now),
         "work_failures": instance.work_failures if to == came_from else 0,
     }
-    unmoved = Instance.objects.filter(
-        pk=instance.pk, state=came_from, state_changed_at=instance.state_changed_at
-    )
+    columns = _columns(instance, changes)
     with transaction.atomic():
-        moved = QuerySet.update(unmoved, **columns)
+        moved = QuerySet.update(unmoved, **columns, **move)
         if moved == 1:
             StateChange.objects.create(
                 instance=instance, from_state=came_from, to_state=to, actor=actor, reason=why
             )
     if moved != 1:
+        instance.refresh_from_db()
         raise StateConflictError(
             f"{instance.label} was changed by somebody else in the meantime; look at it again."
         )
-    instance.refresh_from_db()
+    if any(hasattr(value, "resolve_expression") for value in changes.values()):
+        instance.refresh_from_db()
+    else:
+        instance.accept_move(**move)
     log.info("instance moved", uid=str(instance.uid), from_state=came_from, to_state=to)
 
 
