@@ -24,8 +24,9 @@ from instances.provisioning.drafts import (
 )
 from instances.provisioning.elements import find_element
 from instances.provisioning.instances import (
+    begin_provisioning,
+    create_at_platform,
     forget_instance,
-    provision_instance,
     reauthenticate_instance,
 )
 from instances.wire import InstanceBody
@@ -88,11 +89,13 @@ def create_instance(
     on_draft is called before anything is sent. An instance whose creation may have happened is kept, unknown.
     Raises InputError, PlatformError.
     """
-    instance = instance_from_body(organization_user, body, actor=actor, element=element)
-    if on_draft:
-        on_draft(instance)
+    with transaction.atomic():
+        instance = instance_from_body(organization_user, body, actor=actor, element=element)
+        if on_draft:
+            on_draft(instance)
+        draft = begin_provisioning(instance, actor=actor, provider_data=body.provider_data)
     try:
-        return provision_instance(instance, actor=actor, provider_data=body.provider_data or {})
+        return create_at_platform(instance, draft)
     except OutcomeUnknownError:
         raise
     except InstancesError:

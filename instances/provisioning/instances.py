@@ -51,6 +51,20 @@ def provision_instance(
     unknown, and raises what made it so: PlatformError, MissingConfigurationError. Raises MissingCodeError and
     StateConflictError before anything is sent.
     """
+    draft = begin_provisioning(
+        instance, actor=actor, provider_data=provider_data, code_verifier=code_verifier
+    )
+    return create_at_platform(instance, draft)
+
+
+def begin_provisioning(
+    instance: Instance,
+    *,
+    actor: str,
+    provider_data: Mapping[str, str] | None = None,
+    code_verifier: str = "",
+) -> InstanceDraft:
+    """The first half of provision_instance(): all that comes before anything is sent."""
     draft = draft_of(
         instance, actor=actor, provider_data=provider_data or {}, code_verifier=code_verifier
     )
@@ -65,7 +79,7 @@ def provision_instance(
         actor=actor,
         why="Provisioning began.",
     )
-    return _create_at_platform(instance, draft)
+    return draft
 
 
 def reauthenticate_instance(
@@ -280,8 +294,11 @@ def _lacks_code(instance: Instance, draft: InstanceDraft) -> bool:
     return draft.authentication.needs_browser and not code_in(draft.provider_data)
 
 
-def _create_at_platform(instance: Instance, draft: InstanceDraft) -> Instance:
-    """Create it and record how that ended. The network is used outside of any transaction."""
+def create_at_platform(instance: Instance, draft: InstanceDraft) -> Instance:
+    """The second half of provision_instance(): create it, and record how that ended.
+
+    The network is used here, so never inside a transaction.
+    """
     try:
         created = platform_for(draft.organization).create_instance(draft)
     except InstancesError as error:
@@ -300,7 +317,7 @@ def _create_at_platform(instance: Instance, draft: InstanceDraft) -> Instance:
 
 def _create_again(instance: Instance, draft: InstanceDraft) -> Instance:
     if not _lacks_code(instance, draft):
-        return _create_at_platform(instance, draft)
+        return create_at_platform(instance, draft)
     error = GrantRejectedError(
         f"{instance.label}: its creation was cut off and the authorization code is spent. Authorize it again."
     )

@@ -1,9 +1,10 @@
 """Leases: an instance belongs to one process at a time while it is refreshed or worked on."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import connection
@@ -15,15 +16,20 @@ from instances.provisioning.due_times import lease_duration
 
 @contextmanager
 def leased(
-    instance_id: int, *, at: datetime | None = None, **intent: datetime
+    instance_id: int,
+    *,
+    at: datetime | None = None,
+    expect: Mapping[str, Any] | None = None,
+    **intent: datetime,
 ) -> Iterator[UUID | None]:
-    """Hold the instance's lease in the block, renewing it while it lasts; None when somebody else has it.
+    """Hold the instance's lease in the block, renewing it while it lasts.
 
-    A killed process's lease runs out by itself. intent: columns written with the claim.
+    None when somebody else has it, or when its columns are not as expected any more. A killed process's lease
+    runs out by itself. intent: columns written with the claim.
     """
     holder = uuid4()
     now = at or timezone.now()
-    free = Instance.objects.filter(pk=instance_id).unleased(at=now)
+    free = Instance.objects.filter(pk=instance_id, **(expect or {})).unleased(at=now)
     claimed = free.update(lease_holder=holder, leased_until=now + lease_duration(), **intent)
     if claimed != 1:
         yield None

@@ -32,25 +32,34 @@ from instances.provisioning.states import NO_CAUSE, State, cause_of, move_instan
 MAX_REFUSALS = 2
 SECOND_ASKING = timedelta(minutes=1)
 POLL_SECONDS = 0.1
+_MOVED_BY_A_REFRESH = ("tokens_version", "refresh_failures", "refresh_refusals")
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 def refresh_instance(instance: Instance, *, actor: str, at: datetime | None = None) -> Instance:
-    """New tokens in place of those that instance was read with; whoever else got them meanwhile is waited for.
+    """New tokens in place of those that instance was read with.
 
-    Raises what the provider answered: GrantRejectedError makes it need reauthorization the second time,
-    an outage never. Raises StateConflictError when it is not connected, or is held for too long.
+    Whoever else is at it is waited for, and how that ended is this call's end too: nobody asks again for what
+    was just refused. Raises what the provider answered: GrantRejectedError makes it need reauthorization the
+    second time, an outage never. Raises StateConflictError when it is not connected, when another process
+    failed just now, or when it is held for too long.
     """
     deadline = time.monotonic() + 3 * lease_duration().total_seconds()
+    seen = {name: getattr(instance, name) for name in _MOVED_BY_A_REFRESH}
     while True:
         now = at or timezone.now()
-        with leased(instance.pk, at=now, refresh_started_at=now) as holder:
+        # Due from the moment of the claim, so that a scheduler ends what a killed process began.
+        intent = {"refresh_started_at": now, "refresh_due_at": now}
+        expect = {**seen, "state": State.CONNECTED}
+        with leased(instance.pk, at=now, expect=expect, **intent) as holder:
             if holder:
-                return _refresh_held(instance, actor=actor, at=now)
+                return _refresh_held(instance.pk, actor=actor, at=now)
         current = Instance.objects.get(pk=instance.pk)
         if current.tokens_version != instance.tokens_version:
             return current
+        if any(getattr(current, name) != value for name, value in expect.items()):
+            raise StateConflictError(_why_not_refreshed(current))
         if time.monotonic() > deadline:
             raise StateConflictError(
                 f"{instance.label} is being refreshed by another process; try again in a minute."
@@ -76,21 +85,19 @@ def store_tokens(instance: Instance, tokens: TokenSet, *, at: datetime, **column
     return stored == 1
 
 
-def _refresh_held(instance: Instance, *, actor: str, at: datetime) -> Instance:
-    """Refresh while the lease is held. The row is read again first: it may have changed before the claim."""
-    seen = instance.tokens_version
+def _why_not_refreshed(instance: Instance) -> str:
+    if instance.state == State.CONNECTED:
+        return f"{instance.label} was not refreshed by another process: {instance.cause_message}"
+    return f"{instance.label} is {instance.get_state_display()}, so there is nothing to refresh."
+
+
+def _refresh_held(instance_id: int, *, actor: str, at: datetime) -> Instance:
+    """Refresh while the lease is held; the row is read under it."""
     instance = Instance.objects.select_related("element", "organization_user__organization").get(
-        pk=instance.pk
+        pk=instance_id
     )
-    if instance.tokens_version != seen:
-        Instance.objects.filter(pk=instance.pk).update(refresh_started_at=None)
-        return instance
-    if instance.state != State.CONNECTED:
-        raise StateConflictError(
-            f"{instance.label} is {instance.get_state_display()}, so there is nothing to refresh."
-        )
-    draft = draft_of(instance, actor=actor)
     try:
+        draft = draft_of(instance, actor=actor)
         tokens = platform_for(draft.organization).refresh_tokens(draft)
     except InstancesError as error:
         _record_failure(instance, error, actor=actor, at=at)
