@@ -1,6 +1,6 @@
 """What can be done to instances: one table for the buttons of one instance and the actions on many."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -95,8 +95,20 @@ def _verb(verb: Callable[..., object], **arguments: Any) -> CarryOut:
 
 
 def _authorize(_: ModelAdmin, request: HttpRequest, instance: Instance) -> HttpResponse:
+    return send_to_provider(request, instance)
+
+
+def send_to_provider(
+    request: HttpRequest, instance: Instance, *, configuration: Mapping[str, Any] | None = None
+) -> HttpResponse:
+    """The browser's way to the provider. Raises what begin_authorization() raises."""
     browser_secret = request.COOKIES.get(BROWSER_COOKIE) or new_browser_secret()
-    begun = begin_authorization(instance, account=request.user, browser_secret=browser_secret)
+    begun = begin_authorization(
+        instance,
+        account=request.user,
+        browser_secret=browser_secret,
+        configuration=configuration,
+    )
     response = HttpResponseRedirect(begun.url)
     response.set_cookie(
         BROWSER_COOKIE,

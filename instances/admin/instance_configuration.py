@@ -8,7 +8,13 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _, gettext_lazy
 
-from instances.admin.instance_actions import AUTHORIZE, PROVISION, REAUTHENTICATE, perform
+from instances.admin.instance_actions import (
+    AUTHORIZE,
+    PROVISION,
+    REAUTHENTICATE,
+    perform,
+    send_to_provider,
+)
 from instances.admin.instance_forms import (
     ChoiceForm,
     ConfigurationForm,
@@ -20,7 +26,7 @@ from instances.catalogue.definition import AuthenticationType
 from instances.errors import InputError, InstancesError, InvalidConfigurationError
 from instances.models import Element, Instance, OAuthApp, Organization, OrganizationUser
 from instances.provisioning.configuration import authentication_of, takes_oauth_app
-from instances.provisioning.drafts import changed_configuration, create_draft, keep_configuration
+from instances.provisioning.drafts import create_draft
 from instances.provisioning.instances import reauthenticate_instance
 
 WAY_LABELS = {
@@ -97,7 +103,7 @@ def reauthenticate_page(
         stored=instance.configuration,
         data=request.POST if request.method == "POST" else None,
     )
-    if form.is_valid() and (done := _reauthenticate(model_admin, request, instance, form)):
+    if form.is_valid() and (done := _reauthenticate(request, instance, form)):
         return done
     context = {
         "title": _("Re-authenticate"),
@@ -164,13 +170,12 @@ def _after_creation(
 
 
 def _reauthenticate(
-    model_admin: ModelAdmin, request: HttpRequest, instance: Instance, form: ConfigurationForm
+    request: HttpRequest, instance: Instance, form: ConfigurationForm
 ) -> HttpResponse | None:
     actor = request.user.get_username()
     try:
         if authentication_of(instance).needs_browser:
-            keep_configuration(instance, changed_configuration(instance, form.configuration))
-            return perform(AUTHORIZE, model_admin, request, instance)
+            return send_to_provider(request, instance, configuration=form.configuration)
         reauthenticate_instance(instance, actor=actor, configuration=form.configuration)
     except InputError as refusal:
         form.add_refusal(refusal)

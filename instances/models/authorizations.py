@@ -8,7 +8,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from instances import crypto
-from instances.fields import SealedRow, SealedTextField
+from instances.fields import SealedJSONField, SealedRow, SealedTextField
 from instances.models.instances import Instance
 
 LIFETIME = timedelta(minutes=10)
@@ -26,7 +26,7 @@ class AuthorizationQuerySet(models.QuerySet["Authorization"]):
 
 class Authorization(SealedRow):
     """One trip to a provider. state and the browser's cookie are kept as digests; sealed are the PKCE verifier
-    (OAuth 2.0) and the request token's secret (OAuth 1.0a).
+    (OAuth 2.0), the request token's secret (OAuth 1.0a), and the configuration that is changed when it succeeds.
     """
 
     class Outcome(models.TextChoices):
@@ -53,6 +53,7 @@ class Authorization(SealedRow):
     browser_digest = models.CharField(max_length=64, editable=False)
     code_verifier = SealedTextField(_("PKCE code verifier"))
     request_token_secret = SealedTextField(_("request token secret"))
+    configuration = SealedJSONField(_("changed configuration"))
     redirect_uri = models.URLField(_("redirect URI"), max_length=500)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     expires_at = models.DateTimeField(_("expires at"), db_index=True)

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -42,8 +43,8 @@ from instances.provisioning.configuration import (
     default_callback_url,
     require_complete,
 )
-from instances.provisioning.drafts import draft_of, keep_configuration
-from instances.provisioning.instances import provision_instance, reauthenticate_instance
+from instances.provisioning.drafts import changed_configuration, draft_of, keep_configuration
+from instances.provisioning.instances import reauthenticate_instance
 from instances.provisioning.states import State, cause_of, move_instance
 from instances.redaction import redact_text, redact_url
 
@@ -72,28 +73,36 @@ def new_browser_secret() -> str:
 
 
 def begin_authorization(
-    instance: Instance, *, account: User | AnonymousUser, browser_secret: str
+    instance: Instance,
+    *,
+    account: User | AnonymousUser,
+    browser_secret: str,
+    configuration: Mapping[str, Any] | None = None,
 ) -> BegunAuthorization:
     """Prepare one trip of this browser to the provider. The instance keeps its id, token and history.
 
-    Raises InputError when the element's way of authentication needs no browser, MissingConfigurationError,
-    StateConflictError, PlatformError.
+    configuration: what is to be changed with it; of an instance that was connected before, when the trip has
+    succeeded and not earlier (contract 7.6). Raises InputError when the element's way of authentication needs no
+    browser, MissingConfigurationError, StateConflictError, PlatformError.
     """
     actor = account.get_username()
     if instance.state not in _FIRST_TIME | _AGAIN:
         raise StateConflictError(
             f"{instance.label} is {instance.get_state_display()}, so it cannot be authorized now."
         )
-    if not draft_of(instance, actor=actor).configuration.get("oauth.callback.url"):
-        callback = {"oauth.callback.url": default_callback_url()}
-        keep_configuration(instance, instance.full_configuration() | callback)
-    state = secrets.token_urlsafe(STATE_BYTES)
-    code_verifier = secrets.token_urlsafe(CODE_VERIFIER_BYTES)
-    draft = draft_of(instance, actor=actor, code_verifier=code_verifier)
-    if not draft.authentication.needs_browser:
+    if not authentication_of(instance).needs_browser:
         raise InputError(
             f"{instance.label} authenticates with {instance.authentication_type}: provision it instead."
         )
+    changes = _prepare_configuration(instance, configuration or {}, actor=actor)
+    state = secrets.token_urlsafe(STATE_BYTES)
+    code_verifier = secrets.token_urlsafe(CODE_VERIFIER_BYTES)
+    draft = draft_of(
+        instance,
+        actor=actor,
+        configuration=changed_configuration(instance, changes),
+        code_verifier=code_verifier,
+    )
     require_complete(draft.organization, draft.authentication, draft.configuration)
     url, request_token = _ask_platform(draft, state)
     authorization = Authorization(
@@ -106,6 +115,7 @@ def begin_authorization(
     )
     authorization.code_verifier = code_verifier
     authorization.request_token_secret = request_token.secret if request_token else ""
+    authorization.configuration = changes
     with transaction.atomic():
         authorization.save()
         if instance.state in _FIRST_TIME:
@@ -117,6 +127,24 @@ def begin_authorization(
                 why="Sent to the provider to authorize.",
             )
     return BegunAuthorization(authorization, url)
+
+
+def _prepare_configuration(
+    instance: Instance, configuration: Mapping[str, Any], *, actor: str
+) -> dict[str, Any]:
+    """What is left to change when the trip has succeeded; the callback URL is filled in.
+
+    Of an instance that was never connected all is stored at once: there is nothing that a failed trip could harm.
+    """
+    changes = dict(configuration)
+    changed = changed_configuration(instance, changes)
+    draft = draft_of(instance, actor=actor, configuration=changed)
+    if not draft.configuration.get("oauth.callback.url"):
+        changes["oauth.callback.url"] = default_callback_url()
+    if not changes or instance.state in _AGAIN:
+        return changes
+    keep_configuration(instance, changed_configuration(instance, changes))
+    return {}
 
 
 def _ask_platform(draft: InstanceDraft, state: str) -> tuple[str, RequestToken | None]:
@@ -135,7 +163,7 @@ def complete_authorization(
     """Take what the provider sent to the callback, and provision or re-authenticate the instance with it.
 
     Every outcome is recorded as an interaction. Raises one AuthorizationError a way in which it can go wrong,
-    and what provision_instance() and reauthenticate_instance() raise.
+    and what reauthenticate_instance() raises.
     """
     started_at = timezone.now()
     authorization: Authorization | None = None
@@ -260,15 +288,14 @@ def _connect(
     authorization: Authorization, parameters: Mapping[str, str], *, actor: str
 ) -> Instance:
     instance = authorization.instance
-    again = instance.state in _AGAIN
     provider_data = {k: v for k, v in parameters.items() if k not in {"state", "iss"}}
     if authorization.request_token_secret:
         provider_data["secret"] = authorization.request_token_secret.reveal()
-    verb = reauthenticate_instance if again else provision_instance
     try:
-        verb(
+        reauthenticate_instance(
             instance,
             actor=actor,
+            configuration=authorization.configuration.reveal(),
             provider_data=provider_data,
             code_verifier=authorization.code_verifier.reveal(),
         )

@@ -174,3 +174,27 @@ def test_the_page_keeps_the_code_to_itself(operator, state):
 def test_a_callback_is_read_only(client, db):
     assert client.post(CALLBACK).status_code == 405
     assert client.head(CALLBACK).status_code == 405
+
+
+def reauthenticate(operator, instance, **changed):
+    """From the admin, with changed configuration; where the browser is sent."""
+    url = reverse("admin:instances_instance_action", args=[instance.pk, "reauthenticate"])
+    return operator.post(url, {f"configuration.{key}": value for key, value in changed.items()})[
+        "Location"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("decision", "tenant"),
+    [("deny", "yourcompanyname.crm.dynamics.com"), ("allow", "yourcompanyname.crm4.dynamics.com")],
+)
+def test_changed_configuration_is_kept_when_the_trip_succeeds_and_not_before(
+    operator, instance, provider_url, decision, tenant
+):
+    operator.get(decide(provider_url, "allow"))
+    changed = {"dynamics.tenant": "yourcompanyname.crm4.dynamics.com"}
+    trip = reauthenticate(operator, instance, **changed)
+    assert Instance.objects.get().configuration["dynamics.tenant"] != changed["dynamics.tenant"]
+    operator.get(decide(trip, decision))
+    row = Instance.objects.get()
+    assert (row.state, row.configuration["dynamics.tenant"]) == ("connected", tenant)
