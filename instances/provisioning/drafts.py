@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import transaction
+from django.db.models import prefetch_related_objects
 from django.utils.html import strip_tags
 
 from instances.catalogue.definition import AuthenticationKind, AuthenticationType
@@ -49,7 +50,8 @@ def create_draft(
     normalised = normalise_configuration(definition, way, given)
     _require(way, organization_user, element, normalised, external_authentication)
     name = clean_name(name) or element.name
-    with transaction.atomic():
+    tag_names = clean_tags([name] if tags is None else tags)
+    with transaction.atomic(savepoint=False):
         instance = Instance.objects.create(
             organization_user=organization_user,
             element=element,
@@ -58,7 +60,7 @@ def create_draft(
             external_authentication=external_authentication,
             **store_configuration(definition, normalised),
         )
-        set_tags(instance, [name] if tags is None else tags)
+        Tag.objects.bulk_create(Tag(instance=instance, name=name) for name in tag_names)
         StateChange.objects.create(
             instance=instance,
             from_state=State.DRAFT,
@@ -66,6 +68,7 @@ def create_draft(
             actor=actor,
             reason="Created.",
         )
+    prefetch_related_objects([instance], "tags")
     return instance
 
 
@@ -100,7 +103,10 @@ def rename_instance(
             instance.name = clean_name(name) or instance.element.name
             instance.save(update_fields=["name"])
         if tags is not None:
-            set_tags(instance, tags)
+            names = clean_tags(tags)
+            instance.tags.all().delete()
+            # add() also forgets what was prefetched.
+            instance.tags.add(*(Tag(name=name) for name in names), bulk=False)
     return instance
 
 
@@ -112,14 +118,12 @@ def clean_name(name: str) -> str:
     return cleaned
 
 
-def set_tags(instance: Instance, tags: Iterable[str]) -> None:
-    """Replace all tags. Raises InputError when one is empty or too long."""
+def clean_tags(tags: Iterable[str]) -> list[str]:
+    """Each once, in their order. Raises InputError when one is empty or too long."""
     names = list(dict.fromkeys(tag.strip() for tag in tags))
     if any(not name or len(name) > MAX_NAME_CHARACTERS or "\x00" in name for name in names):
         raise InputError(f"A tag has 1 to {MAX_NAME_CHARACTERS} characters.")
-    with transaction.atomic():
-        instance.tags.all().delete()
-        Tag.objects.bulk_create(Tag(instance=instance, name=name) for name in names)
+    return names
 
 
 def draft_of(

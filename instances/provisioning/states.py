@@ -67,7 +67,7 @@ def move_instance(
         "work_failures": instance.work_failures if to == came_from else 0,
     }
     columns = _columns(instance, changes)
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         moved = QuerySet.update(unmoved, **columns, **move)
         if moved == 1:
             StateChange.objects.create(
