@@ -1,5 +1,5 @@
 # make run    sets everything up and serves; the first time it takes a minute
-# make test   the whole test suite on SQLite; no service is needed
+# make test   the test suite on SQLite; no service is needed (services-test has the slow tests too)
 # The settings (HOST, PORT, DATABASE_URL, DATA_DIR, ...) stand in docs/settings.md.
 
 VENV := .venv
@@ -21,7 +21,7 @@ run: setup
 setup: $(RUNTIME)
 
 test: $(DEVELOPMENT)
-	@unset DATABASE_URL DATA_DIR; $(PY) -m pytest -n auto --dist loadgroup -m "not services"
+	@unset DATABASE_URL DATA_DIR; $(PY) -m pytest -n auto --dist loadgroup -m "not services and not slow"
 
 browser-test: $(DEVELOPMENT)
 	@unset DATABASE_URL DATA_DIR; $(PY) -m pytest -m browser

@@ -5,6 +5,7 @@ is not asked for again.
 """
 
 import time
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -46,20 +47,17 @@ def refresh_instance(instance: Instance, *, actor: str, at: datetime | None = No
     failed just now, or when it is held for too long.
     """
     deadline = time.monotonic() + 3 * lease_duration().total_seconds()
-    seen = {name: getattr(instance, name) for name in _MOVED_BY_A_REFRESH}
+    expect = {name: getattr(instance, name) for name in _MOVED_BY_A_REFRESH}
+    expect["state"] = State.CONNECTED
     while True:
         now = at or timezone.now()
         # Due from the moment of the claim, so that a scheduler ends what a killed process began.
         intent = {"refresh_started_at": now, "refresh_due_at": now}
-        expect = {**seen, "state": State.CONNECTED}
         with leased(instance.pk, at=now, expect=expect, **intent) as holder:
             if holder:
                 return _refresh_held(instance.pk, actor=actor, at=now)
-        current = Instance.objects.get(pk=instance.pk)
-        if current.tokens_version != instance.tokens_version:
+        if current := _moved_meanwhile(instance, expect):
             return current
-        if any(getattr(current, name) != value for name, value in expect.items()):
-            raise StateConflictError(_why_not_refreshed(current))
         if time.monotonic() > deadline:
             raise StateConflictError(
                 f"{instance.label} is being refreshed by another process; try again in a minute."
@@ -85,10 +83,25 @@ def store_tokens(instance: Instance, tokens: TokenSet, *, at: datetime, **column
     return stored == 1
 
 
-def _why_not_refreshed(instance: Instance) -> str:
-    if instance.state == State.CONNECTED:
-        return f"{instance.label} was not refreshed by another process: {instance.cause_message}"
-    return f"{instance.label} is {instance.get_state_display()}, so there is nothing to refresh."
+def _moved_meanwhile(instance: Instance, expect: Mapping[str, Any]) -> Instance | None:
+    """The instance with the tokens that another process got; None while there is nothing new to tell.
+
+    Raises StateConflictError when it was deleted, is not connected, or was asked for in vain.
+    """
+    current = Instance.objects.filter(pk=instance.pk).first()
+    if current is None:
+        raise StateConflictError(f"{instance.label} was deleted in the meantime.")
+    if current.tokens_version != instance.tokens_version:
+        return current
+    if current.state != State.CONNECTED:
+        raise StateConflictError(
+            f"{current.label} is {current.get_state_display()}, so there is nothing to refresh."
+        )
+    if any(getattr(current, name) != value for name, value in expect.items()):
+        raise StateConflictError(
+            f"{current.label} could not be refreshed by another process just now: {current.cause_message}"
+        )
+    return None
 
 
 def _refresh_held(instance_id: int, *, actor: str, at: datetime) -> Instance:

@@ -1,0 +1,90 @@
+"""What a process of a test does: `python -m tests.lifecycle.worker VERB …`, with tests.lifecycle.processes around it.
+
+call ID THREADS LEASE_SECONDS     callers, round after round: "ready" once all have read the instance; at a line of
+                                  input all refresh it at once; then how each ended (a lease of 0 is left as it is)
+turn                              "ready"; at a line of input one turn of the scheduler
+stop VERB ID before|after NAME    refresh or delete, as far as the function NAME: there "stopped", for ever
+"""
+
+import json
+import pkgutil
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import django
+
+django.setup()
+
+from django.core.management import call_command  # noqa: E402
+
+from instances.errors import InstancesError  # noqa: E402
+from instances.models import Instance  # noqa: E402
+from instances.provisioning import leases  # noqa: E402
+from instances.provisioning.instances import delete_instance  # noqa: E402
+from instances.provisioning.refreshing import refresh_instance  # noqa: E402
+
+MEETING_SECONDS = 120
+VERBS = {"refresh": refresh_instance, "delete": delete_instance}
+
+
+def say(word):
+    sys.stdout.write(json.dumps(word) + "\n")
+    sys.stdout.flush()
+
+
+def call(instance_id, threads, lease_seconds):
+    if lease_seconds:
+        leases.lease_duration = lambda: timedelta(seconds=lease_seconds)  # type: ignore[attr-defined]
+    meeting = threading.Barrier(threads + 1, timeout=MEETING_SECONDS)
+
+    def refresh():
+        row = Instance.objects.get(pk=instance_id)
+        meeting.wait()
+        meeting.wait()
+        try:
+            return refresh_instance(row, actor="caller").tokens_version
+        except InstancesError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(threads) as pool:
+        while sys.stdin.readline():
+            calls = [pool.submit(refresh) for _ in range(threads)]
+            meeting.wait()
+            say("ready")
+            sys.stdin.readline()
+            meeting.wait()
+            say([one.result() for one in calls])
+
+
+def turn():
+    say("ready")
+    sys.stdin.readline()
+    call_command("scheduler", once=True)
+
+
+def stop(verb, instance_id, when, name):
+    owner_name, _, function_name = name.rpartition(".")
+    owner = pkgutil.resolve_name(owner_name)
+    function = getattr(owner, function_name)
+
+    def stopping(*args, **kwargs):
+        if when == "after":
+            function(*args, **kwargs)
+        say("stopped")
+        time.sleep(MEETING_SECONDS)
+
+    setattr(owner, function_name, stopping)
+    VERBS[verb](Instance.objects.get(pk=instance_id), actor="killed")
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["call", instance_id, threads, lease_seconds]:
+            call(int(instance_id), int(threads), float(lease_seconds))
+        case ["turn"]:
+            turn()
+        case ["stop", verb, instance_id, when, name]:
+            stop(verb, int(instance_id), when, name)
