@@ -212,6 +212,7 @@ AUTHORIZE_CSP: dict[str, list[str]] = ADMIN_CSP | {"form-action": [CSP.SELF, PUB
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["config.formats"]
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 

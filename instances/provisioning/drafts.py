@@ -63,7 +63,7 @@ def create_draft(
         Tag.objects.bulk_create(Tag(instance=instance, name=name) for name in tag_names)
         StateChange.objects.create(
             instance=instance,
-            from_state=State.DRAFT,
+            from_state="",
             to_state=State.DRAFT,
             actor=actor,
             reason="Created.",
