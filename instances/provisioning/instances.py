@@ -34,6 +34,7 @@ from instances.provisioning.due_times import (
     can_refresh,
     refresh_due_at,
 )
+from instances.provisioning.leases import wait_until_unleased
 from instances.provisioning.refreshing import refresh_instance
 from instances.provisioning.states import NO_CAUSE, State, cause_of, move_instance
 
@@ -256,6 +257,9 @@ def delete_instance(instance: Instance, *, actor: str) -> None:
     if is_stuck(instance):
         expect.add(State.PROVISIONING)
     move_instance(instance, State.DELETING, expect=expect, actor=actor, why="Deletion began.")
+    # A refresh that is under way brings tokens that are to be revoked too.
+    wait_until_unleased(instance.pk)
+    instance.refresh_from_db()
     draft = draft_of(instance, actor=actor)
     platform = platform_for(draft.organization)
     try:

@@ -1,6 +1,7 @@
 """Leases: an instance belongs to one process at a time while it is refreshed or worked on."""
 
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,6 +13,8 @@ from django.utils import timezone
 
 from instances.models import Instance
 from instances.provisioning.due_times import lease_duration
+
+POLL_SECONDS = 0.1
 
 
 @contextmanager
@@ -45,6 +48,12 @@ def leased(
         Instance.objects.filter(pk=instance_id, lease_holder=holder).update(
             lease_holder=None, leased_until=None
         )
+
+
+def wait_until_unleased(instance_id: int) -> None:
+    """Wait for whoever holds the instance's lease; it runs out by itself where that process was killed."""
+    while Instance.objects.filter(pk=instance_id, leased_until__gt=timezone.now()).exists():
+        time.sleep(POLL_SECONDS)
 
 
 def _renew(instance_id: int, holder: UUID, ended: threading.Event) -> None:

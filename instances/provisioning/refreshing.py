@@ -27,12 +27,11 @@ from instances.platforms.registry import platform_for
 from instances.provisioning.configuration import authentication_of
 from instances.provisioning.drafts import draft_of
 from instances.provisioning.due_times import lease_duration, refresh_due_at, retry_after
-from instances.provisioning.leases import leased
+from instances.provisioning.leases import POLL_SECONDS, leased
 from instances.provisioning.states import NO_CAUSE, State, cause_of, move_instance
 
 MAX_REFUSALS = 2
 SECOND_ASKING = timedelta(minutes=1)
-POLL_SECONDS = 0.1
 _MOVED_BY_A_REFRESH = ("tokens_version", "refresh_failures", "refresh_refusals")
 
 log = structlog.stdlib.get_logger(__name__)

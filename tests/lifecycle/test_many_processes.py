@@ -1,10 +1,12 @@
 """Many callers in several processes, and several schedulers: every refresh token is spent once."""
 
+import time
+
 import pytest
 from django.db import connection
 
 from instances.models import Instance
-from instances.provisioning.instances import check_instance
+from instances.provisioning.instances import check_instance, delete_instance
 from instances.provisioning.refreshing import refresh_instance
 from tests.provisioning.test_refreshing import make_connected, make_due, token_requests, tokens_of
 
@@ -134,3 +136,18 @@ def test_two_schedulers_at_once_refresh_what_is_due_once_each(provider, run):
     spent = [request.form["refresh_token"] for request in token_requests(provider)]
     assert len(spent) == len(set(spent)) == 50
     assert set(Instance.objects.values_list("state", "tokens_version")) == {("connected", 2)}
+
+
+def test_a_deletion_waits_for_a_refresh_under_way_and_gives_back_what_it_brought(provider, run):
+    instance = make_connected(provider)
+    provider.delay_seconds = 1
+    refreshing = run(*WORKER, "call", str(instance.pk), "1", "0")
+    refreshing.say()
+    assert refreshing.hear() == "ready"
+    refreshing.say()
+    while not token_requests(provider):
+        time.sleep(0.01)
+    delete_instance(Instance.objects.get(), actor="test")
+    assert refreshing.hear() == [2]
+    assert not Instance.objects.exists()
+    assert provider.refresh_tokens == set()
