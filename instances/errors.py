@@ -39,11 +39,12 @@ from typing import ClassVar
 
 
 class Responsible(StrEnum):
-    """Who must act before trying again can help."""
+    """Who must act before trying again can help. PROGRAM: nobody, this program goes on by itself."""
 
     OPERATOR = "operator"
     ACCOUNT_HOLDER = "account holder"
     PROVIDER = "provider"
+    PROGRAM = "program"
 
 
 class InstancesError(Exception):

@@ -203,6 +203,20 @@ class Instance(SealedRow):
         return self.state == self.State.CONNECTED
 
     @property
+    def is_resting(self) -> bool:
+        """Connected and disabled: neither refreshed nor checked."""
+        return self.is_connected and self.is_disabled
+
+    @property
+    def next_refresh_at(self) -> datetime | None:
+        return self.refresh_due_at if self.is_connected and not self.is_disabled else None
+
+    @property
+    def next_check_at(self) -> datetime | None:
+        """When it is checked, reconciled or deleted to the end by itself."""
+        return None if self.is_resting else self.work_due_at
+
+    @property
     def tag_names(self) -> list[str]:
         return [tag.name for tag in self.tags.all()]
 

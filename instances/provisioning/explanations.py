@@ -2,13 +2,20 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from types import UnionType
+from typing import TYPE_CHECKING
 
-from django.utils.translation import gettext as _
+from django.utils import timezone
+from django.utils.translation import gettext as _, gettext_lazy
 
 from instances import errors
+from instances.errors import Responsible
 from instances.models import Instance, Interaction
 from instances.provisioning.configuration import authentication_of
 from instances.provisioning.states import State
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 
 class Step(StrEnum):
@@ -27,24 +34,134 @@ class Explanation:
     """cause and advice are sentences; step is the click that carries out the advice."""
 
     cause: str
-    responsible: str
+    responsible: Responsible
     advice: str
     step: Step
-    interaction: Interaction | None
+    interaction: Interaction | None = None
+
+
+# The first class that fits says what is to be done about an error.
+_REMEDIES: tuple[tuple[type[errors.InstancesError] | UnionType, "StrOrPromise"], ...] = (
+    (
+        errors.CredentialsRefusedError,
+        gettext_lazy("Ask the account's holder for credentials that are right, and enter them."),
+    ),
+    (
+        errors.AccessForbiddenError,
+        gettext_lazy("Ask the account's holder to give this user the rights that it needs."),
+    ),
+    (
+        errors.GrantRejectedError | errors.MissingCodeError,
+        gettext_lazy("The account's holder must allow access again."),
+    ),
+    (
+        errors.ClientRefusedError,
+        gettext_lazy("Correct the OAuth app, or the organization's secrets."),
+    ),
+    (errors.GoneError, gettext_lazy("It was deleted at the platform, so it has to be made again.")),
+    (
+        errors.BlockedAddressError,
+        gettext_lazy("Correct the address, or add the host to PROVIDER_ALLOWED_PRIVATE_HOSTS."),
+    ),
+    (
+        errors.SecretError,
+        gettext_lazy(
+            "Put the key that is missing back into ENCRYPTION_KEYS, and start the program again. "
+            "If that key is lost, delete the instance and make it anew."
+        ),
+    ),
+    (
+        errors.CatalogueError,
+        gettext_lazy("Correct the element's file, and run manage.py sync_elements."),
+    ),
+    (errors.PermissionRefusedError, gettext_lazy("Ask somebody who may do this.")),
+    (errors.InputError, gettext_lazy("Enter what is missing or wrong.")),
+    (errors.AuthorizationError, gettext_lazy("Begin the authorization again.")),
+    (errors.StateConflictError, gettext_lazy("Somebody else was at work on it.")),
+    (errors.RateLimitedError, gettext_lazy("The provider takes no more calls for now.")),
+    (errors.OutcomeUnknownError, gettext_lazy("It may exist at the platform already.")),
+    (
+        errors.AnswerLostError,
+        gettext_lazy("The provider may have done what it was asked for, and could not say so."),
+    ),
+)
+# What a state says of itself: the cause, who must act, the advice.
+_STATES: dict[str, tuple["StrOrPromise", Responsible, "StrOrPromise"]] = {
+    State.DRAFT: (
+        gettext_lazy("It was never provisioned."),
+        Responsible.OPERATOR,
+        gettext_lazy("Provision it, or authorize it."),
+    ),
+    State.AWAITING_AUTHORIZATION: (
+        gettext_lazy("Somebody was sent to the provider and has not come back yet."),
+        Responsible.ACCOUNT_HOLDER,
+        gettext_lazy("Finish the authorization at the provider, or begin it again."),
+    ),
+    State.PROVISIONING: (
+        gettext_lazy("It is being provisioned, or the process that did so has ended."),
+        Responsible.PROGRAM,
+        gettext_lazy("Wait a few minutes: it is turned to by itself. Check it to do so at once."),
+    ),
+    State.UNKNOWN: (
+        gettext_lazy("The platform's answer was lost, so it may exist there already."),
+        Responsible.PROGRAM,
+        gettext_lazy(
+            "The platform is asked for it before anything is sent again; check it to ask now."
+        ),
+    ),
+    State.DELETING: (
+        gettext_lazy("Its deletion has not ended yet."),
+        Responsible.PROGRAM,
+        gettext_lazy("It goes on by itself; delete it to go on at once."),
+    ),
+    State.NEEDS_REAUTHORIZATION: (
+        gettext_lazy("The provider no longer accepts its credentials."),
+        Responsible.ACCOUNT_HOLDER,
+        gettext_lazy("Authenticate it again."),
+    ),
+    State.FAILED: (
+        gettext_lazy("Provisioning failed."),
+        Responsible.OPERATOR,
+        gettext_lazy("Read its interactions, then try again."),
+    ),
+}
+# In these states the recorded cause tells of an attempt that another one has followed, or will.
+_WITHOUT_CAUSE = {State.DRAFT, State.AWAITING_AUTHORIZATION, State.PROVISIONING}
 
 
 def explain(instance: Instance) -> Explanation | None:
-    """None for a connected instance that is enabled: there is nothing to explain."""
-    if instance.state == State.CONNECTED:
-        return _of_connected(instance)
-    cause, advice, step = _of_state(instance)
+    """None for a connected instance that is enabled, and whose tokens are renewed: there is nothing to explain."""
+    if instance.is_resting:
+        return Explanation(
+            _("It is connected, and disabled."),
+            Responsible.OPERATOR,
+            _("Enable it when it is to be used again."),
+            Step.ENABLE,
+        )
     error_class = _error_class(instance)
-    if error_class and instance.state in {State.FAILED, State.NEEDS_REAUTHORIZATION}:
-        advice, step = _of_failure(instance, error_class)
-    responsible = error_class.responsible if error_class else errors.Responsible.OPERATOR
+    if error_class is None or instance.state in _WITHOUT_CAUSE:
+        return None if instance.is_connected else _of_state(instance)
+    step = _next_step(instance, error_class)
     return Explanation(
-        instance.cause_message or cause, responsible, advice, step, instance.cause_interaction
+        instance.cause_message,
+        error_class.responsible,
+        f"{_remedy(error_class)} {_then(instance, error_class, step)}",
+        step,
+        instance.cause_interaction,
     )
+
+
+def uses_browser(instance: Instance) -> bool:
+    """Whether connecting it takes a trip to the provider; not so where its element no longer knows its way."""
+    try:
+        return authentication_of(instance).needs_browser
+    except errors.InputError:
+        return False
+
+
+def _of_state(instance: Instance) -> Explanation:
+    cause, responsible, advice = _STATES[instance.state]
+    return Explanation(str(cause), responsible, str(advice), _next_step(instance))
 
 
 def _error_class(instance: Instance) -> type[errors.InstancesError] | None:
@@ -54,92 +171,57 @@ def _error_class(instance: Instance) -> type[errors.InstancesError] | None:
     return found if is_ours else None
 
 
-def _of_connected(instance: Instance) -> Explanation | None:
-    """What is worth saying of a connected instance: that it rests, or that its tokens are hard to renew."""
-    if instance.is_disabled:
-        cause, advice = (
-            _("It is connected, and disabled."),
-            _("Enable it when it is to be used again."),
-        )
-        return Explanation(cause, errors.Responsible.OPERATOR, advice, Step.ENABLE, None)
-    error_class = _error_class(instance)
-    if error_class is None:
-        return None
-    return Explanation(
-        instance.cause_message,
-        error_class.responsible,
-        _("It still works. Its tokens are asked for again by themselves; check it to try now."),
-        Step.CHECK,
-        instance.cause_interaction,
-    )
-
-
-def uses_browser(instance: Instance) -> bool:
-    """Whether connecting it takes a trip to the provider."""
-    return authentication_of(instance).needs_browser
-
-
-def _connect_step(instance: Instance) -> Step:
+def _next_step(
+    instance: Instance, error_class: type[errors.InstancesError] = errors.InstancesError
+) -> Step:
+    match instance.state:
+        case State.CONNECTED | State.UNKNOWN | State.PROVISIONING:
+            return Step.CHECK
+        case State.DELETING:
+            return Step.DELETE
+        case State.AWAITING_AUTHORIZATION:
+            return Step.AUTHORIZE
+    takes_values = issubclass(error_class, errors.InputError | errors.BlockedAddressError)
+    if takes_values and error_class is not errors.MissingCodeError:
+        return Step.REAUTHENTICATE
     if uses_browser(instance):
         return Step.AUTHORIZE
-    return Step.REAUTHENTICATE if instance.token else Step.PROVISION
+    is_wrong = issubclass(error_class, errors.CredentialsRefusedError)
+    return Step.REAUTHENTICATE if is_wrong or instance.token else Step.PROVISION
 
 
-def _of_state(instance: Instance) -> tuple[str, str, Step]:
-    step = _connect_step(instance)
-    match instance.state:
-        case State.DRAFT:
-            return _("It was never provisioned."), _("Provision it, or authorize it."), step
-        case State.AWAITING_AUTHORIZATION:
-            return (
-                _("Somebody was sent to the provider and has not come back yet."),
-                _("Finish the authorization at the provider, or begin it again."),
-                Step.AUTHORIZE,
-            )
-        case State.PROVISIONING:
-            return (
-                _("It is being provisioned, or the process that did so has ended."),
-                _("Wait a minute. If it stays so for more than ten minutes, check it."),
-                Step.CHECK,
-            )
-        case State.UNKNOWN:
-            return (
-                _("The platform's answer was lost, so it may exist there already."),
-                _("Check it: the platform is asked for it before anything is sent again."),
-                Step.CHECK,
-            )
-        case State.DELETING:
-            return _("Its deletion has not ended yet."), _("Delete it again."), Step.DELETE
-        case State.NEEDS_REAUTHORIZATION:
-            return (
-                _("The provider no longer accepts its credentials."),
-                _("Authenticate again."),
-                step,
-            )
-        case _:
-            return _("Provisioning failed."), _("Read the cause, then try again."), step
-
-
-def _of_failure(instance: Instance, error_class: type[errors.InstancesError]) -> tuple[str, Step]:
-    step = _connect_step(instance)
-    if issubclass(error_class, errors.CredentialsRefusedError):
-        return _(
-            "Ask the account's holder for the right credentials and enter them."
-        ), Step.REAUTHENTICATE
-    if issubclass(error_class, errors.AccessForbiddenError):
-        return _(
-            "Ask the account's holder to give this user the rights it needs, then try again."
-        ), step
-    if issubclass(error_class, errors.GrantRejectedError | errors.AuthorizationError):
-        return _("Authorize it again."), step
-    if issubclass(error_class, errors.ClientRefusedError):
-        return _("Correct the OAuth app, or the organization's secrets, then try again."), step
-    if issubclass(error_class, errors.InputError):
-        return _("Enter what is missing or wrong."), Step.REAUTHENTICATE
-    if issubclass(error_class, errors.BlockedAddressError):
-        return _(
-            "Correct the address, or let the operator allow this private host."
-        ), Step.REAUTHENTICATE
+def _remedy(error_class: type[errors.InstancesError]) -> str:
+    for known, remedy in _REMEDIES:
+        if issubclass(error_class, known):
+            return str(remedy)
     if error_class.retryable:
-        return _("This may pass by itself: try again in a few minutes."), step
-    return _("Read the recorded exchange, correct what it complains about, then try again."), step
+        return _("This may pass by itself.")
+    return _("Read the recorded exchange, and correct what it complains about.")
+
+
+def _then(instance: Instance, error_class: type[errors.InstancesError], step: Step) -> str:
+    match instance.state:
+        case State.CONNECTED:
+            return _then_of_connected(instance)
+        case State.UNKNOWN:
+            return _("The platform is asked for it by itself; check it to ask now.")
+        case State.DELETING:
+            return _("It is deleted again by itself; delete it to do so now.")
+    if error_class.retryable:
+        return _("Try again in a few minutes.")
+    match step:
+        case Step.AUTHORIZE:
+            return _("Then authorize it.")
+        case Step.PROVISION:
+            return _("Then provision it.")
+    return _("Then re-authenticate it.")
+
+
+def _then_of_connected(instance: Instance) -> str:
+    if instance.refresh_started_at:
+        works = _("Whether its tokens were renewed is not known.")
+    elif instance.expires_at and instance.expires_at <= timezone.now():
+        works = _("Its access token has run out.")
+    else:
+        works = _("It still works.")
+    return f"{works} {_('Its tokens are asked for again by themselves; check it to do so now.')}"
