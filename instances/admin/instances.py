@@ -11,6 +11,8 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _, gettext_lazy
 from unfold.contrib.filters.admin import (
     AllValuesCheckboxFilter,
@@ -205,13 +207,30 @@ def facts_of(instance: Instance) -> list[tuple[str, Any]]:
         (_("Element token"), secret_state(instance.token)),
         (_("Provider's tokens"), secret_state(instance.tokens)),
         (_("Access token expires"), instance.expires_at),
+        (_("Next refresh"), instance.next_refresh_at),
+        (_("Refresh"), refresh_in_words(instance)),
         (_("Last checked"), instance.last_checked_at),
         (_("Last succeeded"), instance.last_succeeded_at),
+        (_("Next check"), instance.next_check_at),
+        (_("Failed checks in a row"), instance.work_failures),
         (_("Created"), instance.created_at),
         (_("Id"), str(instance.pk)),
         (_("Id at the remote platform"), instance.remote_id and str(instance.remote_id)),
         (_("uid"), instance.uid),
     ]
+
+
+def refresh_in_words(instance: Instance) -> str | None:
+    """Whether a refresh is under way, or its answer was lost, and how often it failed in a row."""
+    if not instance.tokens:
+        return None
+    is_under_way = bool(instance.leased_until and instance.leased_until > timezone.now())
+    if instance.refresh_started_at and is_under_way:
+        return _("Under way since %s.") % date_format(instance.refresh_started_at, "H:i:s")
+    if instance.refresh_started_at:
+        return _("The last answer was lost: the refresh token is tried once more.")
+    failures = instance.refresh_failures + instance.refresh_refusals
+    return _("Failed %d times in a row.") % failures if failures else _("In order.")
 
 
 def configuration_of(instance: Instance) -> list[tuple[str, str]]:

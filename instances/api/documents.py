@@ -13,6 +13,7 @@ from instances.catalogue.configuration_keys import (
 )
 from instances.catalogue.definition import ElementDefinition
 from instances.models import Element, Instance, Interaction, Organization, OrganizationUser
+from instances.provisioning.explanations import explain
 
 # An instance has fewer configuration keys than this; entry ids are unique over instances (contract 8.3).
 ENTRIES_PER_OWNER = 1_000
@@ -257,3 +258,25 @@ def interaction_document(interaction: Interaction) -> dict[str, Any]:
             "body": interaction.response_body,
         },
     }
+
+
+def health_document(instance: Instance) -> dict[str, Any]:
+    """How an instance is, as our own health operation answers it."""
+    explanation = explain(instance)
+    instants = {
+        "lastCheckedAt": instance.last_checked_at,
+        "lastSucceededAt": instance.last_succeeded_at,
+        "nextCheckAt": instance.next_check_at,
+        "nextRefreshAt": instance.next_refresh_at,
+        "expiresAt": instance.expires_at,
+    }
+    return {
+        "state": instance.state,
+        "valid": instance.is_connected,
+        "disabled": instance.is_disabled,
+        "cause": explanation and explanation.cause,
+        "responsible": explanation and explanation.responsible,
+        "advice": explanation and explanation.advice,
+        "nextStep": explanation and explanation.step,
+        "interactionId": instance.cause_interaction_id if explanation else None,
+    } | {name: wire_date(at) if at else None for name, at in instants.items()}

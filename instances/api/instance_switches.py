@@ -13,7 +13,7 @@ from instances.api.middleware import API_PREFIX
 from instances.api.paging import page_response
 from instances.api.parameters import Page
 from instances.api.responses import BODY, PLATFORM, answers
-from instances.api.schemas import InteractionDocument, SwaggerDocument
+from instances.api.schemas import InstanceHealthDocument, InteractionDocument, SwaggerDocument
 from instances.api.security import OWN_INSTANCE_CALL, PLATFORM_CALL
 from instances.models import Instance, Interaction
 from instances.provisioning.instances import set_enabled, set_trace_logging
@@ -92,6 +92,13 @@ _add_operation("PUT", "enabled", _enable, "enable")
 _add_operation("DELETE", "enabled", _disable, "disable")
 _add_operation("PUT", "trace-logging", _trace, "trace")
 _add_operation("DELETE", "trace-logging", _untrace, "untrace")
+
+
+@router.get("/instances/{int:instance_id}/health", response=answers(InstanceHealthDocument, 404))
+def read_health(request: HttpRequest, instance_id: int) -> HttpResponse:
+    """Our own: how an instance is, why, who must act, and when it is turned to next."""
+    instance = get_instance(require_caller(request).user, instance_id)
+    return JsonResponse(documents.health_document(instance))
 
 
 @router.get(

@@ -203,6 +203,28 @@ class InteractionDocument(Document):
     response: ExchangedDocument
 
 
+class InstanceHealthDocument(Document):
+    """How an instance is. cause, responsible, advice and nextStep are null where nothing is to be said.
+
+    nextStep: provision, authorize, check, reauthenticate, enable or delete. interactionId: the recorded exchange
+    that shows the cause. nextCheckAt, nextRefreshAt: when it is turned to by itself; null: not before somebody acts.
+    """
+
+    state: str
+    valid: bool
+    disabled: bool
+    cause: str | None
+    responsible: str | None
+    advice: str | None
+    next_step: str | None
+    interaction_id: int | None
+    last_checked_at: str | None
+    last_succeeded_at: str | None
+    next_check_at: str | None
+    next_refresh_at: str | None
+    expires_at: str | None
+
+
 class AccountDocument(Document):
     """An account, which is an organization (contract 8.4)."""
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from instances.models import Instance
+from instances.provisioning.explanations import explain
 from instances.provisioning.sweeps import SweepReport
 
 
@@ -24,11 +25,7 @@ class SweepCommand(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         report = self.sweep(**options)
-        names = dict(Instance.objects.filter(pk__in=report.failures).values_list("pk", "name"))
-        rows = [
-            {"id": pk, "name": names.get(pk, ""), "error": error}
-            for pk, error in sorted(report.failures.items())
-        ]
+        rows = _rows_of(report)
         total = report.succeeded + len(rows)
         if options["json"]:
             result = {
@@ -40,7 +37,26 @@ class SweepCommand(BaseCommand):
             self.stdout.write(json.dumps(result))
         else:
             for row in rows:
-                self.stderr.write(f"{row['name']} ({row['id']}): {row['error']}")
+                self.stderr.write(f"{row['name']} ({row['id']}): {row['error']} {row['advice']}")
             self.stdout.write(f"{self.verb}: {report.succeeded} of {total}.")
         if rows:
             raise CommandError(f"{len(rows)} of {total} failed.", returncode=1)
+
+
+def _rows_of(report: SweepReport) -> list[dict[str, Any]]:
+    """Each failure with what is to be done about it; no name and no advice where the instance is gone."""
+    found = Instance.objects.select_related("element", "cause_interaction")
+    instances = found.in_bulk(list(report.failures))
+    rows = []
+    for pk, error in sorted(report.failures.items()):
+        instance = instances.get(pk)
+        explanation = explain(instance) if instance else None
+        rows.append(
+            {
+                "id": pk,
+                "name": instance.name if instance else "",
+                "error": error,
+                "advice": explanation.advice if explanation else "",
+            }
+        )
+    return rows

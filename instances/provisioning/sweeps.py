@@ -120,7 +120,8 @@ def _put_off(instance: Instance, error: InstancesError, *, at: datetime) -> None
     row.update(work_failures=failures, work_due_at=due)
     if isinstance(error, StateConflictError):
         return
-    Instance.objects.filter(pk=instance.pk, state=State.DELETING).update(**cause_of(error))
+    unfinished = Instance.objects.filter(state__in=[State.UNKNOWN, State.DELETING])
+    unfinished.filter(pk=instance.pk).update(**cause_of(error))
 
 
 def _sweep(

@@ -1,7 +1,10 @@
 """Adding instances, the list of them, and the page of one."""
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from instances.models import Element, Instance, Interaction, StateChange
 from tests.factories import (
@@ -13,6 +16,7 @@ from tests.factories import (
     make_oauth_app,
     make_organization_user,
 )
+from tests.provisioning.test_refreshing import make_connected
 
 ADD = "/admin/instances/instance/add/"
 SECRET = "k3y-of-the-account"
@@ -270,3 +274,18 @@ def test_an_instance_that_is_not_there_is_no_page(operator):
     url = reverse("admin:instances_instance_action", args=[instance.pk, "explode"])
     assert operator.get(url).status_code == 404
     assert StateChange.objects.count() == 1
+
+
+def test_the_facts_say_when_it_is_turned_to_next_and_how_its_refresh_is(operator, provider):
+    instance = make_connected(provider)
+    page = operator.get(change_url(instance)).text
+    assert "Next refresh" in page
+    assert "Next check" in page
+    assert "In order." in page
+    rows = Instance.objects.filter(pk=instance.pk)
+    rows.update(refresh_failures=3)
+    assert "Failed 3 times in a row." in operator.get(change_url(instance)).text
+    rows.update(refresh_started_at=timezone.now())
+    assert "The last answer was lost" in operator.get(change_url(instance)).text
+    rows.update(leased_until=timezone.now() + timedelta(seconds=20))
+    assert "Under way since" in operator.get(change_url(instance)).text

@@ -187,6 +187,7 @@ def test_another_accounts_instance_is_not_there(api, instance):
         ("DELETE", "/enabled", None),
         ("GET", "/configuration", None),
         ("GET", "/interactions", None),
+        ("GET", "/health", None),
     ]:
         response = other.call(method, f"instances/{instance['id']}{path}", body)
         assert response.status_code == 404, (method, path)

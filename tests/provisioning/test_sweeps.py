@@ -185,3 +185,16 @@ def test_a_deletion_that_did_not_end_is_ended_by_itself(provider, remote_instanc
     assert not Instance.objects.exists()
     assert provider.instances == {}
     assert Interaction.objects.filter(subject__startswith="Far (").exists()
+
+
+def test_what_keeps_a_lost_answer_from_being_reconciled_is_told(provider, remote_instance):
+    provider.mode = "cut after"
+    with pytest.raises(Exception, match="not known"):
+        provision_instance(remote_instance, actor="test")
+    provider.mode = "obey"
+    provider.override = (401, {"message": "Invalid Organization or User secret"})
+    make_due()
+    work_due_instances()
+    row = Instance.objects.get()
+    assert (row.state, explain(row).responsible) == ("unknown", "operator")
+    assert "organization's secrets" in explain(row).advice

@@ -1,0 +1,63 @@
+"""How an instance is, by our own health operation."""
+
+from instances.api.documents import wire_date
+from instances.models import Instance
+from instances.provisioning.instances import set_enabled
+from tests.factories import make_interaction
+
+
+def health_of(api, instance):
+    response = api.get(f"instances/{instance['id']}/health")
+    assert response.status_code == 200
+    return response.json()
+
+
+def test_a_connected_instance_is_healthy_and_says_when_it_is_checked(api, instance):
+    row = Instance.objects.get()
+    assert health_of(api, instance) == {
+        "state": "connected",
+        "valid": True,
+        "disabled": False,
+        "cause": None,
+        "responsible": None,
+        "advice": None,
+        "nextStep": None,
+        "interactionId": None,
+        "lastCheckedAt": wire_date(row.last_checked_at),
+        "lastSucceededAt": wire_date(row.last_succeeded_at),
+        "nextCheckAt": wire_date(row.work_due_at),
+        "nextRefreshAt": None,
+        "expiresAt": None,
+    }
+
+
+def test_a_failing_instance_says_why_and_who_must_act(api, instance):
+    exchange = make_interaction(instance=Instance.objects.get())
+    Instance.objects.update(
+        cause="ClientRefusedError",
+        cause_message="The client is refused.",
+        cause_interaction=exchange,
+    )
+    health = health_of(api, instance)
+    assert (
+        health["cause"],
+        health["responsible"],
+        health["nextStep"],
+        health["interactionId"],
+    ) == (
+        "The client is refused.",
+        "operator",
+        "check",
+        exchange.pk,
+    )
+    assert health["advice"].startswith("Correct the OAuth app")
+
+
+def test_a_disabled_instance_is_turned_to_by_nobody(api, instance):
+    set_enabled(Instance.objects.get(), is_enabled=False, actor="ada")
+    health = health_of(api, instance)
+    assert (health["disabled"], health["nextStep"], health["nextCheckAt"]) == (True, "enable", None)
+
+
+def test_nobody_elses_instance_is_told_of(api):
+    assert api.get("instances/4711/health").status_code == 404
