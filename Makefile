@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 SERVICES_DATABASE_URL ?= postgres://postgres@localhost:5432/postgres
 
-.PHONY: run setup test check format browser-test services-test
+.PHONY: run setup test check format bench browser-test services-test
 .DELETE_ON_ERROR:
 
 run: setup
@@ -25,6 +25,9 @@ test: $(DEVELOPMENT)
 
 browser-test: $(DEVELOPMENT)
 	@unset DATABASE_URL DATA_DIR; $(PY) -m pytest -m browser
+
+bench: $(DEVELOPMENT)
+	@$(PY) -m bench.api
 
 services-test: $(DEVELOPMENT)
 	@$(PY) -c 'import psycopg, sys; psycopg.connect(sys.argv[1], connect_timeout=3)' \

@@ -126,12 +126,11 @@ def _parse(header: str) -> dict[str, str]:
 
 
 def _caller_of(parts: dict[str, str]) -> Caller:
-    users = OrganizationUser.objects.select_related("organization")
-    users = users.filter(secret_digest__in=crypto.digests(parts["user"]))
+    digests = {"secret_digest__in": crypto.digests(parts["user"])}
     if "organization" in parts:
-        digests = crypto.digests(parts["organization"])
-        users = users.filter(organization__secret_digest__in=digests)
-    user = users.first()
+        digests["organization__secret_digest__in"] = crypto.digests(parts["organization"])
+    users = OrganizationUser.objects.select_related("organization").filter(**digests)
+    user = next(iter(users.order_by()[:1]), None)
     if user is None:
         raise UnauthenticatedError
     if "element" not in parts:
