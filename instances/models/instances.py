@@ -192,7 +192,7 @@ class Instance(SealedRow):
     @property
     def label(self) -> str:
         """How messages and recorded exchanges name it, also when it is gone."""
-        return f"{self.name} ({self.element_key}, {self.uid})"
+        return f"{self.name} ({self.element_key}, id {self.pk})"
 
     @property
     def element_key(self) -> str:
