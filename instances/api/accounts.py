@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from ninja import Query, Router
 
+from instances import crypto
 from instances.api import documents
 from instances.api.authentication import (
     UnauthenticatedError,
@@ -20,6 +21,7 @@ from instances.api.instances import visible_instances
 from instances.api.middleware import error_response
 from instances.api.paging import list_response, page_response
 from instances.api.parameters import Page
+from instances.api.rate_limit import SIGN_INS_PER_MINUTE, count_call
 from instances.api.responses import BODY, PLATFORM, answers
 from instances.api.schemas import (
     AccountDocument,
@@ -57,6 +59,7 @@ class Credentials(Document):
 @sensitive_variables("body")
 def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
     """A Bearer token for an account that an organization user is tied to; it works for 12 hours."""
+    count_call(f"sign-in:{crypto.digest(body.username)}", limit=SIGN_INS_PER_MINUTE)
     account = authenticate(request, username=body.username, password=body.password)
     users = OrganizationUser.objects.select_related("organization").filter(account=account)
     user = users.first() if account is not None else None

@@ -6,6 +6,7 @@ Secrets are looked up by their keyed digest, so nothing is decrypted and nothing
 import re
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.core import signing
 from django.http import HttpRequest
 
@@ -89,7 +90,7 @@ def _known_caller(request: HttpRequest) -> Caller | None:
 
 
 def _remember(request: HttpRequest, caller: Caller) -> Caller:
-    count_call(caller.user)
+    count_call(f"user:{caller.user.pk}", limit=settings.API_CALLS_PER_MINUTE)
     request.caller = caller  # type: ignore[attr-defined]
     return caller
 

@@ -13,6 +13,7 @@ from instances.api.errors import NotFoundError
 from instances.api.instances import actor_of
 from instances.api.paging import list_response, page_response
 from instances.api.parameters import ElementSearch, KeyOrId, MetadataDetail, Page
+from instances.api.rate_limit import PUBLIC_EXCHANGES_PER_MINUTE, count_call
 from instances.api.responses import BODY, PLATFORM, answers
 from instances.api.schemas import (
     AuthenticationTypeDocument,
@@ -164,6 +165,9 @@ def post_oauth_url(
 def read_request_token(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
     """OAuth 1.0a: a request token, for `requestToken` of oauth/url, and its secret, for `providerData` of the create."""
     caller = optional_caller(request)
+    if caller is None:
+        address = request.META.get("REMOTE_ADDR", "")
+        count_call(f"address:{address}", limit=PUBLIC_EXCHANGES_PER_MINUTE)
     given = request_token(
         get_element(request, key_or_id),
         request.GET.dict(),

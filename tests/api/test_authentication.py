@@ -138,10 +138,21 @@ def test_a_wrong_password_is_refused(api, body):
     assert api.post("authentication", body, Authorization=None).status_code == 401
 
 
-def test_too_many_calls_in_a_minute_are_told_when_to_go_on(api, settings):
+def test_too_many_calls_in_a_minute_are_told_when_to_go_on(api, settings, monkeypatch):
+    monkeypatch.setattr("instances.api.rate_limit.time.time", lambda: 0.0)
     settings.API_CALLS_PER_MINUTE = 3
     answers = [api.get("organizations/me") for _ in range(8)]
     assert answers[0].status_code == 200
     refused = next(answer for answer in answers if answer.status_code == 429)
     assert 1 <= int(refused["Retry-After"]) <= 60
     assert refused.json()["requestId"] == refused["Elements-Request-Id"]
+
+
+def test_a_password_cannot_be_guessed_at_speed(api, monkeypatch):
+    monkeypatch.setattr("instances.api.rate_limit.time.time", lambda: 0.0)
+    OrganizationUser.objects.filter(pk=api.user.pk).update(account=make_account("ada"))
+    for _ in range(11):
+        guess = api.post("authentication", {"username": "ada", "password": "x"}, Authorization=None)
+    assert guess.status_code == 429
+    right = {"username": "ada", "password": "correct-horse"}
+    assert api.post("authentication", right, Authorization=None).status_code == 429
