@@ -14,6 +14,8 @@ CHECK_INTERVAL = timedelta(days=1)
 FIRST_RETRY = timedelta(minutes=2)
 LAST_RETRY = timedelta(hours=1)
 REFRESH_MARGIN = timedelta(minutes=15)
+# A provider whose tokens are dead on arrival is not asked for others without a pause.
+SHORTEST_WAIT = timedelta(seconds=30)
 # A process that has not ended provisioning by now is gone: its whole HTTP budget is a part of this.
 STUCK_AFTER = timedelta(minutes=2)
 # A create whose answer was lost may still be under way at the platform for so long.
@@ -59,7 +61,7 @@ def refresh_due_at(way: AuthenticationType, tokens: TokenSet, *, at: datetime) -
     life = tokens.expires_at - at
     if life > 2 * REFRESH_MARGIN:
         return at + min(life / 2, life - REFRESH_MARGIN)
-    return at + max(life / 2, timedelta(0))
+    return at + max(life / 2, SHORTEST_WAIT)
 
 
 def can_refresh(way: AuthenticationType, tokens: TokenSet) -> bool:

@@ -95,7 +95,7 @@ def test_tokens_are_refreshed_at_half_of_their_life(instance):
 
 
 @pytest.mark.parametrize(
-    ("life_minutes", "due_minutes"), [(60, 30), (1440, 720), (40, 20), (20, 10), (0, 0)]
+    ("life_minutes", "due_minutes"), [(60, 30), (1440, 720), (40, 20), (20, 10), (0, 0.5)]
 )
 def test_the_refresh_is_due_at_half_of_the_life(instance, life_minutes, due_minutes):
     at = timezone.now()

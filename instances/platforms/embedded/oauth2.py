@@ -1,10 +1,11 @@
 """OAuth 2.0: authorization code with PKCE, password, client credentials, refresh, revocation (RFC 6749, 7636, 7009)."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from authlib.integrations.requests_client import OAuth2Session
+from django.utils import timezone
 
 from instances.catalogue.definition import (
     ClientAuthenticationMethod,
@@ -222,7 +223,7 @@ def _token_set(document: Mapping[str, Any], draft: InstanceDraft) -> TokenSet:
 
 def _expires_at(expires_in: Any) -> datetime | None:
     try:
-        return datetime.now(UTC) + timedelta(seconds=int(float(expires_in)))
+        return timezone.now() + timedelta(seconds=int(float(expires_in)))
     except (TypeError, ValueError, OverflowError):
         return None
 
