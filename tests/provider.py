@@ -253,6 +253,8 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 5
+    # Headers and body go out as two packets; the second must not wait for the first to be acknowledged.
+    disable_nagle_algorithm = True
     server: _Server
 
     def setup(self) -> None:
