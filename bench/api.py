@@ -18,14 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import django
-import psycopg
 from django.core.management import call_command
 
 from bench import load
+from bench.database import database
 from instances import crypto
 
 PROJECT = Path(__file__).resolve().parent.parent
-SERVER_URL = os.environ.get("DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))
 CLIENTS = (1, 8, 32)
 THREADS = 16
@@ -63,7 +62,7 @@ ELEMENT = {
 def main() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with _database() as url:
+    with database() as url:
         os.environ |= {
             "DJANGO_SETTINGS_MODULE": "bench.settings",
             "DATABASE_URL": url,
@@ -150,17 +149,6 @@ def _prepare() -> str:
     Element.objects.create(source=Element.Source.OWN, definition=ELEMENT, **columns)
     account = create_account("Bench", "bench@example.com")
     return f"User {account.user_secret}, Organization {account.organization_secret}"
-
-
-@contextmanager
-def _database() -> Iterator[str]:
-    name = f"instances_bench_{os.getpid()}"
-    with psycopg.connect(SERVER_URL, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        try:
-            yield f"{SERVER_URL.rpartition('/')[0]}/{name}"
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @contextmanager

@@ -1,0 +1,152 @@
+"""`make bench`: how many tokens a second a refresh sweep renews, on PostgreSQL, at a provider that takes 200 ms.
+
+Beside the ideal rate, which is concurrency over latency, and beside as many threads that send the same requests and
+store nothing.
+"""
+
+import http.client
+import os
+import resource
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import django
+from django.core.management import call_command
+from django.utils import timezone
+
+from bench.database import database
+from bench.stub import DELAY_SECONDS
+from instances import crypto
+
+PROJECT = Path(__file__).resolve().parent.parent
+COUNT = 500
+CLIENT = {"oauth.api.key": "client", "oauth.api.secret": "client-secret"}
+FORM = urlencode({"grant_type": "refresh_token", "refresh_token": "refresh-token", **CLIENT})
+HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
+_connections = threading.local()
+
+
+def main() -> None:
+    with database() as url, _stub() as port:
+        os.environ |= {
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "DATABASE_URL": url,
+            "SECRET_KEY": secrets.token_urlsafe(50),
+            "ENCRYPTION_KEYS": crypto.generate_key(),
+            "PROVIDER_ALLOWED_PRIVATE_HOSTS": f"127.0.0.1:{port}",
+            "LOG_LEVEL": "WARNING",
+        }
+        django.setup()
+        call_command("migrate", interactive=False, verbosity=0)
+        _measure(port)
+
+
+def _measure(port: int) -> None:
+    from instances.provisioning.sweeps import CONCURRENCY, refresh_due_instances
+
+    _make_due_instances(port)
+    ideal = CONCURRENCY / DELAY_SECONDS
+    plain = _plain_rate(port, CONCURRENCY)
+    before = time.monotonic()
+    report = refresh_due_instances(limit=COUNT)
+    sweep = COUNT / (time.monotonic() - before)
+    if report.succeeded != COUNT:
+        raise RuntimeError(f"{len(report.failures)} refreshes failed: {report.failures}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    lines = [
+        f"refresh  {COUNT} due instances, {CONCURRENCY} at once, {DELAY_SECONDS * 1000:.0f} ms each",
+        f"         sweep {sweep:7.1f}/s",
+        f"         plain {plain:7.1f}/s   ratio {sweep / plain:.2f}",
+        f"         ideal {ideal:7.1f}/s   ratio {sweep / ideal:.2f}",
+        f"         peak memory {peak} MiB",
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _plain_rate(port: int, concurrency: int) -> float:
+    with ThreadPoolExecutor(concurrency) as pool:
+        before = time.monotonic()
+        list(pool.map(_ask, [port] * COUNT))
+        return COUNT / (time.monotonic() - before)
+
+
+def _ask(port: int) -> None:
+    if not hasattr(_connections, "to_stub"):
+        _connections.to_stub = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    _connections.to_stub.request("POST", "/token", FORM, HEADERS)
+    _connections.to_stub.getresponse().read()
+
+
+def _make_due_instances(port: int) -> None:
+    from instances.models import Element, Instance
+    from instances.platforms.base import TokenSet
+    from instances.provisioning.organizations import create_account
+
+    definition = _definition(port)
+    columns = {name: definition[name] for name in ("id", "key", "name", "hub")}
+    element = Element.objects.create(source=Element.Source.OWN, definition=definition, **columns)
+    user = create_account("Bench", "bench@example.com").user
+    rows = []
+    for number in range(COUNT):
+        row = Instance(
+            organization_user=user,
+            element=element,
+            name=f"Number {number}",
+            authentication_type="oauth2",
+            configuration={"oauth.callback.url": "https://app.example/callback"},
+            state=Instance.State.CONNECTED,
+            refresh_due_at=timezone.now() - timedelta(minutes=1),
+        )
+        row.secret_configuration = CLIENT
+        row.tokens = TokenSet("access-token", f"refresh-token-of-{number}").to_json()
+        row.token = f"element-token-{number}"
+        rows.append(row)
+    Instance.objects.bulk_create(rows)
+
+
+def _definition(port: int) -> dict[str, Any]:
+    fields = ("oauth.api.key", "oauth.api.secret", "oauth.callback.url")
+    return {
+        "id": 999_998,
+        "key": "refreshed",
+        "name": "Refreshed",
+        "hub": "general",
+        "description": "An element whose tokens are renewed by the stub.",
+        "authentication": [
+            {
+                "type": "oauth2",
+                "grant_type": "authorization_code",
+                "fields": [
+                    {"key": key, "label": key, "required": True, "secret": key in CLIENT}
+                    for key in fields
+                ],
+                "authorization_endpoint": f"http://127.0.0.1:{port}/authorize",
+                "token_endpoint": f"http://127.0.0.1:{port}/token",
+            }
+        ],
+    }
+
+
+@contextmanager
+def _stub() -> Iterator[int]:
+    """Runs the stub in a process of its own; gives its port."""
+    command = [sys.executable, "-m", "bench.stub"]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        try:
+            yield int(process.stdout.readline() if process.stdout else "")
+        finally:
+            process.terminate()
+
+
+if __name__ == "__main__":
+    main()
