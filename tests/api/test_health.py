@@ -1,9 +1,12 @@
 """How an instance is, by our own health operation."""
 
-from instances.api.documents import wire_date
 from instances.models import Instance
 from instances.provisioning.instances import set_enabled
 from tests.factories import make_interaction
+
+
+def on_the_wire(at):
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def health_of(api, instance):
@@ -23,9 +26,9 @@ def test_a_connected_instance_is_healthy_and_says_when_it_is_checked(api, instan
         "advice": None,
         "nextStep": None,
         "interactionId": None,
-        "lastCheckedAt": wire_date(row.last_checked_at),
-        "lastSucceededAt": wire_date(row.last_succeeded_at),
-        "nextCheckAt": wire_date(row.work_due_at),
+        "lastCheckedAt": on_the_wire(row.last_checked_at),
+        "lastSucceededAt": on_the_wire(row.last_succeeded_at),
+        "nextCheckAt": on_the_wire(row.work_due_at),
         "nextRefreshAt": None,
         "expiresAt": None,
     }
