@@ -43,8 +43,10 @@ VISIBLE = Q(token_digest__isnull=False) & ~Q(state=Instance.State.DELETING)
 
 def visible_instances(user: OrganizationUser) -> InstanceQuerySet:
     """The user's own instances that the API shows, with what their documents need."""
-    # Through the user, who is known: neither it nor its organization is read again.
-    return user.instances.filter(VISIBLE).select_related("element").prefetch_related("tags")
+    # Through the user, who is known: neither it nor its organization is read again, nor is the element's
+    # definition, which is kept parsed.
+    rows = user.instances.filter(VISIBLE).select_related("element").prefetch_related("tags")
+    return rows.defer("element__definition")
 
 
 def get_instance(

@@ -1,5 +1,6 @@
 """The catalogue's entries: connectors that instances can be made of."""
 
+from datetime import datetime
 from functools import cached_property
 
 from django.db import models
@@ -7,8 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from instances.catalogue.definition import ElementDefinition
 
-# Definitions are read by every call and change hardly ever: each is parsed once a process.
-_PARSED: dict[int, tuple[object, ElementDefinition]] = {}
+# Definitions are needed by every call and change hardly ever: each is read and parsed once a process.
+_PARSED: dict[int, tuple[datetime, ElementDefinition]] = {}
 
 
 class ElementQuerySet(models.QuerySet["Element"]):
@@ -51,9 +52,7 @@ class Element(models.Model):
     def parsed(self) -> ElementDefinition:
         """The definition as the catalogue's typed object."""
         known = _PARSED.get(self.pk)
-        if known is None or known[0] != self.definition:
-            known = _PARSED[self.pk] = (
-                self.definition,
-                ElementDefinition.model_validate(self.definition),
-            )
+        if known is None or known[0] != self.updated_at:
+            definition = ElementDefinition.model_validate(self.definition)
+            known = _PARSED[self.pk] = (self.updated_at, definition)
         return known[1]

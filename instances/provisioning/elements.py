@@ -24,7 +24,8 @@ class SyncReport:
 
 def find_element(key_or_id: str) -> Element:
     """An active element by its key or its number. Raises UnknownElementError."""
-    elements = Element.objects.active()
+    # The definition is kept parsed, and hardly ever read.
+    elements = Element.objects.active().defer("definition")
     found = elements.filter(key=key_or_id).first()
     if found is None and key_or_id.isascii() and key_or_id.isdigit() and len(key_or_id) < 10:
         found = elements.filter(pk=int(key_or_id)).first()

@@ -60,7 +60,7 @@ def move_instance(
     unmoved = Instance.objects.filter(
         pk=instance.pk, state=came_from, state_changed_at=instance.state_changed_at
     )
-    move = {
+    move: dict[str, Any] = {
         "state": to,
         "state_changed_at": now,
         "work_due_at": work_due_at(to, at=now),
