@@ -26,7 +26,7 @@ class SweepCommand(BaseCommand):
     def handle(self, **options: Any) -> None:
         report = self.sweep(**options)
         rows = _rows_of(report)
-        total = report.succeeded + len(rows)
+        total = report.total
         if options["json"]:
             result = {
                 "total": total,

@@ -39,6 +39,10 @@ class SweepReport:
     failures: dict[int, str] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock, repr=False)
 
+    @property
+    def total(self) -> int:
+        return self.succeeded + len(self.failures)
+
     def add(self, other: "SweepReport") -> None:
         self.succeeded += other.succeeded
         self.failures |= other.failures

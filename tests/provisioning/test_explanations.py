@@ -105,7 +105,7 @@ def test_an_instance_whose_element_lost_its_way_of_authentication_is_explained_t
     others = [one for one in definition["authentication"] if one["type"] != "oauth2"]
     other = others[0] | {"type": "basic"}
     Element.objects.filter(pk=draft.element_id).update(
-        definition=definition | {"authentication": [other]}
+        definition=definition | {"authentication": [other]}, updated_at=timezone.now()
     )
     row = broken(Instance.objects.get(), State.FAILED, "InvalidConfigurationError")
     assert explain(row).step == "reauthenticate"

@@ -8,14 +8,19 @@ from django.db import connection
 from django.utils import timezone
 
 from instances.errors import GrantRejectedError, PlatformError, StateConflictError
-from instances.models import Instance
+from instances.models import Instance, Interaction
 from instances.platforms.base import TokenSet
 from instances.platforms.registry import platform_for
 from instances.provisioning import due_times
 from instances.provisioning.configuration import authentication_of
 from instances.provisioning.drafts import draft_of
 from instances.provisioning.explanations import explain
-from instances.provisioning.instances import check_instance, provision_instance, set_enabled
+from instances.provisioning.instances import (
+    check_instance,
+    delete_instance,
+    provision_instance,
+    set_enabled,
+)
 from instances.provisioning.leases import leased
 from instances.provisioning.refreshing import refresh_instance, store_tokens
 from instances.provisioning.sweeps import refresh_due_instances
@@ -312,3 +317,17 @@ def test_an_unexpected_refusal_waits_and_does_not_end_the_grant(provider, instan
         refresh_instance(instance, actor="x")
     row = Instance.objects.get()
     assert (row.state, row.refresh_failures) == ("connected", 1)
+
+
+@pytest.mark.parametrize("override", [None, (503, "down"), (400, {"error": "unsupported"})])
+def test_a_deletion_gives_the_grant_back_on_record_and_no_refusal_blocks_it(
+    provider, instance, override
+):
+    refresh_token = tokens_of(instance)["refresh_token"]
+    provider.override = override
+    delete_instance(instance, actor="ada")
+    assert not Instance.objects.exists()
+    assert provider.last.form["token"] == refresh_token
+    exchange = Interaction.objects.get(step="revoke the token")
+    assert (exchange.status, exchange.instance_id) == (override[0] if override else 200, None)
+    assert refresh_token not in str(vars(exchange))

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from instances.models import ProcessBeat
 from instances.provisioning.pruning import prune
-from instances.provisioning.sweeps import refresh_due_instances, work_due_instances
+from instances.provisioning.sweeps import BATCH, refresh_due_instances, work_due_instances
 
 TICK_SECONDS = 5.0
 PRUNE_INTERVAL = timedelta(hours=6)
@@ -34,18 +34,20 @@ class Command(BaseCommand):
             signal.signal(name, lambda *_: stopping.set())
         self.prune_due_at = timezone.now()
         while not stopping.is_set():
+            has_more = False
             try:
-                self.tick()
+                has_more = self.tick()
             except DatabaseError as error:
                 # The database may be back at the next tick; a scheduler that ends would not be.
                 log.warning("scheduler cannot reach the database", error=type(error).__name__)
                 connection.close()
             if options["once"]:
                 return
-            stopping.wait(TICK_SECONDS)
+            if not has_more:
+                stopping.wait(TICK_SECONDS)
 
-    def tick(self) -> None:
-        """One turn. A full batch that went well is followed by the next at once."""
+    def tick(self) -> bool:
+        """One turn. True after a full batch, which is followed by the next at once."""
         now = timezone.now()
         ProcessBeat.objects.beat(ProcessBeat.Kind.SCHEDULER, at=now)
         refreshed, worked = refresh_due_instances(), work_due_instances()
@@ -56,3 +58,4 @@ class Command(BaseCommand):
         if now >= self.prune_due_at:
             prune(before=now - KEEP_INTERACTIONS)
             self.prune_due_at = now + PRUNE_INTERVAL
+        return done > 0 and max(refreshed.total, worked.total) >= BATCH
