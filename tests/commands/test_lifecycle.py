@@ -58,6 +58,7 @@ def test_a_failure_is_told_by_name_and_sentence_and_ends_with_1(provider):
     [row] = result["rows"]
     assert (row["id"], row["name"]) == (instance.pk, "Broken")
     assert row["error"]
+    assert "asked for again by themselves" in row["advice"]
     assert "1 of 1 failed" in err
 
 
