@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 SERVICES_DATABASE_URL ?= postgres://postgres@localhost:5432/postgres
 
-.PHONY: run setup test check format bench browser-test services-test
+.PHONY: run setup test check format bench browser-test services-test endurance-test
 .DELETE_ON_ERROR:
 
 run: setup
@@ -21,7 +21,7 @@ run: setup
 setup: $(RUNTIME)
 
 test: $(DEVELOPMENT)
-	@unset DATABASE_URL DATA_DIR; $(PY) -m pytest -n auto --dist loadgroup -m "not services and not slow"
+	@unset DATABASE_URL DATA_DIR; $(PY) -m pytest -n auto --dist loadgroup -m "not services and not slow and not endurance"
 
 browser-test: $(DEVELOPMENT)
 	@unset DATABASE_URL DATA_DIR; $(PY) -m pytest -m browser
@@ -33,7 +33,10 @@ bench: $(DEVELOPMENT)
 services-test: $(DEVELOPMENT)
 	@$(PY) -c 'import psycopg, sys; psycopg.connect(sys.argv[1], connect_timeout=3)' \
 	  "$(SERVICES_DATABASE_URL)" || { echo "No PostgreSQL answers; name one in SERVICES_DATABASE_URL." >&2; exit 1; }
-	@unset DATA_DIR; DATABASE_URL="$(SERVICES_DATABASE_URL)" $(PY) -m pytest -n auto --dist loadgroup -m "not browser"
+	@unset DATA_DIR; DATABASE_URL="$(SERVICES_DATABASE_URL)" $(PY) -m pytest -n auto --dist loadgroup -m "not browser and not endurance"
+
+endurance-test: $(DEVELOPMENT)
+	@unset DATABASE_URL DATA_DIR; $(PY) -m pytest -m endurance
 
 check: $(DEVELOPMENT)
 	$(PY) -m ruff format --check .
