@@ -5,13 +5,18 @@ traceback that nobody reads.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from django.db import transaction
 from django.tasks import task
 
 from instances.errors import InstancesError
-from instances.models import Instance
+from instances.models import BulkJob, Instance
 from instances.provisioning import instances as verbs
+from instances.provisioning.bulk_checks import check_bulk_job as check_rows_of
+from instances.provisioning.bulk_jobs import chunks_to_enqueue
+from instances.provisioning.bulk_runs import run_chunk
 
 
 @task
@@ -32,6 +37,24 @@ def set_enabled(instance_id: int, actor: str, is_enabled: bool) -> str:
 @task
 def delete_instance(instance_id: int, actor: str) -> str:
     return _run(verbs.delete_instance, instance_id, actor=actor)
+
+
+@task
+def run_bulk_chunk(job_id: int) -> str:
+    job = BulkJob.objects.filter(pk=job_id).first()
+    return f"{run_chunk(job)} rows." if job else "The bulk job is gone already."
+
+
+@task
+def check_bulk_job(job_id: int) -> str:
+    job = BulkJob.objects.filter(pk=job_id).first()
+    return f"{sum(1 for _ in check_rows_of(job))} rows." if job else "The bulk job is gone already."
+
+
+def enqueue_bulk_job(job: BulkJob) -> None:
+    """Hand a running job to the workers: one task for each chunk of its rows, once this is committed."""
+    for _ in range(chunks_to_enqueue(job)):
+        transaction.on_commit(partial(run_bulk_chunk.enqueue, job.pk))
 
 
 def _run(verb: Callable[..., Any], instance_id: int, **arguments: Any) -> str:

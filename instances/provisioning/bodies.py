@@ -54,26 +54,39 @@ def instance_from_body(
     element: Element | None = None,
 ) -> Instance:
     """A draft of what the body describes; element wins over the body's. Raises InputError, keeps nothing."""
-    if element is None:
-        if body.element is None or not (body.element.key or body.element.id):
-            raise InputError("The body names no element: give element.key.")
-        element = find_element(body.element.key or str(body.element.id))
-    definition = element.parsed
-    provider_data = body.provider_data or {}
-    kind = choose_authentication(definition, body.configuration, provider_data)
-    is_initial = body.external_authentication == "initial"
-    if definition.authentication_type(kind).needs_browser and not provider_data and not is_initial:
+    element = element or element_of(body)
+    if lacks_code(element, body):
         raise MissingCodeError
-    return create_draft(
-        organization_user,
-        element,
-        actor=actor,
-        name=body.name or "",
-        tags=body.tags,
-        authentication_type=kind,
-        configuration=body.configuration,
-        external_authentication=body.external_authentication,
-    )
+    return create_draft(organization_user, element, actor=actor, **draft_arguments(element, body))
+
+
+def element_of(body: InstanceBody) -> Element:
+    """The element that a body names. Raises InputError when it names none, UnknownElementError."""
+    if body.element is None or not (body.element.key or body.element.id):
+        raise InputError("The body names no element: give element.key.")
+    return find_element(body.element.key or str(body.element.id))
+
+
+def lacks_code(element: Element, body: InstanceBody) -> bool:
+    """Whether its account's holder has to go to the provider first."""
+    way = element.parsed.authentication_type(_kind_of(element, body))
+    is_initial = body.external_authentication == Instance.ExternalAuthentication.INITIAL
+    return way.needs_browser and not body.provider_data and not is_initial
+
+
+def draft_arguments(element: Element, body: InstanceBody) -> dict[str, Any]:
+    """What create_draft() takes of a body."""
+    return {
+        "name": body.name or "",
+        "tags": body.tags,
+        "authentication_type": _kind_of(element, body),
+        "configuration": body.configuration,
+        "external_authentication": body.external_authentication,
+    }
+
+
+def _kind_of(element: Element, body: InstanceBody) -> str:
+    return choose_authentication(element.parsed, body.configuration, body.provider_data or {})
 
 
 def create_instance(
@@ -137,15 +150,3 @@ def update_instance(
         draft = draft_of(instance, actor=actor)
         platform_for(draft.organization).describe_instance(draft)
     return instance
-
-
-def check_body(organization_user: OrganizationUser, body: Any, *, actor: str) -> str:
-    """What is wrong with a body, as a sentence; empty when it could be provisioned. Keeps nothing."""
-    with transaction.atomic():
-        try:
-            instance_from_body(organization_user, parse_body(body), actor=actor)
-        except InstancesError as error:
-            return str(error)
-        finally:
-            transaction.set_rollback(True)
-    return ""

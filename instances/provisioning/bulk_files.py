@@ -1,85 +1,49 @@
-"""A file of `POST /instances` bodies (contract 7.1): one JSON object, a JSON list, or JSON Lines."""
+"""A file of instances, read row by row: CSV, JSON Lines, a JSON list, or one JSON body (contract 7.1)."""
 
-import json
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from dataclasses import replace
+from itertools import chain
+from typing import BinaryIO
 
 from instances.errors import InputError
-from instances.provisioning.bodies import parse_body
+from instances.provisioning.bulk_csv import read_csv
+from instances.provisioning.bulk_json import read_json_list, read_json_objects
+from instances.provisioning.bulk_lines import FileRow, chunks_of
 
 MAX_ERRORS_TOLD = 20
 
 
-def read_bodies(content: bytes) -> list[dict[str, Any]]:
-    """The bodies of a file, each of the right form; whether its element takes it is not looked at.
+def read_rows(stream: BinaryIO, *, default_element: str = "") -> Iterator[FileRow]:
+    """The rows of a file; whether an element takes them is not looked at. Memory does not grow with the rows.
 
-    Raises InputError that names the rows or the line at fault, never a value.
+    default_element: the key for rows that name none. A wrong row says so in its error, and the next ones are read
+    all the same; raises InputError where nothing more can be read, and when there is no row.
     """
-    bodies: list[dict[str, Any]] = []
-    errors = []
-    try:
-        for place, document in _documents(_decode(content)):
-            try:
-                parse_body(document)
-                # What a database cannot store as text, such as half of a surrogate pair.
-                json.dumps(document, ensure_ascii=False).encode()
-            except InputError as error:
-                errors.append(f"{place}: {error}")
-            except UnicodeEncodeError:
-                errors.append(f"{place}: it holds characters that are no text (lone surrogates).")
-            bodies.append(document)
-    except RecursionError:
-        raise InputError("The JSON is nested too deeply.") from None
-    if errors:
-        more = len(errors) - MAX_ERRORS_TOLD
-        told = [*errors[:MAX_ERRORS_TOLD], *([f"{more} more rows are wrong."] if more > 0 else [])]
-        raise InputError("\n".join(told))
-    if not bodies:
+    is_empty = True
+    for row in _parse(stream):
+        is_empty = False
+        if default_element and not row.body.get("element"):
+            row = replace(row, body=row.body | {"element": {"key": default_element}})
+        yield row
+    if is_empty:
         raise InputError("There is no instance in it.")
-    return bodies
 
 
-def _decode(content: bytes) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise InputError(f"Line {line}: this is not UTF-8 text.") from None
+def told(errors: list[str], count: int) -> InputError:
+    """The first of all errors of a file, and how many more there are."""
+    more = count - len(errors)
+    return InputError("\n".join([*errors, *([f"{more} more rows are wrong."] if more else [])]))
 
 
-def _documents(text: str) -> Iterator[tuple[str, Any]]:
-    """Every body with the words for where it stands."""
-    try:
-        whole = _load(text)
-    except json.JSONDecodeError as error:
-        if error.msg != "Extra data":
-            raise _not_json(error, error.lineno) from None
-    else:
-        rows = whole if isinstance(whole, list) else [whole]
-        yield from ((f"Row {number}", row) for number, row in enumerate(rows, start=1))
-        return
-    # Not str.splitlines(): U+2028 may stand inside a JSON string (RFC 8259 7).
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                yield f"Line {number}", _load(line)
-            except json.JSONDecodeError as error:
-                raise _not_json(error, number) from None
-
-
-def _load(text: str) -> Any:
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except json.JSONDecodeError:
-        raise
-    except ValueError as error:
-        # A number of more digits than Python reads.
-        raise InputError(f"This is not JSON that can be read: {error}.") from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise InputError(f"{name} is not JSON.")
-
-
-def _not_json(error: json.JSONDecodeError, line: int) -> InputError:
-    return InputError(f"Line {line}, column {error.colno}: this is not JSON ({error.msg}).")
+def _parse(stream: BinaryIO) -> Iterator[FileRow]:
+    chunks = chunks_of(stream)
+    head = next(chunks)
+    whole = chain([head], chunks)
+    match head.lstrip()[:1]:
+        case b"":
+            raise InputError("Line 1, column 1: this is not JSON, nor the header of a CSV file.")
+        case b"[":
+            return read_json_list(whole)
+        case b"{":
+            return read_json_objects(whole)
+    return read_csv(whole)

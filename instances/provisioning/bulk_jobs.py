@@ -1,59 +1,230 @@
-"""Bulk jobs: many instances of one organization user, provisioned row by row, each row claimed first."""
+"""Bulk jobs: read from a file, started, paused, resumed, cancelled, and how far they are."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import batched
 from typing import Any
 
-from django.db import transaction
+from django.db.models import Count, Exists, OuterRef
 from django.utils import timezone
 
-from instances.errors import InstancesError
+from instances.errors import StateConflictError
 from instances.models import BulkJob, BulkRow, OrganizationUser
-from instances.provisioning.bodies import instance_from_body, parse_body
-from instances.provisioning.instances import provision_instance
+from instances.models.bulk_jobs import DEFAULT_CONCURRENCY
+from instances.provisioning.bulk_files import MAX_ERRORS_TOLD, told
+from instances.provisioning.bulk_lines import FileRow
+
+# One task works off so many rows, then ends.
+CHUNK_ROWS = 200
+MAX_CONCURRENCY = 200
+# Rows that are due, and that no worker turned to for so long, are given out again.
+ADOPT_AFTER = timedelta(seconds=60)
+_INSERT_ROWS = 500
+
+State = BulkJob.State
+Outcome = BulkRow.Outcome
 
 
-def submit_bulk_job(
-    organization_user: OrganizationUser, bodies: Sequence[Mapping[str, Any]], *, actor: str
+def read_bulk_job(
+    organization_user: OrganizationUser,
+    rows: Iterable[FileRow],
+    *,
+    actor: str,
+    name: str = "",
+    concurrency: int = DEFAULT_CONCURRENCY,
+    is_skipping_existing: bool = False,
+    is_keeping_wrong_rows: bool = False,
 ) -> BulkJob:
-    """Keep the rows, sealed, before any of them is sent. bodies: `POST /instances` bodies (contract 7.1)."""
-    with transaction.atomic():
-        job = BulkJob.objects.create(organization_user=organization_user, actor=actor)
-        rows = [
-            BulkRow(job=job, number=number, name=_name_of(body))
-            for number, body in enumerate(bodies, start=1)
-        ]
-        for row, body in zip(rows, bodies, strict=True):
-            row.body = dict(body)
-        BulkRow.objects.bulk_create(rows, batch_size=500)
+    """A draft job with the rows of a file, sealed as they are read; nothing is sent.
+
+    Wrong rows are kept as failed ones, or else make it raise InputError with all of them, and nothing is kept.
+    Raises InputError, too, where the file cannot be read on.
+    """
+    job = BulkJob.objects.create(
+        organization_user=organization_user,
+        actor=actor,
+        name=name[:200],
+        concurrency=concurrency,
+        is_skipping_existing=is_skipping_existing,
+    )
+    try:
+        errors, count = _store(job, rows)
+        if errors and not is_keeping_wrong_rows:
+            raise told(errors, count)
+    except BaseException:
+        job.delete()
+        raise
+    return _move(job, State.DRAFT, expect={State.READING})
+
+
+def start_bulk_job(job: BulkJob) -> BulkJob:
+    """Let its rows be worked on. Raises StateConflictError."""
+    now = timezone.now()
+    return _move(job, State.RUNNING, expect={State.DRAFT}, started_at=now, resumed_at=now)
+
+
+def pause_bulk_job(job: BulkJob) -> BulkJob:
+    """Rows that were begun are brought to their end; no other one is. Raises StateConflictError."""
+    return _move(job, State.PAUSED, expect={State.RUNNING})
+
+
+def resume_bulk_job(job: BulkJob) -> BulkJob:
+    """Go on where it was paused. Raises StateConflictError."""
+    return _move(job, State.RUNNING, expect={State.PAUSED}, **_resumed(job))
+
+
+def cancel_bulk_job(job: BulkJob) -> BulkJob:
+    """End it: what was not begun never will be, and its secrets are removed. Raises StateConflictError."""
+    unended = {State.READING, State.DRAFT, State.RUNNING, State.PAUSED}
+    cancelled = _move(job, State.CANCELLED, expect=unended, finished_at=timezone.now())
+    _cancel_rows(job.rows.filter(outcome=Outcome.PENDING))
+    return cancelled
+
+
+def retry_failures(job: BulkJob) -> BulkJob:
+    """Run the rows that failed, and only these, once more; those that were no body never ran. Raises StateConflictError."""
+    moved = _move(
+        job,
+        State.RUNNING,
+        expect={State.PAUSED, State.FINISHED},
+        finished_at=None,
+        **_resumed(job, left_out=job.rows.failed().filter(attempts__gt=0).count()),
+    )
+    job.rows.failed().filter(attempts__gt=0).update(
+        outcome=Outcome.PENDING, attempts=0, due_at=timezone.now(), error=""
+    )
+    return moved
+
+
+def finish_bulk_job(job: BulkJob) -> bool:
+    """Mark a running job whose rows have all ended as finished; whether it was one."""
+    left = BulkRow.objects.filter(job=OuterRef("pk")).unended()
+    running = BulkJob.objects.filter(pk=job.pk, state=State.RUNNING)
+    ended = running.filter(~Exists(left)).update(state=State.FINISHED, finished_at=timezone.now())
+    job.refresh_from_db()
+    return ended == 1
+
+
+def chunks_to_enqueue(job: BulkJob) -> int:
+    """How many tasks of CHUNK_ROWS rows its rows need; notes that workers were asked now."""
+    now = timezone.now()
+    BulkJob.objects.filter(pk=job.pk).update(enqueued_at=now)
+    job.enqueued_at = now
+    return -(-job.rows.unended().count() // CHUNK_ROWS)
+
+
+def tend_bulk_jobs() -> list[BulkJob]:
+    """Finish jobs with nothing left, and clear up cancelled ones; the jobs whose workers are gone, claimed.
+
+    A job is one whose rows are due while nobody is at any of them. One that runs in a command alone is left to it.
+    """
+    now = timezone.now()
+    _cancel_rows(BulkRow.objects.filter(job__state=State.CANCELLED, due_at__lte=now))
+    orphans = []
+    for job in BulkJob.objects.filter(state=State.RUNNING):
+        if not finish_bulk_job(job) and _is_orphan(job, at=now):
+            asked = BulkJob.objects.filter(pk=job.pk, enqueued_at=job.enqueued_at)
+            if asked.update(enqueued_at=now) == 1:
+                orphans.append(job)
+    return orphans
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is. rows_per_second: since it was started or resumed; 0 where nothing is to be said."""
+
+    counts: dict[str, int]
+    rows_per_second: float
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def left(self) -> int:
+        return self.counts[Outcome.PENDING] + self.counts[Outcome.RUNNING]
+
+    @property
+    def ended(self) -> int:
+        return self.total - self.left
+
+    @property
+    def failed(self) -> int:
+        return self.counts[Outcome.FAILED]
+
+    @property
+    def percent(self) -> int:
+        return 100 * self.ended // self.total if self.total else 0
+
+    @property
+    def seconds_left(self) -> int | None:
+        return round(self.left / self.rows_per_second) if self.rows_per_second else None
+
+
+def progress_of(job: BulkJob) -> Progress:
+    """Read from the rows, never from a task engine."""
+    counted = job.rows.order_by().values_list("outcome").annotate(Count("pk"))
+    counts = dict.fromkeys(Outcome.values, 0) | dict(counted)
+    progress = Progress(counts, 0)
+    if job.state != State.RUNNING or job.resumed_at is None:
+        return progress
+    seconds = (timezone.now() - job.resumed_at).total_seconds()
+    return Progress(counts, max(progress.ended - job.ended_before, 0) / max(seconds, 1))
+
+
+def _store(job: BulkJob, rows: Iterable[FileRow]) -> tuple[list[str], int]:
+    """The first errors among the rows, and how many there are."""
+    errors: list[str] = []
+    count = 0
+    for batch in batched(rows, _INSERT_ROWS):
+        BulkRow.objects.bulk_create(_row_of(job, row) for row in batch)
+        wrong = [row.error for row in batch if row.error]
+        count += len(wrong)
+        errors += wrong[: MAX_ERRORS_TOLD - len(errors)]
+    return errors, count
+
+
+def _row_of(job: BulkJob, read: FileRow) -> BulkRow:
+    element = read.body.get("element") or {}
+    row = BulkRow(
+        job=job,
+        number=read.number,
+        # PostgreSQL stores no NUL.
+        name=str(read.body.get("name") or "").replace("\x00", "")[:200],
+        element_key=str(element.get("key") or element.get("id") or "").replace("\x00", "")[:100],
+        outcome=Outcome.FAILED if read.error else Outcome.PENDING,
+        error=read.error,
+        due_at=None if read.error else timezone.now(),
+    )
+    row.body = read.body
+    return row
+
+
+def _move(job: BulkJob, to: str, *, expect: set[State], **columns: Any) -> BulkJob:
+    """Change a job's state by an UPDATE that names the states it expects."""
+    moved = BulkJob.objects.filter(pk=job.pk, state__in=expect).update(state=to, **columns)
+    job.refresh_from_db()
+    if moved != 1:
+        raise StateConflictError(
+            f"Bulk job {job.pk} is {job.get_state_display()}, so this cannot be done now."
+        )
     return job
 
 
-def run_bulk_job(job: BulkJob) -> Iterator[BulkRow]:
-    """Provision the job's pending rows one after the other; yields each when it is done."""
-    for row in job.rows.pending().iterator(chunk_size=200):
-        if BulkRow.objects.claim(row):
-            _run_row(job, row)
-            yield row
-    job.finished_at = timezone.now()
-    job.save(update_fields=["finished_at"])
+def _resumed(job: BulkJob, *, left_out: int = 0) -> dict[str, Any]:
+    return {
+        "resumed_at": timezone.now(),
+        "ended_before": job.rows.filter(due_at=None).count() - left_out,
+    }
 
 
-def _name_of(body: Mapping[str, Any]) -> str:
-    # PostgreSQL stores no NUL.
-    return str(body.get("name") or "").replace("\x00", "")[:200]
+def _cancel_rows(rows: Any) -> None:
+    rows.update(outcome=Outcome.CANCELLED, due_at=None, holder=None, body="")
 
 
-def _run_row(job: BulkJob, row: BulkRow) -> None:
-    try:
-        body = parse_body(row.body.reveal())
-        row.instance = instance_from_body(job.organization_user, body, actor=job.actor)
-        row.save(update_fields=["instance"])
-        provision_instance(row.instance, actor=job.actor, provider_data=body.provider_data)
-        row.outcome = BulkRow.Outcome.SUCCEEDED
-    except InstancesError as error:
-        row.outcome = BulkRow.Outcome.FAILED
-        row.error = str(error)
-    if row.instance:
-        # Its secrets are the instance's now.
-        row.body = {}
-    row.save(update_fields=["outcome", "error", "body"])
+def _is_orphan(job: BulkJob, *, at: datetime) -> bool:
+    if job.enqueued_at is None or job.enqueued_at > at - ADOPT_AFTER:
+        return False
+    is_worked_on = job.rows.filter(outcome=Outcome.RUNNING, due_at__gt=at).exists()
+    return not is_worked_on and job.rows.filter(due_at__lte=at).exists()

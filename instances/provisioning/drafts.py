@@ -43,22 +43,19 @@ def create_draft(
     name: the element's when empty; HTML tags are stripped. tags: the name when None (contract 7.1).
     Raises InputError (UnknownElementError, InvalidConfigurationError, MissingConfigurationError, …).
     """
-    definition = element.parsed
-    given = dict(configuration or {})
-    way = definition.authentication_type(authentication_type)
-    way = way.with_variant(way.variant_of(given))
-    normalised = normalise_configuration(definition, way, given)
-    _require(way, organization_user, element, normalised, external_authentication)
-    name = clean_name(name) or element.name
-    tag_names = clean_tags([name] if tags is None else tags)
+    columns, tag_names = check_draft(
+        organization_user,
+        element,
+        name=name,
+        tags=tags,
+        authentication_type=authentication_type,
+        configuration=configuration,
+        external_authentication=external_authentication,
+    )
+    columns |= store_configuration(element.parsed, columns.pop("configuration"))
     with transaction.atomic(savepoint=False):
         instance = Instance.objects.create(
-            organization_user=organization_user,
-            element=element,
-            name=name,
-            authentication_type=way.type,
-            external_authentication=external_authentication,
-            **store_configuration(definition, normalised),
+            organization_user=organization_user, element=element, **columns
         )
         Tag.objects.bulk_create(Tag(instance=instance, name=name) for name in tag_names)
         StateChange.objects.create(
@@ -70,6 +67,36 @@ def create_draft(
         )
     prefetch_related_objects([instance], "tags")
     return instance
+
+
+def check_draft(
+    organization_user: OrganizationUser,
+    element: Element,
+    *,
+    name: str = "",
+    tags: Iterable[str] | None = None,
+    authentication_type: str | None = None,
+    configuration: Mapping[str, Any] | None = None,
+    external_authentication: str = Instance.ExternalAuthentication.NONE,
+) -> tuple[dict[str, Any], list[str]]:
+    """The columns and the tags that create_draft() would write, configuration still whole and in clear.
+
+    Nothing is written. Raises what create_draft() raises.
+    """
+    definition = element.parsed
+    given = dict(configuration or {})
+    way = definition.authentication_type(authentication_type)
+    way = way.with_variant(way.variant_of(given))
+    normalised = normalise_configuration(definition, way, given)
+    _require(way, organization_user, element, normalised, external_authentication)
+    name = clean_name(name) or element.name
+    columns = {
+        "name": name,
+        "authentication_type": way.type,
+        "external_authentication": external_authentication,
+        "configuration": normalised,
+    }
+    return columns, clean_tags([name] if tags is None else tags)
 
 
 def _require(

@@ -190,19 +190,23 @@ def _ask_for(instance: Instance, *, actor: str) -> PlatformInstance:
     return platform.get_instance(draft_of(instance, actor=actor))
 
 
-def reconcile_instance(instance: Instance, *, actor: str) -> Instance:
+def reconcile_instance(instance: Instance, *, actor: str, is_abandoned: bool = False) -> Instance:
     """Find out what became of a create whose answer was lost, by the instance's tag at the platform.
 
-    Found: its id and token are adopted, and copies beside it are deleted. Not found, and long enough ago to be
+    is_abandoned: the caller knows that the process that was provisioning it has ended; then an embedded platform,
+    where nothing is created before the answer is here, needs no time to be certain. Found: its id and token are adopted, and copies beside it are deleted. Not found, and long enough ago to be
     certain: it is created again, or, where that needs a new OAuth code, failed. Raises StateConflictError
     when there is nothing to reconcile or it is too early, and PlatformError.
     """
-    if instance.state != State.UNKNOWN and not is_stuck(instance):
+    is_cut_off = is_stuck(instance) or (is_abandoned and instance.state == State.PROVISIONING)
+    if instance.state != State.UNKNOWN and not is_cut_off:
         raise StateConflictError(f"{instance.label} has no lost answer to reconcile.")
     draft = draft_of(instance, actor=actor)
     platform = platform_for(draft.organization)
     found = platform.find_instances(draft)
-    if not found and timezone.now() < instance.state_changed_at + SETTLED_AFTER:
+    is_certain = is_abandoned and not draft.organization.is_remote
+    is_early = timezone.now() < instance.state_changed_at + SETTLED_AFTER
+    if not found and is_early and not is_certain:
         raise StateConflictError(
             f"{instance.label} is not at the platform yet; its creation may still be under way. "
             f"Check again in {int(SETTLED_AFTER.total_seconds())} seconds."

@@ -1,39 +1,30 @@
-"""`manage.py provision_instances`: every instance of a file, one after the other."""
+"""`manage.py provision_instances`: every instance of a file, several at once."""
 
-import json
-import logging
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, BinaryIO
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DEFAULT_DB_ALIAS
+from django.core.management.base import CommandError, CommandParser
 
 from instances.errors import InputError
-from instances.models import BulkRow, OrganizationUser
-from instances.provisioning.bodies import check_body
-from instances.provisioning.bulk_files import read_bodies
-from instances.provisioning.bulk_jobs import run_bulk_job, submit_bulk_job
+from instances.management.bulk_command import BulkCommand, RowResult
+from instances.models import BulkJob, BulkRow, OrganizationUser
+from instances.models.bulk_jobs import DEFAULT_CONCURRENCY
+from instances.provisioning.bulk_checks import check_bulk_job
+from instances.provisioning.bulk_files import read_rows
+from instances.provisioning.bulk_jobs import read_bulk_job, start_bulk_job
 
 ACTOR = "command line"
 
 
-class RowResult(TypedDict):
-    """One row of the JSON object that --json prints. state is the instance's; null in a dry run."""
-
-    name: str
-    state: str | None
-    id: int | None
-    error: str
-
-
-class Command(BaseCommand):
+class Command(BulkCommand):
     help = (
-        "Provision the instances of FILE: a POST /instances body as JSON, a list of them, or one on each line. "
+        "Provision the instances of FILE: CSV (columns name, element, tags, and configuration keys), POST /instances "
+        "bodies on lines of their own, a JSON list of them, or one. "
         "Exit status: 0 all done, 1 some failed, 2 bad input and nothing done."
     )
-    requires_migrations_checks = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", metavar="FILE", help="a path, or - for standard input")
@@ -47,62 +38,62 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dry-run", action="store_true", help="check every row; send and keep nothing"
         )
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
-
-    def run_from_argv(self, argv: list[str]) -> None:
-        """On a terminal the rows are told below; the log adds what is wrong, not every step."""
-        logging.getLogger("instances").setLevel(logging.WARNING)
-        super().run_from_argv(argv)
-
-    def get_check_kwargs(self, options: dict[str, Any]) -> dict[Any, Any]:
-        """Refuses to write under keys that do not fit the data."""
-        return {"databases": [DEFAULT_DB_ALIAS]}
+        parser.add_argument(
+            "--skip-existing",
+            action="store_true",
+            help="leave alone what is there already, by name and element",
+        )
+        self.add_run_arguments(parser)
 
     def handle(self, *, file: str, user: str, dry_run: bool, **options: Any) -> None:
         try:
             organization_user = _find_user(user, options["organization"])
-            bodies = read_bodies(_read(file))
+            with _opened(file) as stream:
+                job = read_bulk_job(
+                    organization_user,
+                    read_rows(stream, default_element=options["element"] or ""),
+                    actor=ACTOR,
+                    name=Path(file).name,
+                    concurrency=options["concurrency"] or DEFAULT_CONCURRENCY,
+                    is_skipping_existing=options["skip_existing"],
+                )
         except InputError as error:
             raise CommandError(str(error), returncode=2) from None
-        if options["element"]:
-            default = {"element": {"key": options["element"]}}
-            bodies = [body if body.get("element") else body | default for body in bodies]
-        work = _check if dry_run else _provision
-        results: list[RowResult] = []
-        try:
-            for result in work(organization_user, bodies):
-                results.append(result)
-                if not options["json"]:
-                    self._tell(result, len(results), len(bodies))
         except KeyboardInterrupt:
-            raise CommandError(f"Stopped after {len(results)} of {len(bodies)} rows.") from None
-        self._sum_up(results, is_json=options["json"], is_dry_run=dry_run)
+            raise CommandError("Stopped while the file was read; nothing is kept.") from None
+        if dry_run:
+            self._check(job, is_json=options["json"])
+        else:
+            start_bulk_job(job)
+            self.carry_out(job, is_json=options["json"], is_enqueued=options["enqueue"])
 
-    def _tell(self, result: RowResult, number: int, total: int) -> None:
-        outcome = result["error"] or result["state"] or "could be provisioned"
-        self.stdout.write(f"[{number}/{total}] {result['name'] or 'no name'}: {outcome}")
-        self.stdout.flush()
-
-    def _sum_up(self, results: list[RowResult], *, is_json: bool, is_dry_run: bool) -> None:
-        failed = sum(bool(result["error"]) for result in results)
-        succeeded = len(results) - failed
-        if is_json:
-            totals = {"total": len(results), "succeeded": succeeded, "failed": failed}
-            self.stdout.write(json.dumps(totals | {"rows": results}))
-        elif not failed:
-            told = "could be provisioned" if is_dry_run else "provisioned"
-            self.stdout.write(f"{succeeded} of {len(results)} {told}.")
+    def _check(self, job: BulkJob, *, is_json: bool) -> None:
+        """A dry run's rows are kept, sealed, for as long as it takes."""
+        try:
+            total = job.rows.count()
+            for number, row in enumerate(check_bulk_job(job), start=1):
+                if not is_json:
+                    self.tell(_verdict(row), number, total)
+            failed = job.rows.exclude(verdict="").count()
+            if is_json:
+                rows = job.rows.iterator(chunk_size=500)
+                self.print_results(total, total - failed, failed, map(_verdict, rows))
+        finally:
+            job.delete()
         if failed:
-            raise CommandError(
-                f"{failed} of {len(results)} rows failed. Correct these and run them alone: rows that "
-                "succeeded would be provisioned twice.",
-                returncode=1,
-            )
+            raise CommandError(f"{failed} of {total} rows failed the dry run.", returncode=1)
+        if not is_json:
+            self.stdout.write(f"{total} of {total} could be provisioned.")
 
 
-def _read(file: str) -> bytes:
+@contextmanager
+def _opened(file: str) -> Iterator[BinaryIO]:
     try:
-        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        if file == "-":
+            yield sys.stdin.buffer
+            return
+        with Path(file).open("rb") as stream:
+            yield stream
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}.") from None
 
@@ -123,27 +114,5 @@ def _find_user(email: str, organization: str | None) -> OrganizationUser:
     return found[0]
 
 
-def _check(
-    organization_user: OrganizationUser, bodies: list[dict[str, Any]]
-) -> Iterator[RowResult]:
-    for body in bodies:
-        error = check_body(organization_user, body, actor=ACTOR)
-        yield {"name": str(body.get("name") or ""), "state": None, "id": None, "error": error}
-
-
-def _provision(
-    organization_user: OrganizationUser, bodies: list[dict[str, Any]]
-) -> Iterator[RowResult]:
-    job = submit_bulk_job(organization_user, bodies, actor=ACTOR)
-    for row in run_bulk_job(job):
-        yield _result(row)
-
-
-def _result(row: BulkRow) -> RowResult:
-    instance = row.instance
-    return {
-        "name": instance.name if instance else row.name,
-        "state": instance.state if instance else BulkRow.Outcome.FAILED,
-        "id": instance.pk if instance else None,
-        "error": row.error,
-    }
+def _verdict(row: BulkRow) -> RowResult:
+    return {"name": row.name, "state": None, "id": None, "error": row.verdict}

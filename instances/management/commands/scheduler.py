@@ -12,8 +12,10 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from instances.models import ProcessBeat
+from instances.provisioning.bulk_jobs import tend_bulk_jobs
 from instances.provisioning.pruning import prune
 from instances.provisioning.sweeps import BATCH, refresh_due_instances, work_due_instances
+from instances.tasks import enqueue_bulk_job
 
 TICK_SECONDS = 5.0
 PRUNE_INTERVAL = timedelta(hours=6)
@@ -23,7 +25,10 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Refresh tokens, check instances, reconcile lost answers, end deletions and prune, whenever due."
+    help = (
+        "Refresh tokens, check instances, reconcile lost answers, end deletions, go on with bulk jobs whose workers "
+        "are gone, and prune, whenever due."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--once", action="store_true", help="turn to what is due now, and end")
@@ -55,6 +60,8 @@ class Command(BaseCommand):
         failed = len(refreshed.failures) + len(worked.failures)
         if done or failed:
             log.info("scheduler did what was due", done=done, failed=failed)
+        for job in tend_bulk_jobs():
+            enqueue_bulk_job(job)
         if now >= self.prune_due_at:
             prune(before=now - KEEP_INTERACTIONS)
             self.prune_due_at = now + PRUNE_INTERVAL

@@ -1,0 +1,71 @@
+"""`manage.py bulk_jobs`: the latest bulk jobs, or how one of them is."""
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from instances.models import BulkJob
+from instances.provisioning.bulk_jobs import progress_of
+
+LISTED = 20
+FAILURES_TOLD = 20
+
+
+class Command(BaseCommand):
+    help = "List the latest bulk jobs; with ID, how that one is, and its first failures."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("job", nargs="?", type=int, metavar="ID")
+        parser.add_argument("--json", action="store_true", help="print JSON")
+
+    def handle(self, *, job: int | None, **options: Any) -> None:
+        jobs = BulkJob.objects.select_related("organization_user")
+        if job is None:
+            documents = [_document(one) for one in jobs[:LISTED]]
+            lines = [_line(one) for one in documents] or ["There are no bulk jobs."]
+            self._say(lines, documents, is_json=options["json"])
+            return
+        found = jobs.filter(pk=job).first()
+        if found is None:
+            raise CommandError(f"There is no bulk job {job}.", returncode=2)
+        failures = [
+            {"row": row.number, "name": row.name, "error": row.error}
+            for row in found.rows.failed()[:FAILURES_TOLD]
+        ]
+        document = _document(found)
+        told = [
+            f"  row {row['row']}, {row['name'] or 'no name'}: {row['error']}" for row in failures
+        ]
+        self._say(
+            [_line(document), *told], document | {"failures": failures}, is_json=options["json"]
+        )
+
+    def _say(self, lines: list[str], document: Any, *, is_json: bool) -> None:
+        self.stdout.write(json.dumps(document) if is_json else "\n".join(lines))
+
+
+def _document(job: BulkJob) -> dict[str, Any]:
+    progress = progress_of(job)
+    return {
+        "id": job.pk,
+        "file": job.name,
+        "user": job.organization_user.email,
+        "state": job.state,
+        "total": progress.total,
+        "ended": progress.ended,
+        "failed": progress.failed,
+        "counts": progress.counts,
+        "rows_per_second": round(progress.rows_per_second, 1),
+        "seconds_left": progress.seconds_left,
+    }
+
+
+def _line(document: dict[str, Any]) -> str:
+    line = (
+        f"{document['id']}  {document['state']}  {document['ended']}/{document['total']} rows, "
+        f"{document['failed']} failed  {document['file']}  {document['user']}"
+    )
+    if document["seconds_left"] is not None:
+        line += f"  {document['rows_per_second']} rows/s, {document['seconds_left']} s left"
+    return line

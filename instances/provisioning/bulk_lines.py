@@ -1,0 +1,62 @@
+"""What every kind of file has in common: its rows, and its bytes piece by piece, so that memory stays flat."""
+
+import codecs
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from instances.errors import InputError
+
+CHUNK_BYTES = 64 * 1024
+MAX_ROW_BYTES = 4 * 1024 * 1024
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """One instance of a file. number: its line, or its place in a JSON list. body: of `POST /instances`.
+
+    error: why it is no body, with its place; empty when it is one.
+    """
+
+    number: int
+    body: dict[str, Any] = field(repr=False)
+    error: str = ""
+
+
+def chunks_of(stream: BinaryIO) -> Iterator[bytes]:
+    """The bytes without a byte order mark. The first chunk is empty only when all of the file is."""
+    yield stream.read(CHUNK_BYTES).removeprefix(_BYTE_ORDER_MARK)
+    while chunk := stream.read(CHUNK_BYTES):
+        yield chunk
+
+
+def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines with their ends. Raises InputError for one that is longer than MAX_ROW_BYTES."""
+    rest = b""
+    number = 1
+    for chunk in chunks:
+        # Not splitlines(): U+2028 may stand inside a JSON string (RFC 8259 7).
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line + b"\n"
+        number += len(whole)
+        if len(rest) > MAX_ROW_BYTES:
+            raise InputError(f"Line {number} is longer than {MAX_ROW_BYTES} bytes.")
+    if rest:
+        yield rest
+
+
+def text_of(chunks: Iterable[bytes]) -> Iterator[str]:
+    """The text piece by piece. Raises InputError that names the line which is not UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    line = 1
+    try:
+        for chunk in chunks:
+            text = decoder.decode(chunk)
+            yield text
+            line += text.count("\n")
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        line += error.object.count(b"\n", 0, error.start)
+        raise InputError(f"Line {line}: this is not UTF-8 text.") from None
