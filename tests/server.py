@@ -94,6 +94,18 @@ class Server:
         assert run.returncode == 0, run.stderr
         return run.stdout
 
+    def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Run a command on the same data, and leave it running in a session of its own."""
+        with self._log.open("a") as log:
+            return subprocess.Popen(  # noqa: S603  as above
+                [sys.executable, "manage.py", *arguments],
+                cwd=PROJECT,
+                env=self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
     def _answers(self) -> bool:
         try:
             return requests.get(f"{self.url}/healthz", timeout=CALL_SECONDS).ok

@@ -70,7 +70,7 @@ def element_of(body: InstanceBody) -> Element:
 def lacks_code(element: Element, body: InstanceBody) -> bool:
     """Whether its account's holder has to go to the provider first."""
     way = element.parsed.authentication_type(_kind_of(element, body))
-    is_initial = body.external_authentication == Instance.ExternalAuthentication.INITIAL
+    is_initial = body.external_authentication == "initial"
     return way.needs_browser and not body.provider_data and not is_initial
 
 

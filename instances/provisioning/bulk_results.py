@@ -21,8 +21,8 @@ def result_file(
 
     Raises PermissionRefusedError when the account may not see them.
     """
-    header = ["row", "name", "element", "outcome", "instance", "cause"]
-    yield _csv([[*header, "element token"] if has_tokens else header])
+    tokens = ["element token"] if has_tokens else []
+    yield _csv([["row", "name", "element", "outcome", "instance", "cause", *tokens]])
     last = 0
     rows = job.rows.select_related("instance__element", "instance__organization_user__organization")
     while page := list(rows.filter(number__gt=last)[:_READ_ROWS]):
@@ -40,8 +40,8 @@ def _line(row: BulkRow, account: User | AnonymousUser | None) -> list[object]:
         _plain(row.error),
     ]
     if account is not None:
-        has_token = row.instance is not None and bool(row.instance.token)
-        line.append(reveal_token(row.instance, account=account) if has_token else "")
+        instance = row.instance
+        line.append(reveal_token(instance, account=account) if instance and instance.token else "")
     return line
 
 

@@ -1,0 +1,156 @@
+"""Files of instances: every form of them, and every mistake told by its place."""
+
+import io
+import json
+import tracemalloc
+
+import pytest
+
+from instances.errors import InputError
+from instances.provisioning.bulk_csv import csv_template
+from instances.provisioning.bulk_files import read_rows
+
+CSV = 'name,element,tags,site,api.key\nOne,keyed,a;b,acme,secret-1\n"Two, Inc.",keyed,,beta,secret-2\n'
+
+
+def read(content, **options):
+    return list(read_rows(io.BytesIO(content), **options))
+
+
+def errors(content):
+    return [row.error for row in read(content)]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte order mark"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["unix", "windows"])
+def test_a_csv_file_is_read_whatever_separates_its_columns(delimiter, mark, end):
+    lines = [
+        ["name", "element", "tags", "site", "api.key"],
+        ["One", "keyed", '"a;b"', "acme", "secret-1"],
+        ['"Two; ""Inc."", really\tyes"', "", "", "", "é"],
+    ]
+    text = end.join(delimiter.join(line) for line in lines) + end
+    first, second = read(mark + text.encode())
+    assert (first.number, first.error) == (2, "")
+    assert first.body == {
+        "name": "One",
+        "element": {"key": "keyed"},
+        "tags": ["a", "b"],
+        "configuration": {"site": "acme", "api.key": "secret-1"},
+    }
+    assert second.body == {
+        "name": 'Two; "Inc.", really\tyes',
+        "configuration": {"api.key": "é"},
+    }
+
+
+def test_a_cell_over_several_lines_does_not_confuse_the_numbers():
+    content = b'name,note\nOne,"a\nb"\n\nTwo,c\nThree,d,e\n'
+    rows = read(content)
+    assert [row.number for row in rows] == [2, 5, 6]
+    assert rows[0].body["configuration"] == {"note": "a\nb"}
+    assert rows[2].error == "Line 6: there is a value in column 3, which has no name in line 1."
+
+
+def test_every_wrong_line_of_a_csv_file_is_told_with_its_column():
+    content = b'name,site,\nOne,\xff,\nTwo,b,c\nThree,"d"x,\nFour,d,\n'
+    told = errors(content)
+    assert told[0] == "Line 2, column site: this is not UTF-8 text."
+    assert told[1] == "Line 3: there is a value in column 3, which has no name in line 1."
+    assert told[2].startswith("Line 4: this is not CSV")
+    assert told[3] == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"\n", "this is not JSON, nor the header of a CSV file"),
+        (b"ada@example.com;hunter2\n", "there is no column name"),
+        (b"name,site,site\na,b,c\n", "columns are there twice: site"),
+        (b"name,\xff\na,b\n", "the names of the columns are not UTF-8 text"),
+        (b"name,site\n,\n", "There is no instance in it"),
+    ],
+)
+def test_a_file_without_a_usable_header_is_refused(content, sentence):
+    with pytest.raises(InputError, match=sentence) as refused:
+        read(content)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_json_list_and_json_lines_give_the_same_bodies():
+    bodies = [{"name": f"Number {number}", "tags": ["[", "}"]} for number in range(3000)]
+    as_list = json.dumps(bodies, indent=1).encode()
+    as_lines = "\n".join(json.dumps(body) for body in bodies).encode()
+    assert [row.body for row in read(as_list)] == bodies
+    assert [row.body for row in read(as_lines)] == bodies
+    assert [row.number for row in read(as_list)][-1] == 3000
+
+
+def test_wrong_rows_do_not_hide_the_ones_behind_them():
+    assert errors(b'{"name": 5}\n{"name": }\n{"name": "\xff"}\n{"name": NaN}\n{"name": "a"}\n') == [
+        "Line 1: The body has wrong fields: name: Input should be a valid string.",
+        "Line 2, column 10: this is not JSON (Expecting value).",
+        "Line 3: this is not UTF-8 text.",
+        "Line 4: NaN is not JSON.",
+        "",
+    ]
+    assert [bool(error) for error in errors(b'[{"name": "a"}, 2, {"tags": 3}, {}]')] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b'[\n {"name": "a"},\n {"name" "b"}]', "Line 3, column 10: this is not JSON"),
+        (b'[{"name": "a"}\n {"name": "b"}]', "Line 2, column 2: this is not JSON"),
+        (b'[{"name": "a"}] x', "Line 1, column 17: this is not JSON .Extra data"),
+        (b'[{"name": "a"},\n', "this is not JSON"),
+        (b'[{"name": "a"},\n\n"\xff"]', "Line 3: this is not UTF-8 text"),
+        (b'[{"name": "' + b"x" * 5_000_000, "this is not JSON"),
+        (b'{"name": "a"}\n{"name": "' + b"x" * 5_000_000, "Line 2 is longer than"),
+    ],
+    ids=range(7),
+)
+def test_a_file_that_cannot_be_read_on_says_where(content, sentence):
+    with pytest.raises(InputError, match=sentence):
+        read(content)
+
+
+def test_a_default_element_serves_rows_that_name_none():
+    rows = read(b"name,element\na,\nb,other\n", default_element="keyed")
+    assert [row.body["element"]["key"] for row in rows] == ["keyed", "other"]
+
+
+@pytest.mark.parametrize(
+    ("head", "line", "tail"),
+    [
+        (b"name,site\n", b"x," + b"y" * 100 + b"\n", b""),
+        (b"", b'{"name": "' + b"x" * 100 + b'"}\n', b""),
+        (b"[", b'{"name": "' + b"x" * 100 + b'"},\n', b'{"name": "x"}]'),
+    ],
+    ids=["csv", "json lines", "json list"],
+)
+def test_memory_does_not_grow_with_the_rows(head, line, tail):
+    def peak_bytes(rows):
+        stream = io.BytesIO(head + line * rows + tail)
+        tracemalloc.start()
+        for _ in read_rows(stream):
+            pass
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return peak
+
+    assert peak_bytes(10_000) < peak_bytes(2_000) + 200_000
+
+
+def test_a_template_can_be_filled_in_and_read_again(dynamics):
+    template = csv_template(dynamics)
+    (row,) = read(template.encode())
+    assert row.body["element"] == {"key": "dynamicscrmadfs"}
+    assert row.body["tags"] == ["first tag", "second tag"]
+    assert "user.password" in template.splitlines()[0]
