@@ -264,6 +264,12 @@ _SIDEBAR: list[dict[str, Any]] = [
                 _("Connect accounts, and see how each connection is."),
             ),
             _listed(
+                _("Bulk jobs"),
+                "playlist_add_check",
+                "instances.bulkjob",
+                _("Files of instances on their way through."),
+            ),
+            _listed(
                 _("OAuth apps"),
                 "key",
                 "instances.oauthapp",

@@ -3,6 +3,7 @@
 from instances.admin import (
     accounts,
     authorizations,
+    bulk_jobs,
     elements,
     instances,
     interactions,
@@ -13,6 +14,7 @@ from instances.admin import (
 __all__ = [
     "accounts",
     "authorizations",
+    "bulk_jobs",
     "elements",
     "instances",
     "interactions",

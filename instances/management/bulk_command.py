@@ -72,7 +72,7 @@ class BulkCommand(BaseCommand):
         progress = progress_of(job)
         ended = progress.ended
         try:
-            with closing(run_bulk_job(job)) as rows:  # type: ignore[type-var]  # a generator
+            with closing(run_bulk_job(job)) as rows:
                 for row in rows:
                     ended += 1
                     if not is_json:

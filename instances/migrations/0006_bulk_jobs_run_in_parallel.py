@@ -11,10 +11,6 @@ class Migration(migrations.Migration):
             model_name="bulkrow",
             name="bulk_row_outcome_known",
         ),
-        migrations.RemoveIndex(
-            model_name="instance",
-            name="instance_owner_element",
-        ),
         migrations.AddField(
             model_name="bulkjob",
             name="checked_at",
@@ -126,8 +122,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="instance",
-            index=models.Index(
-                fields=["organization_user", "element", "name"], name="instance_owner_element_name"
-            ),
+            index=models.Index(fields=["organization_user", "name"], name="instance_owner_name"),
         ),
     ]

@@ -128,9 +128,8 @@ class Instance(SealedRow):
         permissions = [("reveal_token", "Can reveal the Element token")]
         indexes = [
             models.Index(fields=["state", "state_changed_at"], name="instance_state"),
-            models.Index(
-                fields=["organization_user", "element", "name"], name="instance_owner_element_name"
-            ),
+            models.Index(fields=["organization_user", "element"], name="instance_owner_element"),
+            models.Index(fields=["organization_user", "name"], name="instance_owner_name"),
             models.Index(fields=["refresh_due_at"], name="instance_refresh_due"),
             models.Index(fields=["work_due_at"], name="instance_work_due"),
         ]

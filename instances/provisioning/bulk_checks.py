@@ -1,13 +1,13 @@
 """The dry run of a bulk job: a verdict for each row, and nothing is sent or drafted."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from django.utils import timezone
 
 from instances.errors import InstancesError
-from instances.models import BulkJob, BulkRow, Element
+from instances.models import BulkJob, BulkRow, Element, Instance
 from instances.provisioning.bodies import draft_arguments, element_of, parse_body
-from instances.provisioning.bulk_rows import existing_instance
 from instances.provisioning.drafts import check_draft
 
 _READ_ROWS = 500
@@ -24,8 +24,7 @@ def check_bulk_job(job: BulkJob) -> Iterator[BulkRow]:
     pending = job.rows.filter(outcome=BulkRow.Outcome.PENDING)
     while rows := list(pending.filter(number__gt=last)[:_READ_ROWS]):
         changed = []
-        for row in rows:
-            verdict = check.verdict(row)
+        for row, verdict in zip(rows, check.verdicts(rows), strict=True):
             if verdict != row.verdict:
                 row.verdict = verdict
                 changed.append(row)
@@ -42,8 +41,17 @@ class _Check:
         self._elements: dict[str, Element] = {}
         self._first_with: dict[int, int] = {}
 
-    def verdict(self, row: BulkRow) -> str:
-        """What is wrong with a row, as a sentence; empty when it could be provisioned."""
+    def verdicts(self, rows: list[BulkRow]) -> list[str]:
+        """What is wrong with each row, as a sentence; empty when it could be provisioned."""
+        identities = [self._identity(row) for row in rows]
+        there = self._existing([one.name for one in identities if isinstance(one, _Identity)])
+        return [
+            one if isinstance(one, str) else self._double(row, one, there)
+            for row, one in zip(rows, identities, strict=True)
+        ]
+
+    def _identity(self, row: BulkRow) -> "_Identity | str":
+        """Which instance it would become, or why it cannot become one."""
         try:
             body = parse_body(row.body.reveal())
             if row.element_key not in self._elements:
@@ -52,10 +60,25 @@ class _Check:
             columns, _ = check_draft(self._user, element, **draft_arguments(element, body))
         except InstancesError as error:
             return str(error)
-        name = columns["name"]
-        first = self._first_with.setdefault(hash((element.pk, name)), row.number)
+        return _Identity(element.pk, columns["name"])
+
+    def _existing(self, names: list[str]) -> set["_Identity"]:
+        if self._is_skipping_existing:
+            return set()
+        there = Instance.objects.filter(organization_user=self._user, name__in=names)
+        return {_Identity(*one) for one in there.values_list("element_id", "name")}
+
+    def _double(self, row: BulkRow, identity: "_Identity", there: set["_Identity"]) -> str:
+        first = self._first_with.setdefault(hash(identity), row.number)
         if first != row.number:
             return f"Row {first} of this file has the same name and element."
-        if not self._is_skipping_existing and existing_instance(self._user, element, name):
+        if identity in there:
             return "An instance of this name and element is there already; this would make a second one."
         return ""
+
+
+class _Identity(NamedTuple):
+    """By what an instance is recognised in a file: two of the same are doubles."""
+
+    element_id: int
+    name: str

@@ -107,11 +107,11 @@ def finish_bulk_job(job: BulkJob) -> bool:
 
 
 def chunks_to_enqueue(job: BulkJob) -> int:
-    """How many tasks of CHUNK_ROWS rows its rows need; notes that workers were asked now."""
+    """How many tasks of CHUNK_ROWS rows its rows need, at least one to finish it; notes that workers were asked now."""
     now = timezone.now()
     BulkJob.objects.filter(pk=job.pk).update(enqueued_at=now)
     job.enqueued_at = now
-    return -(-job.rows.unended().count() // CHUNK_ROWS)
+    return max(-(-job.rows.unended().count() // CHUNK_ROWS), 1)
 
 
 def tend_bulk_jobs() -> list[BulkJob]:

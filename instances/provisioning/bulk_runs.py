@@ -8,7 +8,7 @@ import math
 import random
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from queue import SimpleQueue
@@ -45,7 +45,7 @@ Outcome = BulkRow.Outcome
 log = structlog.stdlib.get_logger(__name__)
 
 
-def run_bulk_job(job: BulkJob) -> Iterator[BulkRow]:
+def run_bulk_job(job: BulkJob) -> Generator[BulkRow, None, None]:
     """Work on a running job until no row is left; yields each when it has ended.
 
     Ends early when the job is paused or cancelled. When it is closed, rows that were begun are brought to their end.
@@ -81,9 +81,10 @@ class _Run:
         self._elements: dict[str, Element] = {}
         self._resting_until: dict[str, datetime] = {}
 
-    def rows(self) -> Iterator[BulkRow]:
+    def rows(self) -> Generator[BulkRow, None, None]:
         """Each row when it has ended."""
-        threads = self._job.concurrency
+        claims = -(-self._job.rows.unended().count() // CLAIM_ROWS)
+        threads = max(min(self._job.concurrency, claims), 1)
         with ThreadPoolExecutor(max_workers=threads) as pool:
             try:
                 for _ in range(threads):

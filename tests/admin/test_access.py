@@ -8,6 +8,7 @@ from tests.factories import make_account, make_instance
 
 MODELS = [
     "instances_instance",
+    "instances_bulkjob",
     "instances_oauthapp",
     "instances_authorization",
     "instances_interaction",

@@ -172,7 +172,7 @@ def test_a_killed_worker_is_followed_by_another_and_nothing_is_doubled(provider,
 
 
 def test_rows_run_at_once_and_each_is_run_by_one_thread(provider, user):
-    at_once = Counter()
+    at_once: Counter[str] = Counter()
     lock = threading.Lock()
     answer = provider.answer
 

@@ -1,0 +1,238 @@
+"""Bulk jobs in the admin: upload, dry run, start, pause, resume, cancel, retry, result."""
+
+import csv
+import io
+import re
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from instances.admin import bulk_uploads
+from instances.models import BulkJob, BulkRow, Instance, Interaction
+from instances.provisioning.bulk_jobs import read_bulk_job
+from instances.provisioning.bulk_lines import FileRow
+from tests.factories import make_account, make_element, make_organization, make_organization_user
+from tests.provider import ORGANIZATION_SECRET, USER_SECRET
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ADD = "/admin/instances/bulkjob/add/"
+FILE = "name;element;site;api.key\nOne;keyed;acme;s3cr3t-1\nTwo;keyed;acme;s3cr3t-2\n"
+
+
+@pytest.fixture
+def user(provider):
+    make_element()
+    organization = make_organization(
+        name="Remote", platform_url=provider.url, secret=ORGANIZATION_SECRET
+    )
+    return make_organization_user(organization=organization, secret=USER_SECRET)
+
+
+def upload(browser, user, content=FILE, **fields):
+    file = SimpleUploadedFile(
+        "rows.csv", content if isinstance(content, bytes) else content.encode()
+    )
+    return browser.post(ADD, {"organization_user": user.pk, "file": file} | fields, follow=True)
+
+
+def do(browser, job, action):
+    url = reverse("admin:instances_bulkjob_action", args=[job.pk, action])
+    asked = browser.get(url)
+    assert asked.status_code == 200
+    return browser.post(url, follow=True)
+
+
+def make_job(user, **options):
+    rows = [
+        FileRow(
+            number,
+            {
+                "name": f"Row {number}",
+                "element": {"key": "keyed"},
+                "configuration": {"api.key": f"s3cr3t-{number}", "site": "acme"},
+            },
+        )
+        for number in (1, 2)
+    ]
+    return read_bulk_job(user, rows, actor="test", **options)
+
+
+def page_of(browser, job, **query):
+    return browser.get(reverse("admin:instances_bulkjob_change", args=[job.pk]), query)
+
+
+def test_a_file_is_uploaded_checked_started_and_its_result_downloaded(operator, user, provider):
+    page = upload(operator, user)
+    job = BulkJob.objects.get()
+    assert (job.name, job.actor, job.state) == ("rows.csv", "operator", "draft")
+    assert "The dry run found something to look at in 0 rows." in page.text
+    assert provider.requests == []
+    done = do(operator, job, "start")
+    assert "2 of 2 rows are done, 0 failed." in done.text
+    assert Instance.objects.filter(state="connected").count() == len(provider.instances) == 2
+    result = operator.get(reverse("admin:instances_bulkjob_result", args=[job.pk]))
+    lines = list(csv.DictReader(io.StringIO(result.getvalue().decode())))
+    assert [(line["row"], line["name"], line["outcome"]) for line in lines] == [
+        ("2", "One", "succeeded"),
+        ("3", "Two", "succeeded"),
+    ]
+    assert {int(line["instance"]) for line in lines} == set(
+        Instance.objects.values_list("pk", flat=True)
+    )
+    for secret in (*provider.secrets, "s3cr3t-1"):
+        assert secret not in page.text + done.text + result.getvalue().decode()
+
+
+def test_the_dry_run_has_a_verdict_for_each_row(operator, user):
+    content = (
+        "name,element,site,api.key\nOne,keyed,acme,a\nOne,keyed,acme,b\nThree,keyed,,\nFour,nosuch,,\n"
+        "Five,keyed,acme,c,d\n"
+    )
+    page = upload(operator, user, content)
+    job = BulkJob.objects.get()
+    assert "something to look at in 3 rows" in page.text
+    assert list(job.rows.values_list("verdict", flat=True)) == [
+        "",
+        "Row 2 of this file has the same name and element.",
+        "Missing required configuration: api.key, site",
+        "No element found with key or ID nosuch",
+        "",
+    ]
+    wrong = page_of(operator, job, rows="failed")
+    assert "Line 6: there is a value in column 5, which has no name in line 1." in wrong.text
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"[", "this is not JSON"),
+        (b"some text\n", "there is no column name"),
+        (b'[{"name": "a"}, oops]', "Line 1, column 17: this is not JSON"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_and_nothing_is_kept(
+    operator, user, content, sentence
+):
+    page = upload(operator, user, content)
+    assert sentence in page.text
+    assert not BulkJob.objects.exists()
+
+
+def test_an_upload_that_is_too_long_is_refused_in_a_sentence(operator, user, monkeypatch):
+    monkeypatch.setattr(bulk_uploads, "MAX_UPLOAD_BYTES", 70_000)
+    page = upload(operator, user, FILE + "x" * 200_000)
+    assert "A file has at most" in page.text
+    assert not BulkJob.objects.exists()
+
+
+def test_an_upload_never_touches_the_disk(operator, user, settings, tmp_path):
+    settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path / "absent")
+    upload(
+        operator, user, FILE + "".join(f"Row {n};keyed;acme;{'x' * 300}\n" for n in range(10_000))
+    )
+    assert BulkRow.objects.count() == 10_002
+
+
+def test_an_upload_from_elsewhere_is_refused(user):
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(make_account("operator", is_superuser=True))
+    assert upload(browser, user).status_code == 403
+    assert not BulkJob.objects.exists()
+    token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', browser.get(ADD).text)
+    assert token
+    upload(browser, user, csrfmiddlewaretoken=token[1])
+    assert BulkJob.objects.count() == 1
+
+
+def test_a_job_is_paused_resumed_and_its_failures_retried(operator, user, provider):
+    job = make_job(user)
+    provider.override = (401, {"message": "Who are you?"})
+    assert "2 failed" in do(operator, job, "start").text
+    assert "Retry failures" in page_of(operator, job).text
+    provider.override = None
+    assert "2 of 2 rows are done, 0 failed." in do(operator, job, "retry").text
+    BulkJob.objects.update(state="running")
+    assert "data-refresh-seconds" in page_of(operator, job).text
+    assert "paused" in do(operator, job, "pause").text
+    assert "data-refresh-seconds" not in page_of(operator, job).text
+    assert "finished" in do(operator, job, "resume").text
+    assert "is finished, so this cannot be done now" in do(operator, job, "pause").text
+
+
+def test_a_cancelled_job_can_be_deleted_and_its_instances_stay(operator, user):
+    done, cancelled = make_job(user), make_job(user)
+    do(operator, done, "start")
+    do(operator, cancelled, "cancel")
+    cancelled.refresh_from_db()
+    assert (cancelled.state, {row.outcome for row in cancelled.rows.all()}) == (
+        "cancelled",
+        {"cancelled"},
+    )
+    for job in (done, cancelled):
+        do(operator, job, "delete")
+    assert not BulkJob.objects.exists()
+    assert Instance.objects.count() == 2
+
+
+def test_element_tokens_are_in_the_result_only_for_who_may_reveal_them_and_are_recorded(
+    sign_in, operator, user, provider
+):
+    job = make_job(user)
+    do(operator, job, "start")
+    url = reverse("admin:instances_bulkjob_tokens", args=[job.pk])
+    plain = sign_in("view_bulkjob")
+    assert (plain.get(url).status_code, plain.post(url).status_code) == (403, 403)
+    assert "Download with Element tokens" not in page_of(plain, job).text
+    sent = operator.post(url).getvalue().decode()
+    for one in provider.instances.values():
+        assert one["token"] in sent
+    revealed = Interaction.objects.filter(step="reveal Element token", actor="operator")
+    assert revealed.count() == 2
+
+
+def test_a_name_does_not_become_a_formula_in_the_result(operator, user):
+    rows = [FileRow(1, {"name": '=HYPERLINK("x")'})]
+    job = read_bulk_job(user, rows, actor="test")
+    result = operator.get(reverse("admin:instances_bulkjob_result", args=[job.pk]))
+    assert "\"'=HYPERLINK" in result.getvalue().decode()
+
+
+def test_a_template_is_downloaded_for_an_element(operator):
+    element = make_element()
+    url = reverse("admin:instances_bulkjob_template")
+    answer = operator.get(url, {"template-element": element.pk})
+    assert answer["Content-Disposition"] == 'attachment; filename="keyed.csv"'
+    assert answer.text.splitlines()[0] == "name,element,tags,api.key,site"
+    assert operator.get(url, {"template-element": "x"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "needed"),
+    [
+        ("add/", "add_bulkjob"),
+        ("template/?template-element={element}", "add_bulkjob"),
+        ("{pk}/change/", "view_bulkjob"),
+        ("{pk}/result/", "view_bulkjob"),
+        ("{pk}/actions/start/", "change_bulkjob"),
+        ("{pk}/actions/pause/", "change_bulkjob"),
+        ("{pk}/actions/retry/", "change_bulkjob"),
+        ("{pk}/actions/cancel/", "change_bulkjob"),
+        ("{pk}/actions/delete/", "delete_bulkjob"),
+    ],
+)
+def test_each_page_needs_its_permission(sign_in, user, path, needed):
+    job = make_job(user)
+    url = "/admin/instances/bulkjob/" + path.format(pk=job.pk, element=make_element().pk)
+    others = {f"{verb}_bulkjob" for verb in ("view", "add", "change", "delete")} - {needed}
+    if needed == "view_bulkjob":
+        others -= {"change_bulkjob"}
+    refused = sign_in(*others)
+    assert (refused.get(url).status_code, refused.post(url, {}).status_code) == (403, 403)
+    job.refresh_from_db()
+    assert job.state == "draft"
+    allowed = Client()
+    allowed.force_login(make_account("allowed", permissions=(needed,)))
+    assert allowed.get(url).status_code == 200

@@ -1,0 +1,178 @@
+"""The commands around bulk jobs: CSV in, dry run, stop and go on, retry, list, template."""
+
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from instances.models import BulkJob, Instance
+from instances.provisioning import bulk_runs
+from instances.provisioning.bulk_jobs import pause_bulk_job
+from tests.factories import make_element, make_organization, make_organization_user
+from tests.provider import ORGANIZATION_SECRET, USER_SECRET
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HEADER = "name,element,site,api.key\n"
+
+
+@pytest.fixture
+def user(provider):
+    make_element()
+    organization = make_organization(
+        name="Remote", platform_url=provider.url, secret=ORGANIZATION_SECRET
+    )
+    return make_organization_user(
+        organization=organization, secret=USER_SECRET, email="ada@example.com"
+    )
+
+
+@pytest.fixture
+def manage(user, capsys):
+    """Runs a command; gives exit status, standard output and errors."""
+
+    def manage(*arguments):
+        capsys.readouterr()
+        try:
+            call_command(*arguments)
+        except CommandError as error:
+            return error.returncode, capsys.readouterr().out, str(error)
+        return 0, capsys.readouterr().out, ""
+
+    return manage
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text(HEADER + "".join(f"Row {n},keyed,acme,s3cr3t-{n}\n" for n in range(8)))
+    return str(path)
+
+
+def provision(file, *options):
+    return ("provision_instances", file, "--user", "ada@example.com", *options)
+
+
+def test_a_csv_file_is_provisioned_and_the_same_file_again_is_skipped(manage, file, provider):
+    status, out, _ = manage(*provision(file, "--concurrency", "3"))
+    assert (status, out.splitlines()[-1]) == (0, "8 of 8 provisioned.")
+    assert BulkJob.objects.get().concurrency == 3
+    before = len(provider.requests)
+    status, out, _ = manage(*provision(file, "--skip-existing"))
+    assert (status, out.splitlines()[-1]) == (0, "0 of 8 provisioned, 8 there already.")
+    assert len(provider.requests) == before
+    assert Instance.objects.count() == 8
+
+
+def test_a_dry_run_names_doubles_in_the_file_and_what_is_there(manage, file, tmp_path, provider):
+    twice = tmp_path / "twice.csv"
+    twice.write_text(HEADER + "One,keyed,a,b\nOne,keyed,a,b\n")
+    status, out, err = manage(*provision(str(twice), "--dry-run"))
+    assert (status, err) == (1, "1 of 2 rows failed the dry run.")
+    assert "[2/2] One: Row 2 of this file has the same name and element." in out
+    manage(*provision(file))
+    _, out, _ = manage(*provision(file, "--dry-run"))
+    assert "An instance of this name and element is there already" in out
+    status, out, _ = manage(*provision(file, "--dry-run", "--skip-existing", "--json"))
+    assert (status, json.loads(out)["succeeded"]) == (0, 8)
+    assert BulkJob.objects.count() == 1
+
+
+def test_a_job_that_was_paused_goes_on_by_its_command(manage, file, provider):
+    answer = provider.answer
+
+    def pausing_answer(request):
+        if len(provider.instances) == 2:
+            pause_bulk_job(BulkJob.objects.get())
+            connection.close()
+            provider.answer = answer
+        return answer(request)
+
+    provider.answer = pausing_answer
+    status, _, err = manage(*provision(file, "--concurrency", "1"))
+    job_id = BulkJob.objects.get().pk
+    assert status == 1
+    assert f"Bulk job {job_id} is paused after 4 of 8 rows." in err
+    assert err.endswith(f"Go on: manage.py resume_bulk_job {job_id}")
+    status, out, _ = manage("resume_bulk_job", str(job_id))
+    assert (status, out.splitlines()[-1]) == (0, "8 of 8 provisioned.")
+    assert len(provider.instances) == 8
+
+
+def test_failures_are_told_listed_and_retried_alone(manage, file, provider):
+    provider.override = (401, {"message": "Who are you?"})
+    status, _, err = manage(*provision(file))
+    assert status == 1
+    job_id = BulkJob.objects.get().pk
+    assert err == (
+        "8 of 8 rows failed. Retry these alone: "
+        f"manage.py resume_bulk_job {job_id} --retry-failures"
+    )
+    _, out, _ = manage("bulk_jobs", str(job_id))
+    assert out.startswith(f"{job_id}  finished  8/8 rows, 8 failed  rows.csv  ada@example.com\n")
+    assert "  row 2, Row 0: " in out
+    provider.override = None
+    status, out, _ = manage("resume_bulk_job", "--latest", "--retry-failures", "--json")
+    assert (status, json.loads(out)["succeeded"]) == (0, 8)
+    _, out, _ = manage("bulk_jobs", "--json")
+    (document,) = json.loads(out)
+    assert (document["state"], document["counts"]["succeeded"]) == ("finished", 8)
+
+
+def test_what_is_enqueued_is_worked_on_by_the_workers(manage, file, provider):
+    status, out, _ = manage(*provision(file, "--enqueue"))
+    job = BulkJob.objects.get()
+    assert status == 0
+    assert f"Bulk job {job.pk} is with the workers." in out
+    assert (job.state, len(provider.instances)) == ("finished", 8)
+
+
+def test_ctrl_c_pauses_the_job_and_says_how_to_go_on(manage, file, provider, monkeypatch):
+    rows = bulk_runs._Run.rows
+
+    def interrupted(self):
+        with_end = rows(self)
+        yield next(with_end)
+        with_end.close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bulk_runs._Run, "rows", interrupted)
+    status, _, err = manage(*provision(file))
+    job = BulkJob.objects.get()
+    assert (status, job.state) == (1, "paused")
+    assert f"Go on: manage.py resume_bulk_job {job.pk}" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("resume_bulk_job", "4711"), "There is no bulk job 4711"),
+        (("resume_bulk_job", "--latest"), "There is no bulk job to go on with."),
+        (("bulk_jobs", "4711"), "There is no bulk job 4711."),
+        (("bulk_template", "nosuch"), "No element found with key or ID nosuch."),
+    ],
+)
+def test_what_is_not_there_is_refused_in_a_sentence(manage, arguments, sentence):
+    status, _, err = manage(*arguments)
+    assert status == 2
+    assert sentence in err
+
+
+def test_no_jobs_are_listed_as_such_and_a_finished_one_is_not_resumed(manage, file):
+    assert manage("bulk_jobs")[1] == "There are no bulk jobs.\n"
+    manage(*provision(file))
+    status, _, err = manage("resume_bulk_job", str(BulkJob.objects.get().pk))
+    assert status == 2
+    assert "is finished, so this cannot be done now" in err
+
+
+def test_a_template_names_the_columns_and_holds_no_secret(manage):
+    _, out, _ = manage("bulk_template", "keyed")
+    assert out == "name,element,tags,api.key,site\r\nExample,keyed,first tag;second tag,,\r\n"
+
+
+@pytest.mark.parametrize("number", ["0", "201", "many"])
+def test_a_senseless_concurrency_is_refused(manage, file, number):
+    with pytest.raises(CommandError, match="a number from 1 to 200"):
+        call_command(*provision(file, "--concurrency", number))
