@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _, gettext_lazy
 from django.views.decorators.csrf import csrf_protect
-from unfold.widgets import UnfoldBooleanWidget
+from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldBooleanWidget
 
 from instances import tasks
 from instances.admin.pages import ModelAdmin, render_page
@@ -69,6 +69,7 @@ class UploadForm(forms.Form):
     )
     file = forms.FileField(
         label=gettext_lazy("File"),
+        widget=UnfoldAdminFileFieldWidget,
         help_text=gettext_lazy(
             "CSV, JSON Lines or a JSON list. It is not kept; its rows are sealed as they are read."
         ),

@@ -38,12 +38,13 @@ class Operator:
     def choose_dynamics(self) -> None:
         """The first step of adding an instance: whose account, and where."""
         self.page.goto("/admin/instances/instance/add/")
-        self._find("Organization user", DEMO_USER)
-        self._find("Element", DYNAMICS)
+        self.find("Organization user", DEMO_USER)
+        self.find("Element", DYNAMICS)
         self.press("Next")
         expect(self.page.get_by_text("Step 2 of 2")).to_be_visible()
 
-    def _find(self, label: str, text: str) -> None:
+    def find(self, label: str, text: str) -> None:
+        """Search in a field, and choose what is found."""
         self.page.locator(".im-field", has_text=label).get_by_role("combobox").first.click()
         self.page.get_by_role("searchbox").fill(text.split()[0])
         self.page.get_by_role("option", name=text).click()

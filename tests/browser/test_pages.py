@@ -13,6 +13,8 @@ PAGES = {
     "index": "/admin/",
     "instances": f"{ADMIN}/instance/",
     "add-instance": f"{ADMIN}/instance/add/",
+    "bulk-jobs": f"{ADMIN}/bulkjob/",
+    "add-bulk-job": f"{ADMIN}/bulkjob/add/",
     "interactions": f"{ADMIN}/interaction/",
     "authorizations": f"{ADMIN}/authorization/",
     "elements": f"{ADMIN}/element/?q=dynamics",

@@ -1,0 +1,64 @@
+"""A file of instances from its upload to its result, watched in a browser."""
+
+import csv
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
+from tests.browser.people import DEMO_USER, TENANT
+
+pytestmark = pytest.mark.browser
+
+ROWS = 120
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "accounts.csv"
+    columns = ["name", "element", "user.username", "user.password", "dynamics.tenant"]
+    account = ["dynamicscrmadfs", SANDBOX_USERNAME, SANDBOX_PASSWORD, TENANT]
+    with path.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(columns)
+        writer.writerows([f"Account {number}", *account] for number in range(ROWS - 1))
+        writer.writerow(["Account 7", *account])
+    return path
+
+
+def test_a_file_is_uploaded_checked_run_paused_and_resumed(operator, file, photograph):
+    page = operator.page
+    page.goto("/admin/instances/bulkjob/add/")
+    photograph(page, "upload")
+    operator.find("Organization user", DEMO_USER)
+    page.get_by_label(re.compile(r"^\s*File\W*$")).set_input_files(file)
+    operator.press("Upload and check")
+    expect(page.get_by_text("The dry run found something to look at in 1 row.")).to_be_visible()
+    photograph(page, "dry-run")
+    page.get_by_role("link", name="See them").click()
+    expect(page.get_by_text("Row 9 of this file has the same name and element.")).to_be_visible()
+
+    operator.press("Start")
+    operator.press("Start")
+    operator.expect_state("running")
+    progress = page.get_by_text(re.compile(rf"[1-9]\d* of {ROWS} rows are done"))
+    expect(progress).to_be_visible(timeout=PATIENCE_MS)
+    photograph(page, "running")
+    operator.press("Pause")
+    operator.press("Pause")
+    operator.expect_state("paused")
+    photograph(page, "paused")
+    operator.press("Resume")
+    operator.press("Resume")
+
+    done = page.get_by_text(f"{ROWS} of {ROWS} rows are done, 0 failed.")
+    expect(done).to_be_visible(timeout=PATIENCE_MS)
+    operator.expect_state("finished")
+    photograph(page, "finished")
+    with page.expect_download() as download:
+        operator.press("Download the result file")
+    with open(download.value.path(), newline="") as stream:  # noqa: PTH123  any file of the browser's
+        assert {line["outcome"] for line in csv.DictReader(stream)} == {"succeeded"}
+    assert SANDBOX_PASSWORD not in page.content()
