@@ -2,10 +2,9 @@
 
 import json
 import logging
-import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, TypedDict
 
 from django.core.management.base import BaseCommand, CommandError
@@ -78,7 +77,10 @@ class BulkCommand(BaseCommand):
                     if not is_json:
                         self._tell_of(row, ended, progress.total, job)
         except KeyboardInterrupt:
-            raise CommandError(_stopped(job)) from None
+            # Another process may have ended it in the meantime.
+            with suppress(StateConflictError):
+                pause_bulk_job(job)
+            raise CommandError(_how_to_go_on(job)) from None
         self._sum_up(job, is_json=is_json)
 
     def tell(self, result: RowResult, number: int, total: int) -> None:
@@ -124,7 +126,7 @@ class BulkCommand(BaseCommand):
             rows = job.rows.select_related("instance").iterator(chunk_size=500)
             self.print_results(progress.total, succeeded, progress.failed, map(_result, rows))
         if job.state != BulkJob.State.FINISHED:
-            raise CommandError(_stopped(job))
+            raise CommandError(_how_to_go_on(job))
         if progress.failed:
             raise CommandError(
                 f"{progress.failed} of {progress.total} rows failed. Retry these alone: "
@@ -141,14 +143,8 @@ def _concurrency(text: str) -> int:
     return int(text)
 
 
-def _stopped(job: BulkJob) -> str:
-    """What to say of a job that did not come to its end here; at Ctrl-C it is paused."""
-    job.refresh_from_db()
-    if job.state == BulkJob.State.RUNNING and sys.exc_info()[0] is KeyboardInterrupt:
-        try:
-            pause_bulk_job(job)
-        except StateConflictError:
-            job.refresh_from_db()
+def _how_to_go_on(job: BulkJob) -> str:
+    """What to say of a job that did not come to its end here."""
     progress = progress_of(job)
     how = f"Bulk job {job.pk} is {job.get_state_display()} after {progress.ended} of {progress.total} rows."
     if job.state == BulkJob.State.CANCELLED:

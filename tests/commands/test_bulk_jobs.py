@@ -58,6 +58,7 @@ def test_a_csv_file_is_provisioned_and_the_same_file_again_is_skipped(manage, fi
     status, out, _ = manage(*provision(file, "--concurrency", "3"))
     assert (status, out.splitlines()[-1]) == (0, "8 of 8 provisioned.")
     assert BulkJob.objects.get().concurrency == 3
+    assert not any(secret in out for secret in (*provider.secrets, "s3cr3t"))
     before = len(provider.requests)
     status, out, _ = manage(*provision(file, "--skip-existing"))
     assert (status, out.splitlines()[-1]) == (0, "0 of 8 provisioned, 8 there already.")

@@ -136,9 +136,7 @@ def test_a_killed_worker_is_followed_by_another_and_nothing_is_doubled(provider,
         return answer(request)
 
     provider.answer = slow_answer
-    server = Server(
-        tmp_path, PROVIDER_ALLOWED_PRIVATE_HOSTS=provider.netloc, HTTP_TIMEOUT_SECONDS="2"
-    )
+    server = Server(tmp_path, PROVIDER_ALLOWED_PRIVATE_HOSTS=provider.netloc)
     server.manage("migrate")
     server.manage("sync_elements")
     secrets = ["--organization-secret", ORGANIZATION_SECRET, "--user-secret", USER_SECRET]
