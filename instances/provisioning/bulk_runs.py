@@ -87,13 +87,14 @@ class _Run:
         threads = max(min(self._job.concurrency, claims), 1)
         with ThreadPoolExecutor(max_workers=threads) as pool:
             try:
-                for _ in range(threads):
-                    pool.submit(self._work_off)
+                workers = [pool.submit(self._work_off) for _ in range(threads)]
                 while threads:
                     if (row := self._ended.get()) is None:
                         threads -= 1
                     else:
                         yield row
+                for worker in workers:
+                    worker.result()
             finally:
                 self._stopping.set()
 
