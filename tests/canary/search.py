@@ -95,8 +95,9 @@ def admin_pages(client: Client) -> Iterator[tuple[str, bytes]]:
             continue
         seen.add(url)
         response = client.get(url)
-        yield f"page {url}", response.content + str(response.headers).encode()
-        for link in _LINK.findall(response.content.decode(errors="replace")):
+        content = response.getvalue()  # also of a file that is streamed
+        yield f"page {url}", content + str(response.headers).encode()
+        for link in _LINK.findall(content.decode(errors="replace")):
             waiting.append(html.unescape(url.partition("?")[0] + link if link[0] == "?" else link))
 
 
