@@ -127,7 +127,7 @@ _TABLE = (
         name="retry",
         label=_("Retry failures"),
         effect=_("The rows that failed, and only these, are run once more."),
-        states=frozenset({State.PAUSED, State.FINISHED}),
+        states=frozenset({State.FINISHED}),
         carry_out=_by_workers(retry_failures),
     ),
     BulkAction(

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import batched
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Count, Exists, OuterRef
 from django.utils import timezone
 
@@ -83,17 +84,16 @@ def cancel_bulk_job(job: BulkJob) -> BulkJob:
 
 
 def retry_failures(job: BulkJob) -> BulkJob:
-    """Run the rows that failed, and only these, once more; those that were no body never ran. Raises StateConflictError."""
-    moved = _move(
-        job,
-        State.RUNNING,
-        expect={State.PAUSED, State.FINISHED},
-        finished_at=None,
-        **_resumed(job, left_out=job.rows.failed().filter(attempts__gt=0).count()),
-    )
-    job.rows.failed().filter(attempts__gt=0).update(
-        outcome=Outcome.PENDING, attempts=0, due_at=timezone.now(), error=""
-    )
+    """Run the rows of a finished job that failed, and only these, once more. Raises StateConflictError.
+
+    Those that were no body to begin with never ran, and do not now.
+    """
+    failed = job.rows.failed().filter(attempts__gt=0)
+    # At once: a running job without rows that are left would be finished again by a scheduler.
+    with transaction.atomic():
+        resumed = _resumed(job, left_out=failed.count())
+        moved = _move(job, State.RUNNING, expect={State.FINISHED}, finished_at=None, **resumed)
+        failed.update(outcome=Outcome.PENDING, attempts=0, due_at=timezone.now(), error="")
     return moved
 
 

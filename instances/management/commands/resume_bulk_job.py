@@ -45,7 +45,7 @@ def _find(job_id: int | None, *, is_retrying: bool) -> BulkJob:
         found = jobs.filter(pk=job_id).first()
         sentence = f"There is no bulk job {job_id}; bulk_jobs lists them."
     else:
-        states = [State.PAUSED, State.FINISHED] if is_retrying else [State.PAUSED, State.RUNNING]
+        states = [State.FINISHED] if is_retrying else [State.PAUSED, State.RUNNING]
         found = jobs.filter(state__in=states).first()
         sentence = "There is no bulk job to go on with."
     if found is None:
