@@ -2,6 +2,7 @@
 
 from instances.admin import (
     accounts,
+    authorization_links,
     authorizations,
     elements,
     instances,
@@ -12,6 +13,7 @@ from instances.admin import (
 
 __all__ = [
     "accounts",
+    "authorization_links",
     "authorizations",
     "elements",
     "instances",

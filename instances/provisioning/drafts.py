@@ -37,8 +37,11 @@ def create_draft(
     authentication_type: str | None = None,
     configuration: Mapping[str, Any] | None = None,
     external_authentication: str = Instance.ExternalAuthentication.NONE,
+    is_to_be_completed: bool = False,
 ) -> Instance:
     """A new instance in draft: nothing is sent anywhere.
+
+    is_to_be_completed: somebody else enters what is required and not there yet.
 
     name: the element's when empty; HTML tags are stripped. tags: the name when None (contract 7.1).
     Raises InputError (UnknownElementError, InvalidConfigurationError, MissingConfigurationError, …).
@@ -48,7 +51,8 @@ def create_draft(
     way = definition.authentication_type(authentication_type)
     way = way.with_variant(way.variant_of(given))
     normalised = normalise_configuration(definition, way, given)
-    _require(way, organization_user, element, normalised, external_authentication)
+    if not is_to_be_completed:
+        _require(way, organization_user, element, normalised, external_authentication)
     name = clean_name(name) or element.name
     tag_names = clean_tags([name] if tags is None else tags)
     with transaction.atomic(savepoint=False):
