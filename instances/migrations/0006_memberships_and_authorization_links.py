@@ -114,16 +114,6 @@ class Migration(migrations.Migration):
                 "ordering": ["organization__name", "id"],
             },
         ),
-        migrations.AddField(
-            model_name="organization",
-            name="members",
-            field=models.ManyToManyField(
-                related_name="organizations",
-                through="instances.Membership",
-                to=settings.AUTH_USER_MODEL,
-                verbose_name="members",
-            ),
-        ),
         migrations.AddConstraint(
             model_name="authorizationlink",
             constraint=models.CheckConstraint(

@@ -48,12 +48,6 @@ class Organization(SealedRow):
             'Other endpoints for this organization: {"element key": {"URL prefix": "replacement"}}.'
         ),
     )
-    members: models.ManyToManyField[User, "Membership"] = models.ManyToManyField(
-        settings.AUTH_USER_MODEL,
-        through="instances.Membership",
-        related_name="organizations",
-        verbose_name=_("members"),
-    )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     objects = OrganizationQuerySet.as_manager()

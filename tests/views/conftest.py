@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from instances.models import Organization
+from instances.models import Organization, OrganizationUser
 from tests.factories import make_account, make_member
 
 
@@ -36,9 +36,9 @@ def person(db) -> Callable[..., Person]:
 
 
 @pytest.fixture
-def staff(person, sandbox) -> Person:
+def staff(person: Callable[..., Person], sandbox: OrganizationUser) -> Person:
     """Whose own organization user is the one that may reach the sandbox."""
-    found = person("staff", name="mina")
+    found: Person = person("staff", name="mina")
     sandbox.account = found.account
     sandbox.save()
     return found

@@ -156,7 +156,7 @@ def test_a_connection_is_renewed_by_a_link_and_keeps_its_token(make, holder, sta
     holder.post(make("custom"), CREDENTIALS | TENANT)
     before = Instance.objects.get()
     page = staff.browser.post(reverse("make_link", args=[before.pk]), {})
-    path = re.search(r"/authorize/[\w-]+", page.text)[0]
+    path = re.findall(r"/authorize/[\w-]+", page.text)[0]
     assert "Thank you" in Client().post(path, CREDENTIALS | TENANT).text
     assert Instance.objects.get().token.reveal() == before.token.reveal()
 

@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
@@ -42,6 +43,8 @@ class Event:
 def connections(request: HttpRequest) -> HttpResponse:
     """Those that need somebody come first."""
     account = account_of(request)
+    if not account.has_perm("instances.view_instance"):
+        raise PermissionDenied
     query = request.GET.get("q", "").strip()
     rows = Instance.objects.visible_to(account).annotate(is_fine=Q(state=Instance.State.CONNECTED))
     if query:

@@ -116,6 +116,18 @@ def test_an_account_that_was_closed_may_nothing(person, instance):
     assert not is_permitted(somebody.account, instance, Verb.VIEW)
 
 
+def test_an_account_without_a_role_is_told_that_it_lacks_one(instance):
+    somebody = make_account("nobody")
+    instance.organization_user.account = somebody
+    instance.organization_user.save()
+    browser = Client()
+    browser.force_login(somebody)
+    for path in ("/connect/", f"/connect/{instance.pk}/", "/connect/catalogue/keyed/"):
+        page = browser.get(path)
+        assert page.status_code == 403
+        assert "lacks the permission" in page.text
+
+
 def test_a_superuser_sees_all(instance):
     browser = Client()
     browser.force_login(make_account("root", is_superuser=True))
