@@ -158,6 +158,32 @@ if SANDBOX_ENABLED:
 
 API_CALLS_PER_MINUTE = env.int("API_CALLS_PER_MINUTE", default=6000)
 
+# E-mail: without EMAIL_URL nothing offers to send any
+
+_email_url = env.str("EMAIL_URL", default="")
+CAN_SEND_EMAIL = bool(_email_url)
+_email = env.email_url_config(_email_url or "consolemail://")
+_EMAIL_OPTIONS = {
+    "EMAIL_HOST": "host",
+    "EMAIL_PORT": "port",
+    "EMAIL_HOST_USER": "username",
+    "EMAIL_HOST_PASSWORD": "password",
+    "EMAIL_USE_TLS": "use_tls",
+    "EMAIL_USE_SSL": "use_ssl",
+}
+MAILERS: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": _email["EMAIL_BACKEND"],
+        "OPTIONS": {
+            option: _email[key]
+            for key, option in _EMAIL_OPTIONS.items()
+            if _email_url.startswith("smtp") and _email.get(key)
+        }
+        | ({"timeout": HTTP_TIMEOUT_SECONDS} if _email_url.startswith("smtp") else {}),
+    }
+}
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default=f"instances@{_public.hostname}")
+
 # Health
 
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
@@ -173,7 +199,9 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-LOGIN_URL = "admin:login"
+LOGIN_URL = "sign_in"
+LOGIN_REDIRECT_URL = "connections"
+SIGN_IN_FAILURES_ALLOWED = env.int("SIGN_IN_FAILURES_ALLOWED", default=5)
 SESSION_COOKIE_AGE = 12 * 60 * 60
 
 # Transport security: on wherever PUBLIC_URL is https
@@ -205,7 +233,9 @@ API_DOCS_CSP: dict[str, list[str]] = SECURE_CSP | {
     "img-src": [CSP.SELF, "data:"],
 }
 # Pages whose button leads to a provider: Chromium applies form-action to the redirect that answers a form.
-AUTHORIZE_CSP: dict[str, list[str]] = ADMIN_CSP | {"form-action": [CSP.SELF, PUBLIC_URL, "https:"]}
+_LEAVING: dict[str, list[str]] = {"form-action": [CSP.SELF, PUBLIC_URL, "https:"]}
+AUTHORIZE_CSP: dict[str, list[str]] = ADMIN_CSP | _LEAVING
+CONNECT_CSP: dict[str, list[str]] = SECURE_CSP | _LEAVING
 
 # Static files, language, time
 
@@ -282,6 +312,12 @@ _SIDEBAR: list[dict[str, Any]] = [
                 _("Who was sent to a provider, and how it ended."),
             ),
             _listed(
+                _("Authorization links"),
+                "link",
+                "instances.authorizationlink",
+                _("Links for account's holders, and what became of them."),
+            ),
+            _listed(
                 _("Interactions"),
                 "swap_horiz",
                 "instances.interaction",
@@ -317,6 +353,12 @@ _SIDEBAR: list[dict[str, Any]] = [
         "items": [
             _listed(_("Users"), "person", "auth.user", _("Who signs in here.")),
             _listed(_("Groups"), "group", "auth.group", _("What they may do.")),
+            _listed(
+                _("Memberships"),
+                "supervisor_account",
+                "instances.membership",
+                _("Whose organizations they operate, or look at."),
+            ),
         ],
     },
 ]

@@ -1,6 +1,9 @@
 """The application: models, admin, API, commands."""
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class InstancesConfig(AppConfig):
@@ -9,3 +12,12 @@ class InstancesConfig(AppConfig):
 
     def ready(self) -> None:
         from instances import checks  # noqa: F401 - registers the system checks
+
+        # After Django's own receiver, which makes the permissions that the groups are made of.
+        post_migrate.connect(_create_groups, sender=self)
+
+
+def _create_groups(**_: Any) -> None:
+    from instances.provisioning.permissions import create_groups
+
+    create_groups()

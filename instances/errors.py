@@ -15,6 +15,7 @@ InstancesError
 ├── AuthorizationError              one trip to a provider came back wrong
 │   ├── MissingStateError  UnknownStateError  ExpiredStateError  ReplayedStateError
 │   ├── WrongBrowserError  IssuerMismatchError
+│   ├── UnknownLinkError  LinkOverError
 │   └── AuthorizationDeniedError    ProviderReportedError
 └── PlatformError                   an exchange with a platform or a provider failed
     ├── UnreachableError            no connection was made, so nothing was sent
@@ -149,6 +150,14 @@ class ReplayedStateError(AuthorizationError):
 
 class WrongBrowserError(AuthorizationError):
     """The callback came from another browser, or another person, than the one that began."""
+
+
+class UnknownLinkError(AuthorizationError):
+    """No authorization link has this token, or its instance was deleted."""
+
+
+class LinkOverError(AuthorizationError):
+    """The authorization link was used, has expired or was revoked."""
 
 
 class IssuerMismatchError(AuthorizationError):

@@ -35,6 +35,8 @@ _PLAIN_NAMES = {
 }  # fmt: skip
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _CREDENTIALS = re.compile(r"\b(Bearer|Basic|User|Organization|Element)(:?\s+)([\w+/=.~-]{16,})")
+# An authorization link (models.AuthorizationLink): its path is its secret.
+_LINK_PATH = re.compile(r"(/authorize/)[\w-]{20,}")
 # Possessive and anchored to the name's first character: linear in the text, which strangers write.
 _ASSIGNED_NAME = re.compile(r"(?<![\w.-])([\w.-]++)\\?[\"']?\s*+[=:]\s*+\\?[\"']?")
 _ASSIGNED_VALUE = re.compile(
@@ -88,6 +90,7 @@ def redact_body(body: str, content_type: str = "", secrets: Collection[str] = ()
 def redact_text(text: str, secrets: Collection[str] = ()) -> str:
     """Free text: credentials after their scheme, `name=value` of secret names, and known values."""
     text = _CREDENTIALS.sub(rf"\1\2{REDACTED}", redact_values(text, secrets))
+    text = _LINK_PATH.sub(rf"\1{REDACTED}", text)
     shown, end = "", 0
     for name in _ASSIGNED_NAME.finditer(text):
         if name.start() < end or not is_secret_name(name[1]):

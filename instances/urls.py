@@ -4,14 +4,34 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
 from instances.api.urls import api
+from instances.views.authorization_links import authorize
 from instances.views.health import healthz, metrics, readyz
 from instances.views.oauth_callback import oauth_callback
+from instances.views.self_service import catalogue, connections, links, steps
+from instances.views.sign_in import PasswordView, SignInView, SignOutView
+
+self_service: list[URLPattern | URLResolver] = [
+    path("", connections.connections, name="connections"),
+    path("sign-in", SignInView.as_view(), name="sign_in"),
+    path("sign-out", SignOutView.as_view(), name="sign_out"),
+    path("password", PasswordView.as_view(), name="password"),
+    path("catalogue/", catalogue.catalogue, name="catalogue"),
+    path("catalogue/<str:key>/", catalogue.connect, name="connect"),
+    path("links/<int:pk>/revoke/", links.revoke, name="revoke_link"),
+    path("<int:pk>/", connections.connection, name="connection"),
+    path("<int:pk>/edit/", connections.edit, name="edit_connection"),
+    path("<int:pk>/link/", links.make, name="make_link"),
+    path("<int:pk>/reauthenticate/", steps.reconnect, name="reconnect"),
+    path("<int:pk>/<slug:name>/", steps.step, name="step"),
+]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path("metrics", metrics, name="metrics"),
     path("oauth/callback", oauth_callback, name="oauth_callback"),
+    path("authorize/<str:token>", authorize, name="authorize"),
+    path("connect/", include(self_service)),
     path("elements/api-v2/", api.urls),
 ]
 

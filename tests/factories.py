@@ -10,6 +10,7 @@ from instances.models import (
     Element,
     Instance,
     Interaction,
+    Membership,
     OAuthApp,
     Organization,
     OrganizationUser,
@@ -118,6 +119,12 @@ def make_oauth_app(**fields: Any) -> OAuthApp:
         app.client_secret = "client-secret-of-the-app"
     app.save()
     return app
+
+
+def make_member(
+    account: User, organization: Organization, role: str = Membership.Role.OPERATOR
+) -> Membership:
+    return Membership.objects.create(account=account, organization=organization, role=role)
 
 
 def make_account(

@@ -2,6 +2,7 @@
 
 from instances.admin import (
     accounts,
+    authorization_links,
     authorizations,
     bulk_jobs,
     elements,
@@ -13,6 +14,7 @@ from instances.admin import (
 
 __all__ = [
     "accounts",
+    "authorization_links",
     "authorizations",
     "bulk_jobs",
     "elements",

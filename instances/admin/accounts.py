@@ -3,11 +3,24 @@
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin, UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.forms import (
+    AdminPasswordChangeForm,
+    AuthenticationForm,
+    UserChangeForm,
+    UserCreationForm,
+)
 
 from instances.admin.pages import ModelAdmin
+from instances.forms import SignInForm
 
 admin.site.unregister([User, Group])
+
+
+class AdminSignInForm(SignInForm, AuthenticationForm):
+    """The theme's, throttled as every sign-in is."""
+
+
+admin.site.login_form = AdminSignInForm
 
 
 @admin.register(User)

@@ -1,13 +1,15 @@
 """Authorizations: which trips to providers were begun, by whom, and how they ended."""
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
 from instances.admin.pages import ReadOnlyAdmin
-from instances.models import Authorization
+from instances.models import Authorization, Instance
 
 _OUTCOME_COLOURS = {
     Authorization.Outcome.PENDING: "info",
@@ -28,12 +30,17 @@ class AuthorizationAdmin(ReadOnlyAdmin):
     fields = [
         "instance",
         "started_by",
+        "link",
         "outcome",
         "redirect_uri",
         "created_at",
         "used_at",
         "expires_at",
     ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Authorization]:
+        visible = Instance.objects.visible_to(request.user)
+        return super().get_queryset(request).filter(instance__in=visible)
 
     @display(description=_("outcome"), label=_OUTCOME_COLOURS, ordering="outcome")
     def outcome_label(self, authorization: Authorization) -> tuple[str, str]:

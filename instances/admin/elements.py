@@ -10,9 +10,9 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _, gettext_lazy
 from unfold.contrib.filters.admin import AllValuesCheckboxFilter, ChoicesCheckboxFilter
 
-from instances.admin.instance_configuration import WAY_LABELS
 from instances.admin.pages import ModelAdmin, render_page
 from instances.catalogue.definition import AuthenticationType
+from instances.forms import WAY_LABELS
 from instances.models import Element
 
 _ENDPOINTS = {

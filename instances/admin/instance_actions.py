@@ -1,29 +1,25 @@
 """What can be done to instances: one table for the buttons of one instance and the actions on many."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser, User
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from instances import tasks
 from instances.admin.pages import ModelAdmin, render_secrets
+from instances.browser import send_to_provider
 from instances.errors import InstancesError
 from instances.models import Instance
 from instances.provisioning import instances as verbs
-from instances.provisioning.authorization import (
-    BROWSER_COOKIE,
-    begin_authorization,
-    new_browser_secret,
-)
-from instances.provisioning.explanations import Step, uses_browser
+from instances.provisioning.explanations import Step
+from instances.provisioning.permissions import Verb, is_permitted
 from instances.provisioning.tokens import reveal_token
 
 if TYPE_CHECKING:
@@ -31,25 +27,19 @@ if TYPE_CHECKING:
 
 type Enqueue = Callable[[int, str], object]
 type CarryOut = Callable[[ModelAdmin, HttpRequest, Instance], HttpResponse | None]
-BROWSER_COOKIE_SECONDS = 60 * 60
-_State = Instance.State
-_NOT_CREATED = {_State.DRAFT, _State.FAILED}
-_CREATED = {_State.CONNECTED, _State.NEEDS_REAUTHORIZATION}
 
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceAction:
-    """One button. is_offered: whether it makes sense on a page; what is possible is for the verb to say."""
+    """One button."""
 
-    name: str
+    name: Step
     label: "StrOrPromise"
-    is_offered: Callable[[Instance], bool]
-    permission: str = "change"
+    verb: Verb = Verb.CHANGE
     is_destructive: bool = False
 
-    def is_allowed(self, account: User | AnonymousUser) -> bool:
-        codename = "reveal_token" if self.permission == "reveal" else f"{self.permission}_instance"
-        return account.has_perm(f"instances.{codename}")
+    def is_allowed(self, account: User | AnonymousUser, instance: Instance) -> bool:
+        return is_permitted(account, instance, self.verb)
 
     def url(self, instance: Instance) -> str:
         return reverse("admin:instances_instance_action", args=[instance.pk, self.name])
@@ -98,29 +88,6 @@ def _authorize(_: ModelAdmin, request: HttpRequest, instance: Instance) -> HttpR
     return send_to_provider(request, instance)
 
 
-def send_to_provider(
-    request: HttpRequest, instance: Instance, *, configuration: Mapping[str, Any] | None = None
-) -> HttpResponse:
-    """The browser's way to the provider. Raises what begin_authorization() raises."""
-    browser_secret = request.COOKIES.get(BROWSER_COOKIE) or new_browser_secret()
-    begun = begin_authorization(
-        instance,
-        account=request.user,
-        browser_secret=browser_secret,
-        configuration=configuration,
-    )
-    response = HttpResponseRedirect(begun.url)
-    response.set_cookie(
-        BROWSER_COOKIE,
-        browser_secret,
-        max_age=BROWSER_COOKIE_SECONDS,
-        secure=settings.IS_HTTPS,
-        httponly=True,
-        samesite="Lax",
-    )
-    return response
-
-
 def _reveal(model_admin: ModelAdmin, request: HttpRequest, instance: Instance) -> HttpResponse:
     token = reveal_token(instance, account=request.user)
     context = {
@@ -140,22 +107,16 @@ PROVISION = ConfirmedAction(
     done=_("{name} is connected."),
     carry_out=_verb(verbs.provision_instance),
     enqueue=tasks.provision_instance.enqueue,
-    is_offered=lambda instance: instance.state in _NOT_CREATED and not uses_browser(instance),
 )
 AUTHORIZE = ConfirmedAction(
     name=Step.AUTHORIZE,
     label=_("Authorize"),
     effect=_("Your browser goes to the provider, where the account's holder allows access."),
     carry_out=_authorize,
-    is_offered=lambda instance: (
-        uses_browser(instance)
-        and instance.state in _NOT_CREATED | _CREATED | {_State.AWAITING_AUTHORIZATION}
-    ),
 )
 REAUTHENTICATE = InstanceAction(
     name=Step.REAUTHENTICATE,
     label=_("Re-authenticate"),
-    is_offered=lambda instance: instance.state in _NOT_CREATED | _CREATED,
 )
 _TABLE: tuple[InstanceAction, ...] = (
     PROVISION,
@@ -167,9 +128,6 @@ _TABLE: tuple[InstanceAction, ...] = (
         done=_("{name} works."),
         carry_out=_verb(verbs.check_instance),
         enqueue=tasks.check_instance.enqueue,
-        is_offered=lambda instance: (
-            instance.state in _CREATED | {_State.UNKNOWN, _State.PROVISIONING}
-        ),
     ),
     REAUTHENTICATE,
     ConfirmedAction(
@@ -179,24 +137,21 @@ _TABLE: tuple[InstanceAction, ...] = (
         done=_("{name} is enabled."),
         carry_out=_verb(verbs.set_enabled, is_enabled=True),
         enqueue=partial(tasks.set_enabled.enqueue, is_enabled=True),
-        is_offered=lambda instance: instance.is_disabled,
     ),
     ConfirmedAction(
-        name="disable",
+        name=Step.DISABLE,
         label=_("Disable"),
         effect=_("Calls with its Element token are refused until it is enabled again."),
         done=_("{name} is disabled."),
         carry_out=_verb(verbs.set_enabled, is_enabled=False),
         enqueue=partial(tasks.set_enabled.enqueue, is_enabled=False),
-        is_offered=lambda instance: not instance.is_disabled and instance.is_connected,
     ),
     ConfirmedAction(
-        name="reveal",
+        name=Step.REVEAL,
         label=_("Reveal Element token"),
         effect=_("The Element token is shown once, in clear. That you saw it is recorded."),
         carry_out=_reveal,
-        permission="reveal",
-        is_offered=lambda instance: bool(instance.token),
+        verb=Verb.REVEAL,
     ),
     ConfirmedAction(
         name=Step.DELETE,
@@ -208,9 +163,8 @@ _TABLE: tuple[InstanceAction, ...] = (
         done=_("{name} is deleted."),
         carry_out=_verb(verbs.delete_instance),
         enqueue=tasks.delete_instance.enqueue,
-        permission="delete",
+        verb=Verb.DELETE,
         is_destructive=True,
-        is_offered=lambda instance: True,
     ),
 )
-ACTIONS = {action.name: action for action in _TABLE}
+ACTIONS: dict[str, InstanceAction] = {action.name: action for action in _TABLE}

@@ -6,43 +6,35 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils.http import urlencode
-from django.utils.translation import gettext as _, gettext_lazy
+from django.utils.translation import gettext as _
 
 from instances.admin.instance_actions import (
     AUTHORIZE,
     PROVISION,
     REAUTHENTICATE,
     perform,
-    send_to_provider,
 )
 from instances.admin.instance_forms import (
     ChoiceForm,
     ConfigurationForm,
     NewInstanceForm,
-    split_tags,
 )
 from instances.admin.pages import ModelAdmin, allow_leaving, render_page
+from instances.browser import send_to_provider
 from instances.catalogue.definition import AuthenticationType
 from instances.errors import InputError, InstancesError, InvalidConfigurationError
-from instances.models import Element, Instance, OAuthApp, Organization, OrganizationUser
-from instances.provisioning.configuration import authentication_of, takes_oauth_app
+from instances.forms import WAY_LABELS, split_tags
+from instances.models import Element, Instance, OrganizationUser
+from instances.provisioning.configuration import authentication_of, has_oauth_app
 from instances.provisioning.drafts import create_draft
 from instances.provisioning.instances import reauthenticate_instance
-
-WAY_LABELS = {
-    "oauth2": gettext_lazy("OAuth 2.0"),
-    "oauth1": gettext_lazy("OAuth 1.0a"),
-    "custom": gettext_lazy("Custom"),
-    "basic": gettext_lazy("User name and password"),
-    "apiKey": gettext_lazy("API key"),
-}
 
 
 def choose_page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
     """Step 1: whose account, at which element."""
     if not model_admin.has_add_permission(request):
         raise PermissionDenied
-    form = ChoiceForm(request.GET if "element" in request.GET else None)
+    form = ChoiceForm(request.user, request.GET if "element" in request.GET else None)
     if form.is_valid():
         chosen = (form.cleaned_data["organization_user"].pk, form.cleaned_data["element"].pk)
         return redirect("admin:instances_instance_configure", *chosen)
@@ -56,15 +48,16 @@ def configure_page(
     """Step 2: the configuration, by the chosen way of authentication."""
     if not model_admin.has_add_permission(request):
         raise PermissionDenied
-    user = get_object_or_404(OrganizationUser.objects.select_related("organization"), pk=user_id)
+    users = OrganizationUser.objects.operated_by(request.user).select_related("organization")
+    user = get_object_or_404(users, pk=user_id)
     element = get_object_or_404(Element.objects.active(), pk=element_id)
     try:
         way = element.parsed.authentication_type(request.GET.get("way"))
     except InvalidConfigurationError:
         raise Http404 from None
-    has_oauth_app = _has_oauth_app(user.organization, element, way)
+    is_app_there = has_oauth_app(user.organization, element, way)
     data = request.POST if request.method == "POST" else None
-    form = NewInstanceForm(way, has_oauth_app=has_oauth_app, data=data)
+    form = NewInstanceForm(way, has_oauth_app=is_app_there, data=data)
     if data and form.is_valid():
         instance = _create(user, element, way, form, actor=request.user.get_username())
         if instance is not None:
@@ -75,7 +68,7 @@ def configure_page(
         "element": element,
         "organization_user": user,
         "ways": _ways(element, way),
-        "has_oauth_app": has_oauth_app,
+        "has_oauth_app": is_app_there,
         "is_oauth": way.needs_browser,
         "back_url": reverse("admin:instances_instance_add"),
     }
@@ -89,17 +82,17 @@ def reauthenticate_page(
     instance = model_admin.get_object(request, str(object_id))
     if instance is None:
         raise Http404
-    if not REAUTHENTICATE.is_allowed(request.user):
+    if not REAUTHENTICATE.is_allowed(request.user, instance):
         raise PermissionDenied
     try:
         way = authentication_of(instance)
     except InputError as error:
         messages.error(request, str(error))
         return redirect("admin:instances_instance_change", instance.pk)
-    has_oauth_app = _has_oauth_app(instance.organization, instance.element, way)
+    is_app_there = has_oauth_app(instance.organization, instance.element, way)
     form = ConfigurationForm(
         way,
-        has_oauth_app=has_oauth_app,
+        has_oauth_app=is_app_there,
         stored=instance.configuration,
         data=request.POST if request.method == "POST" else None,
     )
@@ -111,16 +104,11 @@ def reauthenticate_page(
         "form": form,
         "element": instance.element,
         "organization_user": instance.organization_user,
-        "has_oauth_app": has_oauth_app,
+        "has_oauth_app": is_app_there,
         "is_oauth": way.needs_browser,
         "back_url": reverse("admin:instances_instance_change", args=[instance.pk]),
     }
     return allow_leaving(render_page(model_admin, request, "configure.html", context))
-
-
-def _has_oauth_app(organization: Organization, element: Element, way: AuthenticationType) -> bool:
-    apps = OAuthApp.objects.filter(organization=organization, element=element)
-    return takes_oauth_app(way) and apps.exists()
 
 
 def _ways(element: Element, current: AuthenticationType) -> list[dict[str, object]]:
@@ -163,7 +151,7 @@ def _after_creation(
 ) -> HttpResponse:
     model_admin.log_addition(request, instance, _("Drafted."))
     action = AUTHORIZE if authentication_of(instance).needs_browser else PROVISION
-    if "connect" in request.POST and action.is_allowed(request.user):
+    if "connect" in request.POST and action.is_allowed(request.user, instance):
         return perform(action, model_admin, request, instance)
     messages.success(request, _("%s is saved as a draft.") % instance.name)
     return redirect("admin:instances_instance_change", instance.pk)

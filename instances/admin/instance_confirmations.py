@@ -25,7 +25,7 @@ def confirm_one(
     instance = model_admin.get_object(request, str(object_id))
     if not isinstance(action, ConfirmedAction) or instance is None:
         raise Http404
-    if not action.is_allowed(request.user):
+    if not action.is_allowed(request.user, instance):
         raise PermissionDenied
     if request.method == "POST":
         return perform(action, model_admin, request, instance)
@@ -48,7 +48,8 @@ def confirm_many(
     def run(
         model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Instance]
     ) -> HttpResponse | None:
-        chosen = list(queryset.order_by("pk")[: MAX_AT_ONCE + 1])
+        permitted = Instance.objects.operated_by(request.user)
+        chosen = list(queryset.filter(pk__in=permitted).order_by("pk")[: MAX_AT_ONCE + 1])
         if len(chosen) > MAX_AT_ONCE:
             messages.error(request, _("Choose at most %d instances at once.") % MAX_AT_ONCE)
             return None
@@ -60,7 +61,8 @@ def confirm_many(
         return None
 
     run.__name__ = action.name
-    run = admin.action(run, description=action.label, permissions=[action.permission])
+    permission = action.verb.removesuffix("_instance")
+    run = admin.action(run, description=action.label, permissions=[permission])
     return run
 
 

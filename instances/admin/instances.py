@@ -24,19 +24,20 @@ from unfold.paginator import InfinitePaginator
 
 from instances.admin.instance_actions import ACTIONS, ConfirmedAction, InstanceAction
 from instances.admin.instance_configuration import (
-    WAY_LABELS,
     choose_page,
     configure_page,
     reauthenticate_page,
 )
 from instances.admin.instance_confirmations import confirm_many, confirm_one
-from instances.admin.instance_forms import RenameForm, split_tags
+from instances.admin.instance_forms import RenameForm
 from instances.admin.interactions import exchange_of
 from instances.admin.pages import ModelAdmin, render_page, secret_state
 from instances.errors import InputError
+from instances.forms import WAY_LABELS, split_tags
 from instances.models import Instance
 from instances.provisioning.drafts import rename_instance
-from instances.provisioning.explanations import explain
+from instances.provisioning.explanations import explain, is_offered
+from instances.provisioning.permissions import Verb, is_permitted
 
 _State = Instance.State
 STATE_COLOURS = {
@@ -84,8 +85,14 @@ class InstanceAdmin(ModelAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Instance]:
-        related = super().get_queryset(request).select_related(*self.list_select_related)
-        return related.prefetch_related("tags")
+        rows = super().get_queryset(request)
+        visible = rows.visible_to(request.user).select_related(*self.list_select_related)
+        return visible.prefetch_related("tags")
+
+    def has_change_permission(self, request: HttpRequest, obj: Instance | None = None) -> bool:
+        return super().has_change_permission(request, obj) and (
+            obj is None or is_permitted(request.user, obj, Verb.CHANGE)
+        )
 
     def get_actions(
         self, request: HttpRequest, action_location: ActionLocation = ActionLocation.CHANGE_LIST
@@ -97,9 +104,7 @@ class InstanceAdmin(ModelAdmin):
 
     @display(description=gettext_lazy("state"), label=STATE_COLOURS, ordering="state")
     def state_label(self, instance: Instance) -> tuple[str, str]:
-        if instance.is_connected and instance.is_disabled:
-            return "disabled", _("disabled")
-        return instance.state, instance.get_state_display()
+        return instance.shown_state
 
     @display(description=gettext_lazy("tags"))
     def tag_list(self, instance: Instance) -> str:
@@ -175,7 +180,7 @@ class InstanceAdmin(ModelAdmin):
         offered = [
             action
             for action in ACTIONS.values()
-            if action.is_offered(instance) and action.is_allowed(request.user)
+            if is_offered(action.name, instance) and action.is_allowed(request.user, instance)
         ]
         next_step = ACTIONS.get(explanation.step) if explanation else None
         interactions = Paginator(instance.interactions.all(), TIMELINE_PAGE)

@@ -86,6 +86,9 @@ class InteractionAdmin(ReadOnlyAdmin):
     show_full_result_count = False
     list_per_page = 50
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Interaction]:
+        return super().get_queryset(request).visible_to(request.user)
+
     @display(description=_("request"))
     def request_line(self, interaction: Interaction) -> str:
         parts = urlsplit(interaction.url)

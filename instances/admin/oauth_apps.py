@@ -4,11 +4,12 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from instances.admin.pages import ModelAdmin, SecretInput, secret_state
-from instances.models import Element, OAuthApp
+from instances.models import Element, OAuthApp, Organization
 from instances.provisioning.configuration import default_callback_url, takes_oauth_app
 
 
@@ -56,6 +57,17 @@ class OAuthAppAdmin(ModelAdmin):
         "callback_url",
         "scope",
     ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OAuthApp]:
+        organizations = Organization.objects.operated_by(request.user)
+        return super().get_queryset(request).filter(organization__in=organizations)
+
+    def formfield_for_foreignkey(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> forms.ModelChoiceField[Any] | None:
+        if db_field.name == "organization":
+            kwargs["queryset"] = Organization.objects.operated_by(request.user)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_fields(self, request: HttpRequest, obj: OAuthApp | None = None) -> list[str]:
         return [name for name in self.fields if obj or name != "client_secret_state"]

@@ -5,9 +5,11 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _, gettext_lazy
+from unfold.contrib.filters.admin import BooleanRadioFilter
 
 from instances.admin.pages import (
     ModelAdmin,
@@ -17,7 +19,7 @@ from instances.admin.pages import (
     secret_state,
 )
 from instances.errors import InputError
-from instances.models import Organization, OrganizationUser
+from instances.models import Membership, Organization, OrganizationUser
 from instances.provisioning.organizations import check_secret, rotate_secret
 
 type Owner = Organization | OrganizationUser
@@ -103,6 +105,14 @@ class SecretOwnerAdmin(ModelAdmin):
     """Pages of a row that has a secret of its own."""
 
     change_form_template = "admin/instances/secret_owner.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).visible_to(request.user)
+
+    def has_change_permission(self, request: HttpRequest, obj: Owner | None = None) -> bool:
+        operated = self.model._default_manager.operated_by(request.user)
+        is_within_reach = obj is None or operated.filter(pk=obj.pk).exists()
+        return super().has_change_permission(request, obj) and is_within_reach
 
     def get_urls(self) -> list[URLPattern]:
         rotate = path(
@@ -208,6 +218,7 @@ class OrganizationUserAdmin(SecretOwnerAdmin):
     form = OrganizationUserForm
     list_display = ["email", "organization", "first_name", "last_name", "account"]
     list_select_related = ["organization", "account"]
+    list_filter = [("account__is_active", BooleanRadioFilter)]
     search_fields = ["email", "first_name", "last_name", "organization__name"]
     autocomplete_fields = ["organization", "account"]
     fields = [
@@ -220,7 +231,25 @@ class OrganizationUserAdmin(SecretOwnerAdmin):
         "new_secret",
     ]
 
+    def formfield_for_foreignkey(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> forms.ModelChoiceField[Any] | None:
+        if db_field.name == "organization":
+            kwargs["queryset"] = Organization.objects.operated_by(request.user)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
     def get_readonly_fields(self, request: HttpRequest, obj: Owner | None = None) -> list[str]:
         # Its instances and its secret belong to the organization that it was made in.
         fixed = ["organization"] if obj else []
         return [*fixed, *super().get_readonly_fields(request, obj)]
+
+
+@admin.register(Membership)
+class MembershipAdmin(ModelAdmin):
+    """Who operates which organization, and who may look."""
+
+    list_display = ["account", "organization", "role"]
+    list_select_related = ["account", "organization"]
+    list_filter = [("account__is_active", BooleanRadioFilter)]
+    search_fields = ["account__username", "organization__name"]
+    autocomplete_fields = ["account", "organization"]

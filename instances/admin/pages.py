@@ -33,7 +33,7 @@ class ModelAdmin(unfold_admin.ModelAdmin):
 class ReadOnlyAdmin(ModelAdmin):
     """A list and a page a row, and nothing to change."""
 
-    actions = None
+    actions: list[str] | None = None
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -46,7 +46,7 @@ class ReadOnlyAdmin(ModelAdmin):
 
 
 class SecretInput(UnfoldAdminPasswordWidget):
-    """An input whose value goes to the server and never comes back."""
+    """In the theme: an input whose value goes to the server and never comes back."""
 
     def __init__(self) -> None:
         super().__init__(attrs={"autocomplete": "new-password"}, render_value=False)

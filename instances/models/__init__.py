@@ -1,5 +1,6 @@
 """Tables, constraints, querysets, and what a row can say about itself."""
 
+from instances.models.authorization_links import AuthorizationLink
 from instances.models.authorizations import Authorization
 from instances.models.bulk_jobs import BulkJob, BulkRow
 from instances.models.elements import Element
@@ -7,17 +8,19 @@ from instances.models.idempotency_keys import IdempotencyKey
 from instances.models.instances import Instance, StateChange, Tag
 from instances.models.interactions import Interaction
 from instances.models.oauth_apps import OAuthApp
-from instances.models.organizations import Organization, OrganizationUser
+from instances.models.organizations import Membership, Organization, OrganizationUser
 from instances.models.process_beats import ProcessBeat
 
 __all__ = [
     "Authorization",
+    "AuthorizationLink",
     "BulkJob",
     "BulkRow",
     "Element",
     "IdempotencyKey",
     "Instance",
     "Interaction",
+    "Membership",
     "OAuthApp",
     "Organization",
     "OrganizationUser",

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from instances import crypto
 from instances.fields import SealedJSONField, SealedRow, SealedTextField
+from instances.models.authorization_links import AuthorizationLink
 from instances.models.instances import Instance
 
 LIFETIME = timedelta(minutes=10)
@@ -25,8 +26,10 @@ class AuthorizationQuerySet(models.QuerySet["Authorization"]):
 
 
 class Authorization(SealedRow):
-    """One trip to a provider. state and the browser's cookie are kept as digests; sealed are the PKCE verifier
-    (OAuth 2.0), the request token's secret (OAuth 1.0a), and the configuration that is changed when it succeeds.
+    """One trip to a provider, begun by an account, or by whoever opened a link.
+
+    state and the browser's cookie are kept as digests; sealed are the PKCE verifier (OAuth 2.0), the request
+    token's secret (OAuth 1.0a), and the configuration that is changed when it succeeds.
     """
 
     class Outcome(models.TextChoices):
@@ -48,6 +51,14 @@ class Authorization(SealedRow):
         blank=True,
         related_name="authorizations",
         verbose_name=_("started by"),
+    )
+    link = models.ForeignKey(
+        AuthorizationLink,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="authorizations",
+        verbose_name=_("authorization link"),
     )
     state_digest = models.CharField(max_length=64, unique=True, editable=False)
     browser_digest = models.CharField(max_length=64, editable=False)

@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Any, Self
 
+from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
 from django.db.models import Q
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext, gettext_lazy as _
 
 from instances import crypto
 from instances.fields import SealedJSONField, SealedRow, SealedTextField
@@ -19,6 +20,18 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         if "state" in changes:
             raise TypeError("An instance's state is changed by move_instance() alone.")
         return super().update(**changes)
+
+    def visible_to(self, account: User | AnonymousUser) -> Self:
+        """Those of the organization users that the account may look at; all of them for a superuser."""
+        if account.is_superuser:
+            return self
+        return self.filter(organization_user__in=OrganizationUser.objects.visible_to(account))
+
+    def operated_by(self, account: User | AnonymousUser) -> Self:
+        """Those that the account may touch: its own, and those of organizations whose operator it is."""
+        if account.is_superuser:
+            return self
+        return self.filter(organization_user__in=OrganizationUser.objects.operated_by(account))
 
     def with_token(self, token: str) -> Self:
         """The instance that an Element token stands for, found by its digest."""
@@ -216,6 +229,13 @@ class Instance(SealedRow):
     def next_check_at(self) -> datetime | None:
         """When it is checked, reconciled or deleted to the end by itself."""
         return None if self.is_resting else self.work_due_at
+
+    @property
+    def shown_state(self) -> tuple[str, str]:
+        """What a page says of it: the state and its label, or that it is disabled."""
+        if self.is_resting:
+            return "disabled", gettext("disabled")
+        return self.state, self.get_state_display()
 
     @property
     def tag_names(self) -> list[str]:

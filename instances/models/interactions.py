@@ -3,7 +3,9 @@
 from datetime import datetime
 from typing import Any, NoReturn, Self
 
+from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from instances.models.instances import Instance
@@ -25,6 +27,15 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
     def prune(self, *, before: datetime) -> int:
         """Remove what is older than before; the number removed."""
         return super(InteractionQuerySet, self.filter(started_at__lt=before)).delete()[0]
+
+    def visible_to(self, account: User | AnonymousUser) -> Self:
+        """Those of the instances and organizations that the account may look at; for a superuser all."""
+        if account.is_superuser:
+            return self
+        instances = Instance.objects.visible_to(account)
+        # Those of an instance that was deleted have their organization alone.
+        organizations = Organization.objects.visible_to(account)
+        return self.filter(Q(instance__in=instances) | Q(organization__in=organizations))
 
     def of_instance(self, instance: Instance) -> Self:
         return self.filter(instance=instance)

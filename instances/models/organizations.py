@@ -1,11 +1,30 @@
 """Who we are to a platform: organizations, their users, and the two secrets of every platform call."""
 
+from typing import Self
+
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from instances.fields import SealedRow, SealedTextField
+
+
+class OrganizationQuerySet(models.QuerySet["Organization"]):
+    def visible_to(self, account: User | AnonymousUser) -> Self:
+        """Those that the account has a role in; all of them for a superuser."""
+        if account.is_superuser:
+            return self
+        return self.filter(pk__in=Membership.objects.of(account).values("organization"))
+
+    def operated_by(self, account: User | AnonymousUser) -> Self:
+        """Those whose operator the account is; all of them for a superuser."""
+        if account.is_superuser:
+            return self
+        operated = Membership.objects.of(account).filter(role=Membership.Role.OPERATOR)
+        return self.filter(pk__in=operated.values("organization"))
 
 
 class Organization(SealedRow):
@@ -31,6 +50,8 @@ class Organization(SealedRow):
     )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
+    objects = OrganizationQuerySet.as_manager()
+
     class Meta:
         ordering = ["name"]
         verbose_name = _("organization")
@@ -42,6 +63,69 @@ class Organization(SealedRow):
     @property
     def is_remote(self) -> bool:
         return bool(self.platform_url)
+
+
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    def of(self, account: User | AnonymousUser) -> Self:
+        return self.filter(account_id=account.pk)
+
+
+class Membership(models.Model):
+    """What an account is to a whole organization. Which verbs it may use there, its groups say."""
+
+    class Role(models.TextChoices):
+        OPERATOR = "operator", _("operator")
+        VIEWER = "viewer", _("viewer")
+
+    organization = models.ForeignKey(
+        Organization,
+        on_delete=models.CASCADE,
+        related_name="memberships",
+        verbose_name=_("organization"),
+    )
+    account = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="memberships",
+        verbose_name=_("account"),
+    )
+    role = models.CharField(_("role"), max_length=10, choices=Role.choices)
+
+    objects = MembershipQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["organization__name", "id"]
+        verbose_name = _("membership")
+        verbose_name_plural = _("memberships")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "account"],
+                name="membership_once_per_organization",
+                violation_error_message=_("This account is a member of the organization already."),
+            ),
+            models.CheckConstraint(
+                condition=Q(role__in=["operator", "viewer"]), name="membership_role_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account}: {self.get_role_display()} of {self.organization}"
+
+
+class OrganizationUserQuerySet(models.QuerySet["OrganizationUser"]):
+    def visible_to(self, account: User | AnonymousUser) -> Self:
+        """The account's own, and those of organizations that it has a role in."""
+        if account.is_superuser:
+            return self
+        organizations = Organization.objects.visible_to(account)
+        return self.filter(Q(account_id=account.pk) | Q(organization__in=organizations))
+
+    def operated_by(self, account: User | AnonymousUser) -> Self:
+        """The account's own, and those of organizations whose operator it is."""
+        if account.is_superuser:
+            return self
+        organizations = Organization.objects.operated_by(account)
+        return self.filter(Q(account_id=account.pk) | Q(organization__in=organizations))
 
 
 class OrganizationUser(SealedRow):
@@ -65,6 +149,8 @@ class OrganizationUser(SealedRow):
         help_text=_("The sign-in account of this person, if they have one here."),
     )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    objects = OrganizationUserQuerySet.as_manager()
 
     class Meta:
         ordering = ["organization__name", "email"]

@@ -27,6 +27,7 @@ from instances.errors import (
     InputError,
     InstancesError,
     IssuerMismatchError,
+    LinkOverError,
     MissingStateError,
     ProviderReportedError,
     ReplayedStateError,
@@ -34,7 +35,7 @@ from instances.errors import (
     UnknownStateError,
     WrongBrowserError,
 )
-from instances.models import Authorization, Instance, Interaction
+from instances.models import Authorization, AuthorizationLink, Instance, Interaction
 from instances.models.authorizations import LIFETIME
 from instances.platforms.base import InstanceDraft, RequestToken, code_in
 from instances.platforms.registry import platform_for
@@ -78,14 +79,16 @@ def begin_authorization(
     account: User | AnonymousUser,
     browser_secret: str,
     configuration: Mapping[str, Any] | None = None,
+    link: AuthorizationLink | None = None,
 ) -> BegunAuthorization:
     """Prepare one trip of this browser to the provider. The instance keeps its id, token and history.
 
     configuration: what is to be changed with it; of an instance that was connected before, when the trip has
-    succeeded and not earlier (contract 7.6). Raises InputError when the element's way of authentication needs no
-    browser, MissingConfigurationError, StateConflictError, PlatformError.
+    succeeded and not earlier (contract 7.6). link: what the browser was sent here with, in place of an account.
+    Raises InputError when the element's way of authentication needs no browser, MissingConfigurationError,
+    StateConflictError, PlatformError.
     """
-    actor = account.get_username()
+    actor = link.actor if link else account.get_username()
     if instance.state not in _FIRST_TIME | _AGAIN:
         raise StateConflictError(
             f"{instance.label} is {instance.get_state_display()}, so it cannot be authorized now."
@@ -107,7 +110,8 @@ def begin_authorization(
     url, request_token = _ask_platform(draft, state)
     authorization = Authorization(
         instance=instance,
-        started_by=account if isinstance(account, User) else None,
+        started_by=account if isinstance(account, User) and not link else None,
+        link=link,
         state_digest=crypto.digest(state),
         browser_digest=crypto.digest(browser_secret),
         redirect_uri=draft.configuration["oauth.callback.url"],
@@ -170,16 +174,23 @@ def complete_authorization(
     try:
         authorization = _find(parameters.get("state", ""))
         _check_browser(authorization, account=account, browser_secret=browser_secret)
+        _check_link(authorization)
         _claim(authorization)
         _check_issuer(authorization, parameters)
         _check_answer(authorization, parameters)
     except AuthorizationError as error:
         interaction = _record_callback(parameters, authorization, account, started_at, str(error))
         if authorization and isinstance(error, _TRIP_FAILURES):
-            _end_in_failure(authorization, error, interaction, actor=account.get_username())
+            actor = _actor_of(authorization, account)
+            _end_in_failure(authorization, error, interaction, actor=actor)
         raise
     _record_callback(parameters, authorization, account, started_at, "")
-    return _connect(authorization, parameters, actor=account.get_username())
+    return _connect(authorization, parameters, actor=_actor_of(authorization, account))
+
+
+def _actor_of(authorization: Authorization | None, account: User | AnonymousUser) -> str:
+    link = authorization.link if authorization else None
+    return link.actor if link else account.get_username()
 
 
 def _find(state: str) -> Authorization:
@@ -188,7 +199,9 @@ def _find(state: str) -> Authorization:
             "The provider sent the browser back without a state, so it is not known which instance this is for. "
             "Begin again from the instance."
         )
-    rows = Authorization.objects.select_related("instance__element", "instance__organization_user")
+    rows = Authorization.objects.select_related(
+        "instance__element", "instance__organization_user", "link__made_by"
+    )
     authorization = rows.with_state(state).first()
     if authorization is None:
         raise UnknownStateError(
@@ -202,11 +215,21 @@ def _check_browser(
 ) -> None:
     candidates = crypto.digests(browser_secret) if browser_secret else []
     is_browser = any(hmac.compare_digest(authorization.browser_digest, one) for one in candidates)
-    if not is_browser or authorization.started_by_id != account.pk:
+    # Whoever came by a link is known by the browser alone.
+    is_person = bool(authorization.link_id) or authorization.started_by_id == account.pk
+    if not (is_browser and is_person):
         # It may be a stranger's browser: the sentence names no instance.
         raise WrongBrowserError(
             "This authorization was begun in another browser, under another host name, or by somebody else. "
             "Finish it where it was begun, or begin again here."
+        )
+
+
+def _check_link(authorization: Authorization) -> None:
+    link = authorization.link
+    if link and not link.is_open:
+        raise LinkOverError(
+            f"The link for {authorization.instance.name} is over: {link.status.label}. Ask for a new one."
         )
 
 
@@ -307,6 +330,8 @@ def _connect(
     Authorization.objects.filter(pk=authorization.pk).update(
         outcome=Authorization.Outcome.COMPLETED
     )
+    if authorization.link:
+        AuthorizationLink.objects.complete(authorization.link, at=timezone.now())
     return instance
 
 
@@ -326,7 +351,7 @@ def _record_callback(
         subject=instance.label if instance else "an unknown authorization",
         step="OAuth callback",
         direction=Interaction.Direction.IN,
-        actor=account.get_username(),
+        actor=_actor_of(authorization, account),
         method="GET",
         url=redact_url(f"/oauth/callback?{query}", secret_values)[:4000],
         error=error,

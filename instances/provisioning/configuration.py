@@ -74,6 +74,14 @@ def takes_oauth_app(authentication: AuthenticationType) -> bool:
     return authentication.obtains_token
 
 
+def has_oauth_app(
+    organization: Organization, element: Element, authentication: AuthenticationType
+) -> bool:
+    """Whether the organization's OAuth app supplies the client, so that nobody is asked for one."""
+    apps = OAuthApp.objects.filter(organization=organization, element=element)
+    return takes_oauth_app(authentication) and apps.exists()
+
+
 def with_oauth_app(
     organization: Organization,
     element: Element,

@@ -37,8 +37,11 @@ def create_draft(
     authentication_type: str | None = None,
     configuration: Mapping[str, Any] | None = None,
     external_authentication: str = Instance.ExternalAuthentication.NONE,
+    is_to_be_completed: bool = False,
 ) -> Instance:
     """A new instance in draft: nothing is sent anywhere.
+
+    is_to_be_completed: somebody else enters what is required and not there yet.
 
     name: the element's when empty; HTML tags are stripped. tags: the name when None (contract 7.1).
     Raises InputError (UnknownElementError, InvalidConfigurationError, MissingConfigurationError, …).
@@ -51,6 +54,7 @@ def create_draft(
         authentication_type=authentication_type,
         configuration=configuration,
         external_authentication=external_authentication,
+        is_to_be_completed=is_to_be_completed,
     )
     columns |= store_configuration(element.parsed, columns.pop("configuration"))
     with transaction.atomic(savepoint=False):
@@ -78,6 +82,7 @@ def check_draft(
     authentication_type: str | None = None,
     configuration: Mapping[str, Any] | None = None,
     external_authentication: str = Instance.ExternalAuthentication.NONE,
+    is_to_be_completed: bool = False,
 ) -> tuple[dict[str, Any], list[str]]:
     """The columns and the tags that create_draft() would write, configuration still whole and in clear.
 
@@ -88,7 +93,8 @@ def check_draft(
     way = definition.authentication_type(authentication_type)
     way = way.with_variant(way.variant_of(given))
     normalised = normalise_configuration(definition, way, given)
-    _require(way, organization_user, element, normalised, external_authentication)
+    if not is_to_be_completed:
+        _require(way, organization_user, element, normalised, external_authentication)
     name = clean_name(name) or element.name
     columns = {
         "name": name,

@@ -17,15 +17,20 @@ from instances.provisioning.states import State
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
+_NOT_CREATED = {State.DRAFT, State.FAILED}
+_CREATED = {State.CONNECTED, State.NEEDS_REAUTHORIZATION}
+
 
 class Step(StrEnum):
-    """What can be done next; each is an action of the admin."""
+    """What can be done to an instance; each is a button of the admin, most are of self-service."""
 
     PROVISION = "provision"
     AUTHORIZE = "authorize"
     CHECK = "check"
     REAUTHENTICATE = "reauthenticate"
     ENABLE = "enable"
+    DISABLE = "disable"
+    REVEAL = "reveal"
     DELETE = "delete"
 
 
@@ -169,6 +174,28 @@ def _error_class(instance: Instance) -> type[errors.InstancesError] | None:
     found = getattr(errors, instance.cause, None) if instance.cause else None
     is_ours = isinstance(found, type) and issubclass(found, errors.InstancesError)
     return found if is_ours else None
+
+
+def is_offered(step: Step, instance: Instance) -> bool:
+    """Whether a step makes sense on a page; what is possible is for the verb to say."""
+    match step:
+        case Step.PROVISION:
+            return instance.state in _NOT_CREATED and not uses_browser(instance)
+        case Step.AUTHORIZE:
+            states = _NOT_CREATED | _CREATED | {State.AWAITING_AUTHORIZATION}
+            return instance.state in states and uses_browser(instance)
+        case Step.CHECK:
+            return instance.state in _CREATED | {State.UNKNOWN, State.PROVISIONING}
+        case Step.REAUTHENTICATE:
+            return instance.state in _NOT_CREATED | _CREATED
+        case Step.ENABLE:
+            return instance.is_disabled
+        case Step.DISABLE:
+            return not instance.is_disabled and instance.is_connected
+        case Step.REVEAL:
+            return bool(instance.token)
+        case Step.DELETE:
+            return True
 
 
 def _next_step(

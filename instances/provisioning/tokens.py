@@ -3,8 +3,9 @@
 from django.contrib.auth.models import AnonymousUser, User
 from django.utils import timezone
 
-from instances.errors import PermissionRefusedError, StateConflictError
+from instances.errors import StateConflictError
 from instances.models import Instance, Interaction
+from instances.provisioning.permissions import Verb, require_permission
 
 
 def reveal_token(instance: Instance, *, account: User | AnonymousUser) -> str:
@@ -13,10 +14,7 @@ def reveal_token(instance: Instance, *, account: User | AnonymousUser) -> str:
     Raises PermissionRefusedError without the permission reveal_token, StateConflictError when there is no
     token, UnreadableSecretError.
     """
-    if not account.has_perm("instances.reveal_token"):
-        raise PermissionRefusedError(
-            "You may not see Element tokens: that needs a permission of its own."
-        )
+    require_permission(account, instance, Verb.REVEAL)
     if not instance.token:
         raise StateConflictError(f"{instance.label} has no Element token yet; provision it first.")
     token: str = instance.token.reveal()

@@ -3,7 +3,8 @@
 import pytest
 from django.test import Client
 
-from tests.factories import make_account
+from instances.models import Organization
+from tests.factories import make_account, make_member
 
 
 @pytest.fixture
@@ -16,11 +17,14 @@ def operator(db):
 
 @pytest.fixture
 def sign_in(db):
-    """A browser of somebody who may do what the named permissions say, and nothing else."""
+    """A browser of an operator of all organizations there are, with the named permissions and no others."""
 
     def sign_in(*permissions: str) -> Client:
         client = Client()
-        client.force_login(make_account("somebody", permissions=permissions))
+        account = make_account("somebody", permissions=permissions)
+        for organization in Organization.objects.all():
+            make_member(account, organization)
+        client.force_login(account)
         return client
 
     return sign_in

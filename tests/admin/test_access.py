@@ -4,13 +4,15 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests.factories import make_account, make_instance
+from tests.factories import make_account, make_instance, make_member
 
 MODELS = [
     "instances_instance",
     "instances_bulkjob",
     "instances_oauthapp",
     "instances_authorization",
+    "instances_authorizationlink",
+    "instances_membership",
     "instances_interaction",
     "instances_organization",
     "instances_organizationuser",
@@ -108,14 +110,15 @@ def test_each_page_needs_its_permission_for_looking_and_for_doing(sign_in, path,
     instance.refresh_from_db()
     assert instance.state == "draft"
     helped = Client()
-    helped.force_login(make_account("allowed", permissions=(needed,)))
+    allowed_account = make_account("allowed", permissions=(needed,))
+    make_member(allowed_account, instance.organization)
+    helped.force_login(allowed_account)
     assert helped.get(url).status_code == 200
 
 
 def test_whoever_may_only_look_is_offered_nothing_to_do(sign_in):
-    page = sign_in("view_instance").get(
-        reverse("admin:instances_instance_change", args=[make_instance().pk])
-    )
+    url = reverse("admin:instances_instance_change", args=[make_instance().pk])
+    page = sign_in("view_instance").get(url)
     for label in ("Provision", "Delete at the platform", "Save"):
         assert f"{label}\n" not in page.text.replace(" ", "")
     assert "actions/" not in page.text

@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from instances.models import Authorization, Interaction
-from tests.factories import make_account, make_instance, make_interaction
+from tests.factories import make_account, make_instance, make_interaction, make_organization
 
 PATH = "/admin/instances/interaction/"
 
@@ -59,7 +59,7 @@ def test_nothing_can_be_added_changed_or_deleted(operator):
 
 
 def test_one_exchange_needs_the_permission(sign_in):
-    interaction = make_interaction()
+    interaction = make_interaction(organization=make_organization())
     assert sign_in().get(f"{PATH}{interaction.pk}/change/").status_code == 403
 
 

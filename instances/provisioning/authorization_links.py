@@ -1,0 +1,173 @@
+"""Authorization links: made for one instance, sent to the account's holder, gone through by one browser.
+
+A token is 32 random bytes, kept as a digest. Looking at a link uses nothing up, so that programs which look at
+the links of a message do no harm.
+"""
+
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from smtplib import SMTPException
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.core.mail import EmailMessage
+from django.core.validators import validate_email
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from instances import crypto
+from instances.errors import (
+    InputError,
+    LinkOverError,
+    MissingConfigurationError,
+    StateConflictError,
+    UnknownLinkError,
+    WrongBrowserError,
+)
+from instances.models import AuthorizationLink, Instance
+from instances.models.authorization_links import LIFETIME
+from instances.provisioning.configuration import (
+    OAUTH_APP_KEYS,
+    authentication_of,
+    default_callback_url,
+    with_oauth_app,
+)
+from instances.provisioning.explanations import Step, is_offered
+from instances.provisioning.instances import reauthenticate_instance
+from instances.provisioning.permissions import Verb, require_permission
+
+TOKEN_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class MadeLink:
+    """A link and its address, which is known now and never again."""
+
+    link: AuthorizationLink
+    url: str = field(repr=False)
+
+
+def make_link(instance: Instance, *, account: User, note: str = "") -> MadeLink:
+    """A link that lets whoever opens it connect this one instance.
+
+    Raises PermissionRefusedError, StateConflictError when the instance cannot be authenticated now, and
+    MissingConfigurationError when it lacks an OAuth client, which an account's holder cannot know.
+    """
+    require_permission(account, instance, Verb.CHANGE)
+    if not is_offered(Step.REAUTHENTICATE, instance) and not is_offered(Step.AUTHORIZE, instance):
+        raise StateConflictError(
+            f"{instance.label} is {instance.get_state_display()}, so nobody can authorize it now."
+        )
+    if missing := [key for key in missing_keys(instance) if key in OAUTH_APP_KEYS]:
+        raise MissingConfigurationError(missing)
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    link = AuthorizationLink.objects.create(
+        instance=instance,
+        made_by=account,
+        note=note,
+        token_digest=crypto.digest(token),
+        expires_at=timezone.now() + LIFETIME,
+    )
+    return MadeLink(link, f"{settings.PUBLIC_URL}/authorize/{token}")
+
+
+def missing_keys(instance: Instance) -> list[str]:
+    """The required configuration keys that neither the instance nor the organization's OAuth app has."""
+    way, organization = authentication_of(instance), instance.organization
+    held = {"oauth.callback.url": default_callback_url()} | instance.full_configuration()
+    complete = with_oauth_app(organization, instance.element, way, held)
+    elsewhere = OAUTH_APP_KEYS if organization.is_remote else ()
+    return [key for key in way.missing_keys(complete) if key not in elsewhere]
+
+
+def send_link(made: MadeLink, *, to: str) -> None:
+    """Send the address by e-mail. Raises InputError where it cannot be sent; the link itself stays good."""
+    link = made.link
+    try:
+        validate_email(to)
+    except ValidationError:
+        raise InputError(_("Enter an e-mail address, for example ada@example.com.")) from None
+    words = {
+        "who": link.made_by.get_full_name() or link.made_by.get_username(),
+        "organization": link.instance.organization,
+        "element": link.instance.element.name,
+        "url": made.url,
+        "note": f"\n{link.note}\n" if link.note else "",
+        "until": link.expires_at.strftime("%Y-%m-%d %H:%M UTC"),
+    }
+    subject = _("%(who)s asks you to connect your %(element)s account") % words
+    body = _(
+        "%(who)s of %(organization)s asks you to connect your %(element)s account.\n%(note)s\n"
+        "Open this link to see what for, and to allow it or not:\n\n%(url)s\n\n"
+        "It works once, until %(until)s. If you do not expect it, do nothing.\n"
+    )
+    try:
+        EmailMessage(subject, body % words, to=[to]).send()
+    except (OSError, SMTPException):
+        raise InputError(
+            _("The e-mail could not be sent. Copy the link and send it yourself.")
+        ) from None
+
+
+def find_link(token: str, *, browser_secret: str) -> AuthorizationLink:
+    """The link, if this browser may still go through it. Nothing is used up.
+
+    Raises UnknownLinkError, LinkOverError, WrongBrowserError.
+    """
+    rows = AuthorizationLink.objects.select_related(
+        "made_by", "instance__element", "instance__organization_user__organization"
+    )
+    link = rows.with_token(token).first()
+    if link is None:
+        raise UnknownLinkError(
+            _("There is no such link. Open it as it was sent to you, or ask for a new one.")
+        )
+    if not link.is_open:
+        said = _("The link for %(name)s is over: %(status)s. Ask who sent it for a new one.")
+        raise LinkOverError(said % {"name": link.instance.name, "status": link.status.label})
+    if link.used_at and not _is_browser_of(link, browser_secret):
+        raise WrongBrowserError(
+            _("This link was opened in another browser already. Go on there, or ask for a new one.")
+        )
+    return link
+
+
+def claim_link(link: AuthorizationLink, *, browser_secret: str) -> None:
+    """Bind the link to this browser: the first one that goes on with it is the only one that can.
+
+    Raises LinkOverError when another came first.
+    """
+    if _is_browser_of(link, browser_secret):
+        return
+    digest = crypto.digest(browser_secret)
+    if not AuthorizationLink.objects.claim(link, browser_digest=digest, at=timezone.now()):
+        raise LinkOverError(_("This link was used in the meantime. Ask who sent it for a new one."))
+    link.refresh_from_db(fields=["used_at", "browser_digest"])
+
+
+def connect_by_link(link: AuthorizationLink, *, configuration: Mapping[str, Any]) -> Instance:
+    """Connect the link's instance with what the account's holder entered; the link is then over.
+
+    Raises what reauthenticate_instance() raises; the same browser may try again.
+    """
+    instance = reauthenticate_instance(link.instance, actor=link.actor, configuration=configuration)
+    AuthorizationLink.objects.complete(link, at=timezone.now())
+    return instance
+
+
+def revoke_link(link: AuthorizationLink, *, account: User) -> None:
+    """From now on nobody can go through it. Raises PermissionRefusedError, StateConflictError when it is over."""
+    require_permission(account, link.instance, Verb.CHANGE)
+    if not AuthorizationLink.objects.revoke(link, at=timezone.now()):
+        raise StateConflictError(
+            f"The link for {link.instance.label} is over already: {link.status.label}."
+        )
+
+
+def _is_browser_of(link: AuthorizationLink, browser_secret: str) -> bool:
+    candidates = crypto.digests(browser_secret) if browser_secret else []
+    return any(hmac.compare_digest(link.browser_digest, one) for one in candidates)

@@ -1,0 +1,1 @@
+"""Self-service at /connect/: staff connect accounts themselves, and see how each connection is."""

@@ -1,0 +1,128 @@
+"""My connections: the list that says how each is, the page of one with its timeline, and its name and tags."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from operator import attrgetter
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from instances.errors import InputError
+from instances.forms import WAY_LABELS, RenameForm, split_tags
+from instances.models import Instance, OrganizationUser
+from instances.provisioning.drafts import rename_instance
+from instances.provisioning.explanations import explain
+from instances.provisioning.permissions import Verb, is_permitted
+from instances.views.self_service.pages import account_of, instance_for, self_service
+from instances.views.self_service.steps import STEPS, offered_steps
+
+PER_PAGE = 25
+TIMELINE_EVENTS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a timeline: a move of the instance, or an exchange with its provider."""
+
+    at: datetime
+    what: str
+    who: str
+    why: str
+    is_failure: bool = False
+
+
+@self_service
+@require_safe
+def connections(request: HttpRequest) -> HttpResponse:
+    """Those that need somebody come first."""
+    account = account_of(request)
+    if not account.has_perm("instances.view_instance"):
+        raise PermissionDenied
+    query = request.GET.get("q", "").strip()
+    rows = Instance.objects.visible_to(account).annotate(is_fine=Q(state=Instance.State.CONNECTED))
+    if query:
+        found = Q(name__icontains=query) | Q(element__name__icontains=query)
+        rows = rows.filter(found | Q(pk__in=Instance.objects.filter(tags__name=query)))
+    related = rows.select_related("element", "organization_user__organization", "cause_interaction")
+    page = Paginator(related.order_by("is_fine", "name", "pk"), PER_PAGE).get_page(
+        request.GET.get("page")
+    )
+    context = {
+        "query": query,
+        "page": page,
+        "rows": [(instance, explain(instance)) for instance in page],
+        "may_connect": account.has_perm("instances.add_instance")
+        and OrganizationUser.objects.operated_by(account).exists(),
+    }
+    return render(request, "instances/connect/connections.html", context)
+
+
+@self_service
+@require_safe
+def connection(request: HttpRequest, pk: int) -> HttpResponse:
+    instance = instance_for(request, pk, Verb.VIEW)
+    account = account_of(request)
+    may_change = is_permitted(account, instance, Verb.CHANGE)
+    offered = offered_steps(instance, account)
+    explanation = explain(instance)
+    next_step = STEPS.get(explanation.step) if explanation else None
+    links = instance.links.select_related("made_by")[:PER_PAGE]
+    context = {
+        "instance": instance,
+        "explanation": explanation,
+        "next_step": next_step if next_step in offered else None,
+        "steps": [step for step in offered if step is not next_step],
+        "way": WAY_LABELS.get(instance.authentication_type, instance.authentication_type),
+        "events": _timeline(instance, has_exchanges=account.has_perm("instances.view_interaction")),
+        "may_change": may_change,
+        "links": links if may_change else [],
+    }
+    return render(request, "instances/connect/connection.html", context)
+
+
+@self_service
+def edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Its name and its tags; no provider has a say in them."""
+    instance = instance_for(request, pk, Verb.CHANGE)
+    stored = {"name": instance.name, "tags": ", ".join(instance.tag_names)}
+    form = RenameForm(request.POST if request.method == "POST" else None, initial=stored)
+    if form.is_valid() and _rename(instance, form.cleaned_data, form):
+        messages.success(request, _("Name and tags of %s are saved.") % instance.name)
+        return redirect("connection", pk)
+    return render(request, "instances/connect/edit.html", {"instance": instance, "form": form})
+
+
+def _rename(instance: Instance, entered: dict[str, Any], form: RenameForm) -> bool:
+    try:
+        rename_instance(instance, name=entered["name"], tags=split_tags(entered["tags"]))
+    except InputError as refusal:
+        form.add_error(None, str(refusal))
+        return False
+    return True
+
+
+def _timeline(instance: Instance, *, has_exchanges: bool) -> list[Event]:
+    """The latest first."""
+    moves = [
+        Event(change.at, change.get_to_state_display(), change.actor, change.reason)
+        for change in instance.state_changes.all()[:TIMELINE_EVENTS]
+    ]
+    exchanges = [
+        Event(
+            one.started_at,
+            one.step,
+            one.actor,
+            one.error or (_("answered %d") % one.status if one.status else ""),
+            one.is_failure,
+        )
+        for one in (instance.interactions.all()[:TIMELINE_EVENTS] if has_exchanges else [])
+    ]
+    latest = sorted([*moves, *exchanges], key=attrgetter("at"), reverse=True)
+    return latest[:TIMELINE_EVENTS]

@@ -1,0 +1,167 @@
+"""What staff do with a connection: asked about first where it takes something away, then done while they wait."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _, gettext_lazy
+
+from instances.browser import send_to_provider
+from instances.errors import InputError, InstancesError
+from instances.forms import ConfigurationForm
+from instances.models import Instance
+from instances.provisioning.configuration import authentication_of, has_oauth_app
+from instances.provisioning.explanations import Step, is_offered, uses_browser
+from instances.provisioning.instances import (
+    check_instance,
+    delete_instance,
+    provision_instance,
+    reauthenticate_instance,
+    set_enabled,
+)
+from instances.provisioning.permissions import Verb, is_permitted
+from instances.views.self_service.pages import instance_for, self_service
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaffStep:
+    """One button. effect: what a page asks before, where it asks. done: said after."""
+
+    name: Step
+    label: "StrPromise"
+    done: "StrPromise | str" = ""
+    effect: "StrPromise | str" = ""
+    verb: Verb = Verb.CHANGE
+    carry_out: Callable[[Instance, str], object] | None = None
+
+
+_TABLE = (
+    StaffStep(
+        name=Step.PROVISION,
+        label=gettext_lazy("Connect"),
+        done=gettext_lazy("%s is connected."),
+        carry_out=lambda instance, actor: provision_instance(instance, actor=actor),
+    ),
+    StaffStep(name=Step.AUTHORIZE, label=gettext_lazy("Authorize at the provider")),
+    StaffStep(
+        name=Step.CHECK,
+        label=gettext_lazy("Check"),
+        done=gettext_lazy("%s works."),
+        carry_out=lambda instance, actor: check_instance(instance, actor=actor),
+    ),
+    StaffStep(name=Step.REAUTHENTICATE, label=gettext_lazy("Reconnect")),
+    StaffStep(
+        name=Step.ENABLE,
+        label=gettext_lazy("Enable"),
+        done=gettext_lazy("%s is enabled."),
+        carry_out=lambda instance, actor: set_enabled(instance, is_enabled=True, actor=actor),
+    ),
+    StaffStep(
+        name=Step.DISABLE,
+        label=gettext_lazy("Disable"),
+        effect=gettext_lazy("Programs that use this connection are refused until you enable it."),
+        done=gettext_lazy("%s is disabled."),
+        carry_out=lambda instance, actor: set_enabled(instance, is_enabled=False, actor=actor),
+    ),
+    StaffStep(
+        name=Step.DELETE,
+        label=gettext_lazy("Disconnect"),
+        effect=gettext_lazy(
+            "The connection is taken down, its access is revoked where the provider allows it, and programs that "
+            "use it stop working. This cannot be undone."
+        ),
+        done=gettext_lazy("%s is disconnected."),
+        verb=Verb.DELETE,
+        carry_out=lambda instance, actor: delete_instance(instance, actor=actor),
+    ),
+)
+STEPS: dict[str, StaffStep] = {step.name: step for step in _TABLE}
+
+
+def offered_steps(instance: Instance, account: User) -> list[StaffStep]:
+    return [
+        step
+        for step in _TABLE
+        if is_offered(step.name, instance) and is_permitted(account, instance, step.verb)
+    ]
+
+
+@self_service
+def step(request: HttpRequest, pk: int, name: str) -> HttpResponse:
+    """A GET asks, the POST that answers it acts."""
+    chosen = STEPS.get(name)
+    if chosen is None:
+        raise Http404
+    instance = instance_for(request, pk, chosen.verb)
+    if request.method == "POST":
+        return take_step(request, instance, chosen)
+    context = {"instance": instance, "step": chosen}
+    return render(request, "instances/connect/confirmation.html", context)
+
+
+def take_step(request: HttpRequest, instance: Instance, chosen: StaffStep) -> HttpResponse:
+    """Carry it out, and go where its outcome is to be seen."""
+    pk = instance.pk
+    try:
+        if chosen.carry_out is None:
+            return send_to_provider(request, instance)
+        chosen.carry_out(instance, request.user.get_username())
+    except InstancesError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, str(chosen.done) % instance.name)
+    is_there = Instance.objects.filter(pk=pk).exists()
+    return redirect("connection", pk) if is_there else redirect("connections")
+
+
+@self_service
+def reconnect(request: HttpRequest, pk: int) -> HttpResponse:
+    """Other credentials, or a new consent; a secret left empty stays as it is."""
+    instance = instance_for(request, pk, Verb.CHANGE)
+    try:
+        way = authentication_of(instance)
+    except InputError as error:
+        messages.error(request, str(error))
+        return redirect("connection", pk)
+    is_app_there = has_oauth_app(instance.organization, instance.element, way)
+    form = ConfigurationForm(
+        way,
+        has_oauth_app=is_app_there,
+        stored=instance.configuration,
+        data=request.POST if request.method == "POST" else None,
+    )
+    if form.is_valid() and (done := _reconnect(request, instance, form)):
+        return done
+    context = {
+        "instance": instance,
+        "element": instance.element,
+        "form": form,
+        "is_oauth": way.needs_browser,
+    }
+    return render(request, "instances/connect/reconnect.html", context)
+
+
+def _reconnect(
+    request: HttpRequest, instance: Instance, form: ConfigurationForm
+) -> HttpResponse | None:
+    try:
+        if uses_browser(instance):
+            return send_to_provider(request, instance, configuration=form.configuration)
+        reauthenticate_instance(
+            instance, actor=request.user.get_username(), configuration=form.configuration
+        )
+    except InputError as refusal:
+        form.add_refusal(refusal)
+        return None
+    except InstancesError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, _("%s is connected.") % instance.name)
+    return redirect("connection", instance.pk)

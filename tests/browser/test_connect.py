@@ -1,0 +1,176 @@
+"""Self-service in a real browser: staff connect an account, a customer follows a link, and axe reads every page."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
+from tests.browser.conftest import PHONE, WIDE
+from tests.browser.people import DEMO_USER, TENANT, decide, sign_in_at_sandbox
+from tests.browser.test_pages import press_enter, tab_to
+
+pytestmark = pytest.mark.browser
+
+AXE = (Path(__file__).parent / "axe/axe.min.js").read_text()
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+MAX_PAGE_BYTES = 100_000
+STAFF_PASSWORD = "quiet-river-stone"
+MAKE_STAFF = f"""
+from django.contrib.auth.models import Group, User
+from instances.models import OrganizationUser
+account, is_new = User.objects.get_or_create(username="mina", first_name="Mina", last_name="Harker")
+account.set_password("{STAFF_PASSWORD}")
+account.save()
+account.groups.add(Group.objects.get(name="staff"))
+OrganizationUser.objects.filter(email="{DEMO_USER}").update(account=account)
+"""
+
+
+@pytest.fixture(scope="module")
+def _staff_account(program):
+    program.manage("shell", "--no-imports", "--command", MAKE_STAFF)
+
+
+@pytest.fixture
+def open_as_staff(open_browser, _staff_account):
+    def open_as_staff(**options):
+        page = open_browser(**options)
+        page.goto("/connect/")
+        page.get_by_label("Username").fill("mina")
+        page.get_by_label("Password").fill(STAFF_PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("heading", name="My connections")).to_be_visible()
+        return page
+
+    return open_as_staff
+
+
+def press(page, name):
+    """A button, or a link that looks like one."""
+    button = page.get_by_role("button", name=name, exact=True)
+    button.or_(page.get_by_role("link", name=name, exact=True)).first.click()
+
+
+def complaints_of_axe(page):
+    # Through the debugger, which the page's content security policy does not concern.
+    page.evaluate(AXE)
+    found = page.evaluate(
+        "rules => axe.run({runOnly: rules}).then(result => result.violations)", RULES
+    )
+    return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
+
+
+def bytes_of(page):
+    """What the browser had to fetch for this page: itself, its styles and its scripts."""
+    return page.evaluate(
+        """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+                   .reduce((sum, one) => sum + one.decodedBodySize, 0)"""
+    )
+
+
+def draft_for_holder(page, name):
+    """Staff leave a new connection to the account's holder; the link."""
+    page.goto("/connect/catalogue/dynamicscrmadfs/?way=oauth2")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label(re.compile("Dynamics CRM URL")).fill(TENANT)
+    press(page, "Let somebody else do it, by a link")
+    page.get_by_label("Note").fill("For the spring report.")
+    press(page, "Make the link")
+    return page.get_by_label("Link", exact=True).input_value()
+
+
+def test_staff_connect_in_three_clicks_by_consent(open_as_staff, photograph):
+    page = open_as_staff()
+    press(page, "Connect an account")
+    page.get_by_role("link", name=re.compile(r"dynamicscrmadfs$")).click()
+    page.get_by_label(re.compile("Dynamics CRM URL")).fill(TENANT)
+    photograph(page, "connect")
+    press(page, "Continue to Microsoft Dynamics CRM")
+    sign_in_at_sandbox(page)
+    decide(page, "Allow")
+    expect(page.get_by_text("Microsoft Dynamics CRM is connected.")).to_be_visible()
+    photograph(page, "connected")
+    press(page, "Check")
+    expect(page.get_by_text("Microsoft Dynamics CRM works.")).to_be_visible()
+    press(page, "Disconnect")
+    photograph(page, "asked-first")
+    press(page, "Disconnect")
+    expect(page.get_by_text("Microsoft Dynamics CRM is disconnected.")).to_be_visible()
+
+
+def test_staff_connect_by_credentials_without_a_mouse(open_as_staff):
+    page = open_as_staff()
+    page.goto("/connect/catalogue/dynamicscrmadfs/?way=custom")
+    for label, value in {
+        "Name": "By keyboard",
+        "User Name (required)": SANDBOX_USERNAME,
+        "User password (required)": SANDBOX_PASSWORD,
+        "Dynamics CRM URL (required)": TENANT,
+    }.items():
+        tab_to(page, label)
+        page.keyboard.type(value)
+    tab_to(page, "Connect")
+    press_enter(page)
+    expect(page.get_by_text("By keyboard is connected.")).to_be_visible()
+
+
+def test_a_customer_follows_a_link_in_a_fresh_browser(open_as_staff, open_browser, photograph):
+    page = open_as_staff()
+    link = draft_for_holder(page, "Northwind")
+    photograph(page, "link")
+    customer = open_browser(viewport=PHONE)
+    customer.goto(link)
+    photograph(customer, "asked")
+    expect(customer.get_by_text("Mina Harker of Demo asks")).to_be_visible()
+    press(customer, "Continue to Microsoft Dynamics CRM")
+    sign_in_at_sandbox(customer)
+    decide(customer, "Deny")
+    expect(customer.get_by_role("heading", name="Access was not allowed")).to_be_visible()
+    photograph(customer, "denied")
+    customer.goto(link)
+    press(customer, "Continue to Microsoft Dynamics CRM")
+    decide(customer, "Allow")
+    expect(customer.get_by_role("heading", name="Thank you")).to_be_visible()
+    photograph(customer, "thanks")
+    assert customer.goto(link).status == 410
+    press(page, "Done")
+    expect(page.get_by_text("It is connected and can be used.")).to_be_visible()
+    photograph(page, "seen-by-staff")
+
+
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desk", "phone"])
+def test_axe_finds_nothing_and_every_page_is_light(
+    open_as_staff, open_browser, photograph, viewport, color_scheme
+):
+    look = {"viewport": viewport, "color_scheme": color_scheme}
+    page = open_as_staff(**look)
+    link = draft_for_holder(page, "Waiting")
+    press(page, "Done")
+    connection = page.url
+    guest = open_browser(**look)
+    pages = {
+        page: {
+            "connections": "/connect/",
+            "nothing-found": "/connect/?q=nothing-like-it",
+            "catalogue": "/connect/catalogue/",
+            "connect-oauth": "/connect/catalogue/dynamicscrmadfs/",
+            "connect-custom": "/connect/catalogue/dynamicscrmadfs/?way=custom",
+            "connection": connection,
+            "edit": f"{connection}edit/",
+            "make-link": f"{connection}link/",
+            "reconnect": f"{connection}reauthenticate/",
+            "disconnect": f"{connection}delete/",
+            "password": "/connect/password",
+        },
+        guest: {"sign-in": "/connect/sign-in", "authorize": link},
+    }
+    for reader, paths in pages.items():
+        for name, path in paths.items():
+            reader.goto(path)
+            photograph(reader, name)
+            assert complaints_of_axe(reader) == [], name
+            assert bytes_of(reader) < MAX_PAGE_BYTES, name
+            assert reader.evaluate("document.documentElement.scrollWidth") <= viewport["width"]

@@ -1,0 +1,205 @@
+"""Authorization links: made by staff, opened by the account's holder, and every way in which that ends."""
+
+import logging
+import re
+from datetime import timedelta
+
+import pytest
+from django.core import mail
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from instances.models import AuthorizationLink, Instance
+from instances.redaction import log_formatter
+from tests.views.self_service.test_connecting import TENANT, decide
+
+CREDENTIALS = {
+    "configuration.user.username": "user@sandbox.example",
+    "configuration.user.password": "sandbox-password",
+}
+
+
+@pytest.fixture
+def make(staff, sandbox, dynamics):
+    """A link for a new connection, through the pages; the path of it."""
+
+    def make(way="oauth2", **note):
+        data = TENANT | {"name": "Contoso", "link": "yes"}
+        drafted = staff.browser.post(f"/connect/catalogue/dynamicscrmadfs/?way={way}", data)
+        page = staff.browser.post(drafted["Location"], note)
+        found = re.search(r'value="[^"]+(/authorize/[\w-]+)"', page.text)
+        assert found, page.text
+        return found[1]
+
+    return make
+
+
+@pytest.fixture
+def holder():
+    return Client()
+
+
+def test_the_holder_sees_who_asks_for_what_and_connects_by_consent(make, holder, staff):
+    path = make(note="For the spring report")
+    page = holder.get(path)
+    for told in ("mina of Demo asks", "Microsoft Dynamics CRM", "For the spring report"):
+        assert told in page.text
+    away = holder.post(path)
+    thanks = holder.get(decide(away["Location"], "allow"))
+    assert "Thank you" in thanks.text
+    assert "/admin/" not in thanks.text
+    instance = Instance.objects.get()
+    assert instance.is_connected
+    told = staff.browser.get(f"/connect/{instance.pk}/").text
+    assert "mina: connected" in told
+    assert "authorization link" in told
+
+
+def test_the_holder_enters_credentials_and_may_mistype(make, holder):
+    path = make("custom")
+    wrong = CREDENTIALS | TENANT | {"configuration.user.password": "wr0ng-password"}
+    refused = holder.post(path, wrong)
+    assert refused.status_code == 200
+    assert "wr0ng-password" not in refused.text
+    assert "Thank you" in holder.post(path, CREDENTIALS | TENANT).text
+    assert Instance.objects.get().is_connected
+    assert AuthorizationLink.objects.get().status == "completed"
+
+
+def test_what_the_holder_left_out_stands_beside_its_field(make, holder):
+    page = holder.post(make("custom"), TENANT)
+    assert "This is required." in page.text or "This field is required." in page.text
+    assert Instance.objects.get().state != "connected"
+
+
+def test_it_works_once(make, holder):
+    path = make("custom")
+    holder.post(path, CREDENTIALS | TENANT)
+    for browser in (holder, Client()):
+        again = browser.get(path)
+        assert again.status_code == 410
+        assert "This link is over" in again.text
+
+
+def test_looking_uses_nothing_up_and_the_first_browser_that_goes_on_keeps_it(make, holder):
+    path = make()
+    assert Client().get(path).status_code == 200
+    holder.get(path)
+    assert holder.post(path).status_code == 302
+    other = Client()
+    assert other.get(path).status_code == 403
+    assert other.post(path).status_code == 403
+    assert holder.post(path).status_code == 302
+
+
+def test_after_a_denial_the_same_browser_tries_again(make, holder):
+    path = make()
+    denied = holder.get(decide(holder.post(path)["Location"], "deny"))
+    assert denied.status_code == 403
+    assert "open the link that you were sent once more" in denied.text
+    holder.get(decide(holder.post(path)["Location"], "allow"))
+    assert Instance.objects.get().is_connected
+
+
+def test_another_browser_cannot_end_the_trip(make, holder):
+    back = decide(holder.post(make())["Location"], "allow")
+    assert Client().get(back).status_code == 403
+    assert "Thank you" in holder.get(back).text
+
+
+def test_it_expires(make, holder):
+    path = make()
+    AuthorizationLink.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert holder.get(path).status_code == 410
+    assert holder.post(path).status_code == 410
+    assert Instance.objects.get().state == "draft"
+
+
+def test_seven_days_are_left_to_it(make):
+    make()
+    left = AuthorizationLink.objects.get().expires_at - timezone.now()
+    assert timedelta(days=6, hours=23) < left <= timedelta(days=7)
+
+
+def test_its_maker_revokes_it_even_while_the_holder_is_away(make, holder, staff):
+    back = decide(holder.post(make())["Location"], "allow")
+    url = reverse("revoke_link", args=[AuthorizationLink.objects.get().pk])
+    assert "Revoke the link for Contoso" in staff.browser.get(url).text
+    assert "The link is revoked." in staff.browser.post(url, follow=True).text
+    assert holder.get(back).status_code == 410
+    assert "over already" in staff.browser.post(url, follow=True).text
+    assert not Instance.objects.get().is_connected
+
+
+def test_it_ends_with_its_makers_account(make, holder, staff):
+    path = make()
+    staff.account.is_active = False
+    staff.account.save()
+    assert holder.get(path).status_code == 410
+
+
+def test_there_is_no_link_of_another_token(holder, db):
+    assert holder.get(f"/authorize/{'x' * 43}").status_code == 404
+
+
+def test_an_instance_without_an_oauth_app_is_not_left_to_its_holder(staff, sandbox, dynamics):
+    sandbox.organization.oauth_apps.all().delete()
+    data = TENANT | {"name": "Contoso", "link": "yes"}
+    drafted = staff.browser.post("/connect/catalogue/dynamicscrmadfs/?way=oauth2", data)
+    page = staff.browser.post(drafted["Location"], {})
+    assert "oauth.api.key" in page.text
+    assert not AuthorizationLink.objects.exists()
+
+
+def test_a_connection_is_renewed_by_a_link_and_keeps_its_token(make, holder, staff):
+    holder.post(make("custom"), CREDENTIALS | TENANT)
+    before = Instance.objects.get()
+    page = staff.browser.post(reverse("make_link", args=[before.pk]), {})
+    path = re.findall(r"/authorize/[\w-]+", page.text)[0]
+    assert "Thank you" in Client().post(path, CREDENTIALS | TENANT).text
+    assert Instance.objects.get().token.reveal() == before.token.reveal()
+
+
+def test_the_token_is_nowhere_in_clear(make, holder, caplog):
+    path = make()
+    token = path.rpartition("/")[2]
+    AuthorizationLink.objects.update(expires_at=timezone.now())
+    with caplog.at_level(logging.WARNING, logger="django.request"):
+        holder.get(path)
+    written = [log_formatter().format(record) for record in caplog.records]
+    assert any("/authorize/[redacted]" in line for line in written)
+    assert not any(token in line for line in written)
+    row = AuthorizationLink.objects.values().get()
+    assert token not in str(row)
+
+
+def test_the_page_is_not_stored_and_tells_no_other_site_its_address(make, holder):
+    answer = holder.get(make())
+    assert "no-store" in answer["Cache-Control"]
+    assert answer["Referrer-Policy"] == "same-origin"
+
+
+def test_the_form_needs_its_csrf_token(make):
+    strict = Client(enforce_csrf_checks=True)
+    path = make()
+    strict.get(path)
+    assert strict.post(path).status_code == 403
+    assert AuthorizationLink.objects.get().used_at is None
+
+
+def test_it_is_sent_by_email_where_email_is_set_up(make, settings):
+    settings.CAN_SEND_EMAIL = True
+    path = make(email="holder@example.com", note="Please")
+    message = mail.outbox[0]
+    assert message.to == ["holder@example.com"]
+    assert path in message.body
+    assert "mina of Demo asks you" in message.body
+    assert "Please" in message.body
+
+
+def test_no_page_offers_email_where_there_is_none(make, staff, settings):
+    make(email="holder@example.com")
+    assert mail.outbox == []
+    page = staff.browser.get(reverse("make_link", args=[Instance.objects.get().pk]))
+    assert "Send it to" not in page.text
