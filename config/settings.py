@@ -162,7 +162,6 @@ API_CALLS_PER_MINUTE = env.int("API_CALLS_PER_MINUTE", default=6000)
 
 _email_url = env.str("EMAIL_URL", default="")
 CAN_SEND_EMAIL = bool(_email_url)
-_email = env.email_url_config(_email_url or "consolemail://")
 _EMAIL_OPTIONS = {
     "EMAIL_HOST": "host",
     "EMAIL_PORT": "port",
@@ -171,17 +170,12 @@ _EMAIL_OPTIONS = {
     "EMAIL_USE_TLS": "use_tls",
     "EMAIL_USE_SSL": "use_ssl",
 }
-MAILERS: dict[str, dict[str, Any]] = {
-    "default": {
-        "BACKEND": _email["EMAIL_BACKEND"],
-        "OPTIONS": {
-            option: _email[key]
-            for key, option in _EMAIL_OPTIONS.items()
-            if _email_url.startswith("smtp") and _email.get(key)
-        }
-        | ({"timeout": HTTP_TIMEOUT_SECONDS} if _email_url.startswith("smtp") else {}),
-    }
-}
+_email = env.email_url_config(_email_url or "smtp://localhost:25")
+MAILERS: dict[str, dict[str, Any]] = {"default": {"BACKEND": _email["EMAIL_BACKEND"]}}
+if _email["EMAIL_BACKEND"].endswith("smtp.EmailBackend"):
+    MAILERS["default"]["OPTIONS"] = {
+        option: _email[key] for key, option in _EMAIL_OPTIONS.items() if _email.get(key)
+    } | {"timeout": HTTP_TIMEOUT_SECONDS}
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default=f"instances@{_public.hostname}")
 
 # Health

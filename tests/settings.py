@@ -12,6 +12,7 @@ os.environ |= {
     "HTTP_TIMEOUT_SECONDS": "2",
     "PROVIDER_ALLOWED_PRIVATE_HOSTS": "",
     "LOG_LEVEL": "INFO",
+    "EMAIL_URL": "",
 }
 os.environ.setdefault("DATA_DIR", tempfile.mkdtemp(prefix="instance-manager-tests-"))
 os.environ.setdefault("DATABASE_URL", f"sqlite:///{os.environ['DATA_DIR']}/db.sqlite3")
@@ -26,3 +27,5 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Nothing here outlives the run, so nothing has to reach the disk.
     DATABASES["default"]["OPTIONS"]["init_command"] += " PRAGMA synchronous=OFF;"
     DATABASES["default"]["TEST"] = {"NAME": f"{os.environ['DATA_DIR']}/test.sqlite3"}
+# Django's test runner puts its own in the place of every mailer that there is.
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}

@@ -13,9 +13,13 @@ pytestmark = pytest.mark.browser
 LIST = "/admin/instances/instance/"
 MAKE_CLERK = """
 from django.contrib.auth.models import Permission, User
+from instances.models import Membership, Organization
 clerk = User.objects.create_user("clerk", password="clerk-password", is_staff=True)
 clerk.user_permissions.set(
     Permission.objects.filter(codename__in=["view_instance", "change_instance"])
+)
+Membership.objects.create(
+    account=clerk, organization=Organization.objects.get(name="Demo"), role="operator"
 )
 """
 

@@ -58,7 +58,15 @@ def descendants_of(pid):
 
 
 def still_running(pids):
-    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    """Which of them run; one that has ended and was not yet reaped by its parent does not."""
+    return [pid for pid in pids if state_of(pid) not in {"", "Z", "X"}]
+
+
+def state_of(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def get(environment, path):

@@ -154,7 +154,7 @@ def test_a_tls_handshake_that_does_not_end_sends_nothing(subject, settings):
         netloc = f"127.0.0.1:{silent.getsockname()[1]}"
         settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [netloc]
         error = failure_of(subject, f"https://{netloc}/", UnreachableError)
-    assert "Nothing was sent" in str(error)
+    assert "nothing was sent" in str(error).lower()
 
 
 def test_a_reset_in_the_tls_handshake_sends_nothing(subject, settings):
@@ -165,7 +165,7 @@ def test_a_reset_in_the_tls_handshake_sends_nothing(subject, settings):
         resetting.start()
         error = failure_of(subject, f"https://{netloc}/", UnreachableError)
         resetting.join()
-    assert "Nothing was sent" in str(error)
+    assert "nothing was sent" in str(error).lower()
 
 
 def test_a_certificate_of_nobody_is_refused_before_anything_is_sent(subject, settings, tmp_path):
