@@ -21,7 +21,7 @@ from unfold.decorators import display
 from instances.admin.bulk_actions import ACTIONS, BulkAction, confirm
 from instances.admin.bulk_uploads import template_file, upload_page
 from instances.admin.pages import ModelAdmin, render_confirmation, render_page
-from instances.models import BulkJob, BulkRow
+from instances.models import BulkJob, BulkRow, OrganizationUser
 from instances.provisioning.bulk_jobs import Progress, progress_of
 from instances.provisioning.bulk_results import result_file
 
@@ -49,6 +49,11 @@ class BulkJobAdmin(ModelAdmin):
     search_fields = ["name", "organization_user__email"]
     search_help_text = gettext_lazy("File or e-mail address")
     actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BulkJob]:
+        """The jobs of the organization users that the account may act for."""
+        operated = OrganizationUser.objects.operated_by(request.user)
+        return super().get_queryset(request).filter(organization_user__in=operated)
 
     @display(description=gettext_lazy("state"), label=STATE_COLOURS, ordering="state")
     def state_label(self, job: BulkJob) -> tuple[str, str]:

@@ -2,11 +2,12 @@
 
 import io
 from pathlib import PurePath
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.widgets import AutocompleteSelect
+from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import InMemoryUploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, SkipFile
@@ -58,7 +59,7 @@ class UploadForm(forms.Form):
     """Whose instances a file describes."""
 
     organization_user = forms.ModelChoiceField(
-        OrganizationUser.objects.select_related("organization"),
+        OrganizationUser.objects.none(),
         label=gettext_lazy("Organization user"),
     )
     element = forms.ModelChoiceField(
@@ -80,8 +81,10 @@ class UploadForm(forms.Form):
         widget=UnfoldBooleanWidget,
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, account: User | AnonymousUser, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        users = OrganizationUser.objects.operated_by(account).select_related("organization")
+        cast(forms.ModelChoiceField[Any], self.fields["organization_user"]).queryset = users
         for name in ("organization_user", "element"):
             _search_for(name, self.fields[name])
 
@@ -124,7 +127,8 @@ def template_file(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse
 def _upload_page(
     request: HttpRequest, model_admin: ModelAdmin, handler: MemoryUploadHandler
 ) -> HttpResponse:
-    form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
+    sent = (request.POST, request.FILES) if request.method == "POST" else ()
+    form = UploadForm(*sent, account=request.user)
     if handler.is_too_long:
         megabytes = MAX_UPLOAD_BYTES // 1024 // 1024
         form.add_error(

@@ -23,6 +23,9 @@ _OPERATOR = _STAFF | {
     "view_oauthapp",
     "add_oauthapp",
     "change_oauthapp",
+    "view_bulkjob",
+    "add_bulkjob",
+    "change_bulkjob",
     "view_user",
 }
 # Nobody sees Element tokens by role alone: reveal_token is given to single accounts.

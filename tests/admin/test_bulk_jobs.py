@@ -13,7 +13,13 @@ from instances.admin import bulk_uploads
 from instances.models import BulkJob, BulkRow, Instance, Interaction
 from instances.provisioning.bulk_jobs import read_bulk_job
 from instances.provisioning.bulk_lines import FileRow
-from tests.factories import make_account, make_element, make_organization, make_organization_user
+from tests.factories import (
+    make_account,
+    make_element,
+    make_member,
+    make_organization,
+    make_organization_user,
+)
 from tests.provider import ORGANIZATION_SECRET, USER_SECRET
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -234,5 +240,28 @@ def test_each_page_needs_its_permission(sign_in, user, path, needed):
     job.refresh_from_db()
     assert job.state == "draft"
     allowed = Client()
-    allowed.force_login(make_account("allowed", permissions=(needed,)))
+    account = make_account("allowed", permissions=(needed,))
+    make_member(account, user.organization)
+    allowed.force_login(account)
     assert allowed.get(url).status_code == 200
+
+
+def test_an_operator_sees_and_fills_the_bulk_jobs_of_their_organizations_alone(user, client):
+    own = make_organization_user()
+    account = make_account(
+        "olga",
+        permissions=("view_bulkjob", "add_bulkjob", "change_bulkjob", "view_element"),
+    )
+    make_member(account, own.organization)
+    client.force_login(account)
+    foreign, visible = make_job(user), make_job(own)
+    listed = client.get("/admin/instances/bulkjob/").text
+    assert f"/bulkjob/{visible.pk}/change/" in listed
+    assert f"/bulkjob/{foreign.pk}/change/" not in listed
+    for path in ("change/", "result/", "actions/start/"):
+        assert client.get(f"/admin/instances/bulkjob/{foreign.pk}/{path}").status_code == 404
+    refused = upload(client, user)
+    assert "Select a valid choice" in refused.text
+    assert set(BulkJob.objects.values_list("pk", flat=True)) == {foreign.pk, visible.pk}
+    upload(client, own)
+    assert BulkJob.objects.filter(organization_user=own).count() == 2
