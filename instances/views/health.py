@@ -13,11 +13,13 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from django_tasks_db.models import DBTaskResult
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from instances.models import Instance, ProcessBeat
+from instances.models.process_beats import ALIVE_FOR
 
 # A refresh that is so late was not taken up by any scheduler.
 OVERDUE_AFTER = timedelta(minutes=5)
@@ -33,15 +35,22 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when database, migrations, keys and scheduler are as they must be; else 503. It names no secret."""
-    parts = {"database": True, "migrations": False, "encryption_keys": False, "scheduler": False}
+    """200 when database, migrations, keys, scheduler and worker are as they must be; else 503. It names no secret.
+
+    The worker is taken for gone when a task has waited for it for a minute.
+    """
+    parts = {"database": True} | dict.fromkeys(
+        ("migrations", "encryption_keys", "scheduler", "worker"), False
+    )
     try:
         executor = MigrationExecutor(connection)
         parts["migrations"] = not executor.migration_plan(executor.loader.graph.leaf_nodes())
         if parts["migrations"]:
             problems = run_checks(tags=["encryption"], databases=[DEFAULT_DB_ALIAS])
             parts["encryption_keys"] = not problems
-            parts["scheduler"] = ProcessBeat.objects.alive(at=timezone.now()).exists()
+            now = timezone.now()
+            parts["scheduler"] = ProcessBeat.objects.alive(at=now).exists()
+            parts["worker"] = _age(_oldest_waiting_task(), now) < ALIVE_FOR.total_seconds()
     except DatabaseError:
         parts["database"] = False
     return JsonResponse(parts, status=200 if all(parts.values()) else 503)
@@ -83,8 +92,19 @@ class _InstanceCollector(Collector):
             "oldest_due_work_seconds", "Age of the oldest due work", _age(oldest, now)
         )
         yield GaugeMetricFamily(
+            "oldest_waiting_task_seconds",
+            "Age of the oldest task that no worker has taken",
+            _age(_oldest_waiting_task(), now),
+        )
+        yield GaugeMetricFamily(
             "scheduler_beat_age_seconds", "Since the scheduler's last turn", _age(beat, now)
         )
+
+
+def _oldest_waiting_task() -> datetime | None:
+    """When the task that waits the longest for the database's worker was put there."""
+    at: datetime | None = DBTaskResult.objects.ready().aggregate(at=Min("enqueued_at"))["at"]
+    return at
 
 
 def _age(at: datetime | None, now: datetime) -> float:

@@ -1,7 +1,10 @@
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
+from django_tasks_db.models import DBTaskResult
 
-from instances import crypto
+from instances import crypto, tasks
 from instances.models import Instance, ProcessBeat
 from tests.factories import make_instance
 
@@ -22,6 +25,19 @@ def test_it_is_ready_when_database_migrations_keys_and_scheduler_are(client, set
     settings.ENCRYPTION_KEYS = [crypto.generate_key()]
     unready = client.get("/readyz")
     assert (unready.status_code, unready.json()["encryption_keys"]) == (503, False)
+
+
+def test_a_task_that_nobody_takes_for_a_minute_is_told(client, settings):
+    ProcessBeat.objects.beat("scheduler", at=timezone.now())
+    settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+    settings.METRICS_TOKEN = "m3trics-token"
+    tasks.check_instance.enqueue(1, "test")
+    assert client.get("/readyz").json()["worker"] is True
+    DBTaskResult.objects.update(enqueued_at=timezone.now() - timedelta(minutes=2))
+    unready = client.get("/readyz")
+    assert (unready.status_code, unready.json()["worker"]) == (503, False)
+    text = client.get("/metrics", headers={"Authorization": "Bearer m3trics-token"}).text
+    assert "oldest_waiting_task_seconds 12" in text
 
 
 def test_metrics_are_for_who_holds_the_token(client, settings):
