@@ -1,5 +1,6 @@
 """Organizations and their users: secrets are shown once when this program makes them, and only go in otherwise."""
 
+from abc import abstractmethod
 from typing import Any
 
 from django import forms
@@ -37,8 +38,9 @@ class SecretForm(forms.ModelForm[Any]):
         ),
     )
 
+    @abstractmethod
     def is_remote(self) -> bool:
-        raise NotImplementedError
+        """Whether what is being entered belongs to a remote platform."""
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
