@@ -46,7 +46,8 @@ class Authorization(SealedRow):
     )
     started_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        on_delete=models.CASCADE,
+        # Who allowed access stays known: an account with authorizations is closed, never deleted.
+        on_delete=models.PROTECT,
         null=True,
         blank=True,
         related_name="authorizations",
