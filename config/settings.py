@@ -90,6 +90,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "instances.views.time_zone.in_readers_zone",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES: list[dict[str, Any]] = [
@@ -383,6 +384,7 @@ UNFOLD = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static(_FAVICON)}
     ],
     "STYLES": [lambda request: static("instances/admin.css")],
+    "SCRIPTS": [lambda request: static("instances/time_zone.js")],
     "SIDEBAR": {"show_search": False, "navigation": _SIDEBAR},
     "COLORS": {
         # Teal; 600 carries white text and 400 dark text at more than 4.5 : 1 (WCAG 2.2 AA).

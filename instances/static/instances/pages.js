@@ -1,7 +1,6 @@
 // Times in the reader's own zone, a button that copies, and forms that show that they are at work.
 for (const time of document.querySelectorAll("time[datetime]")) {
   const at = new Date(time.dateTime);
-  time.title = time.textContent;
   time.textContent = at.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 }
 for (const button of document.querySelectorAll("[data-copies]")) {
