@@ -38,6 +38,7 @@ from instances.models import Instance
 from instances.provisioning.drafts import rename_instance
 from instances.provisioning.explanations import explain, is_offered
 from instances.provisioning.permissions import Verb, is_permitted
+from instances.provisioning.readers import readers_of
 
 _State = Instance.State
 STATE_COLOURS = {
@@ -176,7 +177,7 @@ class InstanceAdmin(ModelAdmin):
         return True
 
     def _page_of(self, request: HttpRequest, instance: Instance) -> dict[str, Any]:
-        explanation = explain(instance)
+        explanation = explain(instance, readers_of(request.user)(instance))
         offered = [
             action
             for action in ACTIONS.values()

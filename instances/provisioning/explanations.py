@@ -1,6 +1,6 @@
 """Why an instance is not connected, who must act, and the next step: one function for every entrance."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import UnionType
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from instances import errors
 from instances.errors import Responsible
 from instances.models import Instance, Interaction
 from instances.provisioning.configuration import authentication_of
+from instances.provisioning.readers import Reader, advice_for, needs_operator, who_must_act
 from instances.provisioning.states import State
 
 if TYPE_CHECKING:
@@ -36,13 +37,14 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """cause and advice are sentences; step is the click that carries out the advice."""
+    """cause, who and advice are sentences to its reader; step is the click that carries out the advice."""
 
     cause: str
     responsible: Responsible
     advice: str
     step: Step
     interaction: Interaction | None = None
+    who: str = ""
 
 
 # The first class that fits says what is to be done about an error.
@@ -134,8 +136,23 @@ _STATES: dict[str, tuple["StrOrPromise", Responsible, "StrOrPromise"]] = {
 _WITHOUT_CAUSE = {State.DRAFT, State.AWAITING_AUTHORIZATION, State.PROVISIONING}
 
 
-def explain(instance: Instance) -> Explanation | None:
-    """None for a connected instance that is enabled, and whose tokens are renewed: there is nothing to explain."""
+def explain(instance: Instance, reader: Reader = Reader.OPERATOR) -> Explanation | None:
+    """In words that fit who reads it. None for a connected instance that is enabled, and whose tokens are renewed:
+    there is nothing to explain.
+    """
+    explanation = _explain(instance)
+    if explanation is None:
+        return None
+    error_class = _error_class(instance)
+    is_for_operator = bool(error_class and needs_operator(error_class))
+    return replace(
+        explanation,
+        who=who_must_act(explanation.responsible, reader, is_for_operator=is_for_operator),
+        advice=advice_for(reader, explanation.advice, is_for_operator=is_for_operator),
+    )
+
+
+def _explain(instance: Instance) -> Explanation | None:
     if instance.is_resting:
         return Explanation(
             _("It is connected, and disabled."),

@@ -145,7 +145,7 @@ def test_refused_credentials_leave_a_failed_instance_that_says_why(operator, san
     data = entered(wrong, name="Contoso", connect="yes")
     page = operator.post(configure_url(sandbox, dynamics, "custom"), data, follow=True)
     assert Instance.objects.get().state == "failed"
-    assert "Who must act: the account holder" in page.text
+    assert "Who must act: the account&#x27;s holder." in page.text
     assert "Re-authenticate" in page.text
     assert "wr0ng-password" not in page.text
 

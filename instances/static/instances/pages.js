@@ -14,11 +14,20 @@ for (const button of document.querySelectorAll("[data-copies]")) {
 }
 for (const form of document.querySelectorAll("form[method=post]")) {
   form.addEventListener("submit", (event) => {
-    if (form.ariaBusy === "true") event.preventDefault();
+    if (form.ariaBusy === "true") return event.preventDefault();
     form.ariaBusy = "true";
+    const busy = event.submitter?.dataset.busy;
+    if (!busy) return;
+    const status = document.createElement("p");
+    status.className = "working";
+    status.role = "status";
+    form.append(status);
+    // Only what changes in a status that is there already is read out.
+    setTimeout(() => (status.textContent = busy));
   });
 }
 // A page that the browser kept, and shows again on the way back.
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[aria-busy]")) form.ariaBusy = null;
+  for (const status of document.querySelectorAll(".working")) status.remove();
 });
