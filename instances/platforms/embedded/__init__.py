@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+from collections.abc import Iterator
 from dataclasses import replace
 
 import structlog
@@ -13,8 +14,14 @@ from instances.errors import (
     MissingConfigurationError,
     PlatformError,
 )
-from instances.models import Organization
-from instances.platforms.base import InstanceDraft, PlatformInstance, RequestToken, TokenSet
+from instances.models import Organization, OrganizationUser
+from instances.platforms.base import (
+    InstanceDraft,
+    ListedInstance,
+    PlatformInstance,
+    RequestToken,
+    TokenSet,
+)
 from instances.platforms.embedded import oauth1, oauth2
 from instances.platforms.embedded.credentials import prove
 
@@ -80,6 +87,10 @@ class EmbeddedPlatform:
     def find_instances(self, draft: InstanceDraft) -> list[PlatformInstance]:
         """None, ever: an instance is here or it is not, and no answer of ours gets lost."""
         return []
+
+    def list_instances(self, user: OrganizationUser, *, actor: str) -> Iterator[ListedInstance]:
+        """None: they are all here."""
+        return iter(())
 
 
 def _authenticated(draft: InstanceDraft, *, token: str) -> PlatformInstance:
