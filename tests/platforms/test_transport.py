@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, sleep
 
@@ -94,6 +95,16 @@ def test_a_host_that_does_not_accept_in_time_is_unreachable(subject, settings):
         for one in waiting:
             one.close()
     assert "timed out" in str(error)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_name_server_that_does_not_answer_holds_nobody(subject, monkeypatch):
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(30))
+    error = failure_of(subject, "http://provider.example/", UnreachableError)
+    assert not released.is_set()
+    released.set()
+    assert "provider.example cannot be found (DNS)" in str(error)
 
 
 def test_an_unknown_host_is_unreachable(subject):
