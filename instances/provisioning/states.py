@@ -1,6 +1,6 @@
 """The one guarded path on which an instance's state changes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import structlog
@@ -33,6 +33,9 @@ MOVES: dict[str, frozenset[str]] = {
     ),
     State.DELETING: frozenset({State.DELETING}),
 }
+
+# Of a new instance: provisioning before anything is sent, connected where nothing is to be sent.
+BEGINNINGS = frozenset({State.DRAFT, State.PROVISIONING, State.CONNECTED})
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -79,11 +82,29 @@ def move_instance(
         raise StateConflictError(
             f"{instance.label} was changed by somebody else in the meantime; look at it again."
         )
-    if any(hasattr(value, "resolve_expression") for value in changes.values()):
-        instance.refresh_from_db()
-    else:
-        instance.accept_move(**move)
+    instance.accept_move(**move)
+    computed = [name for name, value in changes.items() if hasattr(value, "resolve_expression")]
+    if computed:
+        instance.refresh_from_db(fields=computed)
     log.info("instance moved", uid=str(instance.uid), from_state=came_from, to_state=to)
+
+
+def insert_in_state(instances: Sequence[Instance], state: str, *, actor: str, why: str) -> None:
+    """Insert new instances in the state in which each begins, with the first entry of its history.
+
+    Raises StateConflictError for a state that nothing begins in. Tags are inserted by drafts.insert_instances().
+    """
+    if state not in BEGINNINGS:
+        raise StateConflictError(f"No instance begins as {State(state).label}.")
+    now = timezone.now()
+    for instance in instances:
+        instance.accept_move(state=state, work_due_at=work_due_at(state, at=now))
+    with transaction.atomic(savepoint=False):
+        Instance.objects.bulk_create(instances)
+        StateChange.objects.bulk_create(
+            StateChange(instance=instance, from_state="", to_state=state, actor=actor, reason=why)
+            for instance in instances
+        )
 
 
 def cause_of(error: InstancesError) -> dict[str, Any]:
