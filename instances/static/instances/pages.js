@@ -31,3 +31,5 @@ addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[aria-busy]")) form.ariaBusy = null;
   for (const status of document.querySelectorAll(".working")) status.remove();
 });
+// After a refusal one goes on typing where something is wrong.
+document.querySelector(".wrong :is(input, select, textarea)")?.focus();
