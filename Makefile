@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 SERVICES_DATABASE_URL ?= postgres://postgres@localhost:5432/postgres
 
-.PHONY: run setup test check format bench browser-test services-test endurance-test
+.PHONY: run setup test check format bench screenshots browser-test services-test endurance-test
 .DELETE_ON_ERROR:
 
 run: setup
@@ -25,6 +25,9 @@ test: $(DEVELOPMENT)
 
 browser-test: $(DEVELOPMENT)
 	@unset DATABASE_URL DATA_DIR; $(PY) -m pytest -m browser
+
+screenshots: $(DEVELOPMENT)
+	@unset DATABASE_URL DATA_DIR; $(PY) -m tests.screenshots
 
 bench: $(DEVELOPMENT)
 	@$(PY) -m bench.api

@@ -95,9 +95,9 @@ _REMEDIES: tuple[tuple[type[errors.InstancesError] | UnionType, "StrOrPromise"],
 # What a state says of itself: the cause, who must act, the advice.
 _STATES: dict[str, tuple["StrOrPromise", Responsible, "StrOrPromise"]] = {
     State.DRAFT: (
-        gettext_lazy("It was never provisioned."),
+        gettext_lazy("It was never connected."),
         Responsible.OPERATOR,
-        gettext_lazy("Provision it, or authorize it."),
+        gettext_lazy("Connect it, or send the account's holder a link."),
     ),
     State.AWAITING_AUTHORIZATION: (
         gettext_lazy("Somebody was sent to the provider and has not come back yet."),
@@ -124,7 +124,7 @@ _STATES: dict[str, tuple["StrOrPromise", Responsible, "StrOrPromise"]] = {
     State.NEEDS_REAUTHORIZATION: (
         gettext_lazy("The provider no longer accepts its credentials."),
         Responsible.ACCOUNT_HOLDER,
-        gettext_lazy("Authenticate it again."),
+        gettext_lazy("Connect it again."),
     ),
     State.FAILED: (
         gettext_lazy("Provisioning failed."),
@@ -165,7 +165,7 @@ def _explain(instance: Instance) -> Explanation | None:
         return None if instance.is_connected else _of_state(instance)
     step = _next_step(instance, error_class)
     return Explanation(
-        instance.cause_message,
+        _without_label(instance),
         error_class.responsible,
         f"{_remedy(error_class)} {_then(instance, error_class, step)}",
         step,
@@ -179,6 +179,12 @@ def uses_browser(instance: Instance) -> bool:
         return authentication_of(instance).needs_browser
     except errors.InputError:
         return False
+
+
+def _without_label(instance: Instance) -> str:
+    """The recorded cause, for a place that says whose it is: "Acme (crm, id 7): sign in …" without "Acme …"."""
+    sentence = instance.cause_message.removeprefix(f"{instance.label}: ")
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _of_state(instance: Instance) -> Explanation:
@@ -257,8 +263,8 @@ def _then(instance: Instance, error_class: type[errors.InstancesError], step: St
         case Step.AUTHORIZE:
             return _("Then authorize it.")
         case Step.PROVISION:
-            return _("Then provision it.")
-    return _("Then re-authenticate it.")
+            return _("Then connect it.")
+    return _("Then connect it again.")
 
 
 def _then_of_connected(instance: Instance) -> str:

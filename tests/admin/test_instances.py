@@ -200,7 +200,7 @@ def test_the_list_takes_as_many_queries_for_ten_instances_as_for_one(
 
 def test_the_page_of_a_draft_says_what_to_do_and_hides_secrets(operator):
     page = operator.get(change_url(make_instance())).text
-    assert "It was never provisioned." in page
+    assert "It was never connected." in page
     assert "actions/provision/" in page
     assert "••••" in page
     assert "acme" in page

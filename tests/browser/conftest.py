@@ -136,10 +136,7 @@ def photograph(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
 
 @pytest.fixture
 def password(program: Program) -> str:
-    """The administrator's, as it was printed."""
-    found = re.search(r"Password   (\S+)", program.output)
-    assert found
-    return found[1]
+    return program.password
 
 
 @pytest.fixture

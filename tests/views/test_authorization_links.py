@@ -52,7 +52,7 @@ def test_the_holder_sees_who_asks_for_what_and_connects_by_consent(make, holder,
     instance = Instance.objects.get()
     assert instance.is_connected
     told = staff.browser.get(f"/connect/{instance.pk}/").text
-    assert "mina: connected" in told
+    assert "mina · connected" in told
     assert "authorization link" in told
 
 
