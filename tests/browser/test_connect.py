@@ -2,20 +2,18 @@
 
 import re
 from datetime import datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import expect
 
 from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
+from tests.browser.axe import complaints_of_axe
 from tests.browser.conftest import PHONE, WIDE
 from tests.browser.people import TENANT, Operator, decide, sign_in_at_sandbox
 
 pytestmark = pytest.mark.browser
 
-AXE = (Path(__file__).parent / "axe/axe.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 MAX_PAGE_BYTES = 100_000
 EXPIRE_LINKS = """
 from django.utils import timezone
@@ -28,15 +26,6 @@ def press(page, name):
     """A button, or a link that looks like one."""
     button = page.get_by_role("button", name=name, exact=True)
     button.or_(page.get_by_role("link", name=name, exact=True)).first.click()
-
-
-def complaints_of_axe(page):
-    # Through the debugger, which the page's content security policy does not concern.
-    page.evaluate(AXE)
-    found = page.evaluate(
-        "rules => axe.run({runOnly: rules}).then(result => result.violations)", RULES
-    )
-    return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
 
 
 def bytes_of(page):
