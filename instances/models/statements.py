@@ -1,0 +1,87 @@
+"""SELECTs of every API call: the ORM builds their SQL once a thread, and later calls only put values into it.
+
+USER = Statement(OrganizationUser.objects.filter(pk=Argument("pk")))
+USER.first(pk=7)
+
+Building the SQL of a wide row costs several times what running it does (docs/decisions/0007).
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Self
+
+from django.db import connections, models
+from django.db.models.query import ModelIterable
+from django.db.models.sql import Query
+from django.db.models.sql.compiler import SQLCompiler
+
+
+class Argument(models.Expression):
+    """Stands in a queryset for a value that is known only when it runs, and is passed on to the driver as it is.
+
+    position: which one of a list of values.
+    """
+
+    def __init__(self, name: str, position: int | None = None) -> None:
+        super().__init__()
+        self.name = name
+        self.position = position
+
+    @classmethod
+    def each(cls, name: str, count: int) -> list[Self]:
+        """For `__in`: one for each of a list of so many values."""
+        return [cls(name, position) for position in range(count)]
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        return "%s", (self,)
+
+    def value_in(self, values: Mapping[str, Any]) -> Any:
+        value = values[self.name]
+        return value if self.position is None else value[self.position]
+
+
+class Statement[Row: models.Model]:
+    """A queryset of whole rows with Arguments in its filters. Each thread builds its own, for its connection."""
+
+    def __init__(self, queryset: models.QuerySet[Row]) -> None:
+        self._queryset = queryset
+        self._of_thread = threading.local()
+
+    def first(self, **values: Any) -> Row | None:
+        """The first row for these values, one for each name."""
+        return next(iter(self.rows(**values)), None)
+
+    def rows(self, **values: Any) -> list[Row]:
+        """The rows for these values, one for each name."""
+        own = self._of_thread
+        if not hasattr(own, "queryset"):
+            own.queryset, own.compiled = self._build()
+        own.compiled.values = values
+        return list(ModelIterable(own.queryset))
+
+    def _build(self) -> tuple[models.QuerySet[Row], "_BuiltCompiler"]:
+        queryset = self._queryset.all()
+        query: Any = queryset.query.chain(klass=_BuiltQuery)
+        queryset.query = query
+        query.compiled = _BuiltCompiler(query, connections[queryset.db], queryset.db)
+        return queryset, query.compiled
+
+
+class _BuiltQuery(Query):
+    compiled: "_BuiltCompiler"
+
+    def get_compiler(self, *_: Any, **__: Any) -> "_BuiltCompiler":
+        return self.compiled
+
+
+class _BuiltCompiler(SQLCompiler):
+    values: Mapping[str, Any]
+    _sql: tuple[str, tuple[Any, ...]] | None = None
+
+    def as_sql(self, *args: Any, **kwargs: Any) -> tuple[str, tuple[Any, ...]]:
+        if self._sql is None:
+            self._sql = super().as_sql(*args, **kwargs)
+        sql, parameters = self._sql
+        return sql, tuple(
+            one.value_in(self.values) if isinstance(one, Argument) else one for one in parameters
+        )
