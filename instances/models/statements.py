@@ -1,4 +1,4 @@
-"""SELECTs of every API call: the ORM builds their SQL once a thread, and later calls only put values into it.
+"""Statements of every API call: the ORM builds their SQL once, and later calls only put values into it.
 
 USER = Statement(OrganizationUser.objects.filter(pk=Argument("pk")))
 USER.first(pk=7)
@@ -7,12 +7,13 @@ Building the SQL of a wide row costs several times what running it does (docs/de
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Self
 
-from django.db import connections, models
+from django.db import connections, models, router
 from django.db.models.query import ModelIterable
-from django.db.models.sql import Query
+from django.db.models.sql import InsertQuery, Query
 from django.db.models.sql.compiler import SQLCompiler
 
 
@@ -67,6 +68,34 @@ class Statement[Row: models.Model]:
         return queryset, query.compiled
 
 
+def insert_rows(rows: Sequence[models.Model]) -> None:
+    """Insert new rows of one model, as bulk_create() does; a single row's SQL is built once a process."""
+    if len(rows) != 1:
+        if rows:
+            type(rows[0])._default_manager.bulk_create(rows)
+        return
+    [row] = rows
+    alias = router.db_for_write(type(row))
+    connection = connections[alias]
+    fields, sql = _insert_of(type(row), alias)
+    values = [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        [row.pk] = cursor.fetchone()
+    row._state.adding, row._state.db = False, alias
+
+
+@cache
+def _insert_of(model: type[models.Model], alias: str) -> tuple[list[models.Field[Any, Any]], str]:
+    fields = [field for field in model._meta.local_concrete_fields if not field.primary_key]
+    query = InsertQuery(model)
+    query.insert_values(fields, [model()])
+    compiler = query.get_compiler(alias)
+    compiler.returning_fields = [model._meta.pk]
+    [(sql, _)] = compiler.as_sql()
+    return fields, sql
+
+
 class _BuiltQuery(Query):
     compiled: "_BuiltCompiler"
 
@@ -77,6 +106,7 @@ class _BuiltQuery(Query):
 class _BuiltCompiler(SQLCompiler):
     values: Mapping[str, Any]
     _sql: tuple[str, tuple[Any, ...]] | None = None
+    _converters: Mapping[int, Any] | None = None
 
     def as_sql(self, *args: Any, **kwargs: Any) -> tuple[str, tuple[Any, ...]]:
         if self._sql is None:
@@ -85,3 +115,8 @@ class _BuiltCompiler(SQLCompiler):
         return sql, tuple(
             one.value_in(self.values) if isinstance(one, Argument) else one for one in parameters
         )
+
+    def get_converters(self, expressions: Any) -> Any:
+        if self._converters is None:
+            self._converters = super().get_converters(expressions)
+        return self._converters

@@ -11,6 +11,7 @@ from django.utils import timezone
 from instances.errors import InstancesError, PlatformError, StateConflictError
 from instances.fields import SealedTextField
 from instances.models import Instance, StateChange
+from instances.models.statements import insert_rows
 from instances.provisioning.due_times import work_due_at
 
 State = Instance.State
@@ -99,10 +100,14 @@ def insert_in_state(instances: Sequence[Instance], state: str, *, actor: str, wh
     for instance in instances:
         instance.accept_move(state=state, work_due_at=work_due_at(state, at=now))
     with transaction.atomic(savepoint=False):
-        Instance.objects.bulk_create(instances)
-        StateChange.objects.bulk_create(
-            StateChange(instance=instance, from_state="", to_state=state, actor=actor, reason=why)
-            for instance in instances
+        insert_rows(instances)
+        insert_rows(
+            [
+                StateChange(
+                    instance=instance, from_state="", to_state=state, actor=actor, reason=why
+                )
+                for instance in instances
+            ]
         )
 
 
