@@ -132,6 +132,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
     }
+else:
+    # models.statements has PostgreSQL plan what it sends often. A pooler that hands out another connection for each
+    # transaction, and does not follow prepared statements, needs ?prepare_threshold=1000000000 in DATABASE_URL.
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("prepare_threshold", 5)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Background tasks
