@@ -33,6 +33,7 @@ from instances.provisioning.due_times import (
     STUCK_AFTER,
     can_refresh,
     refresh_due_at,
+    retry_after,
 )
 from instances.provisioning.leases import wait_until_unleased
 from instances.provisioning.refreshing import refresh_instance
@@ -361,10 +362,10 @@ def _connected_columns(
     instance: Instance, result: PlatformInstance, configuration: Mapping[str, Any], code: str
 ) -> dict[str, Any]:
     now = timezone.now()
-    columns: dict[str, Any] = {"last_checked_at": now, "last_succeeded_at": now, **NO_CAUSE}
-    columns |= store_configuration(
-        instance.element.parsed, {**configuration, **result.configuration}
-    )
+    proved = {"last_checked_at": now, "last_succeeded_at": now}
+    columns = NO_CAUSE | (proved if result.is_proved else {"work_due_at": now + retry_after(1)})
+    whole = {**configuration, **result.configuration}
+    columns |= store_configuration(instance.element.parsed, whole)
     if code:
         columns["code_digest"] = crypto.digest(code)
     if result.tokens:

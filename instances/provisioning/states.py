@@ -53,7 +53,8 @@ def move_instance(
     """Move an instance to another state, and change other columns with it, by one compare-and-set UPDATE.
 
     expect: the states in which this is meant; it also matches only when nobody moved the instance since it was
-    read. changes may name sealed fields. Raises StateConflictError, and leaves the row alone, otherwise.
+    read. changes may name sealed fields, and work_due_at where the state's own is too late. Raises
+    StateConflictError, and leaves the row alone, otherwise.
     """
     came_from = instance.state
     if came_from not in expect or to not in MOVES[came_from]:
@@ -67,7 +68,7 @@ def move_instance(
     move: dict[str, Any] = {
         "state": to,
         "state_changed_at": now,
-        "work_due_at": work_due_at(to, at=now),
+        "work_due_at": changes.pop("work_due_at", None) or work_due_at(to, at=now),
         "work_failures": instance.work_failures if to == came_from else 0,
     }
     columns = _columns(instance, changes)
