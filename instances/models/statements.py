@@ -3,7 +3,7 @@
 USER = Statement(OrganizationUser.objects.filter(pk=Argument("pk")))
 USER.first(pk=7)
 
-Building the SQL of a wide row costs several times what running it does (docs/decisions/0007).
+Building the SQL of a wide row costs several times what running it does (docs/decisions/0008).
 """
 
 import threading

@@ -37,6 +37,7 @@ DEMO_BODY = {
         "document.tagging": "true",
     },
 }
+# More than one processor can use: most of them wait for a provider's answer.
 WEB_THREADS = 16
 TICK_SECONDS = 0.2
 
@@ -54,7 +55,11 @@ class Command(BaseCommand):
         demo = _prepare_database()
         connection.close()
         with Processes(settings.BASE_DIR) as processes:
-            processes.start("web server", _web_server_command())
+            # SQLite has one writer at a time; more processes would only wait for each other.
+            workers = 1 if connection.vendor == "sqlite" else os.cpu_count() or 1
+            processes.start(
+                "web server", web_server_command(settings.HOST, settings.PORT, workers=workers)
+            )
             if settings.TASKS_BACKEND == "database":
                 processes.start("worker", [sys.executable, "manage.py", "db_worker"])
             processes.start("scheduler", [sys.executable, "manage.py", "scheduler"])
@@ -113,13 +118,10 @@ def _prepare_database() -> Account | None:
     return None
 
 
-def _web_server_command() -> list[str]:
+def web_server_command(host: str, port: int, *, workers: int) -> list[str]:
     """gunicorn without an access log: query strings carry authorization codes."""
-    host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
-    # SQLite has one writer at a time; more processes would only wait for each other.
-    workers = 1 if connection.vendor == "sqlite" else os.cpu_count() or 1
     options = {
-        "--bind": f"{host}:{settings.PORT}",
+        "--bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "--worker-class": "gthread",
         "--workers": str(workers),
         "--threads": str(WEB_THREADS),
