@@ -20,7 +20,7 @@ class BulkJob(models.Model):
 
     concurrency: so many rows at once in one process. checked_at: when the last dry run ended. resumed_at: when it
     was started or resumed last; ended_before: how many rows had ended then. enqueued_at: when workers were last asked
-    to work on it; None while it runs in a command alone.
+    to check it or to work on it; None while it runs in a command alone.
     """
 
     class State(models.TextChoices):

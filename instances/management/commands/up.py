@@ -55,8 +55,8 @@ class Command(BaseCommand):
         connection.close()
         with Processes(settings.BASE_DIR) as processes:
             processes.start("web server", _web_server_command())
-            if settings.TASKS_BACKEND == "database":
-                processes.start("worker", [sys.executable, "manage.py", "db_worker"])
+            if command := _worker_command():
+                processes.start("worker", command)
             processes.start("scheduler", [sys.executable, "manage.py", "scheduler"])
             self._watch(processes, demo)
         self.stdout.write("Stopped.")
@@ -116,18 +116,32 @@ def _prepare_database() -> Account | None:
 def _web_server_command() -> list[str]:
     """gunicorn without an access log: query strings carry authorization codes."""
     host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
-    # SQLite has one writer at a time; more processes would only wait for each other.
-    workers = 1 if connection.vendor == "sqlite" else os.cpu_count() or 1
     options = {
         "--bind": f"{host}:{settings.PORT}",
         "--worker-class": "gthread",
-        "--workers": str(workers),
+        "--workers": str(_process_count()),
         "--threads": str(WEB_THREADS),
         "--graceful-timeout": "3",
         "--log-level": "warning",
     }
     words = [word for option in options.items() for word in option]
     return [sys.executable, "-m", "gunicorn", *words, "--no-control-socket", "config.wsgi"]
+
+
+def _worker_command() -> list[str]:
+    """None for tasks that run inside the request."""
+    match settings.TASKS_BACKEND:
+        case "database":
+            return [sys.executable, "manage.py", "db_worker"]
+        case "celery":
+            options = ["--concurrency", str(_process_count()), "--loglevel", settings.LOG_LEVEL]
+            return [sys.executable, "-m", "celery", "-A", "config", "worker", *options]
+    return []
+
+
+def _process_count() -> int:
+    """SQLite has one writer at a time; more processes would only wait for each other."""
+    return 1 if connection.vendor == "sqlite" else os.cpu_count() or 1
 
 
 def _is_serving() -> bool:
