@@ -222,7 +222,7 @@ class Provider:
     def _answer_instances(self, request: Request) -> Answer:
         if request.method == "GET":
             tag = request.query.get("tags[]")
-            tagged = [one for one in self.instances.values() if tag in one["tags"]]
+            tagged = [one for one in list(self.instances.values()) if tag in one["tags"]]
             return (200, tagged) if tagged else _error(404, "No instances found")
         body = request.json
         if body["element"]["key"] == "nosuchelement":
