@@ -41,7 +41,7 @@ FEW_ROWS = 1000
 HEADER = "name,element,tags,user,password,site"
 ROW = "Account {0},bench,bench;acme,user-{0},password-of-{0},acme-{0}.example.com"
 EMAIL = "bench@example.com"
-SECRETS = {"organization_secret": "0" * 32, "user_secret": "u" * 44}
+AUTHORIZATION = f"User {'u' * 44}, Organization {'0' * 32}"
 FIELDS = ("user", "password", "site")
 DEFINITION = {
     "id": 999_997,
@@ -95,11 +95,13 @@ def _user(port: int) -> "OrganizationUser":
 
     platform = f"http://127.0.0.1:{port}"
     name = f"Bench {secrets.token_hex(4)}"
-    return create_account(name, EMAIL, platform_url=platform, **_new_secrets()).user
-
-
-def _new_secrets() -> dict[str, str]:
-    return {name: secrets.token_hex(len(value) // 2) for name, value in SECRETS.items()}
+    return create_account(
+        name,
+        EMAIL,
+        platform_url=platform,
+        organization_secret=secrets.token_hex(16),
+        user_secret=secrets.token_hex(22),
+    ).user
 
 
 def _compare(port: int) -> None:
@@ -108,7 +110,7 @@ def _compare(port: int) -> None:
     curl_rows = min(ROWS, FEW_ROWS)
     curl = _curl_rate(port, curl_rows)
     job, peak = _provision(port, ROWS)
-    bulk = ROWS / (job.finished_at - job.started_at).total_seconds()
+    bulk = ROWS / _seconds(job)
     plain = max(plain, _plain_rate(port))
     _say(
         f"bulk     {ROWS} rows, {CONCURRENCY} at once, {DELAY_SECONDS * 1000:.0f} ms each",
@@ -123,7 +125,7 @@ def _compare(port: int) -> None:
 def _compare_memory(port: int) -> None:
     _, few = _provision(port, FEW_ROWS)
     job, many = _provision(port, MEMORY_ROWS)
-    rate = MEMORY_ROWS / (job.finished_at - job.started_at).total_seconds()
+    rate = MEMORY_ROWS / _seconds(job)
     _say(f"memory   {few} MiB for {FEW_ROWS} rows, {many} MiB for {MEMORY_ROWS}, {rate:.1f} rows/s")
 
 
@@ -155,6 +157,12 @@ def _provision(port: int, count: int) -> "tuple[BulkJob, int]":
     return job, usage.ru_maxrss // 1024
 
 
+def _seconds(job: "BulkJob") -> float:
+    if job.started_at is None or job.finished_at is None:
+        raise RuntimeError(f"{job} is {job.state}.")
+    return (job.finished_at - job.started_at).total_seconds()
+
+
 def _workers_rate(port: int, worker_count: int) -> float:
     """The rate between the first row's end and the last one's, without the start of the processes."""
     from instances.models import Instance
@@ -165,7 +173,8 @@ def _workers_rate(port: int, worker_count: int) -> float:
     bodies = (FileRow(number, _body(number)) for number in range(1, ROWS + 1))
     job = start_bulk_job(read_bulk_job(user, bodies, actor="bench", concurrency=CONCURRENCY))
     workers = [_begin("resume_bulk_job", str(job.pk)) for _ in range(worker_count)]
-    if any([worker.wait() for worker in workers]):
+    statuses = [worker.wait() for worker in workers]
+    if any(statuses):
         raise RuntimeError("A worker failed; the lines above say why.")
     ends = Instance.objects.filter(organization_user=user, state="connected")
     ended_at = sorted(ends.values_list("state_changed_at", flat=True))
@@ -206,11 +215,10 @@ def _curl_rate(port: int, count: int) -> float:
 
 
 def _headers() -> dict[str, str]:
-    authorization = "User {user_secret}, Organization {organization_secret}".format(**SECRETS)
     return {
         "Accept": "application/json",
         "Content-Type": "application/json",
-        "Authorization": authorization,
+        "Authorization": AUTHORIZATION,
     }
 
 

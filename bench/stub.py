@@ -69,7 +69,8 @@ def _tokens() -> dict[str, object]:
 
 def _instance(body: bytes) -> dict[str, object]:
     number = next(_numbers)
-    return {"id": number, "token": f"element-token-{number}", "valid": True} | json.loads(body)
+    asked: dict[str, object] = json.loads(body)
+    return {"id": number, "token": f"element-token-{number}", "valid": True} | asked
 
 
 async def _serve(delay_seconds: float) -> None:

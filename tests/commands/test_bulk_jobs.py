@@ -1,6 +1,7 @@
 """The commands around bulk jobs: CSV in, dry run, stop and go on, retry, list, template."""
 
 import json
+import re
 
 import pytest
 from django.core.management import CommandError, call_command
