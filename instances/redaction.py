@@ -9,6 +9,7 @@ import json
 import logging
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urlsplit, urlunsplit
 
@@ -44,6 +45,7 @@ _ASSIGNED_VALUE = re.compile(
 )
 
 
+@lru_cache(maxsize=1024)
 def is_secret_name(name: str) -> bool:
     """Whether a header, parameter or field of this name carries a secret."""
     words = [word.lower() for word in _WORD.findall(name)]
@@ -104,11 +106,8 @@ def redact_text(text: str, secrets: Collection[str] = ()) -> str:
 
 def redact_values(text: str, secrets: Collection[str]) -> str:
     """Known values alone: for words that are to stay as they were said."""
-    # The longest first: a secret that contains another is replaced whole.
-    known = sorted((one for one in secrets if len(one) >= MIN_SECRET_LENGTH), key=len, reverse=True)
-    for secret in known:
-        for form in sorted(_written_forms(secret), key=len, reverse=True):
-            text = text.replace(form, REDACTED)
+    for form in _known_forms(frozenset(secrets)):
+        text = text.replace(form, REDACTED)
     return text
 
 
@@ -184,6 +183,16 @@ def _redact_pairs(
         )
         for name, value in pairs
     ]  # fmt: skip
+
+
+# The record of one exchange asks for them a hundred times.
+@lru_cache(maxsize=256)
+def _known_forms(secrets: frozenset[str]) -> tuple[str, ...]:
+    """All that stands for one of the secrets, the longest first: one that contains another is replaced whole."""
+    forms = {
+        form for one in secrets if len(one) >= MIN_SECRET_LENGTH for form in _written_forms(one)
+    }
+    return tuple(sorted(forms, key=len, reverse=True))
 
 
 def _written_forms(secret: str) -> set[str]:

@@ -1,5 +1,6 @@
 """Bulk jobs: a file of instances on its way through, row by row."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Self
 from uuid import UUID
@@ -86,13 +87,23 @@ class BulkRowQuerySet(models.QuerySet["BulkRow"]):
         return first.first()
 
     def claim(
-        self, job: BulkJob, *, holder: UUID, at: datetime, lease: timedelta, limit: int
+        self,
+        job: BulkJob,
+        *,
+        holder: UUID,
+        at: datetime,
+        lease: timedelta,
+        limit: int,
+        resting: Collection[str] = (),
     ) -> list["BulkRow"]:
         """Take a few rows of a running job that are due, for the length of the lease.
 
         A row whose lease has run out is due again, so it is taken over from a process that was killed.
+        resting: keys of elements whose rows are left alone.
         """
         due = self.filter(job=job, job__state=BulkJob.State.RUNNING, due_at__lte=at)
+        if resting:
+            due = due.exclude(element_key__in=resting)
         with transaction.atomic():
             free = due.select_for_update(skip_locked=True, of=("self",))
             rows = list(free.order_by("due_at", "number")[:limit])
@@ -103,8 +114,8 @@ class BulkRowQuerySet(models.QuerySet["BulkRow"]):
                 attempts=F("attempts") + 1,
             )
         for row in rows:
-            row.attempts += 1
-            row.holder = holder
+            row.outcome, row.attempts = BulkRow.Outcome.RUNNING, row.attempts + 1
+            row.holder, row.due_at = holder, at + lease
         return rows
 
 

@@ -182,6 +182,7 @@ class Instance(SealedRow):
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
         super().refresh_from_db(*args, **kwargs)
+        self._tag_names = None
         self._loaded_state = self.state
 
     def save(self, *args: Any, **kwargs: Any) -> None:
@@ -198,6 +199,7 @@ class Instance(SealedRow):
         self._loaded_state = state
 
     _loaded_state: str | None = None
+    _tag_names: list[str] | None = None
 
     @property
     def organization(self) -> Any:
@@ -239,7 +241,15 @@ class Instance(SealedRow):
 
     @property
     def tag_names(self) -> list[str]:
-        return [tag.name for tag in self.tags.all()]
+        """In the order in which they were given; read with the row by with_tag_names()."""
+        if self._tag_names is None:
+            return [tag.name for tag in self.tags.all()]
+        return self._tag_names
+
+    @tag_names.setter
+    def tag_names(self, names: list[str]) -> None:
+        """Those that the caller has inserted, or will insert."""
+        self._tag_names = names
 
     def full_configuration(self) -> dict[str, Any]:
         """Plain and secret keys together. Decrypts: for platforms only, never for a page."""

@@ -125,12 +125,11 @@ class InstanceDraft:
 
 @dataclass(frozen=True, slots=True)
 class PlatformInstance:
-    """An instance as a platform has it. configuration: plain keys that it learned or normalised."""
+    """An instance as a platform has it."""
 
     token: str = field(repr=False)
     remote_id: int | None = None
     tokens: TokenSet | None = None
-    configuration: Mapping[str, Any] = field(default_factory=dict, repr=False)
     is_valid: bool = True
     is_disabled: bool = False
 

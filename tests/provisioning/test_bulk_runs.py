@@ -26,7 +26,8 @@ from instances.provisioning.bulk_jobs import (
     tend_bulk_jobs,
 )
 from instances.provisioning.bulk_lines import FileRow
-from instances.provisioning.bulk_runs import MAX_ATTEMPTS, run_bulk_job, run_chunk
+from instances.provisioning.bulk_rows import MAX_ATTEMPTS
+from instances.provisioning.bulk_runs import run_bulk_job, run_chunk
 from tests.conftest import shipped
 from tests.factories import make_element, make_organization, make_organization_user
 from tests.provider import ORGANIZATION_SECRET, USER_SECRET, Provider
