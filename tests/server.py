@@ -80,6 +80,10 @@ class Server:
             self._process.terminate()
             self._process.wait(timeout=STOP_SECONDS)
 
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
     def manage(self, *arguments: str) -> str:
         """Run a command that must succeed; what it printed."""
         run = subprocess.run(  # noqa: S603  as above

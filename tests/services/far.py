@@ -137,8 +137,9 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def kill_a_child(process: subprocess.Popen[bytes]) -> None:
-    """Only who runs the tasks: as when the kernel is out of memory."""
+def kill_a_child(process: subprocess.Popen[bytes]) -> bool:
+    """Only who runs the tasks, as the kernel does when memory runs out; whether there is one beside its parent."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     for child in children:
         os.kill(int(child), signal.SIGKILL)
+    return bool(children)

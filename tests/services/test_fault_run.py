@@ -82,20 +82,21 @@ def test_every_row_is_connected_once_whatever_the_platform_does_and_whoever_is_k
 ):
     enqueue(installation, tmp_path)
     began = time.monotonic()
-    installation.begin(*SCHEDULER)
+    scheduler = installation.begin(*SCHEDULER)
     workers = [installation.begin_worker() for _ in range(WORKERS)]
     for number in range(1, KILLS + 1):
         due = number * ROWS // (KILLS + 1)
         wait_until(lambda due=due: len(platform.look()["held"]) >= due, KILL_SECONDS)
         victim = workers.pop(0)
-        if number % 2:
+        assert victim.poll() is None, installation.program.log
+        if number % 2 and kill_a_child(victim):
+            workers.append(victim)
+        else:
             kill(victim)
             workers.append(installation.begin_worker())
-        else:
-            kill_a_child(victim)
-            workers.append(victim)
     state = "SELECT state FROM instances_bulkjob"
     wait_until(lambda: installation.query(state) == [("finished",)], PATIENCE_SECONDS)
+    assert scheduler.poll() is None, installation.program.log
     sys.stderr.write(f"{time.monotonic() - began:.0f} s, {platform.look()['faults']}\n")
 
     outcomes = installation.query("SELECT outcome, error FROM instances_bulkrow")
