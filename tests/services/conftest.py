@@ -5,7 +5,7 @@ import os
 import pytest
 from django.conf import settings
 from django.db import connection
-from kombu import Connection
+from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
 BROKERS = {

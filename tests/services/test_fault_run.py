@@ -4,8 +4,8 @@ FAULT_RUN_ROWS=2000 takes so many rows, and the program's own waits: some minute
 """
 
 import os
-import re
 import sys
+import threading
 import time
 from collections import Counter
 
@@ -46,28 +46,41 @@ def platform():
 
 
 @pytest.fixture(params=ENGINES, ids=" and ".join)
-def installation(request, tmp_path, platform, database_url, broker_url):
+def install(request, tmp_path, database_url, broker_url):
+    """Installs the program where it reaches one platform, on one of the engines."""
     database, engine = request.param
-    installation = Installation(
-        tmp_path,
-        database_url=database_url(database),
-        broker_url=broker_url(engine),
-        is_hurried=IS_HURRIED,
-        PROVIDER_ALLOWED_PRIVATE_HOSTS=platform.netloc,
-        HTTP_TIMEOUT_SECONDS="2",
-        LOG_LEVEL="WARNING",
-    )
-    installation.connect(f"http://{platform.netloc}")
-    yield installation
-    installation.remove()
+    addresses = database_url(database), broker_url(engine)
+    installed = []
+
+    def install(netloc):
+        installation = Installation(
+            tmp_path,
+            database_url=addresses[0],
+            broker_url=addresses[1],
+            is_hurried=IS_HURRIED,
+            PROVIDER_ALLOWED_PRIVATE_HOSTS=netloc,
+            HTTP_TIMEOUT_SECONDS="2",
+            LOG_LEVEL="WARNING",
+        )
+        installed.append(installation)
+        installation.connect(f"http://{netloc}")
+        return installation
+
+    yield install
+    for installation in installed:
+        installation.remove()
 
 
-def enqueue(installation, folder):
+def enqueue(installation, folder, names, concurrency):
     file = folder / "rows.csv"
-    rows = [f"Row {number},stripe,k3y-{number}" for number in range(ROWS)]
+    rows = [f"{name},stripe,k3y-of-{name}" for name in names]
     file.write_text("\n".join(["name,element,api.key", *rows]))
-    options = ["--user", "ada@example.com", "--concurrency", str(CONCURRENCY), "--enqueue"]
+    options = ["--user", "ada@example.com", "--concurrency", str(concurrency), "--enqueue"]
     installation.program.manage("provision_instances", str(file), *options)
+
+
+def is_finished(installation):
+    return installation.query("SELECT state FROM instances_bulkjob") == [("finished",)]
 
 
 def wait_until(is_so, seconds):
@@ -77,10 +90,59 @@ def wait_until(is_so, seconds):
     return answer
 
 
-def test_every_row_is_connected_once_whatever_the_platform_does_and_whoever_is_killed(
-    installation, platform, tmp_path
+class Poison:
+    """The row of this name ends each worker that turns to it, and so does what comes later under its instance's tag."""
+
+    name = "Poison"
+
+    def __init__(self, provider):
+        self.is_met = threading.Event()
+        self._answer = provider.answer
+        self._tag = ""
+        provider.answer = self.answer
+
+    def answer(self, request):
+        if request.method == "POST" and request.json["name"] == self.name:
+            self._tag = next(tag for tag in request.json["tags"] if tag.startswith("im-"))
+        if self._tag and self._tag in (request.query.get("tags[]"), *_tags(request)):
+            self.is_met.set()
+            time.sleep(DELAY_SECONDS)
+            return 500, {"message": "Nobody hears this."}
+        time.sleep(DELAY_SECONDS)
+        return self._answer(request)
+
+
+def _tags(request):
+    return request.json["tags"] if request.method == "POST" else ()
+
+
+@pytest.mark.skipif(not IS_HURRIED, reason="It is no longer with more rows.")
+def test_a_row_that_ends_its_workers_is_given_up_and_the_others_are_not(
+    install, provider, tmp_path
 ):
-    enqueue(installation, tmp_path)
+    installation, poison = install(provider.netloc), Poison(provider)
+    others = [f"Row {number}" for number in range(40)]
+    enqueue(installation, tmp_path, [poison.name, *others], CONCURRENCY)
+    installation.begin(*SCHEDULER)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not is_finished(installation) and time.monotonic() < deadline:
+        worker = installation.begin_worker()
+        wait_until(lambda: poison.is_met.is_set() or is_finished(installation), KILL_SECONDS * 4)
+        kill(worker)
+        poison.is_met.clear()
+        installation.run_out_leases()
+    rows = installation.query("SELECT name, outcome, error FROM instances_bulkrow")
+    given_up = [(name, error) for name, outcome, error in rows if outcome != "succeeded"]
+    assert [name for name, _ in given_up] == [poison.name]
+    assert "Its worker ended 8 times while it was at this row" in given_up[0][1]
+    assert Counter(one["name"] for one in provider.instances.values()) == Counter(others)
+
+
+def test_every_row_is_connected_once_whatever_the_platform_does_and_whoever_is_killed(
+    install, platform, tmp_path
+):
+    installation = install(platform.netloc)
+    enqueue(installation, tmp_path, [f"Row {number}" for number in range(ROWS)], CONCURRENCY)
     began = time.monotonic()
     scheduler = installation.begin(*SCHEDULER)
     workers = [installation.begin_worker() for _ in range(WORKERS)]
@@ -94,8 +156,7 @@ def test_every_row_is_connected_once_whatever_the_platform_does_and_whoever_is_k
         else:
             kill(victim)
             workers.append(installation.begin_worker())
-    state = "SELECT state FROM instances_bulkjob"
-    wait_until(lambda: installation.query(state) == [("finished",)], PATIENCE_SECONDS)
+    wait_until(lambda: is_finished(installation), PATIENCE_SECONDS)
     assert scheduler.poll() is None, installation.program.log
     sys.stderr.write(f"{time.monotonic() - began:.0f} s, {platform.look()['faults']}\n")
 
