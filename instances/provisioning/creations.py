@@ -12,7 +12,7 @@ from instances.models import Instance
 from instances.platforms.base import InstanceDraft, PlatformInstance, code_in
 from instances.platforms.registry import platform_for
 from instances.provisioning.configuration import authentication_of
-from instances.provisioning.due_times import refresh_due_at
+from instances.provisioning.due_times import refresh_due_at, retry_after
 from instances.provisioning.states import NO_CAUSE, Move, State, cause_of
 
 
@@ -62,7 +62,8 @@ def send_creation(instance: Instance, draft: InstanceDraft) -> Creation:
 def connected_columns(instance: Instance, result: PlatformInstance, code: str) -> dict[str, Any]:
     """What a platform's answer changes in any case."""
     now = timezone.now()
-    columns: dict[str, Any] = {"last_checked_at": now, "last_succeeded_at": now, **NO_CAUSE}
+    proved = {"last_checked_at": now, "last_succeeded_at": now}
+    columns = NO_CAUSE | (proved if result.is_proved else {"work_due_at": now + retry_after(1)})
     if code:
         columns["code_digest"] = crypto.digest(code)
     if result.tokens:

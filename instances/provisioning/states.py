@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -73,17 +72,18 @@ def move_instance(
     """Move an instance to another state, and change other columns with it, by one compare-and-set UPDATE.
 
     expect: the states in which this is meant; it also matches only when nobody moved the instance since it was
-    read. changes may name sealed fields. Raises StateConflictError, and leaves the row alone, otherwise.
+    read. changes may name sealed fields, and work_due_at where the state's own is too late. Raises
+    StateConflictError, and leaves the row alone, otherwise.
     """
     came_from = instance.state
     _require_possible(instance, to, expect)
     unmoved = Instance.objects.filter(
         pk=instance.pk, state=came_from, state_changed_at=instance.state_changed_at
     )
-    move = _move_columns(instance, to, at=timezone.now())
+    move = _move_columns(instance, to, changes)
     columns = _columns(instance, changes)
     with transaction.atomic(savepoint=False):
-        moved = QuerySet.update(unmoved, **columns, **move)
+        moved = QuerySet.update(unmoved, **(columns | move))
         if moved == 1:
             StateChange.objects.create(
                 instance=instance, from_state=came_from, to_state=to, actor=actor, reason=why
@@ -121,8 +121,7 @@ def move_instances(
 
 
 def _move_alike(moves: Sequence[Move], *, actor: str) -> dict[int, StateConflictError]:
-    now = timezone.now()
-    columns = [_move_columns(move.instance, move.to, at=now) for move in moves]
+    columns = [_move_columns(move.instance, move.to, move.changes) for move in moves]
     updates = [
         RowUpdate(
             move.instance.pk,
@@ -130,7 +129,7 @@ def _move_alike(moves: Sequence[Move], *, actor: str) -> dict[int, StateConflict
                 "state": move.instance.state,
                 "state_changed_at": move.instance.state_changed_at,
             },
-            own | _columns(move.instance, move.changes),
+            _columns(move.instance, move.changes) | own,
         )
         for move, own in zip(moves, columns, strict=True)
     ]
@@ -205,12 +204,13 @@ def _moved_by_another(instance: Instance) -> StateConflictError:
     )
 
 
-def _move_columns(instance: Instance, to: str, *, at: datetime) -> dict[str, Any]:
+def _move_columns(instance: Instance, to: str, changes: Mapping[str, Any]) -> dict[str, Any]:
     """What every move changes."""
+    now = timezone.now()
     return {
         "state": to,
-        "state_changed_at": at,
-        "work_due_at": work_due_at(to, at=at),
+        "state_changed_at": now,
+        "work_due_at": changes.get("work_due_at") or work_due_at(to, at=now),
         "work_failures": instance.work_failures if to == instance.state else 0,
     }
 

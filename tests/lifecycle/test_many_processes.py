@@ -79,7 +79,7 @@ def test_callers_in_three_processes_make_one_refresh_a_round(
 def test_a_hundred_callers_in_three_processes_make_one_refresh_a_round_for_200_rounds(
     far_sandbox, make_granted, call_together
 ):
-    require_connections(150)
+    require_connections(300)
     instance = make_granted()
     call = call_together(instance, callers=100)
     require_one_refresh_a_round(far_sandbox, instance, call, callers=100, rounds=200)
@@ -104,7 +104,7 @@ def test_a_provider_slower_than_the_lease_still_gets_one_request(
 def test_a_hundred_callers_meet_a_provider_slower_than_the_lease(
     far_sandbox, make_granted, call_together
 ):
-    require_connections(150)
+    require_connections(300)
     instance = make_granted()
     call = call_together(instance, callers=100, lease_seconds=2, HTTP_TIMEOUT_SECONDS="30")
     far_sandbox.be_slow(5)

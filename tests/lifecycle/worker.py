@@ -41,7 +41,12 @@ def call(instance_id, threads, lease_seconds):
     meeting = threading.Barrier(threads + 1, timeout=MEETING_SECONDS)
 
     def refresh():
-        row = Instance.objects.get(pk=instance_id)
+        try:
+            row = Instance.objects.get(pk=instance_id)
+        except Exception:
+            # Or else all others would wait in vain, and nobody would learn why.
+            meeting.abort()
+            raise
         meeting.wait()
         meeting.wait()
         try:
@@ -52,7 +57,11 @@ def call(instance_id, threads, lease_seconds):
     with ThreadPoolExecutor(threads) as pool:
         while sys.stdin.readline():
             calls = [pool.submit(refresh) for _ in range(threads)]
-            meeting.wait()
+            try:
+                meeting.wait()
+            except threading.BrokenBarrierError:
+                say([repr(one.exception()) for one in calls])
+                raise
             say("ready")
             sys.stdin.readline()
             meeting.wait()

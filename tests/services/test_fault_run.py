@@ -144,20 +144,20 @@ def test_every_row_is_connected_once_whatever_the_platform_does_and_whoever_is_k
     installation = install(platform.netloc)
     enqueue(installation, tmp_path, [f"Row {number}" for number in range(ROWS)], CONCURRENCY)
     began = time.monotonic()
-    scheduler = installation.begin(*SCHEDULER)
+    installation.begin(*SCHEDULER)
     workers = [installation.begin_worker() for _ in range(WORKERS)]
     for number in range(1, KILLS + 1):
         due = number * ROWS // (KILLS + 1)
         wait_until(lambda due=due: len(platform.look()["held"]) >= due, KILL_SECONDS)
         victim = workers.pop(0)
-        assert victim.poll() is None, installation.program.log
-        if number % 2 and kill_a_child(victim):
+        # A worker of Celery whose child dies before it is ready ends by itself; whoever watches it begins another.
+        if victim.poll() is None and number % 2 and kill_a_child(victim):
             workers.append(victim)
         else:
             kill(victim)
             workers.append(installation.begin_worker())
     wait_until(lambda: is_finished(installation), PATIENCE_SECONDS)
-    assert scheduler.poll() is None, installation.program.log
+    assert is_finished(installation), installation.program.log
     sys.stderr.write(f"{time.monotonic() - began:.0f} s, {platform.look()['faults']}\n")
 
     outcomes = installation.query("SELECT outcome, error FROM instances_bulkrow")
