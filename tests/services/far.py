@@ -63,8 +63,8 @@ class Installation:
     ) -> None:
         self._folder = folder
         self._is_hurried = is_hurried
-        self._broker_url = broker_url
-        self._queue = f"test-{uuid4()}"
+        self.broker_url = broker_url
+        self.queue = f"test-{uuid4()}"
         self._server_url, self._database = "", ""
         if database_url:
             self._server_url, self._database = database_url, f"test_{uuid4().hex}"
@@ -72,7 +72,7 @@ class Installation:
         celery = {
             "TASKS_BACKEND": "celery",
             "CELERY_BROKER_URL": broker_url,
-            "CELERY_QUEUE": self._queue,
+            "CELERY_QUEUE": self.queue,
         }
         self.program = Server(
             folder,
@@ -100,7 +100,7 @@ class Installation:
         return process
 
     def begin_worker(self) -> subprocess.Popen[bytes]:
-        return self.begin(*(CELERY_WORKER if self._broker_url else DATABASE_WORKER))
+        return self.begin(*(CELERY_WORKER if self.broker_url else DATABASE_WORKER))
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         if not self._server_url:
@@ -124,9 +124,9 @@ class Installation:
             kill(process)
         if self._server_url:
             self._at_server(f'DROP DATABASE "{self._database}" WITH (FORCE)')
-        if self._broker_url:
-            with Connection(self._broker_url) as broker:
-                broker.default_channel.queue_delete(self._queue)
+        if self.broker_url:
+            with Connection(self.broker_url) as broker:
+                broker.default_channel.queue_delete(self.queue)
 
     def _own_database_url(self) -> str:
         if not self._server_url:
