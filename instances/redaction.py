@@ -34,6 +34,8 @@ _PLAIN_NAMES = {
     "authorization_endpoint", "code_challenge_method", "element_key", "error_code", "error_codes", "key", "key_id", "status_code",
     "token_type",
 }  # fmt: skip
+# Without any of these, a text neither introduces nor assigns anything; most are but one word.
+_BEFORE_SECRET = re.compile(r"[\s/=:]")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _CREDENTIALS = re.compile(r"\b(Bearer|Basic|User|Organization|Element)(:?\s+)([\w+/=.~-]{16,})")
 # An authorization link (models.AuthorizationLink): its path is its secret.
@@ -91,7 +93,10 @@ def redact_body(body: str, content_type: str = "", secrets: Collection[str] = ()
 
 def redact_text(text: str, secrets: Collection[str] = ()) -> str:
     """Free text: credentials after their scheme, `name=value` of secret names, and known values."""
-    text = _CREDENTIALS.sub(rf"\1\2{REDACTED}", redact_values(text, secrets))
+    text = redact_values(text, secrets)
+    if not _BEFORE_SECRET.search(text):
+        return text
+    text = _CREDENTIALS.sub(rf"\1\2{REDACTED}", text)
     text = _LINK_PATH.sub(rf"\1{REDACTED}", text)
     shown, end = "", 0
     for name in _ASSIGNED_NAME.finditer(text):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from django.db import connection, models
@@ -24,23 +25,30 @@ def update_rows(model: type[models.Model], updates: Sequence[RowUpdate]) -> set[
     if not updates:
         return set()
     fields = _fields(model, "pk", *updates[0].expected, *updates[0].columns)
-    names = [connection.ops.quote_name(str(one.column)) for one in fields]
-    table = connection.ops.quote_name(model._meta.db_table)
+    columns = [
+        [field.get_db_prep_save(value, connection) for value in values]
+        for field, values in zip(fields, zip(*map(_values, updates), strict=True), strict=True)
+    ]
+    own = [0] + [
+        number for number, values in enumerate(columns) if number and not _are_same(values)
+    ]
     # Both databases name the columns of VALUES column1, column2 and so on.
-    new = [f"new.column{number}" for number in range(1, len(fields) + 1)]
+    new = {number: f"new.column{place}" for place, number in enumerate(own, 1)}
+    names = [connection.ops.quote_name(str(field.column)) for field in fields]
+    equal = [f"{name} = {new.get(number, '%s')}" for number, name in enumerate(names)]
+    table = connection.ops.quote_name(model._meta.db_table)
     compared = 1 + len(updates[0].expected)
-    compare = [f"{table}.{name} = {value}" for name, value in zip(names, new, strict=True)]
-    assign = [f"{name} = {value}" for name, value in zip(names, new, strict=True)]
-    row = f"({', '.join(_placeholder(one) for one in fields)})"
+    row = f"({', '.join(_placeholder(fields[number]) for number in own)})"
     statement = (
-        f"UPDATE {table} SET {', '.join(assign[compared:])} "  # noqa: S608  names of our own columns
+        f"UPDATE {table} SET {', '.join(equal[compared:])} "  # noqa: S608  names of our own columns
         f"FROM (VALUES {', '.join([row] * len(updates))}) AS new "
-        f"WHERE {' AND '.join(compare[:compared])} RETURNING {names[0]}"
+        f"WHERE {' AND '.join(f'{table}.{one}' for one in equal[:compared])} RETURNING {names[0]}"
     )
+    shared = [(number, columns[number][0]) for number in range(len(fields)) if number not in new]
     parameters = [
-        one.get_db_prep_save(value, connection)
-        for update in updates
-        for one, value in zip(fields, _values(update), strict=True)
+        *(value for number, value in shared if number >= compared),
+        *chain.from_iterable(zip(*(columns[number] for number in own), strict=True)),
+        *(value for number, value in shared if number < compared),
     ]
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
@@ -55,6 +63,10 @@ def _fields(model: type[models.Model], *names: str) -> list[models.Field[Any, An
 
 def _values(update: RowUpdate) -> list[Any]:
     return [update.pk, *update.expected.values(), *update.columns.values()]
+
+
+def _are_same(values: Sequence[Any]) -> bool:
+    return all(value == values[0] for value in values)
 
 
 def _placeholder(column: models.Field[Any, Any]) -> str:
