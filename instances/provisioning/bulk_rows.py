@@ -123,7 +123,7 @@ def _settled_at(row: BulkRow, error: InstancesError) -> datetime | None:
 def _due_again_at(row: BulkRow, error: InstancesError) -> datetime:
     """After 1 s, doubling, and never before a platform asked."""
     now = timezone.now()
-    due_at = now + FIRST_WAIT * 2 ** (row.attempts - 1) * random.uniform(0.8, 1.2)  # noqa: S311
+    due_at: datetime = now + FIRST_WAIT * 2 ** (row.attempts - 1) * random.uniform(0.8, 1.2)  # noqa: S311
     if isinstance(error, RateLimitedError) and error.retry_after_seconds:
         due_at = max(due_at, now + timedelta(seconds=error.retry_after_seconds))
     return due_at
