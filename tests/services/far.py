@@ -22,7 +22,7 @@ HEAR_SECONDS = 30
 HURRIED = ("-m", "tests.services.hurried")
 SCHEDULER = ("manage.py", "scheduler")
 DATABASE_WORKER = ("manage.py", "db_worker", "--interval", "0.2", "--no-startup-delay")
-CELERY_WORKER = ("celery", "-A", "config", "worker", "--concurrency", "1", "--loglevel", "INFO")
+CELERY_WORKER = ("celery", "-A", "config", "worker", "--concurrency", "1")
 
 
 class FarPlatform:

@@ -129,13 +129,13 @@ def _web_server_command() -> list[str]:
 
 
 def _worker_command() -> list[str]:
-    """None for tasks that run inside the request."""
+    """Empty where tasks run inside the request."""
     match settings.TASKS_BACKEND:
         case "database":
             return [sys.executable, "manage.py", "db_worker"]
         case "celery":
-            options = ["--concurrency", str(_process_count()), "--loglevel", settings.LOG_LEVEL]
-            return [sys.executable, "-m", "celery", "-A", "config", "worker", *options]
+            command = [sys.executable, "-m", "celery", "-A", "config", "worker"]
+            return [*command, "--concurrency", str(_process_count())]
     return []
 
 
