@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("instances", "0009_memberships_and_authorization_links"),
+        ("instances", "0030_worker_beats"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

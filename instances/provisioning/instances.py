@@ -5,17 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
-from instances import crypto
 from instances.errors import (
     CredentialsRefusedError,
     GoneError,
     GrantRejectedError,
     InstancesError,
     MissingCodeError,
-    OutcomeUnknownError,
     PlatformError,
     StateConflictError,
 )
@@ -27,17 +24,12 @@ from instances.provisioning.configuration import (
     require_complete,
     store_configuration,
 )
+from instances.provisioning.creations import Creation, connected_columns, send_creation
 from instances.provisioning.drafts import changed_configuration, draft_of, keep_configuration
-from instances.provisioning.due_times import (
-    SETTLED_AFTER,
-    STUCK_AFTER,
-    can_refresh,
-    refresh_due_at,
-    retry_after,
-)
+from instances.provisioning.due_times import SETTLED_AFTER, STUCK_AFTER, can_refresh
 from instances.provisioning.leases import wait_until_unleased
 from instances.provisioning.refreshing import refresh_instance
-from instances.provisioning.states import NO_CAUSE, State, cause_of, move_instance
+from instances.provisioning.states import NO_CAUSE, Move, State, cause_of, move_instance
 
 
 def provision_instance(
@@ -112,7 +104,8 @@ def reauthenticate_instance(
         expect=reconnectable,
         actor=actor,
         why="Authenticated again.",
-        **_connected_columns(instance, renewed, changed, code_in(draft.provider_data)),
+        **store_configuration(instance.element.parsed, changed),
+        **connected_columns(instance, renewed, code_in(draft.provider_data)),
     )
     return instance
 
@@ -207,7 +200,8 @@ def reconcile_instance(instance: Instance, *, actor: str, is_abandoned: bool = F
     )
     if not found:
         return _create_again(instance, draft)
-    _connect(instance, found[0], draft, why="Found at the platform by its tag.")
+    adopted = Creation(instance, draft, created=found[0])
+    _carry_out(adopted.move(why="Found at the platform by its tag."), actor=actor)
     for copy in found[1:]:
         platform.delete_instance(replace(draft, remote_id=copy.remote_id))
     return instance
@@ -294,25 +288,16 @@ def create_at_platform(instance: Instance, draft: InstanceDraft) -> Instance:
 
     The network is used here, so never inside a transaction.
     """
-    try:
-        created = platform_for(draft.organization).create_instance(draft)
-    except InstancesError as error:
-        is_unknown = isinstance(error, OutcomeUnknownError)
-        move_instance(
-            instance,
-            State.UNKNOWN if is_unknown else State.FAILED,
-            expect={State.PROVISIONING},
-            actor=draft.actor,
-            why=str(error),
-            **cause_of(error),
-        )
-        raise
-    return _connect(instance, created, draft, why="Provisioned.")
+    creation = send_creation(instance, draft)
+    _carry_out(creation.move(), actor=draft.actor)
+    if creation.error:
+        raise creation.error
+    return instance
 
 
 def connect_unsaved(instance: Instance, created: PlatformInstance) -> None:
     """Give a new instance, which is in memory alone, what its platform answered without any exchange."""
-    columns = _connected_columns(instance, created, instance.full_configuration(), "")
+    columns = connected_columns(instance, created, instance.full_configuration(), "")
     if created.tokens:
         columns["tokens_version"] = 1
     for name, value in {"token": created.token, **columns}.items():
@@ -336,49 +321,10 @@ def _create_again(instance: Instance, draft: InstanceDraft) -> Instance:
     raise error
 
 
-def _connect(
-    instance: Instance, created: PlatformInstance, draft: InstanceDraft, *, why: str
-) -> Instance:
-    move_instance(
-        instance,
-        State.CONNECTED,
-        expect={State.PROVISIONING},
-        actor=draft.actor,
-        why=why,
-        token=created.token,
-        remote_id=created.remote_id,
-        is_disabled=created.is_disabled,
-        **_connected_columns(
-            instance,
-            created,
-            instance.full_configuration(),
-            code_in(draft.provider_data),
-        ),
-    )
-    return instance
-
-
-def _connected_columns(
-    instance: Instance, result: PlatformInstance, configuration: Mapping[str, Any], code: str
-) -> dict[str, Any]:
-    now = timezone.now()
-    proved = {"last_checked_at": now, "last_succeeded_at": now}
-    columns = NO_CAUSE | (proved if result.is_proved else {"work_due_at": now + retry_after(1)})
-    whole = {**configuration, **result.configuration}
-    columns |= store_configuration(instance.element.parsed, whole)
-    if code:
-        columns["code_digest"] = crypto.digest(code)
-    if result.tokens:
-        columns |= {
-            "tokens": result.tokens.to_json(),
-            "tokens_version": F("tokens_version") + 1,
-            "expires_at": result.tokens.expires_at,
-            "refresh_due_at": refresh_due_at(authentication_of(instance), result.tokens, at=now),
-            "refresh_started_at": None,
-            "refresh_failures": 0,
-            "refresh_refusals": 0,
-        }
-    return columns
+def _carry_out(move: Move, *, actor: str) -> None:
+    """Out of provisioning."""
+    expect = {State.PROVISIONING}
+    move_instance(move.instance, move.to, expect=expect, actor=actor, why=move.why, **move.changes)
 
 
 def _mark_refused(instance: Instance, error: PlatformError, *, actor: str) -> None:
