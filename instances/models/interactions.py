@@ -11,6 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from instances.models.instances import Instance
 from instances.models.organizations import Organization
 
+_IS_FAILURE = ~Q(error="") | Q(status__gte=400)
+
 
 class InteractionQuerySet(models.QuerySet["Interaction"]):
     """Append-only: what is recorded stays as it is until it is pruned by age."""
@@ -37,6 +39,12 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         organizations = Organization.objects.visible_to(account)
         return self.filter(Q(instance__in=instances) | Q(organization__in=organizations))
 
+    def failed(self) -> Self:
+        return self.filter(_IS_FAILURE)
+
+    def succeeded(self) -> Self:
+        return self.filter(Q(error=""), Q(status__lt=400) | Q(status=None))
+
     def of_instance(self, instance: Instance) -> Self:
         return self.filter(instance=instance)
 
@@ -56,6 +64,7 @@ class Interaction(models.Model):
         Instance,
         on_delete=models.SET_NULL,
         null=True,
+        db_index=False,  # interaction_timeline begins with it
         related_name="interactions",
         verbose_name=_("instance"),
     )
@@ -63,6 +72,7 @@ class Interaction(models.Model):
         Organization,
         on_delete=models.SET_NULL,
         null=True,
+        db_index=False,  # interaction_organization begins with it
         related_name="interactions",
         verbose_name=_("organization"),
     )
@@ -87,7 +97,13 @@ class Interaction(models.Model):
         ordering = ["-id"]
         verbose_name = _("interaction")
         verbose_name_plural = _("interactions")
-        indexes = [models.Index(fields=["instance", "-id"], name="interaction_timeline")]
+        # Migration 0042 adds one more, that subjects are searched by.
+        indexes = [
+            models.Index(fields=["instance", "-id"], name="interaction_timeline"),
+            models.Index(fields=["organization", "-id"], name="interaction_organization"),
+            models.Index(fields=["step", "-id"], name="interaction_step"),
+            models.Index(fields=["-id"], condition=_IS_FAILURE, name="interaction_failed"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(direction__in=["out", "in"]), name="interaction_direction_known"

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from instances import crypto
@@ -28,14 +27,9 @@ from instances.provisioning.configuration import (
     store_configuration,
 )
 from instances.provisioning.drafts import changed_configuration, draft_of, keep_configuration
-from instances.provisioning.due_times import (
-    SETTLED_AFTER,
-    STUCK_AFTER,
-    can_refresh,
-    refresh_due_at,
-)
+from instances.provisioning.due_times import SETTLED_AFTER, STUCK_AFTER, can_refresh
 from instances.provisioning.leases import wait_until_unleased
-from instances.provisioning.refreshing import refresh_instance
+from instances.provisioning.refreshing import refresh_instance, token_columns
 from instances.provisioning.states import NO_CAUSE, State, cause_of, move_instance
 
 
@@ -373,15 +367,9 @@ def _connected_columns(
     if code:
         columns["code_digest"] = crypto.digest(code)
     if result.tokens:
-        columns |= {
-            "tokens": result.tokens.to_json(),
-            "tokens_version": F("tokens_version") + 1,
-            "expires_at": result.tokens.expires_at,
-            "refresh_due_at": refresh_due_at(authentication_of(instance), result.tokens, at=now),
-            "refresh_started_at": None,
-            "refresh_failures": 0,
-            "refresh_refusals": 0,
-        }
+        way = authentication_of(instance)
+        columns |= token_columns(way, result.tokens, at=now)
+        columns["tokens"] = result.tokens.to_json()
     return columns
 
 
