@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -69,6 +70,21 @@ QUESTIONS: dict[str, tuple["StrOrPromise", Question]] = {
         lambda rows, _: rows.resting(),
     ),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionLink:
+    """One click above the list. value: empty for all instances."""
+
+    value: str
+    label: "StrOrPromise"
+    is_current: bool
+
+
+def question_links(request: HttpRequest) -> list[QuestionLink]:
+    current = request.GET.get(QuestionFilter.parameter_name, "")
+    asked = [QuestionLink(name, label, name == current) for name, (label, _) in QUESTIONS.items()]
+    return [QuestionLink("", _("all"), not request.GET), *asked]
 
 
 class QuestionFilter(DropdownFilter):

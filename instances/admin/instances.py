@@ -31,6 +31,7 @@ from instances.admin.instance_filters import (
     CauseFilter,
     QuestionFilter,
     TagFilter,
+    question_links,
     search_conditions,
 )
 from instances.admin.instance_forms import RenameForm
@@ -84,6 +85,7 @@ class InstanceAdmin(KeysetAdmin):
     list_disable_select_all = True
     search_fields = ["name"]
     search_help_text = SEARCH_HELP
+    list_before_template = "admin/instances/questions.html"
     actions = [
         confirm_many(action, action.enqueue)
         for action in ACTIONS.values()
@@ -99,7 +101,8 @@ class InstanceAdmin(KeysetAdmin):
         return search_conditions(text)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        return hide_token(request) or super().changelist_view(request, extra_context)
+        shown = {"questions": question_links(request), **(extra_context or {})}
+        return hide_token(request) or super().changelist_view(request, shown)
 
     def has_change_permission(self, request: HttpRequest, obj: Instance | None = None) -> bool:
         return super().has_change_permission(request, obj) and (

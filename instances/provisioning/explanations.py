@@ -90,6 +90,13 @@ _REMEDIES: tuple[tuple[type[errors.InstancesError] | UnionType, "StrOrPromise"],
         gettext_lazy("The provider may have done what it was asked for, and could not say so."),
     ),
 )
+# Their remedy is to connect once more, so that nothing is left to be said.
+_CONNECTED_BY_REMEDY = (
+    errors.AuthorizationError,
+    errors.GrantRejectedError,
+    errors.MissingCodeError,
+    errors.GoneError,
+)
 # What a state says of itself: the cause, who must act, the advice.
 _STATES: dict[str, tuple["StrOrPromise", Responsible, "StrOrPromise"]] = {
     State.DRAFT: (
@@ -191,8 +198,8 @@ def explain_many(state: str, cause: str) -> tuple[str, Responsible, str]:
         words, responsible, advice = _STATES[state]
         return str(words), responsible, str(advice)
     error_class = error_class or errors.InstancesError
-    advice = f"{_remedy(error_class)} {_then_of_many(state, error_class)}"
-    return f"{_in_words(error_class)}.", error_class.responsible, advice
+    advice = f"{_remedy(error_class)} {_then_of_many(state, error_class)}".strip()
+    return _in_words(error_class), error_class.responsible, advice
 
 
 def uses_browser(instance: Instance) -> bool:
@@ -297,7 +304,8 @@ def _then_of_many(state: str, error_class: type[errors.InstancesError]) -> str:
             return _("They are deleted again by themselves.")
     if error_class.retryable:
         return _("Try them again in a few minutes.")
-    return _("Then connect them again.")
+    is_said = issubclass(error_class, _CONNECTED_BY_REMEDY)
+    return "" if is_said else _("Then connect them again.")
 
 
 def _then_of_connected(instance: Instance) -> str:

@@ -119,7 +119,7 @@ def overview_of(account: User | AnonymousUser) -> Overview:
 def _counts(visible: InstanceQuerySet) -> list[_Count]:
     # Columns of the index instance_overview, and no other: the rows themselves are not read.
     columns = visible.order_by().values_list("element", "state", "is_disabled", "cause")
-    counted = list(columns.annotate(Count("*")))
+    counted = list(columns.annotate(number=Count("*")))
     elements = Element.objects.only("name").in_bulk({element for element, *_ in counted})
     return [_Count(elements[element], *rest) for element, *rest in counted]
 
