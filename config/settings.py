@@ -134,6 +134,12 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# What is counted for a minute: calls, failed sign-ins
+
+CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://")}
+if not CACHES["default"]["BACKEND"].endswith(("LocMemCache", "RedisCache")):
+    raise ImproperlyConfigured("CACHE_URL must be redis://host:port/number, or locmemcache://.")
+
 # Background tasks
 
 _TASKS_BACKENDS = {
@@ -148,6 +154,11 @@ TASKS = {"default": {"BACKEND": _TASKS_BACKENDS[TASKS_BACKEND]}}
 # Providers and platforms
 
 HTTP_TIMEOUT_SECONDS = env.float("HTTP_TIMEOUT_SECONDS", default=10.0)
+PROVIDER_CA_BUNDLE = env.str("PROVIDER_CA_BUNDLE", default="")
+if PROVIDER_CA_BUNDLE and not Path(PROVIDER_CA_BUNDLE).is_file():
+    raise ImproperlyConfigured(
+        "PROVIDER_CA_BUNDLE must be the path of a file of certificates (PEM)."
+    )
 SANDBOX_ENABLED = env.bool("SANDBOX_ENABLED", default=False)
 PROVIDER_ALLOWED_PRIVATE_HOSTS: list[str] = env.list("PROVIDER_ALLOWED_PRIVATE_HOSTS", default=[])
 if SANDBOX_ENABLED:

@@ -9,11 +9,10 @@ from typing import Any, ClassVar
 from django import forms
 from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
-from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext, gettext_lazy as _
 
-from instances import crypto
+from instances import counters, crypto
 from instances.catalogue.configuration_keys import ConfigurationKey, KeyType
 from instances.catalogue.definition import VARIANT_KEY, AuthenticationType
 from instances.errors import InputError, InvalidConfigurationError, MissingConfigurationError
@@ -181,7 +180,7 @@ class SignInForm(AuthenticationForm):
 
     def clean(self) -> dict[str, Any]:
         key = self._key()
-        if cache.get(key, 0) >= settings.SIGN_IN_FAILURES_ALLOWED:
+        if counters.counted(key) >= settings.SIGN_IN_FAILURES_ALLOWED:
             raise ValidationError(
                 _("Too many failed sign-ins. Wait 15 minutes, or ask an administrator."),
                 code="throttled",
@@ -189,10 +188,9 @@ class SignInForm(AuthenticationForm):
         try:
             cleaned = super().clean()
         except ValidationError:
-            cache.add(key, 0, SIGN_IN_WINDOW_SECONDS)
-            cache.incr(key)
+            counters.count(key, seconds=SIGN_IN_WINDOW_SECONDS)
             raise
-        cache.delete(key)
+        counters.forget(key)
         return cleaned
 
     def _key(self) -> str:

@@ -108,3 +108,24 @@ class InstanceDocument(Document):
     tags: list[Tag] = Field(default_factory=list)
     valid: bool = True
     disabled: bool = False
+
+
+class AuthenticationReference(Document):
+    """Which way of authentication an instance has."""
+
+    type: str = ""
+
+
+class ListedElement(Document):
+    """The element of a listed instance, as far as we read it (contract 6)."""
+
+    key: str
+    authentication: AuthenticationReference = AuthenticationReference()
+
+
+class ListedInstanceDocument(InstanceDocument):
+    """One item of `GET /instances` (contract 8.2), as far as we read it."""
+
+    name: Text = ""
+    element: ListedElement
+    configuration: Configuration = Field(default_factory=dict)

@@ -40,7 +40,10 @@ def signed_element(provider: Provider) -> dict[str, object]:
 
 
 class OAuth1Provider(Provider):
-    """/request_token and /access_token (RFC 5849 2); callbacks: where each request token's browser is sent back."""
+    """/request_token and /access_token (RFC 5849 2), and /signed, which takes what is signed with an access token.
+
+    callbacks: where each request token's browser is sent back.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +60,7 @@ class OAuth1Provider(Provider):
         return came_with | {"oauth_token": token, "oauth_verifier": self.verifiers[token]}
 
     def answer(self, request: Request) -> Answer:
-        if request.path not in {"/request_token", "/access_token"}:
+        if request.path not in {"/request_token", "/access_token", "/signed"}:
             return super().answer(request)
         parameters = _parameters_of(request)
         token = parameters.get("oauth_token", "")
@@ -67,8 +70,11 @@ class OAuth1Provider(Provider):
         if parameters["oauth_nonce"] in self._nonces:
             return 401, "oauth_problem=nonce_used"
         self._nonces.add(parameters["oauth_nonce"])
-        if not _is_signed(f"{self.url}{request.path}", parameters, token_secret):
+        if not _is_signed(request, self.url, parameters, token_secret):
             return 401, "oauth_problem=signature_invalid"
+        if request.path == "/signed":
+            is_known = token.startswith("access-token") and token in self.token_secrets
+            return (200, {"id": 1}) if is_known else (401, "oauth_problem=token_rejected")
         if request.path == "/request_token":
             given = self._give("request-token")
             self.callbacks[given["oauth_token"]] = parameters["oauth_callback"]
@@ -92,12 +98,16 @@ def _parameters_of(request: Request) -> dict[str, str]:
     return {unquote(name): unquote(value.strip('"')) for name, _, value in split}
 
 
-def _is_signed(url: str, parameters: dict[str, str], token_secret: str) -> bool:
+def _is_signed(
+    request: Request, base_url: str, parameters: dict[str, str], token_secret: str
+) -> bool:
     """RFC 5849 3.4.1 and 3.4.2."""
     signed = {name: value for name, value in parameters.items() if name != "oauth_signature"}
+    signed |= request.query
     pairs = sorted((_encode(name), _encode(value)) for name, value in signed.items())
     normalized = "&".join(f"{name}={value}" for name, value in pairs)
-    base = "&".join(["POST", _encode(url), _encode(normalized)])
+    url = f"{base_url}{request.path}"
+    base = "&".join([request.method, _encode(url), _encode(normalized)])
     key = f"{_encode(CLIENT_SECRET)}&{_encode(token_secret)}"
     digest = hmac.digest(key.encode(), base.encode(), hashlib.sha1)
     return base64.b64encode(digest).decode() == parameters["oauth_signature"]

@@ -71,7 +71,7 @@ class Provider:
         provider.delay_seconds           how long /token holds its answer back, once it has done what was asked
         provider.connections             how many were opened
         provider.authorize(url)          the callback's parameters, as if a person had consented in a browser
-        provider.instances               the remote platform's instances, by id
+        provider.instances               the remote platform's instances, by id; page_size: listed so many at once
         provider.secrets                 everything secret that it knows or gave out
 
     Provider: /authorize, /token (code with PKCE, password, client credentials, refresh), /revoke, and /probe, which
@@ -86,6 +86,7 @@ class Provider:
         self.redirect_to = "https://elsewhere.example/login?token=token-in-the-redirect"
         self.requests: list[Request] = []
         self.connections = 0
+        self.page_size = 200
         self.instances: dict[int, dict[str, Any]] = {}
         self.codes: dict[str, dict[str, str]] = {}
         self.access_tokens: set[str] = set()
@@ -220,8 +221,10 @@ class Provider:
         return 200, instance
 
     def _answer_instances(self, request: Request) -> Answer:
+        if request.method == "GET" and "tags[]" not in request.query:
+            return self._answer_page(request)
         if request.method == "GET":
-            tag = request.query.get("tags[]")
+            tag = request.query["tags[]"]
             tagged = [one for one in self.instances.values() if tag in one["tags"]]
             return (200, tagged) if tagged else _error(404, "No instances found")
         body = request.json
@@ -239,6 +242,15 @@ class Provider:
             "configuration": dict.fromkeys(body["configuration"], "********"),
         }
         return 200, self.instances[number]
+
+    def _answer_page(self, request: Request) -> Answer:
+        begin = int(request.query.get("nextPage", 0))
+        end = begin + min(int(request.query["pageSize"]), self.page_size)
+        everything = list(self.instances.values())
+        has_more = end < len(everything)
+        self.override_headers = {"Elements-Next-Page-Token": str(end)} if has_more else {}
+        page = everything[begin:end]
+        return (200, page) if page else _error(404, "No instances found")
 
 
 class _Server(ThreadingHTTPServer):

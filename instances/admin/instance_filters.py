@@ -15,6 +15,7 @@ from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 
 from instances.models import Authorization, Instance, OrganizationUser
 from instances.models.instances import InstanceQuerySet
+from instances.models.organizations import ids_of
 from instances.provisioning.explanations import CAUSES
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def search_conditions(text: str) -> list[Q]:
     found = [
         Q(name__istartswith=text),
         Q(pk__in=Instance.objects.with_tag(text).order_by().values("pk")),
-        Q(organization_user__in=users),
+        Q(organization_user__in=ids_of(users)),
     ]
     if text.isascii() and text.isdigit() and len(text) <= 18:
         found.append(Q(pk=int(text)))

@@ -94,7 +94,7 @@ class InstanceAdmin(KeysetAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Instance]:
         rows = super().get_queryset(request)
-        visible = rows.visible_to(request.user).select_related(*self.list_select_related)
+        visible = rows.listed_for(request.user).select_related(*self.list_select_related)
         return visible.prefetch_related("tags")
 
     def search_conditions(self, text: str) -> list[Q]:

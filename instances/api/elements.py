@@ -18,12 +18,15 @@ from instances.api.responses import BODY, PLATFORM, answers
 from instances.api.schemas import (
     AuthenticationTypeDocument,
     ConfigurableElementDocument,
+    DefaultOAuthUrlDocument,
     ElementConfigurationDocument,
     ElementDocument,
     ElementMetadataDocument,
     ElementSummaryDocument,
     HubDocument,
 )
+from instances.api.security import PLATFORM_CALL
+from instances.catalogue.configuration_keys import MASK
 from instances.models import Element
 from instances.models.elements import ElementQuerySet
 from instances.provisioning.elements import find_element
@@ -158,6 +161,20 @@ def post_oauth_url(
 
 
 @router.get(
+    "/elements/{key_or_id}/oauth/url/default",
+    response=answers(DefaultOAuthUrlDocument, 404, *PLATFORM),
+    auth=PLATFORM_CALL,
+    openapi_extra=examples.DEFAULT_OAUTH_URL_QUERY,
+)
+def read_default_oauth_url(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
+    """Where to send a browser to authorize the OAuth app that the operator entered."""
+    client = {"apiKey", "apiSecret", "oauth.api.key", "oauth.api.secret"}
+    parameters = {name: value for name, value in request.GET.dict().items() if name not in client}
+    document = _oauth_url_document(request, key_or_id, parameters)
+    return JsonResponse(document | {"configuration": {"secret": MASK}})
+
+
+@router.get(
     "/elements/{key_or_id}/oauth/token",
     response=answers(RequestTokenDocument, 404, *PLATFORM),
     openapi_extra=examples.OAUTH_URL_QUERY,
@@ -221,6 +238,12 @@ def rebuild_element(request: HttpRequest, key_or_id: str) -> HttpResponse:
 
 
 def _oauth_url(request: HttpRequest, key_or_id: str, parameters: dict[str, str]) -> HttpResponse:
+    return JsonResponse(_oauth_url_document(request, key_or_id, parameters))
+
+
+def _oauth_url_document(
+    request: HttpRequest, key_or_id: str, parameters: dict[str, str]
+) -> dict[str, Any]:
     caller = optional_caller(request)
     element = get_element(request, key_or_id)
     url = oauth_url(
@@ -229,7 +252,7 @@ def _oauth_url(request: HttpRequest, key_or_id: str, parameters: dict[str, str])
         organization_user=caller.user if caller else None,
         actor=_actor_of(caller),
     )
-    return JsonResponse({"element": element.key, "oauthUrl": url})
+    return {"element": element.key, "oauthUrl": url}
 
 
 def _actor_of(caller: Caller | None) -> str:

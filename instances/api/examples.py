@@ -90,3 +90,11 @@ OAUTH_URL_QUERY: dict[str, Any] = {
         }
     ]
 }
+# The operator's OAuth app is the client.
+DEFAULT_OAUTH_URL_QUERY: dict[str, Any] = {
+    "parameters": [
+        parameter
+        for parameter in OAUTH_URL_QUERY["parameters"]
+        if parameter["name"] not in {"apiKey", "apiSecret"}
+    ]
+}

@@ -1,8 +1,8 @@
-"""How many calls a minute are answered, counted in this process's cache."""
+"""How many calls a minute are answered."""
 
 import time
 
-from django.core.cache import cache
+from instances.counters import count
 
 WINDOW_SECONDS = 60
 # Guesses of one account's password.
@@ -27,10 +27,5 @@ def count_call(who: str, *, limit: int) -> None:
         return
     now = int(time.time())
     key = f"api-calls:{who}:{now // WINDOW_SECONDS}"
-    cache.add(key, 0, timeout=2 * WINDOW_SECONDS)
-    try:
-        calls = cache.incr(key)
-    except ValueError:  # evicted between the two calls
-        return
-    if calls > limit:
+    if count(key, seconds=2 * WINDOW_SECONDS) > limit:
         raise RateLimitExceededError(limit, WINDOW_SECONDS - now % WINDOW_SECONDS)

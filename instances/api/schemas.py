@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from instances.wire import Document, ErrorDocument, InstanceDocument
+from instances.wire import Document, ErrorDocument, InstanceDocument, OAuthUrlDocument
 
 
 class RefusalDocument(ErrorDocument):
@@ -92,6 +92,12 @@ class ElementMetadataDocument(Document):
     name: str
     description: str
     events: EventsDocument
+
+
+class DefaultOAuthUrlDocument(OAuthUrlDocument):
+    """What `GET /elements/{key}/oauth/url/default` answers (contract 8.1). configuration: the client's secret, masked."""
+
+    configuration: dict[str, str]
 
 
 class AuthenticationTypeDocument(Document):

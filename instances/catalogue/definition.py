@@ -57,9 +57,12 @@ class ClientAuthenticationMethod(StrEnum):
 
 
 class ProbeScheme(StrEnum):
-    """How a probe carries the credential: the access token, a user name and password, or headers alone."""
+    """How a probe carries the credential: the access token, signed with it (OAuth 1.0a), a user name and password,
+    or headers alone.
+    """
 
     BEARER = "bearer"
+    OAUTH1 = "oauth1"
     BASIC = "basic"
     HEADERS = "headers"
 

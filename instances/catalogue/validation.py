@@ -76,9 +76,9 @@ def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:
     known = {*keys, *way.provider_data} | ({ACCESS_TOKEN} if way.obtains_token else set())
     yield from _problems_of_templates(way, known)
     if way.probe:
-        yield from _below("probe", _problems_of_probe(way.probe, known))
+        yield from _below("probe", _problems_of_probe(way.probe, way, known))
     for index, variant in enumerate(way.variants):
-        yield from _below(f"variants[{index}]", _problems_of_variant(variant, keys, known))
+        yield from _below(f"variants[{index}]", _problems_of_variant(variant, way, keys, known))
 
 
 def _problems_of_field(field: ConfigurationKey) -> Iterator[Problem]:
@@ -154,12 +154,17 @@ def _problems_of_templates(way: AuthenticationType | Variant, known: set[str]) -
             yield from _problems_of_text(f"{parameters}.{name}", value, known)
 
 
-def _problems_of_probe(probe: Probe, known: set[str]) -> Iterator[Problem]:
+def _problems_of_probe(probe: Probe, way: AuthenticationType, known: set[str]) -> Iterator[Problem]:
     yield from _problems_of_url("url", probe.url, known)
     for place, template in probe.text_templates():
         yield from _problems_of_text(place, template, known)
     if probe.scheme == ProbeScheme.BEARER and ACCESS_TOKEN not in known:
         yield "scheme", "bearer needs an access token, and this way of authentication gets none."
+    if (probe.scheme == ProbeScheme.OAUTH1) is not (way.type == AuthenticationKind.OAUTH1):
+        yield (
+            "scheme",
+            "must be oauth1 where the type is oauth1, and only there: such requests are signed.",
+        )
     if probe.scheme == ProbeScheme.BASIC and not probe.username:
         yield "username", "is missing: scheme basic needs one."
     if probe.scheme == ProbeScheme.HEADERS and not probe.headers:
@@ -167,13 +172,13 @@ def _problems_of_probe(probe: Probe, known: set[str]) -> Iterator[Problem]:
 
 
 def _problems_of_variant(
-    variant: Variant, keys: Iterable[str], known: set[str]
+    variant: Variant, way: AuthenticationType, keys: Iterable[str], known: set[str]
 ) -> Iterator[Problem]:
     if variant.chosen_by and variant.chosen_by not in keys:
         yield "chosen_by", f"{variant.chosen_by} is not among the fields."
     yield from _problems_of_templates(variant, known)
     if variant.probe:
-        yield from _below("probe", _problems_of_probe(variant.probe, known))
+        yield from _below("probe", _problems_of_probe(variant.probe, way, known))
 
 
 def _problems_of_url(place: str, template: str, known: set[str]) -> Iterator[Problem]:

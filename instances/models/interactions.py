@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from instances.models.instances import Instance
-from instances.models.organizations import Organization
+from instances.models.organizations import Organization, OrganizationUser, ids_of
 
 _IS_FAILURE = ~Q(error="") | Q(status__gte=400)
 
@@ -34,10 +34,11 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         """Those of the instances and organizations that the account may look at; for a superuser all."""
         if account.is_superuser:
             return self
-        instances = Instance.objects.visible_to(account)
-        # Those of an instance that was deleted have their organization alone.
-        organizations = Organization.objects.visible_to(account)
-        return self.filter(Q(instance__in=instances) | Q(organization__in=organizations))
+        # Each has the organization of its instance, also when that is gone.
+        found = Q(organization__in=ids_of(Organization.objects.visible_to(account)))
+        if own := ids_of(OrganizationUser.objects.filter(account_id=account.pk)):
+            found |= Q(instance__in=Instance.objects.filter(organization_user__in=own))
+        return self.filter(found)
 
     def failed(self) -> Self:
         return self.filter(_IS_FAILURE)

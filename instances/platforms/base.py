@@ -1,6 +1,6 @@
 """The words platforms speak: what goes into one, what comes out, and the verbs between."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, Self
@@ -125,14 +125,31 @@ class InstanceDraft:
 
 @dataclass(frozen=True, slots=True)
 class PlatformInstance:
-    """An instance as a platform has it. configuration: plain keys that it learned or normalised."""
+    """An instance as a platform has it.
+
+    configuration: plain keys that it learned or normalised. is_proved: whether the credentials were tried out;
+    not while the provider gave tokens, but could not be asked whether they work.
+    """
 
     token: str = field(repr=False)
     remote_id: int | None = None
     tokens: TokenSet | None = None
     configuration: Mapping[str, Any] = field(default_factory=dict, repr=False)
     is_valid: bool = True
+    is_proved: bool = True
     is_disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListedInstance:
+    """An instance that a platform has of a user, with what it tells of it; secrets in configuration are masked."""
+
+    instance: PlatformInstance
+    name: str
+    element: str
+    authentication_type: str
+    tags: tuple[str, ...]
+    configuration: Mapping[str, Any] = field(repr=False)
 
 
 class Platform(Protocol):
@@ -147,6 +164,10 @@ class Platform(Protocol):
         an S256 challenge (RFC 7636 4.3) where the platform can; OAuth 1.0a has the request token in
         provider_data, as oauth_token.
         """
+        ...
+
+    def creates_without_exchange(self, draft: InstanceDraft) -> bool:
+        """Whether create_instance() sends nothing for this draft: then no answer can be lost."""
         ...
 
     def create_instance(self, draft: InstanceDraft) -> PlatformInstance:
@@ -185,4 +206,8 @@ class Platform(Protocol):
 
     def find_instances(self, draft: InstanceDraft) -> list[PlatformInstance]:
         """Those that carry the draft's tag: what a lost answer may have left behind."""
+        ...
+
+    def list_instances(self, user: OrganizationUser, *, actor: str) -> Iterator[ListedInstance]:
+        """All that the platform has of a user, whoever made them; nothing where that is this program itself."""
         ...

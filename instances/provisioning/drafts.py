@@ -1,15 +1,14 @@
 """Instances before anything is sent: drafted, named, tagged, and made ready for a platform."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import prefetch_related_objects
 from django.utils.html import strip_tags
 
 from instances.catalogue.definition import AuthenticationKind, AuthenticationType
 from instances.errors import InputError, MissingConfigurationError
-from instances.models import Element, Instance, OrganizationUser, StateChange, Tag
+from instances.models import Element, Instance, OrganizationUser, Tag
 from instances.platforms.base import InstanceDraft, TokenSet
 from instances.provisioning.configuration import (
     authentication_of,
@@ -19,7 +18,7 @@ from instances.provisioning.configuration import (
     store_configuration,
     with_oauth_app,
 )
-from instances.provisioning.states import State
+from instances.provisioning.states import State, insert_in_state
 
 MAX_NAME_CHARACTERS = 200
 # Either is enough of what a caller obtained elsewhere (contract 7.4); OAuth 1.0a takes both of its own.
@@ -46,7 +45,7 @@ def create_draft(
     name: the element's when empty; HTML tags are stripped. tags: the name when None (contract 7.1).
     Raises InputError (UnknownElementError, InvalidConfigurationError, MissingConfigurationError, …).
     """
-    columns, tag_names = check_draft(
+    instance = new_instance(
         organization_user,
         element,
         name=name,
@@ -56,21 +55,33 @@ def create_draft(
         external_authentication=external_authentication,
         is_to_be_completed=is_to_be_completed,
     )
-    columns |= store_configuration(element.parsed, columns.pop("configuration"))
-    with transaction.atomic(savepoint=False):
-        instance = Instance.objects.create(
-            organization_user=organization_user, element=element, **columns
-        )
-        Tag.objects.bulk_create(Tag(instance=instance, name=name) for name in tag_names)
-        StateChange.objects.create(
-            instance=instance,
-            from_state="",
-            to_state=State.DRAFT,
-            actor=actor,
-            reason="Created.",
-        )
-    prefetch_related_objects([instance], "tags")
+    insert_instances([instance], State.DRAFT, actor=actor, why="Created.")
     return instance
+
+
+def new_instance(
+    organization_user: OrganizationUser, element: Element, **arguments: Any
+) -> Instance:
+    """An instance that is in memory alone, with its tags, until insert_instances().
+
+    arguments: check_draft()'s. Raises what it raises.
+    """
+    columns, tag_names = check_draft(organization_user, element, **arguments)
+    columns |= store_configuration(element.parsed, columns.pop("configuration"))
+    instance = Instance(organization_user=organization_user, element=element, **columns)
+    instance.tag_names = tag_names
+    return instance
+
+
+def insert_instances(instances: Sequence[Instance], state: str, *, actor: str, why: str) -> None:
+    """Insert new instances with their tags, each in the state in which it begins (see states.insert_in_state())."""
+    with transaction.atomic(savepoint=False):
+        insert_in_state(instances, state, actor=actor, why=why)
+        Tag.objects.bulk_create(
+            Tag(instance=instance, name=name)
+            for instance in instances
+            for name in instance.tag_names
+        )
 
 
 def check_draft(
@@ -138,8 +149,8 @@ def rename_instance(
         if tags is not None:
             names = clean_tags(tags)
             instance.tags.all().delete()
-            # add() also forgets what was prefetched.
-            instance.tags.add(*(Tag(name=name) for name in names), bulk=False)
+            Tag.objects.bulk_create(Tag(instance=instance, name=name) for name in names)
+            instance.tag_names = names
     return instance
 
 

@@ -27,7 +27,7 @@ from instances.provisioning.configuration import (
     store_configuration,
 )
 from instances.provisioning.drafts import changed_configuration, draft_of, keep_configuration
-from instances.provisioning.due_times import SETTLED_AFTER, STUCK_AFTER, can_refresh
+from instances.provisioning.due_times import SETTLED_AFTER, STUCK_AFTER, can_refresh, retry_after
 from instances.provisioning.leases import wait_until_unleased
 from instances.provisioning.refreshing import refresh_instance, token_columns
 from instances.provisioning.states import NO_CAUSE, State, cause_of, move_instance
@@ -46,20 +46,6 @@ def provision_instance(
     unknown, and raises what made it so: PlatformError, MissingConfigurationError. Raises MissingCodeError and
     StateConflictError before anything is sent.
     """
-    draft = begin_provisioning(
-        instance, actor=actor, provider_data=provider_data, code_verifier=code_verifier
-    )
-    return create_at_platform(instance, draft)
-
-
-def begin_provisioning(
-    instance: Instance,
-    *,
-    actor: str,
-    provider_data: Mapping[str, str] | None = None,
-    code_verifier: str = "",
-) -> InstanceDraft:
-    """The first half of provision_instance(): all that comes before anything is sent."""
     draft = draft_of(
         instance, actor=actor, provider_data=provider_data or {}, code_verifier=code_verifier
     )
@@ -74,7 +60,7 @@ def begin_provisioning(
         actor=actor,
         why="Provisioning began.",
     )
-    return draft
+    return create_at_platform(instance, draft)
 
 
 def reauthenticate_instance(
@@ -317,6 +303,15 @@ def create_at_platform(instance: Instance, draft: InstanceDraft) -> Instance:
     return _connect(instance, created, draft, why="Provisioned.")
 
 
+def connect_unsaved(instance: Instance, created: PlatformInstance) -> None:
+    """Give a new instance, which is in memory alone, what its platform answered without any exchange."""
+    columns = _connected_columns(instance, created, instance.full_configuration(), "")
+    if created.tokens:
+        columns["tokens_version"] = 1
+    for name, value in {"token": created.token, **columns}.items():
+        setattr(instance, name, value)
+
+
 def _create_again(instance: Instance, draft: InstanceDraft) -> Instance:
     if not _lacks_code(instance, draft):
         return create_at_platform(instance, draft)
@@ -360,10 +355,10 @@ def _connected_columns(
     instance: Instance, result: PlatformInstance, configuration: Mapping[str, Any], code: str
 ) -> dict[str, Any]:
     now = timezone.now()
-    columns: dict[str, Any] = {"last_checked_at": now, "last_succeeded_at": now, **NO_CAUSE}
-    columns |= store_configuration(
-        instance.element.parsed, {**configuration, **result.configuration}
-    )
+    proved = {"last_checked_at": now, "last_succeeded_at": now}
+    columns = NO_CAUSE | (proved if result.is_proved else {"work_due_at": now + retry_after(1)})
+    whole = {**configuration, **result.configuration}
+    columns |= store_configuration(instance.element.parsed, whole)
     if code:
         columns["code_digest"] = crypto.digest(code)
     if result.tokens:

@@ -86,6 +86,23 @@ def open_sandbox(organization: Organization) -> None:
             app.save()
 
 
+def find_user(email: str, organization: str = "") -> OrganizationUser:
+    """The user of this address, in the organization of this name. Raises InputError when none or several are."""
+    users = OrganizationUser.objects.select_related("organization").filter(email__iexact=email)
+    if organization:
+        users = users.filter(organization__name=organization)
+    found = list(users)
+    if not found:
+        where = f" in an organization {organization}" if organization else ""
+        raise InputError(f"There is no user {email}{where}; make one with create_account.")
+    if len(found) > 1:
+        names = ", ".join(user.organization.name for user in found)
+        raise InputError(
+            f"{email} is in several organizations ({names}): name one, --organization."
+        )
+    return found[0]
+
+
 def rotate_secret(owner: Organization | OrganizationUser) -> str:
     """A new secret; the old one is dead at once. Raises InputError for a remote platform's secrets."""
     organization = owner if isinstance(owner, Organization) else owner.organization

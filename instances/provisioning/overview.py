@@ -101,7 +101,7 @@ class _Count:
 
 def overview_of(account: User | AnonymousUser) -> Overview:
     now = timezone.now()
-    visible = Instance.objects.visible_to(account)
+    visible = Instance.objects.listed_for(account)
     counts = _counts(visible)
     states: Counter[str] = Counter()
     for one in counts:

@@ -1,6 +1,6 @@
 """The one guarded path on which an instance's state changes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import structlog
@@ -34,6 +34,9 @@ MOVES: dict[str, frozenset[str]] = {
     State.DELETING: frozenset({State.DELETING}),
 }
 
+# Of a new instance: provisioning before anything is sent, connected where nothing is to be sent.
+BEGINNINGS = frozenset({State.DRAFT, State.PROVISIONING, State.CONNECTED})
+
 log = structlog.stdlib.get_logger(__name__)
 
 
@@ -49,7 +52,8 @@ def move_instance(
     """Move an instance to another state, and change other columns with it, by one compare-and-set UPDATE.
 
     expect: the states in which this is meant; it also matches only when nobody moved the instance since it was
-    read. changes may name sealed fields. Raises StateConflictError, and leaves the row alone, otherwise.
+    read. changes may name sealed fields, and work_due_at where the state's own is too late. Raises
+    StateConflictError, and leaves the row alone, otherwise.
     """
     came_from = instance.state
     if came_from not in expect or to not in MOVES[came_from]:
@@ -63,7 +67,7 @@ def move_instance(
     move: dict[str, Any] = {
         "state": to,
         "state_changed_at": now,
-        "work_due_at": work_due_at(to, at=now),
+        "work_due_at": changes.pop("work_due_at", None) or work_due_at(to, at=now),
         "work_failures": instance.work_failures if to == came_from else 0,
     }
     columns = _columns(instance, changes)
@@ -78,11 +82,29 @@ def move_instance(
         raise StateConflictError(
             f"{instance.label} was changed by somebody else in the meantime; look at it again."
         )
-    if any(hasattr(value, "resolve_expression") for value in changes.values()):
-        instance.refresh_from_db()
-    else:
-        instance.accept_move(**move)
+    instance.accept_move(**move)
+    computed = [name for name, value in changes.items() if hasattr(value, "resolve_expression")]
+    if computed:
+        instance.refresh_from_db(fields=computed)
     log.info("instance moved", uid=str(instance.uid), from_state=came_from, to_state=to)
+
+
+def insert_in_state(instances: Sequence[Instance], state: str, *, actor: str, why: str) -> None:
+    """Insert new instances in the state in which each begins, with the first entry of its history.
+
+    Raises StateConflictError for a state that nothing begins in. Tags are inserted by drafts.insert_instances().
+    """
+    if state not in BEGINNINGS:
+        raise StateConflictError(f"No instance begins as {State(state).label}.")
+    now = timezone.now()
+    for instance in instances:
+        instance.accept_move(state=state, work_due_at=work_due_at(state, at=now))
+    with transaction.atomic(savepoint=False):
+        Instance.objects.bulk_create(instances)
+        StateChange.objects.bulk_create(
+            StateChange(instance=instance, from_state="", to_state=state, actor=actor, reason=why)
+            for instance in instances
+        )
 
 
 def cause_of(error: InstancesError) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from instances.models import Element
 from tests.api.conftest import make_api_client
 from tests.conftest import shipped
+from tests.factories import make_oauth_app
 
 pytestmark = pytest.mark.django_db
 
@@ -153,6 +155,21 @@ def test_site_address_fills_the_elements_key(api, catalogue):
 def test_oauth_urls_that_cannot_be_made_say_why(api, catalogue, path, status, words):
     response = public(api, path)
     assert (response.status_code, words in response.json()["message"]) == (status, True)
+
+
+def test_the_default_oauth_url_is_that_of_the_operators_app(api, catalogue):
+    element = Element.objects.get(key="sfdc")
+    make_oauth_app(organization=api.user.organization, element=element, client_id="the-app")
+    answer = api.get("elements/23/oauth/url/default?apiKey=another&state=s")
+    document = answer.json()
+    query = parse_qs(urlsplit(document["oauthUrl"]).query)
+    assert (query["client_id"], query["state"]) == (["the-app"], ["s"])
+    assert document["element"] == "sfdc"
+    assert document["configuration"] == {"secret": "********"}
+    assert "client-secret-of-the-app" not in answer.text
+    assert public(api, "elements/23/oauth/url/default").status_code == 401
+    without = api.get("elements/hubspot/oauth/url/default?callbackUrl=https://app.example/auth")
+    assert (without.status_code, "apiKey" in without.json()["message"]) == (400, True)
 
 
 def test_who_is_who(api):

@@ -375,3 +375,12 @@ def _let_time_pass(server):
             "UPDATE instances_instance SET state_changed_at = datetime('now', '-5 minutes') "
             "WHERE state = 'unknown'"
         )
+
+
+def test_what_the_platform_had_before_is_imported_with_its_id_and_token(pair, name):
+    created = pair.direct.create(custom_body(name)).json()
+    out = pair.gateway.manage("import_instances", "--user", "ada@example.com")
+    assert f"{name}: imported" in out
+    read = pair.client.read(f"instances/{created['id']}")
+    assert (read["token"], read["valid"]) == (created["token"], True)
+    assert len(pair.named(name)) == 1

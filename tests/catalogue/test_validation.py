@@ -33,6 +33,14 @@ PASSWORD_GRANT: dict[str, Any] = {
         {"key": "password", "label": "Password", "type": "password", "secret": True},
     ],
 }
+OAUTH1 = {
+    "type": "oauth1",
+    "request_token_endpoint": "https://acme.test/request",
+    "authorization_endpoint": "https://acme.test/authorize",
+    "token_endpoint": "https://acme.test/access",
+    "provider_data": ["oauth_token", "oauth_verifier", "secret"],
+    "fields": CLIENT,
+}
 PROBE = {"url": "https://acme.test/me", "scheme": "bearer"}
 
 
@@ -282,3 +290,10 @@ def test_all_problems_are_found_at_once():
         "authentication[0].token_endpoint",
         "id",
     ]
+
+
+def test_only_oauth1_is_probed_by_signed_requests():
+    signed = {"probe": PROBE | {"scheme": "oauth1"}}
+    assert list(problems(OAUTH2 | signed)) == ["authentication[0].probe.scheme"]
+    assert list(problems(OAUTH1 | {"probe": PROBE})) == ["authentication[0].probe.scheme"]
+    assert problems(OAUTH1 | signed) == {}

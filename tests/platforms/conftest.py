@@ -2,8 +2,9 @@
 
 import pytest
 
-from instances.models import Organization, OrganizationUser
+from instances.models import Interaction, Organization, OrganizationUser
 from instances.platforms.base import InstanceDraft
+from instances.platforms.transport import Subject, session_for
 from instances.provisioning.drafts import draft_of
 from tests.factories import make_element, make_instance, make_organization
 from tests.provider import CLIENT_ID, CLIENT_SECRET, ORGANIZATION_SECRET, USER_SECRET
@@ -15,6 +16,37 @@ CLIENT_FIELDS = [
 ]
 CALLBACK_FIELD = {"key": "oauth.callback.url", "label": "Callback URL", "required": True}
 CALLBACK_URL = "https://instances.example/oauth/callback"
+SECRET = "s3cret/of+the account&é"
+
+
+@pytest.fixture
+def subject(db):
+    return Subject(
+        organization_id=make_organization().pk,
+        instance_id=None,
+        label="Acme (loopback)",
+        step="check",
+        actor="ada",
+        secrets=frozenset({SECRET}),
+    )
+
+
+@pytest.fixture
+def quick(settings):
+    settings.HTTP_TIMEOUT_SECONDS = 0.5
+
+
+def failure_of(subject, url, kind, *, method="POST", **sent):
+    """The error that an exchange ends in, after checking that it is told, recorded once, and holds no secret."""
+    with pytest.raises(kind) as caught:
+        session_for(subject).request(method, url, **sent)
+    error = caught.value
+    assert type(error) is kind
+    assert str(error).startswith("Acme (loopback): check ")
+    interaction = Interaction.objects.get()
+    assert interaction.pk == error.interaction_id
+    assert SECRET not in f"{error!r} {error} {vars(interaction)}"
+    return error
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from tests.provider import CLIENT_ID, CLIENT_SECRET
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def oauth_definition(url):
+def oauth_definition(url, *, probe_url=""):
     fields = [
         {"key": "oauth.api.key", "label": "Client id", "required": True, "secret": True},
         {"key": "oauth.api.secret", "label": "Client secret", "required": True, "secret": True},
@@ -50,15 +50,15 @@ def oauth_definition(url):
                 "authorization_endpoint": f"{url}/authorize",
                 "token_endpoint": f"{url}/token",
                 "revocation_endpoint": f"{url}/revoke",
-                "probe": {"url": f"{url}/probe", "scheme": "bearer"},
+                "probe": {"url": probe_url or f"{url}/probe", "scheme": "bearer"},
             }
         ],
     }
 
 
-def make_connected(provider, **fields):
+def make_connected(provider, *, probe_url="", **fields):
     """A connected instance with rotating refresh tokens."""
-    element = make_element(oauth_definition(provider.url))
+    element = make_element(oauth_definition(provider.url, probe_url=probe_url))
     instance = make_instance(
         element=element,
         configuration={

@@ -6,13 +6,15 @@ import pytest
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from instances.errors import CredentialsRefusedError
 from instances.models import Instance, Interaction
 from instances.provisioning.explanations import explain
 from instances.provisioning.instances import delete_instance, provision_instance
 from instances.provisioning.states import State, move_instance
 from instances.provisioning.sweeps import _work, work_due_instances
 from tests.factories import make_element, make_instance, make_organization, make_organization_user
-from tests.provider import API_KEY, ORGANIZATION_SECRET, USER_SECRET
+from tests.provider import API_KEY, ORGANIZATION_SECRET, USER_SECRET, Provider
+from tests.provisioning.test_refreshing import make_connected
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -103,6 +105,28 @@ def test_an_outage_is_met_again_after_a_longer_while_each_time(provider, instanc
     assert row.state == "connected"
     assert waits == sorted(waits)
     assert timedelta(minutes=1) < waits[0] < timedelta(minutes=3)
+
+
+def test_what_a_code_brought_outlives_an_outage_of_the_probe(provider, settings):
+    with Provider() as probed:
+        settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [provider.netloc, probed.netloc]
+        probed.override = (503, "down")
+        instance = make_connected(provider, probe_url=f"{probed.url}/probe")
+        assert (instance.state, instance.last_succeeded_at) == ("connected", None)
+        assert instance.tokens.reveal()["access_token"] in provider.access_tokens
+        assert instance.work_due_at < timezone.now() + timedelta(minutes=3)
+        probed.override = (200, {})
+        make_due()
+        assert work_due_instances().succeeded == 1
+        assert Instance.objects.get().last_succeeded_at
+
+
+def test_a_code_whose_tokens_the_probe_refuses_makes_no_instance(provider, settings):
+    with Provider() as probed:
+        settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [provider.netloc, probed.netloc]
+        with pytest.raises(CredentialsRefusedError):
+            make_connected(provider, probe_url=f"{probed.url}/probe")
+        assert Instance.objects.get().state == "failed"
 
 
 def test_two_schedulers_check_an_instance_once(provider, instance):

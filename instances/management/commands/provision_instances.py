@@ -10,11 +10,12 @@ from django.core.management.base import CommandError, CommandParser
 
 from instances.errors import InputError
 from instances.management.bulk_command import BulkCommand, RowResult
-from instances.models import BulkJob, BulkRow, OrganizationUser
+from instances.models import BulkJob, BulkRow
 from instances.models.bulk_jobs import DEFAULT_CONCURRENCY
 from instances.provisioning.bulk_checks import check_bulk_job
 from instances.provisioning.bulk_files import read_rows
 from instances.provisioning.bulk_jobs import read_bulk_job, start_bulk_job
+from instances.provisioning.organizations import find_user
 
 ACTOR = "command line"
 
@@ -47,7 +48,7 @@ class Command(BulkCommand):
 
     def handle(self, *, file: str, user: str, dry_run: bool, **options: Any) -> None:
         try:
-            organization_user = _find_user(user, options["organization"])
+            organization_user = find_user(user, options["organization"] or "")
             with _opened(file) as stream:
                 job = read_bulk_job(
                     organization_user,
@@ -96,22 +97,6 @@ def _opened(file: str) -> Iterator[BinaryIO]:
             yield stream
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}.") from None
-
-
-def _find_user(email: str, organization: str | None) -> OrganizationUser:
-    users = OrganizationUser.objects.select_related("organization").filter(email__iexact=email)
-    if organization:
-        users = users.filter(organization__name=organization)
-    found = list(users)
-    if not found:
-        where = f" in an organization {organization}" if organization else ""
-        raise InputError(f"There is no user {email}{where}; make one with create_account.")
-    if len(found) > 1:
-        names = ", ".join(user.organization.name for user in found)
-        raise InputError(
-            f"{email} is in several organizations ({names}): name one, --organization."
-        )
-    return found[0]
 
 
 def _verdict(row: BulkRow) -> RowResult:

@@ -2,18 +2,31 @@
 
 import base64
 import secrets
+from collections.abc import Iterator
 from dataclasses import replace
 
 import structlog
 
 from instances.catalogue.definition import AuthenticationKind, GrantType
-from instances.errors import InstancesError, MissingConfigurationError
-from instances.models import Organization
-from instances.platforms.base import InstanceDraft, PlatformInstance, RequestToken, TokenSet
+from instances.errors import (
+    GrantRejectedError,
+    InstancesError,
+    MissingConfigurationError,
+    PlatformError,
+)
+from instances.models import Organization, OrganizationUser
+from instances.platforms.base import (
+    InstanceDraft,
+    ListedInstance,
+    PlatformInstance,
+    RequestToken,
+    TokenSet,
+)
 from instances.platforms.embedded import oauth1, oauth2
 from instances.platforms.embedded.credentials import prove
 
 TOKEN_BYTES = 32
+_WITHOUT_BROWSER = {GrantType.PASSWORD, GrantType.CLIENT_CREDENTIALS}
 IMPORTED_KEYS = ("oauth.user.token", "oauth.user.refresh_token")
 
 log = structlog.stdlib.get_logger(__name__)
@@ -33,25 +46,33 @@ class EmbeddedPlatform:
             return oauth1.authorization_url(draft)
         return oauth2.authorization_url(draft, state=state)
 
+    def creates_without_exchange(self, draft: InstanceDraft) -> bool:
+        way = draft.authentication
+        is_taken_on_trust = way.probe is None and not way.obtains_token
+        return draft.external_authentication == "initial" or is_taken_on_trust
+
     def create_instance(self, draft: InstanceDraft) -> PlatformInstance:
         if draft.external_authentication == "initial":
             # Nothing is exchanged at creation; the first refresh replaces the tokens (contract 7.4).
             return PlatformInstance(token=_mint_token(), tokens=_imported_tokens(draft))
-        return PlatformInstance(token=_mint_token(), tokens=_authenticate(draft))
+        return _authenticated(draft, token=_mint_token())
 
     def update_instance(self, draft: InstanceDraft) -> PlatformInstance:
-        return PlatformInstance(token="", tokens=_authenticate(draft))
+        return _authenticated(draft, token="")
 
     def get_instance(self, draft: InstanceDraft) -> PlatformInstance:
         prove(draft)
         return PlatformInstance(token="")
 
     def refresh_tokens(self, draft: InstanceDraft) -> TokenSet | None:
+        can_sign_in = draft.authentication.grant_type in _WITHOUT_BROWSER
         if draft.tokens and draft.tokens.refresh_token:
-            return oauth2.refresh_token(draft)
-        if draft.authentication.grant_type in {GrantType.PASSWORD, GrantType.CLIENT_CREDENTIALS}:
-            return oauth2.obtain_token(draft)
-        return None
+            try:
+                return oauth2.refresh_token(draft)
+            except GrantRejectedError:
+                if not can_sign_in:
+                    raise
+        return oauth2.obtain_token(draft) if can_sign_in else None
 
     def describe_instance(self, draft: InstanceDraft) -> None:
         """Nothing to do: name, tags and configuration are in the row."""
@@ -72,12 +93,22 @@ class EmbeddedPlatform:
         """None, ever: an instance is here or it is not, and no answer of ours gets lost."""
         return []
 
+    def list_instances(self, user: OrganizationUser, *, actor: str) -> Iterator[ListedInstance]:
+        """None: they are all here."""
+        return iter(())
 
-def _authenticate(draft: InstanceDraft) -> TokenSet | None:
-    """Tokens where the way of authentication has any; proved by the probe."""
+
+def _authenticated(draft: InstanceDraft, *, token: str) -> PlatformInstance:
+    """With tokens, where the way of authentication has any, proved by the probe."""
     tokens = _obtain(draft)
-    prove(replace(draft, tokens=tokens))
-    return tokens
+    try:
+        prove(replace(draft, tokens=tokens))
+    except PlatformError as error:
+        # The code is spent: what it brought must not be lost with an outage of the probe's.
+        if not (draft.authentication.needs_browser and error.retryable):
+            raise
+        return PlatformInstance(token=token, tokens=tokens, is_proved=False)
+    return PlatformInstance(token=token, tokens=tokens)
 
 
 def _obtain(draft: InstanceDraft) -> TokenSet | None:

@@ -6,6 +6,7 @@ from instances.catalogue.definition import ACCESS_TOKEN, Probe, ProbeScheme
 from instances.catalogue.url_templates import fill_text
 from instances.errors import AccessForbiddenError, CredentialsRefusedError, RefusedError
 from instances.platforms.base import InstanceDraft
+from instances.platforms.embedded.oauth1 import request_signed
 from instances.platforms.embedded.templates import address_of, headers_of, values_of
 from instances.platforms.transport import (
     Answer,
@@ -28,9 +29,11 @@ def prove(draft: InstanceDraft) -> None:
         return
     subject = subject_of(draft, "prove the credentials")
     headers = headers_of(draft, probe.headers) | _authorization(draft, probe)
-    answer = session_for(subject).request(
-        probe.method, address_of(draft, probe.url), headers=headers
-    )
+    url = address_of(draft, probe.url)
+    if probe.scheme == ProbeScheme.OAUTH1:
+        answer = request_signed(draft, subject, probe.method, url, headers)
+    else:
+        answer = session_for(subject).request(probe.method, url, headers=headers)
     _raise_for_refusal(answer, subject)
 
 

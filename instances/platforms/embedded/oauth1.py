@@ -110,22 +110,43 @@ def exchange_verifier(draft: InstanceDraft) -> TokenSet:
     return TokenSet(access_token, token_secret=token_secret, extra=extra)
 
 
+def request_signed(
+    draft: InstanceDraft, subject: Subject, method: str, url: str, headers: Mapping[str, str]
+) -> Answer:
+    """A request signed with the draft's access token (RFC 5849 3). Raises InputError, PlatformError."""
+    tokens = draft.tokens or TokenSet("")
+    auth = _auth(draft, token=tokens.access_token, token_secret=tokens.token_secret)
+    try:
+        return session_for(subject).request(method, url, headers=headers, auth=auth)
+    except InsecureTransportError:
+        raise _insecure(draft) from None
+
+
 def _post(draft: InstanceDraft, subject: Subject, endpoint: EndpointName, **signed: str) -> Answer:
     """One signed request. Raises RateLimitedError, ProviderFaultError; what a refusal means the caller knows."""
+    auth = _auth(draft, **signed)
+    try:
+        answer = session_for(subject).post(endpoint_of(draft, endpoint), auth=auth)
+    except InsecureTransportError:
+        raise _insecure(draft) from None
+    raise_for_fault(answer, subject)
+    return answer
+
+
+def _auth(draft: InstanceDraft, **signed: str) -> OAuth1Auth:
     way, values = draft.authentication, values_of(draft)
     keys = [way.client_id_key, way.client_secret_key]
     if missing := [key for key in keys if not values.get(key)]:
         raise MissingConfigurationError(missing)
     auth = OAuth1Auth(*(values[key] for key in keys), **signed)
     auth.SIGNATURE_METHODS = {auth.signature_method: _sign}
-    try:
-        answer = session_for(subject).post(endpoint_of(draft, endpoint), auth=auth)
-    except InsecureTransportError:
-        raise InputError(
-            f"{draft.label}: OAuth 1.0a needs an address that begins with https://. Correct the provider's address."
-        ) from None
-    raise_for_fault(answer, subject)
-    return answer
+    return auth
+
+
+def _insecure(draft: InstanceDraft) -> InputError:
+    return InputError(
+        f"{draft.label}: OAuth 1.0a needs an address that begins with https://. Correct the provider's address."
+    )
 
 
 def _sign(client: Any, request: Any) -> str:

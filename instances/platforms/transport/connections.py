@@ -5,6 +5,7 @@ import io
 import ipaddress
 import socket
 import threading
+from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any
 
@@ -33,11 +34,13 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-def _checked_addresses(name: str, port: int) -> list[tuple[socket.AddressFamily, Any]]:
+def _checked_addresses(
+    name: str, port: int, *, seconds: float
+) -> list[tuple[socket.AddressFamily, Any]]:
     """Where a name leads. Raises BlockedAddressError when any address is not public and not allowed."""
     host = f"[{name}]" if ":" in name else name.rstrip(".").lower()
     try:
-        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+        found = _look_up(name, port, seconds=seconds)
     except (OSError, UnicodeError):
         raise UnreachableError(
             f"{host} cannot be found (DNS), so nothing was sent. Check the address."
@@ -51,6 +54,26 @@ def _checked_addresses(name: str, port: int) -> list[tuple[socket.AddressFamily,
                     f"the operator lists {host}:{port} in PROVIDER_ALLOWED_PRIVATE_HOSTS."
                 )
     return [(family, address) for family, *_, address in found]
+
+
+def _look_up(name: str, port: int, *, seconds: float) -> list[Any]:
+    """getaddrinfo(), which knows no time limit of its own. Raises OSError, UnicodeError."""
+    answers = SimpleQueue[list[Any] | Exception]()
+
+    def ask() -> None:
+        try:
+            answers.put(socket.getaddrinfo(name, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=max(seconds, 0.001))
+    except Empty:
+        raise TimeoutError from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 class _DeadlineReader(io.RawIOBase):
@@ -94,7 +117,7 @@ class _GuardedConnection(urllib3.connection.HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         ends_at = monotonic() + float(self.timeout or 0)
-        candidates = _checked_addresses(self._dns_host, self.port)
+        candidates = _checked_addresses(self._dns_host, self.port, seconds=ends_at - monotonic())
         failure: OSError = TimeoutError()
         for number, (family, address) in enumerate(candidates):
             share = (ends_at - monotonic()) / (len(candidates) - number)

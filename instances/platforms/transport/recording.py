@@ -126,6 +126,7 @@ class RecordingAdapter(BaseAdapter):
                 request,
                 stream=True,
                 timeout=_timeout(),
+                verify=settings.PROVIDER_CA_BUNDLE or True,
             )
             body = _read_body(response)
         except (

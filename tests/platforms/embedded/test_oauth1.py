@@ -151,3 +151,26 @@ def test_secrets_are_not_signed_into_plain_http(platform, make_draft, provider):
     way = signed_way(provider) | {"request_token_endpoint": "http://provider.example/request_token"}
     with pytest.raises(errors.InputError, match="begins with https://"):
         platform.request_token(make_draft(way, CODE), state=STATE)
+
+
+@pytest.fixture
+def probed(platform, provider, make_draft):
+    """A draft whose element has a probe, and tokens that the provider gave."""
+    probe = {"url": f"{provider.url}/signed?fields=id,name", "scheme": "oauth1"}
+    return authorized(platform, provider, make_draft(signed_way(provider) | {"probe": probe}, CODE))
+
+
+def test_the_tokens_are_proved_by_a_signed_probe(platform, provider, probed):
+    tokens = platform.create_instance(probed).tokens
+    assert provider.last.path == "/signed"
+    platform.get_instance(replace(probed, tokens=tokens))
+    assert not [one for one in provider.secrets if one in recorded()]
+
+
+def test_a_probe_signed_with_dead_tokens_is_refused(platform, provider, probed):
+    tokens = platform.create_instance(probed).tokens
+    provider.token_secrets.pop(tokens.access_token)
+    with pytest.raises(errors.CredentialsRefusedError):
+        platform.get_instance(replace(probed, tokens=tokens))
+    with pytest.raises(errors.CredentialsRefusedError):
+        platform.get_instance(replace(probed, tokens=replace(tokens, token_secret="another")))

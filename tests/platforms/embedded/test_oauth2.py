@@ -246,3 +246,24 @@ def test_an_endpoint_that_nobody_knows_is_told(platform, make_draft, code_way):
     draft = make_draft(code_way | {"authorization_endpoint": None, "endpoints": "unknown"}, CODE)
     with pytest.raises(errors.CatalogueError, match="authorization_endpoint"):
         platform.oauth_url(draft, state="s")
+
+
+def test_a_password_grant_signs_in_again_when_its_refresh_token_is_dead(
+    platform, provider, make_draft, password_way, password_configuration
+):
+    draft = make_draft(password_way, password_configuration)
+    tokens = platform.create_instance(draft).tokens
+    provider.refresh_tokens.clear()
+    renewed = platform.refresh_tokens(replace(draft, tokens=tokens))
+    assert renewed.access_token in provider.access_tokens - {tokens.access_token}
+
+
+def test_a_dead_refresh_token_and_a_changed_password_are_a_refusal(
+    platform, provider, make_draft, password_way, password_configuration
+):
+    draft = make_draft(password_way, password_configuration)
+    tokens = platform.create_instance(draft).tokens
+    provider.refresh_tokens.clear()
+    changed = password_configuration | {"user.password": "not-the-one"}
+    with pytest.raises(errors.CredentialsRefusedError):
+        platform.refresh_tokens(replace(draft, tokens=tokens, configuration=changed))

@@ -1,60 +1,53 @@
 """A remote platform that speaks the platform API v2: Cloud Elements, or another of this program."""
 
-import re
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from pydantic import ValidationError
 
 from instances.errors import (
-    AccessForbiddenError,
     AnswerLostError,
     ClientRefusedError,
-    CredentialsRefusedError,
     GoneError,
-    GrantRejectedError,
-    InstancesError,
-    MissingCodeError,
-    MissingConfigurationError,
     OutcomeUnknownError,
     PlatformError,
     ProviderFaultError,
-    RefusedError,
-    UnknownElementError,
     UnusableAnswerError,
 )
-from instances.models import Organization
+from instances.models import Organization, OrganizationUser
 from instances.platforms.base import (
     InstanceDraft,
+    ListedInstance,
     PlatformInstance,
     RequestToken,
     callback_with_state,
 )
+from instances.platforms.cloud_elements.refusals import (
+    error_document,
+    is_nothing_found,
+    raise_for_refusal,
+)
 from instances.platforms.transport import (
     Answer,
     Subject,
-    error_of,
     json_of,
-    raise_for_fault,
     session_for,
     subject_of,
     unusable,
 )
-from instances.redaction import redact_values
 from instances.wire import (
     Document,
-    ErrorDocument,
     InstanceBody,
     InstanceDocument,
+    ListedInstanceDocument,
     OAuthUrlDocument,
     RequestTokenDocument,
 )
 
 API_PATH = "/elements/api-v2"
-# Contract 3.1: an empty list is answered as a 404 with such a message.
-_NOTHING_FOUND = re.compile(r"No (.*) found")
-# Contract 7.5.
-_MISSING = re.compile(r"Missing required configuration: (.+)")
+# Contract 4: the largest page.
+PAGE_SIZE = 200
 _OAUTH_URL_KEYS = {
     "oauth.api.key": "apiKey",
     "oauth.api.secret": "apiSecret",
@@ -89,11 +82,18 @@ class CloudElementsPlatform:
             raise unusable(answer, subject)
         return url
 
+    def creates_without_exchange(self, draft: InstanceDraft) -> bool:
+        return False
+
     def create_instance(self, draft: InstanceDraft) -> PlatformInstance:
         subject = self._subject(draft, "create")
         try:
-            answer = self._send("POST", "/instances", draft, subject, json=_body(draft))
-            _raise_for_refusal(answer, draft, subject, not_found=UnknownElementError)
+            answer = self._send(
+                "POST", "/instances", draft.organization_user, subject, json=_body(draft)
+            )
+            raise_for_refusal(
+                answer, subject, element=draft.element.key, has_code=bool(draft.provider_data)
+            )
             return _instance(_read(InstanceDocument, answer, subject))
         except PlatformError as error:
             if not _may_have_created(error):
@@ -122,43 +122,63 @@ class CloudElementsPlatform:
     def set_enabled(self, draft: InstanceDraft, *, is_enabled: bool) -> None:
         method, step = ("PUT", "enable") if is_enabled else ("DELETE", "disable")
         subject = self._subject(draft, step)
-        answer = self._send(method, f"{_path(draft)}/enabled", draft, subject)
-        _raise_for_refusal(answer, draft, subject)
+        answer = self._send(method, f"{_path(draft)}/enabled", draft.organization_user, subject)
+        raise_for_refusal(answer, subject)
 
     def delete_instance(self, draft: InstanceDraft) -> None:
         subject = self._subject(draft, "delete")
-        answer = self._send("DELETE", _path(draft), draft, subject)
-        if answer.status_code == 404 and _error_document(answer).message:
+        answer = self._send("DELETE", _path(draft), draft.organization_user, subject)
+        if answer.status_code == 404 and error_document(answer).message:
             return
-        _raise_for_refusal(answer, draft, subject)
+        raise_for_refusal(answer, subject)
 
     def find_instances(self, draft: InstanceDraft) -> list[PlatformInstance]:
         subject = self._subject(draft, "look for it by its tag")
-        answer = self._send("GET", "/instances", draft, subject, params={"tags[]": draft.tag})
-        if answer.status_code == 404 and _NOTHING_FOUND.fullmatch(_error_document(answer).message):
+        answer = self._send(
+            "GET", "/instances", draft.organization_user, subject, params={"tags[]": draft.tag}
+        )
+        if is_nothing_found(answer):
             return []
-        _raise_for_refusal(answer, draft, subject)
-        items = json_of(answer)
-        if not isinstance(items, list):
-            raise unusable(answer, subject)
-        documents = [_validate(InstanceDocument, item, answer, subject) for item in items]
+        raise_for_refusal(answer, subject)
+        documents = _read_list(InstanceDocument, answer, subject)
         # A platform that ignores the parameter answers strangers' instances, which must not be adopted.
         return [_instance(document) for document in documents if draft.tag in document.tags]
+
+    def list_instances(self, user: OrganizationUser, *, actor: str) -> Iterator[ListedInstance]:
+        subject = Subject(
+            organization_id=self._organization.pk,
+            instance_id=None,
+            label=f"the instances of {user}",
+            step="list them",
+            actor=actor,
+            secrets=frozenset({self._organization.secret.reveal(), user.secret.reveal()}),
+        )
+        query = {"pageSize": str(PAGE_SIZE)}
+        while True:
+            answer = self._send("GET", "/instances", user, subject, params=query)
+            if is_nothing_found(answer):
+                return
+            raise_for_refusal(answer, subject)
+            yield from map(_listed, _read_list(ListedInstanceDocument, answer, subject))
+            next_page = answer.headers.get("Elements-Next-Page-Token")
+            if not next_page or next_page == query.get("nextPage"):
+                return
+            query["nextPage"] = next_page
 
     def _ask_oauth(
         self, what: str, query: dict[str, str], draft: InstanceDraft, subject: Subject
     ) -> Answer:
         path = f"/elements/{quote(draft.element.key)}/oauth/{what}"
-        answer = self._send("GET", path, draft, subject, params=query)
-        _raise_for_refusal(answer, draft, subject, not_found=UnknownElementError)
+        answer = self._send("GET", path, draft.organization_user, subject, params=query)
+        raise_for_refusal(answer, subject, element=draft.element.key)
         return answer
 
     def _on_instance(
         self, method: str, draft: InstanceDraft, step: str, **sent: Any
     ) -> PlatformInstance:
         subject = self._subject(draft, step)
-        answer = self._send(method, _path(draft), draft, subject, **sent)
-        _raise_for_refusal(answer, draft, subject)
+        answer = self._send(method, _path(draft), draft.organization_user, subject, **sent)
+        raise_for_refusal(answer, subject, has_code=bool(draft.provider_data))
         return _instance(_read(InstanceDocument, answer, subject))
 
     def _subject(self, draft: InstanceDraft, step: str, *secrets: str) -> Subject:
@@ -168,13 +188,13 @@ class CloudElementsPlatform:
         )
 
     def _send(
-        self, method: str, path: str, draft: InstanceDraft, subject: Subject, **sent: Any
+        self, method: str, path: str, user: OrganizationUser, subject: Subject, **sent: Any
     ) -> Answer:
-        user_secret = draft.organization_user.secret.reveal()
+        user_secret = user.secret.reveal()
         organization_secret = self._organization.secret.reveal()
         if not (user_secret and organization_secret):
             raise ClientRefusedError(
-                f"{subject.label}: the secrets of {draft.organization_user} at the remote platform are not entered "
+                f"{subject.label}: the secrets of {user} at the remote platform are not entered "
                 "here, so nothing was sent. Enter the organization's and the user's secret."
             )
         headers = {
@@ -243,8 +263,26 @@ def _instance(document: InstanceDocument) -> PlatformInstance:
     )
 
 
+def _listed(document: ListedInstanceDocument) -> ListedInstance:
+    return ListedInstance(
+        instance=_instance(document),
+        name=document.name,
+        element=document.element.key,
+        authentication_type=document.element.authentication.type,
+        tags=tuple(document.tags),
+        configuration=document.configuration,
+    )
+
+
 def _read[D: Document](kind: type[D], answer: Answer, subject: Subject) -> D:
     return _validate(kind, json_of(answer), answer, subject)
+
+
+def _read_list[D: Document](kind: type[D], answer: Answer, subject: Subject) -> list[D]:
+    items = json_of(answer)
+    if not isinstance(items, list):
+        raise unusable(answer, subject)
+    return [_validate(kind, item, answer, subject) for item in items]
 
 
 def _validate[D: Document](kind: type[D], document: Any, answer: Answer, subject: Subject) -> D:
@@ -254,98 +292,8 @@ def _validate[D: Document](kind: type[D], document: Any, answer: Answer, subject
         raise unusable(answer, subject) from None
 
 
-def _error_document(answer: Answer) -> ErrorDocument:
-    """An error in the contract's form; an empty one where the answer is something else."""
-    try:
-        return ErrorDocument.model_validate(json_of(answer))
-    except ValidationError:
-        return ErrorDocument()
-
-
 def _may_have_created(error: PlatformError) -> bool:
     """After a lost answer, a 5xx, a success that cannot be read, or a redirect that follows a POST (303, 302)."""
     is_lost = isinstance(error, AnswerLostError | ProviderFaultError)
     is_unread = isinstance(error, UnusableAnswerError) and (error.status or 0) < 400
     return is_lost or is_unread or error.status in {302, 303}
-
-
-def _raise_for_refusal(
-    answer: Answer,
-    draft: InstanceDraft,
-    subject: Subject,
-    *,
-    not_found: type[GoneError | UnknownElementError] = GoneError,
-) -> None:
-    """Raises what a status other than 2xx means (contract 3), with the platform's own words."""
-    if answer.ok:
-        # A proxy's sign-in page must not pass for a deletion that was carried out.
-        is_html = answer.headers.get("Content-Type", "").startswith("text/html")
-        if is_html and answer.content:
-            raise unusable(answer, subject)
-        return
-    try:
-        _raise_for_status(answer, draft, subject, not_found)
-    except InstancesError as error:
-        _keep_words(error, answer, subject)
-        raise
-
-
-def _keep_words(error: InstancesError, answer: Answer, subject: Subject) -> None:
-    """What the platform said for itself, and what it passes on from the provider, without a secret of ours."""
-    told = _error_document(answer)
-    error.platform_message = redact_values(told.message, subject.secrets)
-    if isinstance(error, PlatformError) and told.message:
-        error.provider_message = redact_values(told.provider_message or "", subject.secrets)
-
-
-def _raise_for_status(
-    answer: Answer,
-    draft: InstanceDraft,
-    subject: Subject,
-    not_found: type[GoneError | UnknownElementError],
-) -> None:
-    raise_for_fault(answer, subject)
-    message = _error_document(answer).message
-    if not message:
-        raise unusable(answer, subject)
-    match answer.status_code:
-        case 400:
-            _raise_for_bad_request(answer, draft, subject, message)
-        case 401:
-            why = "was refused (401): the organization's or the user's secret is wrong. Enter them anew."
-            raise error_of(ClientRefusedError, why, answer, subject)
-        case 403:
-            why = "is forbidden (403). Ask the account's holder, or the platform, for the right to do it."
-            raise error_of(AccessForbiddenError, why, answer, subject)
-        case 404 if not_found is UnknownElementError:
-            raise UnknownElementError(
-                f"{subject.label}: the remote platform has no element {draft.element.key}."
-            )
-        case 404:
-            why = "found no such instance at the platform (404). Provision it anew."
-            raise error_of(GoneError, why, answer, subject)
-    why = (
-        f"was refused ({answer.status_code}). Read the recorded exchange, and correct what it says."
-    )
-    raise error_of(RefusedError, why, answer, subject)
-
-
-def _raise_for_bad_request(
-    answer: Answer, draft: InstanceDraft, subject: Subject, message: str
-) -> NoReturn:
-    if missing := _MISSING.fullmatch(message):
-        raise MissingConfigurationError([key.strip() for key in missing[1].split(",")])
-    if message.startswith(str(MissingCodeError())):
-        raise MissingCodeError
-    told = _error_document(answer).provider_message
-    if told is None:
-        why = "was refused (400). Read the recorded exchange, and correct what it says."
-        raise error_of(RefusedError, why, answer, subject)
-    if "invalid_client" in told or "unauthorized_client" in told:
-        why = "was refused: the provider does not know the OAuth client, or its secret is wrong."
-        raise error_of(ClientRefusedError, why, answer, subject)
-    if draft.provider_data:
-        why = "was refused: the provider did not take the authorization code. Authorize again."
-        raise error_of(GrantRejectedError, why, answer, subject)
-    why = "was refused: the provider did not take the credentials. Correct them."
-    raise error_of(CredentialsRefusedError, why, answer, subject)
