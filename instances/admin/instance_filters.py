@@ -16,7 +16,7 @@ from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 from instances.models import Authorization, Instance, OrganizationUser
 from instances.models.instances import InstanceQuerySet
 from instances.models.organizations import ids_of
-from instances.provisioning.explanations import CAUSES
+from instances.provisioning.explanations import CAUSES, explain_many
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -75,17 +75,26 @@ QUESTIONS: dict[str, tuple["StrOrPromise", Question]] = {
 
 @dataclass(frozen=True, slots=True)
 class QuestionLink:
-    """One click above the list. value: empty for all instances."""
+    """One click above the list."""
 
-    value: str
+    url: str
     label: "StrOrPromise"
     is_current: bool
 
 
 def question_links(request: HttpRequest) -> list[QuestionLink]:
-    current = request.GET.get(QuestionFilter.parameter_name, "")
-    asked = [QuestionLink(name, label, name == current) for name, (label, _) in QUESTIONS.items()]
-    return [QuestionLink("", _("all"), not request.GET), *asked]
+    """All instances, each question, and the cause that the first page led to."""
+    asked = request.GET.get(QuestionFilter.parameter_name, "")
+    links = [QuestionLink("?", _("all"), not request.GET)]
+    if cause := request.GET.get(CauseFilter.parameter_name):
+        state = request.GET.get("state__exact", "")
+        words = explain_many(state, "" if cause == NO_CAUSE else cause)[0]
+        links.append(QuestionLink(f"?{request.GET.urlencode()}", words, is_current=True))
+    links += [
+        QuestionLink(f"?{QuestionFilter.parameter_name}={name}", label, name == asked)
+        for name, (label, _) in QUESTIONS.items()
+    ]
+    return links
 
 
 class QuestionFilter(DropdownFilter):
@@ -107,7 +116,9 @@ class CauseFilter(DropdownFilter):
     parameter_name = "cause"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(NO_CAUSE, _("no error")), *CAUSES.items()]
+        asked = request.GET.get(self.parameter_name, NO_CAUSE)
+        others = {asked: asked} if asked not in CAUSES and asked != NO_CAUSE else {}
+        return [(NO_CAUSE, _("no error")), *CAUSES.items(), *others.items()]
 
     def queryset(self, request: HttpRequest, queryset: InstanceQuerySet) -> InstanceQuerySet:
         match self.value():
