@@ -29,6 +29,7 @@ browser-test: $(DEVELOPMENT)
 bench: $(DEVELOPMENT)
 	@$(PY) -m bench.api
 	@$(PY) -m bench.refresh
+	@$(PY) -m bench.lists
 
 services-test: $(DEVELOPMENT)
 	@$(PY) -c 'import psycopg, sys; psycopg.connect(sys.argv[1], connect_timeout=3)' \
