@@ -8,15 +8,11 @@ import http.client
 import os
 import resource
 import secrets
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,11 +21,11 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from bench.database import database
-from bench.stub import DELAY_SECONDS
+from bench.stub import stub
 from instances import crypto
 
-PROJECT = Path(__file__).resolve().parent.parent
 COUNT = 500
+DELAY_SECONDS = 0.2
 CLIENT = {"oauth.api.key": "client", "oauth.api.secret": "client-secret"}
 FORM = urlencode({"grant_type": "refresh_token", "refresh_token": "refresh-token", **CLIENT})
 HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -37,7 +33,7 @@ _connections = threading.local()
 
 
 def main() -> None:
-    with database() as url, _stub() as port:
+    with database() as url, stub(DELAY_SECONDS) as port:
         os.environ |= {
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "DATABASE_URL": url,
@@ -135,17 +131,6 @@ def _definition(port: int) -> dict[str, Any]:
             }
         ],
     }
-
-
-@contextmanager
-def _stub() -> Iterator[int]:
-    """Runs the stub in a process of its own; gives its port."""
-    command = [sys.executable, "-m", "bench.stub"]
-    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
-        try:
-            yield int(process.stdout.readline() if process.stdout else "")
-        finally:
-            process.terminate()
 
 
 if __name__ == "__main__":

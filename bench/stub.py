@@ -1,49 +1,85 @@
-"""A token endpoint that takes its time: whatever it is asked for, it answers tokens after DELAY_SECONDS.
+"""A far side that takes its time and next to nothing of the machine's: every POST is answered after a while.
 
-`python -m bench.stub` prints its port, and serves until it is ended.
+`/token` answers tokens, `/elements/api-v2/instances` the instance that was asked for. `with stub(delay) as port:` runs
+it in a process of its own.
 """
 
+import asyncio
 import itertools
 import json
+import re
+import subprocess
 import sys
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-DELAY_SECONDS = 0.2
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    numbers = itertools.count()
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        time.sleep(DELAY_SECONDS)
-        number = next(self.numbers)
-        tokens = {
-            "access_token": f"access-token-{number}",
-            "refresh_token": f"refresh-token-{number}",
-            "token_type": "Bearer",
-            "expires_in": 3600,
-        }
-        body = json.dumps(tokens).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Quiet: standard error is for trouble."""
+_PROJECT = Path(__file__).resolve().parent.parent
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_numbers = itertools.count(1)
 
 
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 128
+@contextmanager
+def stub(delay_seconds: float) -> Iterator[int]:
+    """Runs the stub; gives its port."""
+    command = [sys.executable, "-m", "bench.stub", str(delay_seconds)]
+    with subprocess.Popen(command, cwd=_PROJECT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        try:
+            yield int(process.stdout.readline() if process.stdout else "")
+        finally:
+            process.terminate()
+
+
+class _Connection(asyncio.Protocol):
+    """One kept-alive connection, on which one request is under way at a time."""
+
+    def __init__(self, delay_seconds: float) -> None:
+        self._delay_seconds = delay_seconds
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, found, body = self._received.partition(b"\r\n\r\n")
+        length = _LENGTH.search(head)
+        if not found or len(body) < int(length[1] if length else 0):
+            return
+        self._received = b""
+        answer = _tokens() if head.startswith(b"POST /token ") else _instance(body)
+        asyncio.get_running_loop().call_later(self._delay_seconds, self._answer, answer)
+
+    def _answer(self, document: dict[str, object]) -> None:
+        body = json.dumps(document).encode()
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        if isinstance(self._transport, asyncio.Transport) and not self._transport.is_closing():
+            self._transport.write(head % len(body) + body)
+
+
+def _tokens() -> dict[str, object]:
+    number = next(_numbers)
+    return {
+        "access_token": f"access-token-{number}",
+        "refresh_token": f"refresh-token-{number}",
+        "token_type": "Bearer",
+        "expires_in": 3600,
+    }
+
+
+def _instance(body: bytes) -> dict[str, object]:
+    number = next(_numbers)
+    asked: dict[str, object] = json.loads(body)
+    return {"id": number, "token": f"element-token-{number}", "valid": True} | asked
+
+
+async def _serve(delay_seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Connection(delay_seconds), "127.0.0.1", backlog=256)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
+    await server.serve_forever()
 
 
 if __name__ == "__main__":
-    with _Server(("127.0.0.1", 0), _Handler) as server:
-        sys.stdout.write(f"{server.server_port}\n")
-        sys.stdout.flush()
-        server.serve_forever()
+    asyncio.run(_serve(float(sys.argv[1])))

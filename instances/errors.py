@@ -12,6 +12,7 @@ InstancesError
 │   ├── MissingCodeError            an OAuth element without an authorization code
 │   └── PermissionRefusedError      the person may not do this
 ├── StateConflictError              the instance is not in a state in which this can be done
+├── TaskNotEnqueuedError            a background task could not be handed to the workers
 ├── AuthorizationError              one trip to a provider came back wrong
 │   ├── MissingStateError  UnknownStateError  ExpiredStateError  ReplayedStateError
 │   ├── WrongBrowserError  IssuerMismatchError
@@ -36,7 +37,7 @@ InstancesError
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 
 class Responsible(StrEnum):
@@ -46,6 +47,13 @@ class Responsible(StrEnum):
     ACCOUNT_HOLDER = "account holder"
     PROVIDER = "provider"
     PROGRAM = "program"
+
+
+class Recorded(Protocol):
+    """A recorded exchange (models.Interaction). It has its id as soon as it is written."""
+
+    @property
+    def pk(self) -> int | None: ...
 
 
 class InstancesError(Exception):
@@ -128,6 +136,12 @@ class StillRunningError(StateConflictError):
     retry_after_seconds: ClassVar[int] = 5
 
 
+class TaskNotEnqueuedError(InstancesError):
+    """A background task could not be handed to the workers, because their broker does not answer."""
+
+    retryable = True
+
+
 class AuthorizationError(InstancesError):
     """One trip to a provider came back wrong; the message says how, and what to do."""
 
@@ -178,7 +192,7 @@ class PlatformError(InstancesError):
     """An exchange with a platform or a provider failed.
 
     provider_message: the provider's own words, redacted; empty where it sent none.
-    interaction_id: the recorded exchange that shows it; None where nothing was recorded.
+    interaction: the recorded exchange that shows it; None where nothing was recorded.
     """
 
     def __init__(
@@ -187,12 +201,16 @@ class PlatformError(InstancesError):
         *,
         provider_message: str = "",
         status: int | None = None,
-        interaction_id: int | None = None,
+        interaction: Recorded | None = None,
     ) -> None:
         super().__init__(message)
         self.provider_message = provider_message
         self.status = status
-        self.interaction_id = interaction_id
+        self.interaction = interaction
+
+    @property
+    def interaction_id(self) -> int | None:
+        return self.interaction.pk if self.interaction else None
 
 
 class UnreachableError(PlatformError):
@@ -270,13 +288,13 @@ class RateLimitedError(PlatformError):
         retry_after_seconds: float | None = None,
         provider_message: str = "",
         status: int | None = 429,
-        interaction_id: int | None = None,
+        interaction: Recorded | None = None,
     ) -> None:
         super().__init__(
             message,
             provider_message=provider_message,
             status=status,
-            interaction_id=interaction_id,
+            interaction=interaction,
         )
         self.retry_after_seconds = retry_after_seconds
 

@@ -9,6 +9,7 @@ import json
 import logging
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urlsplit, urlunsplit
 
@@ -33,6 +34,8 @@ _PLAIN_NAMES = {
     "authorization_endpoint", "code_challenge_method", "element_key", "error_code", "error_codes", "key", "key_id", "status_code",
     "token_type",
 }  # fmt: skip
+# Without any of these, a text neither introduces nor assigns anything; most are but one word.
+_BEFORE_SECRET = re.compile(r"[\s/=:]")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _CREDENTIALS = re.compile(r"\b(Bearer|Basic|User|Organization|Element)(:?\s+)([\w+/=.~-]{16,})")
 # An authorization link (models.AuthorizationLink): its path is its secret.
@@ -44,6 +47,7 @@ _ASSIGNED_VALUE = re.compile(
 )
 
 
+@lru_cache(maxsize=1024)
 def is_secret_name(name: str) -> bool:
     """Whether a header, parameter or field of this name carries a secret."""
     words = [word.lower() for word in _WORD.findall(name)]
@@ -89,7 +93,10 @@ def redact_body(body: str, content_type: str = "", secrets: Collection[str] = ()
 
 def redact_text(text: str, secrets: Collection[str] = ()) -> str:
     """Free text: credentials after their scheme, `name=value` of secret names, and known values."""
-    text = _CREDENTIALS.sub(rf"\1\2{REDACTED}", redact_values(text, secrets))
+    text = redact_values(text, secrets)
+    if not _BEFORE_SECRET.search(text):
+        return text
+    text = _CREDENTIALS.sub(rf"\1\2{REDACTED}", text)
     text = _LINK_PATH.sub(rf"\1{REDACTED}", text)
     shown, end = "", 0
     for name in _ASSIGNED_NAME.finditer(text):
@@ -104,11 +111,8 @@ def redact_text(text: str, secrets: Collection[str] = ()) -> str:
 
 def redact_values(text: str, secrets: Collection[str]) -> str:
     """Known values alone: for words that are to stay as they were said."""
-    # The longest first: a secret that contains another is replaced whole.
-    known = sorted((one for one in secrets if len(one) >= MIN_SECRET_LENGTH), key=len, reverse=True)
-    for secret in known:
-        for form in sorted(_written_forms(secret), key=len, reverse=True):
-            text = text.replace(form, REDACTED)
+    for form in _known_forms(frozenset(secrets)):
+        text = text.replace(form, REDACTED)
     return text
 
 
@@ -184,6 +188,16 @@ def _redact_pairs(
         )
         for name, value in pairs
     ]  # fmt: skip
+
+
+# The record of one exchange asks for them a hundred times.
+@lru_cache(maxsize=256)
+def _known_forms(secrets: frozenset[str]) -> tuple[str, ...]:
+    """All that stands for one of the secrets, the longest first: one that contains another is replaced whole."""
+    forms = {
+        form for one in secrets if len(one) >= MIN_SECRET_LENGTH for form in _written_forms(one)
+    }
+    return tuple(sorted(forms, key=len, reverse=True))
 
 
 def _written_forms(secret: str) -> set[str]:

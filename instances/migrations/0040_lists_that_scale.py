@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("instances", "0009_memberships_and_authorization_links"),
+        ("instances", "0030_worker_beats"),
     ]
 
     operations = [

@@ -1,5 +1,6 @@
 """Bulk jobs: a file of instances on its way through, row by row."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Self
 from uuid import UUID
@@ -13,6 +14,8 @@ from instances.models.instances import Instance
 from instances.models.organizations import OrganizationUser
 
 DEFAULT_CONCURRENCY = 32
+# A row that was lost with its worker after so many attempts may be what ended it.
+SUSPECT_ATTEMPTS = 3
 
 
 class BulkJob(models.Model):
@@ -20,7 +23,7 @@ class BulkJob(models.Model):
 
     concurrency: so many rows at once in one process. checked_at: when the last dry run ended. resumed_at: when it
     was started or resumed last; ended_before: how many rows had ended then. enqueued_at: when workers were last asked
-    to work on it; None while it runs in a command alone.
+    to check it or to work on it; None while it runs in a command alone.
     """
 
     class State(models.TextChoices):
@@ -69,12 +72,22 @@ class BulkJob(models.Model):
         return f"bulk job {self.pk}"
 
 
+_SUSPECTED = models.Q(outcome="running", attempts__gte=SUSPECT_ATTEMPTS)
+
+
 class BulkRowQuerySet(models.QuerySet["BulkRow"]):
     def unended(self) -> Self:
         return self.filter(due_at__isnull=False)
 
     def failed(self) -> Self:
         return self.filter(outcome=BulkRow.Outcome.FAILED)
+
+    def suspected(self) -> Self:
+        """Rows that were lost with their workers again and again."""
+        return self.filter(_SUSPECTED)
+
+    def unsuspected(self) -> Self:
+        return self.exclude(_SUSPECTED)
 
     def held_by(self, holder: UUID) -> Self:
         return self.filter(holder=holder, outcome=BulkRow.Outcome.RUNNING)
@@ -86,25 +99,35 @@ class BulkRowQuerySet(models.QuerySet["BulkRow"]):
         return first.first()
 
     def claim(
-        self, job: BulkJob, *, holder: UUID, at: datetime, lease: timedelta, limit: int
+        self,
+        job: BulkJob,
+        *,
+        holder: UUID,
+        at: datetime,
+        lease: timedelta,
+        limit: int,
+        resting: Collection[str] = (),
     ) -> list["BulkRow"]:
         """Take a few rows of a running job that are due, for the length of the lease.
 
         A row whose lease has run out is due again, so it is taken over from a process that was killed.
+        resting: keys of elements whose rows are left alone.
         """
         due = self.filter(job=job, job__state=BulkJob.State.RUNNING, due_at__lte=at)
+        if resting:
+            due = due.exclude(element_key__in=resting)
         with transaction.atomic():
             free = due.select_for_update(skip_locked=True, of=("self",))
             rows = list(free.order_by("due_at", "number")[:limit])
-            self.filter(pk__in=[row.pk for row in rows]).update(
+            BulkRow.objects.filter(pk__in=[row.pk for row in rows]).update(
                 outcome=BulkRow.Outcome.RUNNING,
                 due_at=at + lease,
                 holder=holder,
                 attempts=F("attempts") + 1,
             )
         for row in rows:
-            row.attempts += 1
-            row.holder = holder
+            row.outcome, row.attempts = BulkRow.Outcome.RUNNING, row.attempts + 1
+            row.holder, row.due_at = holder, at + lease
         return rows
 
 

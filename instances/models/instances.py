@@ -17,6 +17,24 @@ from instances.models.organizations import OrganizationUser, ids_of
 OVERDUE_AFTER = timedelta(minutes=5)
 
 
+class _NamesInOrder(models.JSONField):
+    """Reads an object of names by their ids as a list, in order of id."""
+
+    def from_db_value(self, *args: Any) -> list[str]:
+        names: dict[str, str] = super().from_db_value(*args) or {}
+        return [names[number] for number in sorted(names, key=int)]
+
+
+class _TagNames(models.Func):
+    """An aggregate of all rows: every database has one for objects, and few order what they put into a list."""
+
+    function = "JSONB_OBJECT_AGG"
+    output_field = _NamesInOrder()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, function="JSON_GROUP_OBJECT", **context)
+
+
 class InstanceQuerySet(models.QuerySet["Instance"]):
     def update(self, **changes: Any) -> int:
         """Any column but state, which provisioning.states.move_instance() alone may change."""
@@ -77,6 +95,11 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
     def overdue_for_refresh(self, *, at: datetime) -> Self:
         """Due for so long that no scheduler can be at work."""
         return self.due_for_refresh(at=at - OVERDUE_AFTER)
+
+    def with_tag_names(self) -> Self:
+        """Reads the tags in the same statement, for tag_names."""
+        tags = Tag.objects.filter(instance=models.OuterRef("pk")).order_by()
+        return self.annotate(_tag_names=models.Subquery(tags.values_list(_TagNames("id", "name"))))
 
     def due_for_refresh(self, *, at: datetime) -> Self:
         """Whose tokens are to be refreshed now, and nobody is at it; the longest overdue first."""

@@ -127,14 +127,13 @@ class InstanceDraft:
 class PlatformInstance:
     """An instance as a platform has it.
 
-    configuration: plain keys that it learned or normalised. is_proved: whether the credentials were tried out;
-    not while the provider gave tokens, but could not be asked whether they work.
+    is_proved: whether the credentials were tried out; not while the provider gave tokens, but could not be asked
+    whether they work.
     """
 
     token: str = field(repr=False)
     remote_id: int | None = None
     tokens: TokenSet | None = None
-    configuration: Mapping[str, Any] = field(default_factory=dict, repr=False)
     is_valid: bool = True
     is_proved: bool = True
     is_disabled: bool = False

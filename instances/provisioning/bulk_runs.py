@@ -1,47 +1,65 @@
-"""Running a bulk job: rows are claimed with a lease, provisioned by a pool of threads, and tried again where that helps.
+"""Running a bulk job: rows are claimed with a lease, sent by a pool of threads, and tried again where that helps.
 
-Exactly once: a row's draft and its instance are written together before anything is sent. From then on the instance's
+Exactly once: a row's instance is written, together with the row, before anything is sent. From then on the instance's
 own state says how to go on, and a create that may have arrived is reconciled before another one is sent.
+
+One thread claims, drafts and stores, many rows at a time; the others wait for the network, and write only where a row
+goes its way by itself.
 """
 
 import math
-import random
 import sys
 import threading
-from collections.abc import Generator
+import time
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
-from queue import SimpleQueue
+from functools import partial
+from queue import Empty, SimpleQueue
+from time import monotonic
 from uuid import uuid4
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
-from django.db.models import F
+from django.db import Error as AnyDatabaseError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from instances.errors import InstancesError, RateLimitedError, StateConflictError
-from instances.models import BulkJob, BulkRow, Element, Instance
-from instances.provisioning.bodies import draft_arguments, element_of, parse_body
+from instances.errors import InstancesError, RateLimitedError
+from instances.models import BulkJob, BulkRow
+from instances.models.bulk_jobs import BulkRowQuerySet
+from instances.platforms.transport import interactions_kept
+from instances.provisioning.bodies import parse_body
+from instances.provisioning.bulk_batches import Drafting, Result, Sendable, Work, store_results
 from instances.provisioning.bulk_jobs import CHUNK_ROWS, finish_bulk_job
-from instances.provisioning.bulk_rows import bring_to_its_end, existing_instance
-from instances.provisioning.drafts import create_draft
-from instances.provisioning.due_times import SETTLED_AFTER
-from instances.wire import InstanceBody
+from instances.provisioning.bulk_rows import (
+    MAX_ATTEMPTS,
+    Outcome,
+    bring_to_its_end,
+    end_or_put_off_row,
+    end_row,
+    give_back_row,
+    hold_rows,
+)
+from instances.provisioning.creations import send_creation
+from instances.provisioning.states import Move, State
 
-CLAIM_ROWS = 4
-# So often, an outage of about two minutes is outlived.
-MAX_ATTEMPTS = 8
 # What is due later than this is left to the task that the scheduler enqueues then.
 CHUNK_PATIENCE_SECONDS = 5.0
-MAX_REST_SECONDS = 30.0
 POLL_SECONDS = 1.0
+# What is drafted is sent by then, or given back: long before anybody takes its process for dead.
+SEND_WITHIN = timedelta(seconds=30)
+# So much work for each thread is drafted ahead, so that none waits for the database.
+ROWS_PER_THREAD = 3
+STORE_EVERY_SECONDS = 0.05
+LOOK_AGAIN_SECONDS = 0.2
+LAST_TRIES_TO_STORE = 5
 _WORKER_LOST = (
     f"Its worker ended {MAX_ATTEMPTS} times while it was at this row, so it was given up. Look at its instance, "
     "then retry it."
 )
+_NOT_SENT = "It was not sent after all: its bulk job was stopped, or its platform asked to wait."
 
-Outcome = BulkRow.Outcome
 log = structlog.stdlib.get_logger(__name__)
 
 
@@ -63,8 +81,8 @@ def run_chunk(job: BulkJob) -> int:
 
 
 def row_lease() -> timedelta:
-    """How long a row belongs to who began it: a few exchanges, each with its whole HTTP budget."""
-    return timedelta(seconds=3 * settings.HTTP_TIMEOUT_SECONDS + 5)
+    """How long a row belongs to who claimed it: until it is sent, and a few exchanges with their whole HTTP budget."""
+    return SEND_WITHIN + timedelta(seconds=3 * settings.HTTP_TIMEOUT_SECONDS + 5)
 
 
 class _Run:
@@ -73,165 +91,247 @@ class _Run:
     def __init__(self, job: BulkJob, *, max_rows: int, patience_seconds: float) -> None:
         self._job = job
         self._holder = uuid4()
+        self._drafting = Drafting(job, self._holder)
         self._rows_allowed = max_rows
         self._patience_seconds = patience_seconds
+        self._threads = max(min(job.concurrency, job.rows.unended().count(), max_rows), 1)
         self._stopping = threading.Event()
-        self._lock = threading.Lock()
-        self._ended = SimpleQueue[BulkRow | None]()
-        self._elements: dict[str, Element] = {}
+        self._work = SimpleQueue[Work | None]()
+        self._results = SimpleQueue[Result | None]()
+        self._unstored: list[Result] = []
+        self._under_way = 0
+        self._is_at_suspect = False
+        self._look_at = self._poll_at = 0.0
         self._resting_until: dict[str, datetime] = {}
 
     def rows(self) -> Generator[BulkRow, None, None]:
         """Each row when it has ended."""
-        claims = -(-self._job.rows.unended().count() // CLAIM_ROWS)
-        threads = max(min(self._job.concurrency, claims), 1)
-        with ThreadPoolExecutor(max_workers=threads) as pool:
+        with ThreadPoolExecutor(max_workers=self._threads) as pool:
+            for _ in range(self._threads):
+                pool.submit(self._work_off)
             try:
-                workers = [pool.submit(self._work_off) for _ in range(threads)]
-                while threads:
-                    if (row := self._ended.get()) is None:
-                        threads -= 1
-                    else:
-                        yield row
-                for worker in workers:
-                    worker.result()
+                while self._is_going_on():
+                    yield from self._store()
             finally:
+                self._bring_to_an_end()
+
+    def _is_going_on(self) -> bool:
+        try:
+            self._poll()
+            self._refill()
+            return self._under_way > 0 or self._wait_for_rows()
+        except AnyDatabaseError as error:
+            # What was claimed comes back when its lease has run out.
+            self._pause_after(error)
+            return True
+
+    def _poll(self) -> None:
+        """A job that is paused or cancelled has what was not sent yet given back."""
+        if monotonic() >= self._poll_at:
+            self._poll_at = monotonic() + POLL_SECONDS
+            running = BulkJob.objects.filter(pk=self._job.pk, state=BulkJob.State.RUNNING)
+            if not running.exists():
                 self._stopping.set()
 
-    def _work_off(self) -> None:
-        try:
-            while not self._stopping.is_set():
-                try:
-                    if not (rows := self._claim()):
-                        return
-                    self._run_rows(rows)
-                except DatabaseError as error:
-                    # What was claimed comes back when its lease has run out.
-                    log.warning("bulk job cannot write", error=type(error).__name__)
-                    connection.close()
-                    self._stopping.wait(POLL_SECONDS)
-        finally:
-            connection.close()
-            self._ended.put(None)
+    def _refill(self) -> None:
+        """Give the threads work, while less than enough is waiting for them."""
+        self._is_at_suspect = self._is_at_suspect and self._under_way > 0
+        limit = min(ROWS_PER_THREAD * self._threads - self._under_way, self._rows_allowed)
+        is_early = monotonic() < self._look_at
+        is_enough = limit < min(self._threads, self._rows_allowed) or self._is_at_suspect
+        if self._stopping.is_set() or is_early or is_enough:
+            return
+        now = timezone.now()
+        rows = self._claim(BulkRow.objects.unsuspected(), limit, at=now)
+        rows = rows or self._claim_suspect(at=now)
+        self._rows_allowed -= len(rows)
+        if not rows:
+            self._look_at = monotonic() + LOOK_AGAIN_SECONDS
+            return
+        self._under_way += len(rows)
+        for one in self._drafted(rows, send_before=now + SEND_WITHIN):
+            if isinstance(one, Work):
+                self._work.put(one)
+            else:
+                self._results.put(one)
 
-    def _claim(self) -> list[BulkRow]:
-        """The next few rows, when there are any; none when nothing is left to do here."""
-        rows = BulkRow.objects.filter(job=self._job, job__state=BulkJob.State.RUNNING)
-        while not self._stopping.is_set():
-            now = timezone.now()
-            if (due_at := rows.next_due_at()) is None or self._rows_allowed <= 0:
-                return []
-            wait_seconds = (due_at - now).total_seconds()
-            if wait_seconds > self._patience_seconds:
-                return []
-            if wait_seconds > 0:
-                self._stopping.wait(min(wait_seconds, POLL_SECONDS))
-            elif claimed := self._claim_due(now):
-                return claimed
-        return []
-
-    def _claim_due(self, now: datetime) -> list[BulkRow]:
-        with self._lock:
-            limit = min(CLAIM_ROWS, self._rows_allowed)
-            self._rows_allowed -= limit
-        lease = row_lease() * CLAIM_ROWS
-        rows = BulkRow.objects.claim(
-            self._job, holder=self._holder, at=now, lease=lease, limit=limit
+    def _claim(self, rows: BulkRowQuerySet, limit: int, *, at: datetime) -> list[BulkRow]:
+        return rows.claim(
+            self._job,
+            holder=self._holder,
+            at=at,
+            lease=row_lease(),
+            limit=limit,
+            resting=self._resting(at=at),
         )
-        with self._lock:
-            self._rows_allowed += limit - len(rows)
+
+    def _claim_suspect(self, *, at: datetime) -> list[BulkRow]:
+        """One row that may be what ended its workers, when nothing else is under way: it takes no other row along."""
+        if self._under_way:
+            return []
+        rows = self._claim(BulkRow.objects.suspected(), 1, at=at)
+        self._is_at_suspect = bool(rows)
         return rows
 
-    def _run_rows(self, rows: list[BulkRow]) -> None:
-        for position, row in enumerate(rows):
-            self._rest(row)
-            if self._stopping.is_set():
-                return self._give_back(rows[position:])
-            self._run_row(row)
-
-    def _run_row(self, row: BulkRow) -> None:
-        if row.attempts > MAX_ATTEMPTS:
-            return self._end(row, Outcome.FAILED, _WORKER_LOST)
+    def _drafted(self, rows: Sequence[BulkRow], *, send_before: datetime) -> list[Work | Result]:
         try:
-            outcome = self._provision(row)
-        except InstancesError as error:
-            if error.retryable and row.attempts < MAX_ATTEMPTS:
-                self._put_off(row, error)
-            else:
-                self._end(row, Outcome.FAILED, str(error))
-        except DatabaseError:
-            raise
+            return self._drafting.draft_rows(rows, send_before=send_before)
         except Exception:  # one row must not stop the others
-            log.exception("bulk job failed at a row", job=self._job.pk, row=row.number)
-            self._end(row, Outcome.FAILED, "An unexpected fault; the log holds it.")
+            log.exception("bulk job drafts row by row", job=self._job.pk)
+            return [Work(row, send_before) for row in rows]
+
+    def _wait_for_rows(self) -> bool:
+        """Wait a while for the next row to be due; whether there is one to wait for."""
+        now = timezone.now()
+        rows = BulkRow.objects.filter(job=self._job, job__state=BulkJob.State.RUNNING)
+        if self._rows_allowed <= 0 or self._stopping.is_set() or rows.next_due_at() is None:
+            return False
+        resting = self._resting(at=now)
+        first = rows.exclude(element_key__in=resting).next_due_at()
+        soonest = min(due_at for due_at in (first, *resting.values()) if due_at)
+        seconds = (soonest - now).total_seconds()
+        if seconds > self._patience_seconds:
+            return False
+        self._stopping.wait(min(max(seconds, 0.0), POLL_SECONDS))
+        self._look_at = 0.0
+        return True
+
+    def _resting(self, *, at: datetime) -> dict[str, datetime]:
+        """The elements that are left alone for as long as they asked for, so that not every row has to be refused."""
+        return {key: until for key, until in self._resting_until.items() if until > at}
+
+    def _store(self) -> list[BulkRow]:
+        """Wait a moment for what comes back, and write it; the rows that have ended."""
+        self._gather()
+        if not self._unstored:
+            return []
+        try:
+            ended = self._stored(self._unstored)
+        except (OperationalError, InterfaceError) as error:
+            # They are written with the next ones.
+            self._pause_after(error)
+            return []
+        except Exception:  # one row must not spoil the others
+            log.exception("bulk job stores row by row", job=self._job.pk)
+            ended = [row for result in self._unstored for row in self._store_alone(result)]
+        self._under_way -= len(self._unstored)
+        self._unstored = []
+        return ended
+
+    def _gather(self) -> None:
+        ends_at = monotonic() + STORE_EVERY_SECONDS
+        while len(self._unstored) < self._threads and (seconds := ends_at - monotonic()) > 0:
+            try:
+                result = self._results.get(timeout=seconds)
+            except Empty:
+                return
+            if result is None:
+                self._under_way -= 1
+            else:
+                self._unstored.append(result)
+
+    def _stored(self, results: Sequence[Result]) -> list[BulkRow]:
+        return store_results(results, holder=self._holder, actor=self._job.actor)
+
+    def _store_alone(self, result: Result) -> list[BulkRow]:
+        try:
+            return self._stored([result])
+        except Exception:  # one row must not spoil the others
+            log.exception("bulk job failed at a row", job=self._job.pk, row=result.row.number)
+            return self._stored([_fault(result.row)])
+
+    def _bring_to_an_end(self) -> None:
+        """Wait for what was sent, and give back the rest."""
+        self._stopping.set()
+        for _ in range(self._threads):
+            self._work.put(None)
+        tries = 0
+        while self._under_way and tries < LAST_TRIES_TO_STORE:
+            self._store()
+            tries += bool(self._unstored)
+
+    def _pause_after(self, error: AnyDatabaseError) -> None:
+        log.warning("bulk job cannot write", error=type(error).__name__)
+        connection.close()
+        time.sleep(POLL_SECONDS)
+
+    def _work_off(self) -> None:
+        """What each of the threads does."""
+        try:
+            while (work := self._work.get()) is not None:
+                self._results.put(
+                    self._send(work) if isinstance(work, Sendable) else self._go_its_way(work)
+                )
+        finally:
+            connection.close()
+
+    def _may_begin(self, work: Work) -> bool:
+        """Waits while its element rests; not so long that it would come too late."""
+        if until := self._resting_until.get(work.row.element_key):
+            if until > work.send_before:
+                return False
+            self._stopping.wait(max((until - timezone.now()).total_seconds(), 0))
+        return not self._stopping.is_set() and timezone.now() < work.send_before
+
+    def _send(self, work: Sendable) -> Result:
+        """Only the network is used: what comes of it is written with what comes of other rows."""
+        row = work.row
+        if not self._may_begin(work):
+            self._give_back(row)
+            return Result(row, partial(Move, work.instance, State.DRAFT, _NOT_SENT))
+        with interactions_kept() as interactions:
+            try:
+                creation = send_creation(work.instance, work.draft)
+            except Exception:  # one row must not stop the others
+                log.exception("bulk job failed at a row", job=self._job.pk, row=row.number)
+                return replace(_fault(row), interactions=interactions)
+        if creation.error:
+            self._fail(row, creation.error)
         else:
-            self._end(row, outcome)
+            end_row(row, Outcome.SUCCEEDED)
+        return Result(row, creation.move, interactions)
+
+    def _go_its_way(self, work: Work) -> Result | None:
+        """What is not straight: its instance is written as it goes. None where nothing can be written."""
+        row = work.row
+        if row.attempts > MAX_ATTEMPTS:
+            end_row(row, Outcome.FAILED, _WORKER_LOST)
+        elif not self._may_begin(work):
+            self._give_back(row)
+        else:
+            try:
+                end_row(row, self._provision(row))
+            except InstancesError as error:
+                self._fail(row, error)
+            except AnyDatabaseError as error:
+                # It comes back when its lease has run out.
+                self._pause_after(error)
+                return None
+            except Exception:  # one row must not stop the others
+                log.exception("bulk job failed at a row", job=self._job.pk, row=row.number)
+                return _fault(row)
+        return Result(row)
 
     def _provision(self, row: BulkRow) -> str:
         body = parse_body(row.body.reveal())
-        if row.instance is not None:
-            self._begin(row)
-        elif not self._draft(row, body):
+        row.due_at = timezone.now() + row_lease()
+        if row.instance_id is not None:
+            hold_rows([row], holder=self._holder)
+        elif not self._drafting.draft_row(row, body):
             return Outcome.SKIPPED
         return bring_to_its_end(row, body, actor=self._job.actor)
 
-    def _begin(self, row: BulkRow, **columns: object) -> None:
-        """Make the row this process's own for its whole lease. Raises StateConflictError when it is no more."""
-        held = BulkRow.objects.held_by(self._holder).filter(pk=row.pk)
-        if held.update(due_at=timezone.now() + row_lease(), **columns) != 1:
-            raise StateConflictError(f"Row {row.number} was taken over by another worker.")
-
-    def _draft(self, row: BulkRow, body: InstanceBody) -> bool:
-        """Draft the row's instance; not where one is there already, and the job skips those."""
-        user, element = self._job.organization_user, self._element(row, body)
-        arguments = draft_arguments(element, body)
-        row.body = {"providerData": body.provider_data} if body.provider_data else {}
-        with transaction.atomic():
-            if self._job.is_skipping_existing:
-                row.instance = existing_instance(user, element, body.name or "")
-            if is_new := row.instance is None:
-                row.instance = create_draft(user, element, actor=self._job.actor, **arguments)
-            self._begin(row, instance=row.instance, body=row.body)
-        return is_new
-
-    def _element(self, row: BulkRow, body: InstanceBody) -> Element:
-        if row.element_key not in self._elements:
-            self._elements[row.element_key] = element_of(body)
-        return self._elements[row.element_key]
-
-    def _put_off(self, row: BulkRow, error: InstancesError) -> None:
-        """Later again: after 1 s, doubling, never before a platform asked, and not before a lost create is certain."""
-        now = timezone.now()
-        due_at = now + timedelta(seconds=2 ** (row.attempts - 1) * random.uniform(0.8, 1.2))  # noqa: S311
+    def _fail(self, row: BulkRow, error: InstancesError) -> None:
         if isinstance(error, RateLimitedError) and error.retry_after_seconds:
-            due_at = max(due_at, now + timedelta(seconds=error.retry_after_seconds))
-            self._resting_until[row.element_key] = due_at
-        if isinstance(error, StateConflictError) and row.instance:
-            unsettled = {Instance.State.UNKNOWN, Instance.State.PROVISIONING}
-            if row.instance.state in unsettled:
-                due_at = max(due_at, row.instance.state_changed_at + SETTLED_AFTER)
-        BulkRow.objects.held_by(self._holder).filter(pk=row.pk).update(
-            outcome=Outcome.PENDING, due_at=due_at, holder=None, error=str(error)
-        )
+            rest = timedelta(seconds=error.retry_after_seconds)
+            self._resting_until[row.element_key] = timezone.now() + rest
+        end_or_put_off_row(row, error)
 
-    def _rest(self, row: BulkRow) -> None:
-        """Leave an element alone for as long as it asked for, so that not every row has to be refused first."""
-        if until := self._resting_until.get(row.element_key):
-            seconds = (until - timezone.now()).total_seconds()
-            self._stopping.wait(min(max(seconds, 0), MAX_REST_SECONDS))
+    def _give_back(self, row: BulkRow) -> None:
+        now = timezone.now()
+        give_back_row(row, due_at=max(now, self._resting_until.get(row.element_key, now)))
 
-    def _give_back(self, rows: list[BulkRow]) -> None:
-        BulkRow.objects.held_by(self._holder).filter(pk__in=[row.pk for row in rows]).update(
-            outcome=Outcome.PENDING,
-            due_at=timezone.now(),
-            holder=None,
-            attempts=F("attempts") - 1,
-        )
 
-    def _end(self, row: BulkRow, outcome: str, error: str = "") -> None:
-        # What failed may be tried again, and needs what it has not given to its instance yet.
-        kept = {} if outcome == Outcome.FAILED else {"body": ""}
-        ended = BulkRow.objects.held_by(self._holder).filter(pk=row.pk)
-        if ended.update(outcome=outcome, error=error, due_at=None, holder=None, **kept) == 1:
-            row.outcome, row.error = outcome, error
-            self._ended.put(row)
+def _fault(row: BulkRow) -> Result:
+    end_row(row, Outcome.FAILED, "An unexpected fault; the log holds it.")
+    return Result(row)

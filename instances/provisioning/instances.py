@@ -7,14 +7,12 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from instances import crypto
 from instances.errors import (
     CredentialsRefusedError,
     GoneError,
     GrantRejectedError,
     InstancesError,
     MissingCodeError,
-    OutcomeUnknownError,
     PlatformError,
     StateConflictError,
 )
@@ -26,11 +24,12 @@ from instances.provisioning.configuration import (
     require_complete,
     store_configuration,
 )
+from instances.provisioning.creations import Creation, connected_columns, send_creation
 from instances.provisioning.drafts import changed_configuration, draft_of, keep_configuration
-from instances.provisioning.due_times import SETTLED_AFTER, STUCK_AFTER, can_refresh, retry_after
+from instances.provisioning.due_times import SETTLED_AFTER, STUCK_AFTER, can_refresh
 from instances.provisioning.leases import wait_until_unleased
-from instances.provisioning.refreshing import refresh_instance, token_columns
-from instances.provisioning.states import NO_CAUSE, State, cause_of, move_instance
+from instances.provisioning.refreshing import refresh_instance
+from instances.provisioning.states import NO_CAUSE, Move, State, cause_of, move_instance
 
 
 def provision_instance(
@@ -105,7 +104,8 @@ def reauthenticate_instance(
         expect=reconnectable,
         actor=actor,
         why="Authenticated again.",
-        **_connected_columns(instance, renewed, changed, code_in(draft.provider_data)),
+        **store_configuration(instance.element.parsed, changed),
+        **connected_columns(instance, renewed, code_in(draft.provider_data)),
     )
     return instance
 
@@ -200,7 +200,8 @@ def reconcile_instance(instance: Instance, *, actor: str, is_abandoned: bool = F
     )
     if not found:
         return _create_again(instance, draft)
-    _connect(instance, found[0], draft, why="Found at the platform by its tag.")
+    adopted = Creation(instance, draft, created=found[0])
+    _carry_out(adopted.move(why="Found at the platform by its tag."), actor=actor)
     for copy in found[1:]:
         platform.delete_instance(replace(draft, remote_id=copy.remote_id))
     return instance
@@ -287,25 +288,16 @@ def create_at_platform(instance: Instance, draft: InstanceDraft) -> Instance:
 
     The network is used here, so never inside a transaction.
     """
-    try:
-        created = platform_for(draft.organization).create_instance(draft)
-    except InstancesError as error:
-        is_unknown = isinstance(error, OutcomeUnknownError)
-        move_instance(
-            instance,
-            State.UNKNOWN if is_unknown else State.FAILED,
-            expect={State.PROVISIONING},
-            actor=draft.actor,
-            why=str(error),
-            **cause_of(error),
-        )
-        raise
-    return _connect(instance, created, draft, why="Provisioned.")
+    creation = send_creation(instance, draft)
+    _carry_out(creation.move(), actor=draft.actor)
+    if creation.error:
+        raise creation.error
+    return instance
 
 
 def connect_unsaved(instance: Instance, created: PlatformInstance) -> None:
     """Give a new instance, which is in memory alone, what its platform answered without any exchange."""
-    columns = _connected_columns(instance, created, instance.full_configuration(), "")
+    columns = connected_columns(instance, created, instance.full_configuration(), "")
     if created.tokens:
         columns["tokens_version"] = 1
     for name, value in {"token": created.token, **columns}.items():
@@ -329,43 +321,10 @@ def _create_again(instance: Instance, draft: InstanceDraft) -> Instance:
     raise error
 
 
-def _connect(
-    instance: Instance, created: PlatformInstance, draft: InstanceDraft, *, why: str
-) -> Instance:
-    move_instance(
-        instance,
-        State.CONNECTED,
-        expect={State.PROVISIONING},
-        actor=draft.actor,
-        why=why,
-        token=created.token,
-        remote_id=created.remote_id,
-        is_disabled=created.is_disabled,
-        **_connected_columns(
-            instance,
-            created,
-            instance.full_configuration(),
-            code_in(draft.provider_data),
-        ),
-    )
-    return instance
-
-
-def _connected_columns(
-    instance: Instance, result: PlatformInstance, configuration: Mapping[str, Any], code: str
-) -> dict[str, Any]:
-    now = timezone.now()
-    proved = {"last_checked_at": now, "last_succeeded_at": now}
-    columns = NO_CAUSE | (proved if result.is_proved else {"work_due_at": now + retry_after(1)})
-    whole = {**configuration, **result.configuration}
-    columns |= store_configuration(instance.element.parsed, whole)
-    if code:
-        columns["code_digest"] = crypto.digest(code)
-    if result.tokens:
-        way = authentication_of(instance)
-        columns |= token_columns(way, result.tokens, at=now)
-        columns["tokens"] = result.tokens.to_json()
-    return columns
+def _carry_out(move: Move, *, actor: str) -> None:
+    """Out of provisioning."""
+    expect = {State.PROVISIONING}
+    move_instance(move.instance, move.to, expect=expect, actor=actor, why=move.why, **move.changes)
 
 
 def _mark_refused(instance: Instance, error: PlatformError, *, actor: str) -> None:

@@ -1,6 +1,9 @@
 """The one guarded path on which an instance's state changes."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
 from typing import Any
 
 import structlog
@@ -11,17 +14,28 @@ from django.utils import timezone
 from instances.errors import InstancesError, PlatformError, StateConflictError
 from instances.fields import SealedTextField
 from instances.models import Instance, StateChange
+from instances.models.row_updates import RowUpdate, update_rows
+from instances.models.statements import insert_rows
 from instances.provisioning.due_times import work_due_at
 
 State = Instance.State
 
 MOVES: dict[str, frozenset[str]] = {
+    # Where a new instance begins: being provisioned before anything is sent, connected where nothing is to be sent.
+    "": frozenset({State.DRAFT, State.PROVISIONING, State.CONNECTED}),
     State.DRAFT: frozenset({State.PROVISIONING, State.AWAITING_AUTHORIZATION, State.DELETING}),
     State.AWAITING_AUTHORIZATION: frozenset(
         {State.AWAITING_AUTHORIZATION, State.PROVISIONING, State.FAILED, State.DELETING}
     ),
     State.PROVISIONING: frozenset(
-        {State.PROVISIONING, State.CONNECTED, State.FAILED, State.UNKNOWN, State.DELETING}
+        {
+            State.DRAFT,
+            State.PROVISIONING,
+            State.CONNECTED,
+            State.FAILED,
+            State.UNKNOWN,
+            State.DELETING,
+        }
     ),
     State.CONNECTED: frozenset(
         {State.CONNECTED, State.NEEDS_REAUTHORIZATION, State.FAILED, State.DELETING}
@@ -34,10 +48,17 @@ MOVES: dict[str, frozenset[str]] = {
     State.DELETING: frozenset({State.DELETING}),
 }
 
-# Of a new instance: provisioning before anything is sent, connected where nothing is to be sent.
-BEGINNINGS = frozenset({State.DRAFT, State.PROVISIONING, State.CONNECTED})
-
 log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Where an instance is to go, why, and the columns that change with it."""
+
+    instance: Instance
+    to: str
+    why: str
+    changes: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def move_instance(
@@ -56,32 +77,21 @@ def move_instance(
     StateConflictError, and leaves the row alone, otherwise.
     """
     came_from = instance.state
-    if came_from not in expect or to not in MOVES[came_from]:
-        raise StateConflictError(
-            f"{instance.label} is {instance.get_state_display()}, so this cannot be done now."
-        )
-    now = timezone.now()
+    _require_possible(instance, to, expect)
     unmoved = Instance.objects.filter(
         pk=instance.pk, state=came_from, state_changed_at=instance.state_changed_at
     )
-    move: dict[str, Any] = {
-        "state": to,
-        "state_changed_at": now,
-        "work_due_at": changes.pop("work_due_at", None) or work_due_at(to, at=now),
-        "work_failures": instance.work_failures if to == came_from else 0,
-    }
+    move = _move_columns(instance, to, changes)
     columns = _columns(instance, changes)
     with transaction.atomic(savepoint=False):
-        moved = QuerySet.update(unmoved, **columns, **move)
+        moved = QuerySet.update(unmoved, **(columns | move))
         if moved == 1:
             StateChange.objects.create(
                 instance=instance, from_state=came_from, to_state=to, actor=actor, reason=why
             )
     if moved != 1:
         instance.refresh_from_db()
-        raise StateConflictError(
-            f"{instance.label} was changed by somebody else in the meantime; look at it again."
-        )
+        raise _moved_by_another(instance)
     instance.accept_move(**move)
     computed = [name for name, value in changes.items() if hasattr(value, "resolve_expression")]
     if computed:
@@ -89,21 +99,88 @@ def move_instance(
     log.info("instance moved", uid=str(instance.uid), from_state=came_from, to_state=to)
 
 
+def move_instances(
+    moves: Sequence[Move], *, expect: Collection[str], actor: str
+) -> dict[int, StateConflictError]:
+    """Move many instances, each as move_instance() would; why those that were not moved were not, by their id.
+
+    Moves that change the same columns are one UPDATE. changes hold no expressions.
+    """
+    conflicts: dict[int, StateConflictError] = {}
+    possible = []
+    for move in moves:
+        try:
+            _require_possible(move.instance, move.to, expect)
+        except StateConflictError as error:
+            conflicts[move.instance.pk] = error
+        else:
+            possible.append(move)
+    with transaction.atomic(savepoint=False):
+        for _, alike in groupby(sorted(possible, key=_changed_names), key=_changed_names):
+            conflicts |= _move_alike(list(alike), actor=actor)
+    return conflicts
+
+
+def _move_alike(moves: Sequence[Move], *, actor: str) -> dict[int, StateConflictError]:
+    columns = [_move_columns(move.instance, move.to, move.changes) for move in moves]
+    updates = [
+        RowUpdate(
+            move.instance.pk,
+            {
+                "state": move.instance.state,
+                "state_changed_at": move.instance.state_changed_at,
+            },
+            _columns(move.instance, move.changes) | own,
+        )
+        for move, own in zip(moves, columns, strict=True)
+    ]
+    moved = update_rows(Instance, updates)
+    StateChange.objects.bulk_create(
+        StateChange(
+            instance=move.instance,
+            from_state=move.instance.state,
+            to_state=move.to,
+            actor=actor,
+            reason=move.why,
+        )
+        for move in moves
+        if move.instance.pk in moved
+    )
+    for move, own in zip(moves, columns, strict=True):
+        if move.instance.pk in moved:
+            # A rollback, after which the same may be tried again, leaves the instance in memory as it was, too.
+            transaction.on_commit(partial(move.instance.accept_move, **own))
+    log.info("instances moved", count=len(moved))
+    return {
+        move.instance.pk: _moved_by_another(move.instance)
+        for move in moves
+        if move.instance.pk not in moved
+    }
+
+
+def _changed_names(move: Move) -> list[str]:
+    return list(move.changes)
+
+
 def insert_in_state(instances: Sequence[Instance], state: str, *, actor: str, why: str) -> None:
     """Insert new instances in the state in which each begins, with the first entry of its history.
 
     Raises StateConflictError for a state that nothing begins in. Tags are inserted by drafts.insert_instances().
     """
-    if state not in BEGINNINGS:
+    if state not in MOVES[""]:
         raise StateConflictError(f"No instance begins as {State(state).label}.")
     now = timezone.now()
     for instance in instances:
         instance.accept_move(state=state, work_due_at=work_due_at(state, at=now))
     with transaction.atomic(savepoint=False):
-        Instance.objects.bulk_create(instances)
-        StateChange.objects.bulk_create(
-            StateChange(instance=instance, from_state="", to_state=state, actor=actor, reason=why)
-            for instance in instances
+        insert_rows(instances)
+        insert_rows(
+            [
+                StateChange(
+                    instance=instance, from_state="", to_state=state, actor=actor, reason=why
+                )
+                for instance in instances
+            ]
         )
 
 
@@ -119,7 +196,31 @@ def cause_of(error: InstancesError) -> dict[str, Any]:
 NO_CAUSE: dict[str, Any] = {"cause": "", "cause_message": "", "cause_interaction_id": None}
 
 
-def _columns(instance: Instance, changes: dict[str, Any]) -> dict[str, Any]:
+def _require_possible(instance: Instance, to: str, expect: Collection[str]) -> None:
+    if instance.state not in expect or to not in MOVES[instance.state]:
+        raise StateConflictError(
+            f"{instance.label} is {instance.get_state_display()}, so this cannot be done now."
+        )
+
+
+def _moved_by_another(instance: Instance) -> StateConflictError:
+    return StateConflictError(
+        f"{instance.label} was changed by somebody else in the meantime; look at it again."
+    )
+
+
+def _move_columns(instance: Instance, to: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """What every move changes."""
+    now = timezone.now()
+    return {
+        "state": to,
+        "state_changed_at": now,
+        "work_due_at": changes.get("work_due_at") or work_due_at(to, at=now),
+        "work_failures": instance.work_failures if to == instance.state else 0,
+    }
+
+
+def _columns(instance: Instance, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The changes as an UPDATE takes them: sealed for this row, with their digests."""
     columns: dict[str, Any] = {}
     for name, value in changes.items():

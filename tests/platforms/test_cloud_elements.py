@@ -47,7 +47,6 @@ def test_a_created_instance_can_be_found_by_its_tag(platform, provider, draft):
     assert platform.find_instances(draft) == [created]
     assert provider.instances[created.remote_id]["token"] == created.token
     assert provider.instances[created.remote_id]["tags"] == ["Acme", f"im-{draft.uid}"]
-    assert created.configuration == {}
 
 
 def test_a_create_carries_the_contracts_body_and_secrets(platform, provider, draft):

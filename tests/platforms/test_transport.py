@@ -18,7 +18,7 @@ from instances.errors import (
     UnreachableError,
 )
 from instances.models import Interaction
-from instances.platforms.transport import interaction_id_of, session_for
+from instances.platforms.transport import interaction_of, session_for
 from instances.platforms.transport.connections import is_public
 from tests.platforms.conftest import SECRET, failure_of
 
@@ -36,7 +36,7 @@ def test_an_exchange_is_recorded_once_and_redacted(subject, provider):
         headers={"X-Api-Key": "hidden-too"},
     )
     interaction = Interaction.objects.get()
-    assert interaction_id_of(answer) == interaction.pk
+    assert interaction_of(answer) == interaction
     assert answer.json() == {"message": "Unauthorized"}
     assert interaction.status == 401
     assert interaction.url == f"{provider.url}/probe?apiSecret=%5Bredacted%5D&note=x".replace(
@@ -278,7 +278,7 @@ def test_thirty_two_threads_each_get_their_own_answer(subject, provider):
     def call(number):
         try:
             answer = session_for(subject).get(f"{provider.url}/probe?n={number}")
-            return Interaction.objects.get(pk=interaction_id_of(answer)).url
+            return interaction_of(answer).url
         finally:
             connection.close()
 

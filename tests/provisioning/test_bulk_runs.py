@@ -26,10 +26,11 @@ from instances.provisioning.bulk_jobs import (
     tend_bulk_jobs,
 )
 from instances.provisioning.bulk_lines import FileRow
-from instances.provisioning.bulk_runs import MAX_ATTEMPTS, run_bulk_job, run_chunk
+from instances.provisioning.bulk_rows import MAX_ATTEMPTS
+from instances.provisioning.bulk_runs import run_bulk_job, run_chunk
 from tests.conftest import shipped
 from tests.factories import make_element, make_organization, make_organization_user
-from tests.provider import ORGANIZATION_SECRET, USER_SECRET, Provider
+from tests.provider import ORGANIZATION_SECRET, USER_SECRET, Provider, Request
 from tests.server import Server
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -128,14 +129,19 @@ def test_every_row_becomes_exactly_one_instance_at_a_platform_that_misbehaves(se
 
 
 def test_a_killed_worker_is_followed_by_another_and_nothing_is_doubled(provider, tmp_path):
-    settled = threading.Event()
+    settled, deadly_counts = threading.Event(), [10, 30]
     answer = provider.answer
 
-    def slow_answer(request):
+    def deadly_answer(request):
+        """Created, and nobody lives to hear of it."""
         settled.wait(0.05)
-        return answer(request)
+        response = answer(request)
+        if deadly_counts and len(provider.instances) >= deadly_counts[0]:
+            deadly_counts.pop(0)
+            os.killpg(process.pid, signal.SIGKILL)
+        return response
 
-    provider.answer = slow_answer
+    provider.answer = deadly_answer
     server = Server(tmp_path, PROVIDER_ALLOWED_PRIVATE_HOSTS=provider.netloc)
     server.manage("migrate")
     server.manage("sync_elements")
@@ -146,16 +152,15 @@ def test_a_killed_worker_is_followed_by_another_and_nothing_is_doubled(provider,
     rows = [f"Row {number},stripe,k3y-{number}" for number in range(60)]
     file.write_text("\n".join(["name,element,api.key", *rows]))
     command = ["provision_instances", str(file), "--user", "ada@example.com", "--concurrency", "4"]
-    for killed_at in (10, 30):
+    for _ in range(2):
         process = server.begin(*command)
-        deadline = time.monotonic() + 40
-        while len(provider.instances) < killed_at:
-            assert process.poll() is None, server._log.read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        assert process.wait(timeout=60) == -signal.SIGKILL, server._log.read_text()
         with sqlite3.connect(server.database) as database:
+            begun = database.execute(
+                "select name from instances_instance where state = 'provisioning'"
+            )
+            at_platform = {one["name"] for one in provider.instances.values()}
+            assert at_platform & {name for (name,) in begun}
             database.execute(
                 "update instances_instance set state_changed_at = '2020-01-01 00:00:00' where state = 'provisioning'"
             )
@@ -224,6 +229,29 @@ def test_a_row_whose_workers_always_end_is_given_up_with_a_sentence(provider, us
     assert row.outcome == "failed"
     assert "Its worker ended 8 times" in row.error
     assert provider.requests == []
+
+
+def test_waiting_until_a_lost_create_is_certain_is_no_attempt(provider, user):
+    answer = provider.answer
+    lost: list[Request] = []
+
+    def lose_the_first(request):
+        if request.method == "POST" and not lost:
+            lost.append(request)
+            raise ConnectionError
+        return answer(request)
+
+    provider.answer = lose_the_first
+    job = start_bulk_job(make_job(user, [body("One")]))
+    run_chunk(job)
+    row = job.rows.get()
+    assert [one.method for one in provider.requests] == ["POST", "GET"]
+    assert (row.outcome, row.attempts, row.instance.state) == ("pending", 1, "unknown")
+    assert row.due_at > timezone.now() + timedelta(seconds=40)
+    pass_time()
+    run_chunk(job)
+    assert outcomes(job) == {"succeeded": 1}
+    assert len(provider.instances) == 1
 
 
 def test_failures_alone_are_retried(provider, user):

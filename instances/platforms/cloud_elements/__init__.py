@@ -103,7 +103,7 @@ class CloudElementsPlatform:
                 "check it, and the platform is asked before anything is sent again.",
                 provider_message=error.provider_message,
                 status=error.status,
-                interaction_id=error.interaction_id,
+                interaction=error.interaction,
             ) from error
 
     def update_instance(self, draft: InstanceDraft) -> PlatformInstance:

@@ -14,7 +14,8 @@ from instances.platforms.transport.answers import (
 )
 from instances.platforms.transport.recording import (
     Subject,
-    interaction_id_of,
+    interaction_of,
+    interactions_kept,
     mount,
     session_for,
     subject_of,
@@ -25,7 +26,8 @@ __all__ = [
     "Subject",
     "document_of",
     "error_of",
-    "interaction_id_of",
+    "interaction_of",
+    "interactions_kept",
     "json_of",
     "message_of",
     "mount",

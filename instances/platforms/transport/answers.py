@@ -13,7 +13,7 @@ from instances.errors import (
     RateLimitedError,
     UnusableAnswerError,
 )
-from instances.platforms.transport.recording import Subject, interaction_id_of
+from instances.platforms.transport.recording import Subject, interaction_of
 from instances.redaction import redact_text
 
 Answer = requests.Response
@@ -46,7 +46,7 @@ def error_of[E: PlatformError](
         f"{subject.label}: {subject.step} {why}",
         provider_message=message_of(response, subject),
         status=response.status_code,
-        interaction_id=interaction_id_of(response),
+        interaction=interaction_of(response),
         **more,
     )
 

@@ -1,11 +1,13 @@
 """Sessions whose every exchange is guarded, limited, timed and recorded as one Interaction.
 
 session_for(subject) gives a session for plain calls; mount(session, subject) sends a library's own session
-(Authlib's) through the same door. What comes out is an answer, or a PlatformError with its interaction_id.
+(Authlib's) through the same door. What comes out is an answer, or a PlatformError with its interaction.
 """
 
 import io
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
@@ -76,9 +78,30 @@ def mount(session: requests.Session, subject: Subject) -> None:
         session.mount(prefix, adapter)
 
 
-def interaction_id_of(response: requests.Response) -> int:
+def interaction_of(response: requests.Response) -> Interaction:
     """The recorded exchange that an answer came from."""
-    return cast(int, response.interaction_id)  # type: ignore[attr-defined]
+    return cast(Interaction, response.interaction)  # type: ignore[attr-defined]
+
+
+class _Records(threading.local):
+    kept: list[Interaction] | None = None
+
+
+_records = _Records()
+
+
+@contextmanager
+def interactions_kept() -> Iterator[list[Interaction]]:
+    """This thread's interactions, not written: for who writes many at once, with what came of them.
+
+    Until then, they have no id.
+    """
+    kept: list[Interaction] = []
+    _records.kept = kept
+    try:
+        yield kept
+    finally:
+        _records.kept = None
 
 
 class RecordingAdapter(BaseAdapter):
@@ -108,7 +131,7 @@ class RecordingAdapter(BaseAdapter):
                 f"{self._subject.label}: {self._subject.step} was answered with a redirect to "
                 f"{_where(response.headers['Location'], request)}, which is not followed. Correct the address.",
                 status=response.status_code,
-                interaction_id=interaction_id_of(response),
+                interaction=interaction_of(response),
             )
         return response
 
@@ -141,10 +164,10 @@ class RecordingAdapter(BaseAdapter):
         interaction = self._record(request, response, body, error, started_at, duration_ms)
         if response is None or error is not None:
             error = error or AnswerLostError(self._subject.label)
-            error.interaction_id = interaction.pk
+            error.interaction = interaction
             raise error
         response.raw = io.BytesIO(body)
-        response.interaction_id = interaction.pk  # type: ignore[attr-defined]
+        response.interaction = interaction  # type: ignore[attr-defined]
         return response
 
     def _explain(self, caught: Exception, request: requests.PreparedRequest) -> PlatformError:
@@ -168,7 +191,7 @@ class RecordingAdapter(BaseAdapter):
         subject = self._subject
         sent = request.body or b""
         answer_headers = {} if response is None else response.headers
-        return Interaction.objects.create(
+        interaction = Interaction(
             organization_id=subject.organization_id,
             instance_id=subject.instance_id,
             subject=subject.label,
@@ -186,6 +209,11 @@ class RecordingAdapter(BaseAdapter):
             started_at=started_at,
             duration_ms=duration_ms,
         )
+        if _records.kept is None:
+            interaction.save()
+        else:
+            _records.kept.append(interaction)
+        return interaction
 
 
 def _timeout() -> Any:

@@ -1,0 +1,241 @@
+"""`make bench`: how many rows a second a bulk job provisions at a remote platform, on PostgreSQL.
+
+Beside the ideal rate, which is concurrency over latency, a pool of threads that sends the same with plain requests and
+stores nothing, and `xargs -P curl`. All of them share this machine with the stub and the database.
+
+BENCH_ROWS (4000), BENCH_CONCURRENCY (32), BENCH_LATENCY_MS (50): of the first comparison.
+BENCH_WORKERS: also so many processes at one job beside one alone, for example 2; at 200 ms, so that latency is the limit.
+BENCH_MEMORY_ROWS: also the peak memory of so many rows beside that of 1,000, for example 100000.
+"""
+
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import django
+import requests
+from django.core.management import call_command
+
+from bench.database import database
+from bench.stub import stub
+from instances import crypto
+
+if TYPE_CHECKING:
+    from instances.models import BulkJob, OrganizationUser
+
+PROJECT = Path(__file__).resolve().parent.parent
+ROWS = int(os.environ.get("BENCH_ROWS", "4000"))
+CONCURRENCY = int(os.environ.get("BENCH_CONCURRENCY", "32"))
+DELAY_SECONDS = float(os.environ.get("BENCH_LATENCY_MS", "50")) / 1000
+WORKERS = int(os.environ.get("BENCH_WORKERS", "1"))
+MEMORY_ROWS = int(os.environ.get("BENCH_MEMORY_ROWS", "0"))
+WORKERS_DELAY_SECONDS = 0.2
+FEW_ROWS = 1000
+HEADER = "name,element,tags,user,password,site"
+ROW = "Account {0},bench,bench;acme,user-{0},password-of-{0},acme-{0}.example.com"
+EMAIL = "bench@example.com"
+AUTHORIZATION = f"User {'u' * 44}, Organization {'0' * 32}"
+FIELDS = ("user", "password", "site")
+DEFINITION = {
+    "id": 999_997,
+    "key": "bench",
+    "name": "Bench",
+    "hub": "general",
+    "description": "An element whose credentials a remote platform takes.",
+    "authentication": [
+        {
+            "type": "basic",
+            "fields": [
+                {"key": key, "label": key, "required": True, "secret": key == "password"}
+                for key in FIELDS
+            ],
+        }
+    ],
+}
+_sessions = threading.local()
+
+
+def main() -> None:
+    with database() as url, stub(DELAY_SECONDS) as near, stub(WORKERS_DELAY_SECONDS) as far:
+        os.environ |= {
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "DATABASE_URL": url,
+            "SECRET_KEY": secrets.token_urlsafe(50),
+            "ENCRYPTION_KEYS": crypto.generate_key(),
+            "PROVIDER_ALLOWED_PRIVATE_HOSTS": f"127.0.0.1:{near},127.0.0.1:{far}",
+            "LOG_LEVEL": "WARNING",
+        }
+        django.setup()
+        _prepare()
+        _compare(near)
+        if MEMORY_ROWS:
+            _compare_memory(near)
+        if WORKERS > 1:
+            _compare_workers(far)
+
+
+def _prepare() -> None:
+    from instances.models import Element
+
+    call_command("migrate", interactive=False, verbosity=0)
+    columns = {name: DEFINITION[name] for name in ("id", "key", "name", "hub")}
+    Element.objects.create(source=Element.Source.OWN, definition=DEFINITION, **columns)
+
+
+def _user(port: int) -> "OrganizationUser":
+    """Another organization each time, since the stub's ids may come again."""
+    from instances.provisioning.organizations import create_account
+
+    platform = f"http://127.0.0.1:{port}"
+    name = f"Bench {secrets.token_hex(4)}"
+    return create_account(
+        name,
+        EMAIL,
+        platform_url=platform,
+        organization_secret=secrets.token_hex(16),
+        user_secret=secrets.token_hex(22),
+    ).user
+
+
+def _compare(port: int) -> None:
+    ideal = CONCURRENCY / DELAY_SECONDS
+    plain = _plain_rate(port)
+    curl_rows = min(ROWS, FEW_ROWS)
+    curl = _curl_rate(port, curl_rows)
+    job, peak = _provision(port, ROWS)
+    bulk = ROWS / _seconds(job)
+    plain = max(plain, _plain_rate(port))
+    _say(
+        f"bulk     {ROWS} rows, {CONCURRENCY} at once, {DELAY_SECONDS * 1000:.0f} ms each",
+        f"         bulk  {bulk:7.1f}/s",
+        f"         plain {plain:7.1f}/s   ratio {bulk / plain:.2f}",
+        f"         ideal {ideal:7.1f}/s   ratio {bulk / ideal:.2f}",
+        f"         curl  {curl:7.1f}/s   ratio {bulk / curl:.2f}",
+        f"         peak memory {peak} MiB",
+    )
+
+
+def _compare_memory(port: int) -> None:
+    _, few = _provision(port, FEW_ROWS)
+    job, many = _provision(port, MEMORY_ROWS)
+    rate = MEMORY_ROWS / _seconds(job)
+    _say(f"memory   {few} MiB for {FEW_ROWS} rows, {many} MiB for {MEMORY_ROWS}, {rate:.1f} rows/s")
+
+
+def _compare_workers(port: int) -> None:
+    one = _workers_rate(port, 1)
+    many = _workers_rate(port, WORKERS)
+    _say(
+        f"workers  1: {one:.1f}/s, {WORKERS}: {many:.1f}/s, ratio {many / one:.2f} "
+        f"({WORKERS_DELAY_SECONDS * 1000:.0f} ms, {CONCURRENCY} at once in each)"
+    )
+
+
+def _provision(port: int, count: int) -> "tuple[BulkJob, int]":
+    """Provision so many rows by the command; the job, and the command's peak memory in MiB."""
+    from instances.models import BulkJob
+
+    user = _user(port)
+    with tempfile.TemporaryFile("w+") as file:
+        file.write(f"{HEADER}\n")
+        file.writelines(f"{ROW.format(number)}\n" for number in range(count))
+        file.seek(0)
+        options = ["--user", EMAIL, "--organization", user.organization.name]
+        options += ["--concurrency", str(CONCURRENCY)]
+        command = _begin("provision_instances", "-", *options, stdin=file.fileno())
+        _, status, usage = os.wait4(command.pid, 0)
+    job = BulkJob.objects.filter(organization_user=user).get()
+    if status or job.rows.filter(outcome="succeeded").count() != count:
+        raise RuntimeError(f"{job.rows.exclude(outcome='succeeded').count()} rows failed.")
+    return job, usage.ru_maxrss // 1024
+
+
+def _seconds(job: "BulkJob") -> float:
+    if job.started_at is None or job.finished_at is None:
+        raise RuntimeError(f"{job} is {job.state}.")
+    return (job.finished_at - job.started_at).total_seconds()
+
+
+def _workers_rate(port: int, worker_count: int) -> float:
+    """The rate between the first row's end and the last one's, without the start of the processes."""
+    from instances.models import Instance
+    from instances.provisioning.bulk_jobs import read_bulk_job, start_bulk_job
+    from instances.provisioning.bulk_lines import FileRow
+
+    user = _user(port)
+    bodies = (FileRow(number, _body(number)) for number in range(1, ROWS + 1))
+    job = start_bulk_job(read_bulk_job(user, bodies, actor="bench", concurrency=CONCURRENCY))
+    workers = [_begin("resume_bulk_job", str(job.pk)) for _ in range(worker_count)]
+    statuses = [worker.wait() for worker in workers]
+    if any(statuses):
+        raise RuntimeError("A worker failed; the lines above say why.")
+    ends = Instance.objects.filter(organization_user=user, state="connected")
+    ended_at = sorted(ends.values_list("state_changed_at", flat=True))
+    # All of a process started with the first batch of the slowest to come, and ended with the first to go.
+    return len(ended_at) / (ended_at[-1] - ended_at[0]).total_seconds()
+
+
+def _begin(*arguments: str, stdin: int | None = None) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.Popen(command, cwd=PROJECT, stdin=stdin, stdout=subprocess.DEVNULL)  # noqa: S603
+
+
+def _plain_rate(port: int) -> float:
+    url = f"http://127.0.0.1:{port}/elements/api-v2/instances"
+    with ThreadPoolExecutor(CONCURRENCY) as pool:
+        before = time.monotonic()
+        list(pool.map(lambda number: _post(url, number), range(ROWS)))
+        return ROWS / (time.monotonic() - before)
+
+
+def _post(url: str, number: int) -> int:
+    if not hasattr(_sessions, "session"):
+        _sessions.session = requests.Session()
+    answer = _sessions.session.post(url, json=_body(number), headers=_headers(), timeout=10)
+    answer.raise_for_status()
+    return int(answer.json()["id"])
+
+
+def _curl_rate(port: int, count: int) -> float:
+    url = f"http://127.0.0.1:{port}/elements/api-v2/instances"
+    headers = [part for name, value in _headers().items() for part in ("-H", f"{name}: {value}")]
+    curl = ["curl", "-sf", "-o", "/dev/null", *headers, "-d", '{"name":"Account {}"}', url]
+    numbers = "\n".join(map(str, range(count)))
+    command = ["xargs", "-P", str(CONCURRENCY), "-I", "{}", *curl]
+    before = time.monotonic()
+    subprocess.run(command, input=numbers, text=True, check=True)  # noqa: S603
+    return count / (time.monotonic() - before)
+
+
+def _headers() -> dict[str, str]:
+    return {
+        "Accept": "application/json",
+        "Content-Type": "application/json",
+        "Authorization": AUTHORIZATION,
+    }
+
+
+def _body(number: int) -> dict[str, object]:
+    values = dict(zip(HEADER.split(","), ROW.format(number).split(","), strict=True))
+    return {
+        "element": {"key": values["element"]},
+        "name": values["name"],
+        "tags": values["tags"].split(";"),
+        "configuration": {key: values[key] for key in FIELDS},
+    }
+
+
+def _say(*lines: str) -> None:
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
