@@ -216,7 +216,7 @@ class Instance(SealedRow):
             models.Index(fields=["organization_user", "name"], name="instance_owner_name"),
             models.Index(fields=["refresh_due_at"], name="instance_refresh_due"),
             models.Index(fields=["work_due_at"], name="instance_work_due"),
-            # Questions of the admin's list. Migration 0042 adds one more, that names are searched by.
+            # Questions of the admin's list. Migration 0013 adds one more, that names are searched by.
             models.Index(fields=["cause", "-id"], condition=~Q(cause=""), name="instance_trouble"),
             models.Index(
                 fields=["-id"], condition=Q(last_checked_at=None), name="instance_never_checked"

@@ -98,7 +98,7 @@ class Interaction(models.Model):
         ordering = ["-id"]
         verbose_name = _("interaction")
         verbose_name_plural = _("interactions")
-        # Migration 0042 adds one more, that subjects are searched by.
+        # Migration 0013 adds one more, that subjects are searched by.
         indexes = [
             models.Index(fields=["instance", "-id"], name="interaction_timeline"),
             models.Index(fields=["organization", "-id"], name="interaction_organization"),

@@ -178,7 +178,7 @@ def explain(instance: Instance, reader: Reader = Reader.OPERATOR) -> Explanation
     explanation = _explain(instance)
     if explanation is None:
         return None
-    error_class = _error_class(instance)
+    error_class = _error_class(instance.cause)
     is_for_operator = bool(error_class and needs_operator(error_class))
     return replace(
         explanation,

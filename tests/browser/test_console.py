@@ -5,10 +5,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.axe import complaints_of_axe
 from tests.browser.conftest import PHONE, WIDE
-from tests.browser.people import Operator
-from tests.browser.test_connect import complaints_of_axe
-from tests.browser.test_pages import press_enter, tab_to
+from tests.browser.people import Operator, press_enter, tab_to
 
 pytestmark = pytest.mark.browser
 

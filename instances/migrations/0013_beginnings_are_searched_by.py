@@ -23,6 +23,6 @@ def drop(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("instances", "0041_which_have_a_refresh_token")]
+    dependencies = [("instances", "0012_which_have_a_refresh_token")]
 
     operations = [migrations.RunPython(create, drop)]

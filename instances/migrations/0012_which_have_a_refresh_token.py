@@ -17,6 +17,6 @@ def fill(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("instances", "0040_lists_that_scale")]
+    dependencies = [("instances", "0011_lists_that_scale")]
 
     operations = [migrations.RunPython(fill, migrations.RunPython.noop)]

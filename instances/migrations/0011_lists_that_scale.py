@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("instances", "0030_worker_beats"),
+        ("instances", "0010_worker_beats"),
     ]
 
     operations = [
