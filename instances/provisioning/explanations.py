@@ -165,6 +165,7 @@ CAUSES: dict[str, "StrOrPromise"] = {
     "SecretError": gettext_lazy("Stored secrets cannot be read"),
     "CatalogueError": gettext_lazy("The element's definition is wrong"),
     "StateConflictError": gettext_lazy("Somebody else was at work on it"),
+    "TaskNotEnqueuedError": gettext_lazy("The workers could not be told of it"),
     "InstancesError": gettext_lazy("Something went wrong"),
 }
 # In these states the recorded cause tells of an attempt that another one has followed, or will.
