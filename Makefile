@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 SERVICES_DATABASE_URL ?= postgres://postgres@localhost:5432/postgres
 
-.PHONY: run setup test check format bench browser-test services-test endurance-test
+.PHONY: run setup test check format bench browser-test services-test fault-run endurance-test
 .DELETE_ON_ERROR:
 
 run: setup
@@ -31,10 +31,15 @@ bench: $(DEVELOPMENT)
 	@$(PY) -m bench.refresh
 	@$(PY) -m bench.bulk
 
+# Celery's tests need brokers, too: those at their usual ports, or in SERVICES_REDIS_URL and SERVICES_AMQP_URL.
 services-test: $(DEVELOPMENT)
 	@$(PY) -c 'import psycopg, sys; psycopg.connect(sys.argv[1], connect_timeout=3)' \
 	  "$(SERVICES_DATABASE_URL)" || { echo "No PostgreSQL answers; name one in SERVICES_DATABASE_URL." >&2; exit 1; }
 	@unset DATA_DIR; DATABASE_URL="$(SERVICES_DATABASE_URL)" $(PY) -m pytest -n auto --dist loadgroup -m "not browser and not endurance"
+
+fault-run: $(DEVELOPMENT)
+	@unset DATA_DIR; export FAULT_RUN_ROWS="$${FAULT_RUN_ROWS:-2000}"; \
+	  DATABASE_URL="$(SERVICES_DATABASE_URL)" $(PY) -m pytest -s tests/services/test_fault_run.py
 
 endurance-test: $(DEVELOPMENT)
 	@unset DATABASE_URL DATA_DIR; $(PY) -m pytest -m endurance

@@ -27,7 +27,6 @@ from instances import crypto
 PROJECT = Path(__file__).resolve().parent.parent
 SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))
 CLIENTS = (1, 8, 32)
-THREADS = 16
 BODY = {
     "element": {"key": "bench"},
     "name": "Acme",
@@ -154,10 +153,10 @@ def _prepare() -> str:
 @contextmanager
 def _server(port: int) -> Iterator[int]:
     """Runs gunicorn; gives the process id of its one worker."""
-    options = ["--bind", f"127.0.0.1:{port}", "--worker-class", "gthread", "--workers", "1"]
-    options += ["--threads", str(THREADS), "--log-level", "warning", "--no-control-socket"]
+    from instances.management.commands.up import web_server_command
+
     process = subprocess.Popen(  # noqa: S603  our own program, no shell
-        [sys.executable, "-m", "gunicorn", *options, "config.wsgi"], cwd=PROJECT
+        web_server_command("127.0.0.1", port, workers=1), cwd=PROJECT
     )
     try:
         _wait(port, process)

@@ -132,6 +132,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
     }
+else:
+    # models.statements has PostgreSQL plan what it sends often. A pooler that hands out another connection for each
+    # transaction, and does not follow prepared statements, needs ?prepare_threshold=1000000000 in DATABASE_URL.
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("prepare_threshold", 5)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # What is counted for a minute: calls, failed sign-ins
@@ -144,12 +148,40 @@ if not CACHES["default"]["BACKEND"].endswith(("LocMemCache", "RedisCache")):
 
 _TASKS_BACKENDS = {
     "database": "django_tasks_db.DatabaseBackend",
+    "celery": "config.celery.CeleryBackend",
     "immediate": "django.tasks.backends.immediate.ImmediateBackend",
 }
 TASKS_BACKEND = env.str("TASKS_BACKEND", default="database")
 if TASKS_BACKEND not in _TASKS_BACKENDS:
     raise ImproperlyConfigured(f"TASKS_BACKEND must be one of: {', '.join(_TASKS_BACKENDS)}.")
 TASKS = {"default": {"BACKEND": _TASKS_BACKENDS[TASKS_BACKEND]}}
+
+# Celery, for TASKS_BACKEND=celery: each setting without CELERY_ is one of Celery's
+
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
+if TASKS_BACKEND == "celery" and not CELERY_BROKER_URL.startswith(
+    ("redis://", "rediss://", "amqp://", "amqps://")
+):
+    raise ImproperlyConfigured(
+        "TASKS_BACKEND is celery, so CELERY_BROKER_URL must name its broker: redis://:password@host:6379/0, or "
+        "amqp://user:password@host:5672/vhost."
+    )
+CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", default="instances")
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# Outcomes stand in our rows; nobody would read them at the broker.
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# What is under way when the connection is lost is brought to its end, though the broker gives it out again.
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+if CELERY_BROKER_URL.startswith("redis"):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        # Redis gives out again what nobody acknowledged for so long: far longer than a chunk takes.
+        "visibility_timeout": 2 * 60 * 60,
+        "socket_connect_timeout": 4,
+        "socket_timeout": 10,
+    }
 
 # Providers and platforms
 

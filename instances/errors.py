@@ -12,6 +12,7 @@ InstancesError
 │   ├── MissingCodeError            an OAuth element without an authorization code
 │   └── PermissionRefusedError      the person may not do this
 ├── StateConflictError              the instance is not in a state in which this can be done
+├── TaskNotEnqueuedError            a background task could not be handed to the workers
 ├── AuthorizationError              one trip to a provider came back wrong
 │   ├── MissingStateError  UnknownStateError  ExpiredStateError  ReplayedStateError
 │   ├── WrongBrowserError  IssuerMismatchError
@@ -133,6 +134,12 @@ class StillRunningError(StateConflictError):
     """The first request with this Idempotency-Key has not ended; ask again after retry_after_seconds."""
 
     retry_after_seconds: ClassVar[int] = 5
+
+
+class TaskNotEnqueuedError(InstancesError):
+    """A background task could not be handed to the workers, because their broker does not answer."""
+
+    retryable = True
 
 
 class AuthorizationError(InstancesError):

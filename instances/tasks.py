@@ -15,7 +15,7 @@ from instances.errors import InstancesError
 from instances.models import BulkJob, Instance
 from instances.provisioning import instances as verbs
 from instances.provisioning.bulk_checks import check_bulk_job as check_rows_of
-from instances.provisioning.bulk_jobs import chunks_to_enqueue
+from instances.provisioning.bulk_jobs import tasks_to_enqueue
 from instances.provisioning.bulk_runs import run_chunk
 
 
@@ -52,9 +52,13 @@ def check_bulk_job(job_id: int) -> str:
 
 
 def enqueue_bulk_job(job: BulkJob) -> None:
-    """Hand a running job to the workers: one task for each chunk of its rows, once this is committed."""
-    for _ in range(chunks_to_enqueue(job)):
-        transaction.on_commit(partial(run_bulk_chunk.enqueue, job.pk))
+    """Hand a job to the workers, once this is committed: a draft for its dry run, a running one chunk by chunk.
+
+    Raises TaskNotEnqueuedError; the scheduler then does it later.
+    """
+    task = check_bulk_job if job.state == BulkJob.State.DRAFT else run_bulk_chunk
+    for _ in range(tasks_to_enqueue(job)):
+        transaction.on_commit(partial(task.enqueue, job.pk))
 
 
 def _run(verb: Callable[..., Any], instance_id: int, **arguments: Any) -> str:

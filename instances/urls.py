@@ -26,13 +26,14 @@ self_service: list[URLPattern | URLResolver] = [
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    # First, since it is called most, and every pattern before it is tried for every call.
+    path("elements/api-v2/", api.urls),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path("metrics", metrics, name="metrics"),
     path("oauth/callback", oauth_callback, name="oauth_callback"),
     path("authorize/<str:token>", authorize, name="authorize"),
     path("connect/", include(self_service)),
-    path("elements/api-v2/", api.urls),
 ]
 
 if settings.SANDBOX_ENABLED:

@@ -225,7 +225,7 @@ class Provider:
             return self._answer_page(request)
         if request.method == "GET":
             tag = request.query["tags[]"]
-            tagged = [one for one in self.instances.values() if tag in one["tags"]]
+            tagged = [one for one in list(self.instances.values()) if tag in one["tags"]]
             return (200, tagged) if tagged else _error(404, "No instances found")
         body = request.json
         if body["element"]["key"] == "nosuchelement":

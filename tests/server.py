@@ -80,6 +80,10 @@ class Server:
             self._process.terminate()
             self._process.wait(timeout=STOP_SECONDS)
 
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
     def manage(self, *arguments: str) -> str:
         """Run a command that must succeed; what it printed."""
         run = subprocess.run(  # noqa: S603  as above
@@ -96,9 +100,12 @@ class Server:
 
     def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Run a command on the same data, and leave it running in a session of its own."""
+        return self.begin_python("manage.py", *arguments)
+
+    def begin_python(self, *arguments: str) -> subprocess.Popen[bytes]:
         with self._log.open("a") as log:
             return subprocess.Popen(  # noqa: S603  as above
-                [sys.executable, "manage.py", *arguments],
+                [sys.executable, *arguments],
                 cwd=PROJECT,
                 env=self._environment,
                 stdout=log,

@@ -10,14 +10,15 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext, gettext_lazy as _
 
 from instances import tasks
 from instances.admin.pages import ModelAdmin, render_confirmation
-from instances.errors import StateConflictError
+from instances.errors import StateConflictError, TaskNotEnqueuedError
 from instances.models import BulkJob
 from instances.provisioning.bulk_jobs import (
     cancel_bulk_job,
+    forget_dry_run,
     pause_bulk_job,
     resume_bulk_job,
     retry_failures,
@@ -85,9 +86,17 @@ def _perform(
         action.carry_out(job)
     except StateConflictError as error:
         messages.error(request, str(error))
+    except TaskNotEnqueuedError as error:
+        messages.warning(request, later(error))
     if BulkJob.objects.filter(pk=pk).exists():
         return redirect("admin:instances_bulkjob_change", pk)
     return redirect("admin:instances_bulkjob_changelist")
+
+
+def later(error: TaskNotEnqueuedError) -> str:
+    return gettext(
+        "%(why)s The scheduler asks again within two minutes; nothing has to be done."
+    ) % {"why": error}
 
 
 def _by_workers(verb: Callable[[BulkJob], BulkJob]) -> Callable[[BulkJob], None]:
@@ -107,7 +116,7 @@ _TABLE = (
         label=_("Dry run"),
         effect=_("Every row is checked again; nothing is sent."),
         states=frozenset({State.DRAFT}),
-        carry_out=lambda job: tasks.check_bulk_job.enqueue(job.pk),
+        carry_out=_by_workers(forget_dry_run),
     ),
     BulkAction(
         name="pause",

@@ -18,8 +18,9 @@ from django.views.decorators.csrf import csrf_protect
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldBooleanWidget
 
 from instances import tasks
+from instances.admin.bulk_actions import later
 from instances.admin.pages import ModelAdmin, render_page
-from instances.errors import InputError
+from instances.errors import InputError, TaskNotEnqueuedError
 from instances.models import BulkJob, Element, Instance, OrganizationUser
 from instances.provisioning.bulk_csv import csv_template
 from instances.provisioning.bulk_files import read_rows
@@ -136,10 +137,13 @@ def _upload_page(
         )
     elif form.is_valid() and (job := _read(request, form)):
         model_admin.log_addition(request, job, _("Uploaded."))
-        tasks.check_bulk_job.enqueue(job.pk)
         messages.success(
             request, _("The file is read. Look at the dry run, then start the bulk job.")
         )
+        try:
+            tasks.enqueue_bulk_job(job)
+        except TaskNotEnqueuedError as error:
+            messages.warning(request, later(error))
         return redirect("admin:instances_bulkjob_change", job.pk)
     context = {"title": _("Upload a file"), "form": form, "template_form": TemplateForm()}
     return render_page(model_admin, request, "bulk_upload.html", context)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _, ngettext
 
 from instances.admin.instance_actions import ACTIONS, ConfirmedAction, Enqueue, perform
 from instances.admin.pages import ModelAdmin, allow_leaving, render_confirmation
+from instances.errors import TaskNotEnqueuedError
 from instances.models import Instance
 
 MAX_AT_ONCE = 500
@@ -55,9 +56,15 @@ def confirm_many(
             return None
         if "confirmed" not in request.POST:
             return _ask_for_many(action, model_admin, request, chosen)
-        for instance in chosen:
-            enqueue(instance.pk, request.user.get_username())
-        messages.success(request, _said(action, len(chosen)))
+        enqueued = 0
+        try:
+            for instance in chosen:
+                enqueue(instance.pk, request.user.get_username())
+                enqueued += 1
+        except TaskNotEnqueuedError as error:
+            messages.error(request, f"{error} {_left(len(chosen) - enqueued)}")
+        if enqueued:
+            messages.success(request, _said(action, enqueued))
         return None
 
     run.__name__ = action.name
@@ -79,6 +86,15 @@ def _ask_for_many(
         "back_url": reverse("admin:instances_instance_changelist"),
     }
     return render_confirmation(model_admin, request, context)
+
+
+def _left(count: int) -> str:
+    left = ngettext(
+        "%d instance was left as it is; try again later.",
+        "%d instances were left as they are; try again later.",
+        count,
+    )
+    return left % count
 
 
 def _said(action: ConfirmedAction, count: int) -> str:

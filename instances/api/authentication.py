@@ -5,6 +5,7 @@ Secrets are looked up by their keyed digest, so nothing is decrypted and nothing
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from django.conf import settings
 from django.core import signing
@@ -13,6 +14,7 @@ from django.http import HttpRequest
 from instances import crypto
 from instances.api.rate_limit import count_call
 from instances.models import Instance, OrganizationUser
+from instances.models.statements import Argument, Statement
 
 REFUSAL = "Invalid Organization or User secret, or invalid Element token provided."
 BEARER_SALT = "instances.api.bearer"
@@ -126,12 +128,20 @@ def _parse(header: str) -> dict[str, str]:
     return parts
 
 
+@cache
+def _user_by(key_count: int, *secrets: str) -> Statement[OrganizationUser]:
+    """Finds the user by the secrets named, each with as many digests as there are keys."""
+    columns = {"user": "secret_digest", "organization": "organization__secret_digest"}
+    wanted = {f"{columns[name]}__in": Argument.each(name, key_count) for name in secrets}
+    users = OrganizationUser.objects.select_related("organization").filter(**wanted)
+    return Statement(users.order_by()[:1])
+
+
 def _caller_of(parts: dict[str, str]) -> Caller:
-    digests = {"secret_digest__in": crypto.digests(parts["user"])}
-    if "organization" in parts:
-        digests["organization__secret_digest__in"] = crypto.digests(parts["organization"])
-    users = OrganizationUser.objects.select_related("organization").filter(**digests)
-    user = next(iter(users.order_by()[:1]), None)
+    digests = {
+        name: crypto.digests(parts[name]) for name in ("user", "organization") if name in parts
+    }
+    user = _user_by(len(crypto.encryption_keys()), *digests).first(**digests)
     if user is None:
         raise UnauthenticatedError
     if "element" not in parts:

@@ -1,9 +1,9 @@
 """`/instances` and `/elements/{keyOrId}/instances` (contract 7 and 8.2): request to verb, instance to document."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from django.core.exceptions import BadRequest
-from django.db.models import Count, Q
+from django.db.models import BigIntegerField, Count, Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Query, Router
 from ninja.params.functions import Header
@@ -18,6 +18,7 @@ from instances.api.schemas import FullInstanceDocument, InstanceCountDocument
 from instances.api.security import OWN_INSTANCE_CALL, PLATFORM_CALL
 from instances.models import Element, Instance, OrganizationUser
 from instances.models.instances import InstanceQuerySet
+from instances.models.statements import Argument, Statement
 from instances.provisioning import bodies, idempotency, instances as verbs
 from instances.provisioning.elements import find_element
 from instances.wire import InstanceBody
@@ -43,24 +44,34 @@ VISIBLE = Q(token_digest__isnull=False) & ~Q(state=Instance.State.DELETING)
 
 def visible_instances(user: OrganizationUser) -> InstanceQuerySet:
     """The user's own instances that the API shows, with what their documents need."""
-    # Through the user, who is known: neither it nor its organization is read again, nor is the element's
-    # definition, which is kept parsed.
-    rows = user.instances.filter(VISIBLE).select_related("element").prefetch_related("tags")
-    return rows.defer("element__definition")
+    # Through the user, who is known: neither it nor its organization is read again.
+    return _with_documents(user.instances.filter(VISIBLE))
+
+
+def _with_documents(rows: InstanceQuerySet) -> InstanceQuerySet:
+    # An element's definition is kept parsed.
+    return rows.select_related("element").defer("element__definition").with_tag_names()
+
+
+def _visible_by(**id_of: Argument) -> Statement[Instance]:
+    rows = Instance.objects.filter(VISIBLE, organization_user=Argument("user"), **id_of)
+    return Statement(_with_documents(rows).order_by())
+
+
+_BY_ID = _visible_by(pk=Argument("id"))
+_BY_REMOTE_ID = _visible_by(remote_id=Argument("id"))
 
 
 def get_instance(
     user: OrganizationUser, instance_id: int, *, key_or_id: str | None = None
 ) -> Instance:
     """One visible instance by the id that clients know. Raises NotFoundError."""
-    wanted: dict[str, Any] = {"remote_id" if user.organization.is_remote else "pk": instance_id}
-    if key_or_id is not None:
-        wanted["element"] = find_element(key_or_id)
-    rows = Instance.objects.select_related("element")
-    try:
-        instance = rows.get(VISIBLE, organization_user=user, **wanted)
-    except Instance.DoesNotExist:
-        raise no_instance(instance_id) from None
+    element_id = find_element(key_or_id).pk if key_or_id is not None else None
+    statement = _BY_REMOTE_ID if user.organization.is_remote else _BY_ID
+    is_id = instance_id <= BigIntegerField.MAX_BIGINT
+    instance = statement.first(user=user.pk, id=instance_id) if is_id else None
+    if instance is None or element_id not in {None, instance.element_id}:
+        raise no_instance(instance_id)
     instance.organization_user = user
     return instance
 
@@ -107,7 +118,7 @@ def list_instances_of_element(
 @router.get("/instances/count", response=answers(InstanceCountDocument))
 def count_instances(request: HttpRequest) -> HttpResponse:
     """How many instances the caller has, in all and of each element."""
-    rows = visible_instances(require_caller(request).user).prefetch_related(None)
+    rows = require_caller(request).user.instances.filter(VISIBLE)
     counts = (
         rows.order_by("element__key").values("element_id", "element__key").annotate(n=Count("id"))
     )

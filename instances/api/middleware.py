@@ -136,4 +136,4 @@ class PlatformApiMiddleware:
 
 def _accepts_json(request: HttpRequest) -> bool:
     accept = request.headers.get("Accept", "")
-    return not accept or request.accepts("application/json")
+    return accept in {"", "*/*", "application/json"} or request.accepts("application/json")

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS
 
-from instances.errors import StateConflictError
+from instances.errors import StateConflictError, TaskNotEnqueuedError
 from instances.models import BulkJob, BulkRow
 from instances.provisioning.bulk_jobs import (
     MAX_CONCURRENCY,
@@ -64,7 +64,12 @@ class BulkCommand(BaseCommand):
     def carry_out(self, job: BulkJob, *, is_json: bool, is_enqueued: bool) -> None:
         """Run a running job to its end, here or by the workers. Raises CommandError when rows failed."""
         if is_enqueued:
-            enqueue_bulk_job(job)
+            try:
+                enqueue_bulk_job(job)
+            except TaskNotEnqueuedError as error:
+                raise CommandError(
+                    f"{error} Bulk job {job.pk} is kept; the scheduler asks again within two minutes."
+                ) from None
             self._say(
                 f"Bulk job {job.pk} is with the workers. How it goes: manage.py bulk_jobs {job.pk}",
                 {"job": job.pk},

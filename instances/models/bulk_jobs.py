@@ -14,6 +14,8 @@ from instances.models.instances import Instance
 from instances.models.organizations import OrganizationUser
 
 DEFAULT_CONCURRENCY = 32
+# A row that was lost with its worker after so many attempts may be what ended it.
+SUSPECT_ATTEMPTS = 3
 
 
 class BulkJob(models.Model):
@@ -21,7 +23,7 @@ class BulkJob(models.Model):
 
     concurrency: so many rows at once in one process. checked_at: when the last dry run ended. resumed_at: when it
     was started or resumed last; ended_before: how many rows had ended then. enqueued_at: when workers were last asked
-    to work on it; None while it runs in a command alone.
+    to check it or to work on it; None while it runs in a command alone.
     """
 
     class State(models.TextChoices):
@@ -70,12 +72,22 @@ class BulkJob(models.Model):
         return f"bulk job {self.pk}"
 
 
+_SUSPECTED = models.Q(outcome="running", attempts__gte=SUSPECT_ATTEMPTS)
+
+
 class BulkRowQuerySet(models.QuerySet["BulkRow"]):
     def unended(self) -> Self:
         return self.filter(due_at__isnull=False)
 
     def failed(self) -> Self:
         return self.filter(outcome=BulkRow.Outcome.FAILED)
+
+    def suspected(self) -> Self:
+        """Rows that were lost with their workers again and again."""
+        return self.filter(_SUSPECTED)
+
+    def unsuspected(self) -> Self:
+        return self.exclude(_SUSPECTED)
 
     def held_by(self, holder: UUID) -> Self:
         return self.filter(holder=holder, outcome=BulkRow.Outcome.RUNNING)
@@ -107,7 +119,7 @@ class BulkRowQuerySet(models.QuerySet["BulkRow"]):
         with transaction.atomic():
             free = due.select_for_update(skip_locked=True, of=("self",))
             rows = list(free.order_by("due_at", "number")[:limit])
-            self.filter(pk__in=[row.pk for row in rows]).update(
+            BulkRow.objects.filter(pk__in=[row.pk for row in rows]).update(
                 outcome=BulkRow.Outcome.RUNNING,
                 due_at=at + lease,
                 holder=holder,

@@ -14,6 +14,24 @@ from instances.models.elements import Element
 from instances.models.organizations import OrganizationUser
 
 
+class _NamesInOrder(models.JSONField):
+    """Reads an object of names by their ids as a list, in order of id."""
+
+    def from_db_value(self, *args: Any) -> list[str]:
+        names: dict[str, str] = super().from_db_value(*args) or {}
+        return [names[number] for number in sorted(names, key=int)]
+
+
+class _TagNames(models.Func):
+    """An aggregate of all rows: every database has one for objects, and few order what they put into a list."""
+
+    function = "JSONB_OBJECT_AGG"
+    output_field = _NamesInOrder()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, function="JSON_GROUP_OBJECT", **context)
+
+
 class InstanceQuerySet(models.QuerySet["Instance"]):
     def update(self, **changes: Any) -> int:
         """Any column but state, which provisioning.states.move_instance() alone may change."""
@@ -36,6 +54,11 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
     def with_token(self, token: str) -> Self:
         """The instance that an Element token stands for, found by its digest."""
         return self.filter(token_digest__in=crypto.digests(token))
+
+    def with_tag_names(self) -> Self:
+        """Reads the tags in the same statement, for tag_names."""
+        tags = Tag.objects.filter(instance=models.OuterRef("pk")).order_by()
+        return self.annotate(_tag_names=models.Subquery(tags.values_list(_TagNames("id", "name"))))
 
     def due_for_refresh(self, *, at: datetime) -> Self:
         """Whose tokens are to be refreshed now, and nobody is at it; the longest overdue first."""

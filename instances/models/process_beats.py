@@ -22,6 +22,8 @@ class ProcessBeat(models.Model):
 
     class Kind(models.TextChoices):
         SCHEDULER = "scheduler", "scheduler"
+        # Of Celery alone: a worker of the database is told by the tasks that wait for it.
+        WORKER = "worker", "worker"
 
     kind = models.CharField(max_length=20, choices=Kind.choices, unique=True)
     at = models.DateTimeField()

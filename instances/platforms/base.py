@@ -165,6 +165,10 @@ class Platform(Protocol):
         """
         ...
 
+    def creates_without_exchange(self, draft: InstanceDraft) -> bool:
+        """Whether create_instance() sends nothing for this draft: then no answer can be lost."""
+        ...
+
     def create_instance(self, draft: InstanceDraft) -> PlatformInstance:
         """Authenticate at the provider and mint the Element token.
 

@@ -1,6 +1,7 @@
 """`POST /instances` bodies (contract 7): what a file, a command and the API have in common."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 from instances import crypto
 from instances.errors import InputError, InstancesError, MissingCodeError, OutcomeUnknownError
 from instances.models import Element, Instance, OrganizationUser
-from instances.platforms.base import code_in
+from instances.platforms.base import InstanceDraft, code_in
 from instances.platforms.registry import platform_for
 from instances.provisioning.configuration import (
     authentication_of,
@@ -17,18 +18,20 @@ from instances.provisioning.configuration import (
     normalise_configuration,
 )
 from instances.provisioning.drafts import (
-    create_draft,
     draft_of,
+    insert_instances,
     keep_configuration,
+    new_instance,
     rename_instance,
 )
 from instances.provisioning.elements import find_element
 from instances.provisioning.instances import (
-    begin_provisioning,
+    connect_unsaved,
     create_at_platform,
     forget_instance,
     reauthenticate_instance,
 )
+from instances.provisioning.states import State
 from instances.wire import InstanceBody
 
 
@@ -46,20 +49,6 @@ def parse_body(body: Any) -> InstanceBody:
         raise InputError(f"The body has wrong fields: {wrong}.") from None
 
 
-def instance_from_body(
-    organization_user: OrganizationUser,
-    body: InstanceBody,
-    *,
-    actor: str,
-    element: Element | None = None,
-) -> Instance:
-    """A draft of what the body describes; element wins over the body's. Raises InputError, keeps nothing."""
-    element = element or element_of(body)
-    if lacks_code(element, body):
-        raise MissingCodeError
-    return create_draft(organization_user, element, actor=actor, **draft_arguments(element, body))
-
-
 def element_of(body: InstanceBody) -> Element:
     """The element that a body names. Raises InputError when it names none, UnknownElementError."""
     if body.element is None or not (body.element.key or body.element.id):
@@ -71,7 +60,7 @@ def lacks_code(element: Element, body: InstanceBody) -> bool:
     """Whether its account's holder has to go to the provider first."""
     way = element.parsed.authentication_type(_kind_of(element, body))
     is_initial = body.external_authentication == "initial"
-    return way.needs_browser and not body.provider_data and not is_initial
+    return way.needs_browser and not code_in(body.provider_data) and not is_initial
 
 
 def draft_arguments(element: Element, body: InstanceBody) -> dict[str, Any]:
@@ -95,24 +84,38 @@ def create_instance(
     *,
     actor: str,
     element: Element | None = None,
-    on_draft: Callable[[Instance], None] | None = None,
+    on_insert: Callable[[Instance], None] | None = None,
 ) -> Instance:
     """Create and provision; what is refused leaves no instance (contract 12.6), only its interactions.
 
-    on_draft is called before anything is sent. An instance whose creation may have happened is kept, unknown.
-    Raises InputError, PlatformError.
+    element wins over the body's. on_insert is called in the transaction that inserts the instance, before anything
+    is sent. An instance whose creation may have happened is kept, unknown. Raises InputError, PlatformError.
     """
+    element = element or element_of(body)
+    if lacks_code(element, body):
+        raise MissingCodeError
+    instance = new_instance(organization_user, element, **draft_arguments(element, body))
+    draft = draft_of(instance, actor=actor, provider_data=body.provider_data)
+    platform = platform_for(draft.organization)
+    begins, why = State.PROVISIONING, "Provisioning began."
+    if is_whole := platform.creates_without_exchange(draft):
+        connect_unsaved(instance, platform.create_instance(draft))
+        begins, why = State.CONNECTED, "Provisioned."
     with transaction.atomic():
-        instance = instance_from_body(organization_user, body, actor=actor, element=element)
-        if on_draft:
-            on_draft(instance)
-        draft = begin_provisioning(instance, actor=actor, provider_data=body.provider_data)
+        insert_instances([instance], begins, actor=actor, why=why)
+        if on_insert:
+            on_insert(instance)
+    return instance if is_whole else _create_or_forget(instance, draft)
+
+
+def _create_or_forget(instance: Instance, draft: InstanceDraft) -> Instance:
+    named = replace(draft, instance_id=instance.pk, label=instance.label)
     try:
-        return create_at_platform(instance, draft)
+        return create_at_platform(instance, named)
     except OutcomeUnknownError:
         raise
     except InstancesError:
-        forget_instance(instance, actor=actor)
+        forget_instance(instance, actor=draft.actor)
         raise
 
 

@@ -29,6 +29,9 @@ def check_bulk_job(job: BulkJob) -> Iterator[BulkRow]:
                 row.verdict = verdict
                 changed.append(row)
         BulkRow.objects.bulk_update(changed, ["verdict"])
+        # Somebody is at it, so the scheduler need not ask for another worker.
+        asked = BulkJob.objects.filter(pk=job.pk, enqueued_at__isnull=False)
+        asked.update(enqueued_at=timezone.now())
         yield from rows
         last = rows[-1].number
     BulkJob.objects.filter(pk=job.pk).update(checked_at=timezone.now())

@@ -7,7 +7,7 @@ from itertools import batched
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef
+from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
 
 from instances.errors import StateConflictError
@@ -65,6 +65,11 @@ def start_bulk_job(job: BulkJob) -> BulkJob:
     return _move(job, State.RUNNING, expect={State.DRAFT}, started_at=now, resumed_at=now)
 
 
+def forget_dry_run(job: BulkJob) -> BulkJob:
+    """What the last one found holds no more, and the next one may begin. Raises StateConflictError."""
+    return _move(job, State.DRAFT, expect={State.DRAFT}, checked_at=None)
+
+
 def pause_bulk_job(job: BulkJob) -> BulkJob:
     """Rows that were begun are brought to their end; no other one is. Raises StateConflictError."""
     return _move(job, State.PAUSED, expect={State.RUNNING})
@@ -106,23 +111,31 @@ def finish_bulk_job(job: BulkJob) -> bool:
     return ended == 1
 
 
-def chunks_to_enqueue(job: BulkJob) -> int:
-    """How many tasks of CHUNK_ROWS rows its rows need, at least one to finish it; notes that workers were asked now."""
+def tasks_to_enqueue(job: BulkJob) -> int:
+    """How many tasks it needs: one for a dry run, one for CHUNK_ROWS rows of a running job, at least one to finish it.
+
+    Notes that workers were asked now.
+    """
     now = timezone.now()
     BulkJob.objects.filter(pk=job.pk).update(enqueued_at=now)
     job.enqueued_at = now
+    if job.state == State.DRAFT:
+        return 1
     return max(-(-job.rows.unended().count() // CHUNK_ROWS), 1)
 
 
 def tend_bulk_jobs() -> list[BulkJob]:
     """Finish jobs with nothing left, and clear up cancelled ones; the jobs whose workers are gone, claimed.
 
-    A job is one whose rows are due while nobody is at any of them. One that runs in a command alone is left to it.
+    Those are running ones whose rows are due while nobody is at any of them, and drafts whose dry run does not go on.
+    What runs in a command alone is left to it.
     """
     now = timezone.now()
     _cancel_rows(BulkRow.objects.filter(job__state=State.CANCELLED, due_at__lte=now))
     orphans = []
-    for job in BulkJob.objects.filter(state=State.RUNNING):
+    for job in BulkJob.objects.filter(
+        Q(state=State.RUNNING) | Q(state=State.DRAFT, checked_at=None)
+    ):
         if not finish_bulk_job(job) and _is_orphan(job, at=now):
             asked = BulkJob.objects.filter(pk=job.pk, enqueued_at=job.enqueued_at)
             if asked.update(enqueued_at=now) == 1:
@@ -226,5 +239,7 @@ def _cancel_rows(rows: Any) -> None:
 def _is_orphan(job: BulkJob, *, at: datetime) -> bool:
     if job.enqueued_at is None or job.enqueued_at > at - ADOPT_AFTER:
         return False
+    if job.state == State.DRAFT:
+        return True
     is_worked_on = job.rows.filter(outcome=Outcome.RUNNING, due_at__gt=at).exists()
     return not is_worked_on and job.rows.filter(due_at__lte=at).exists()

@@ -24,6 +24,7 @@ from instances.wire import InstanceBody
 
 # So often, an outage of about two minutes is outlived.
 MAX_ATTEMPTS = 8
+FIRST_WAIT = timedelta(seconds=1)
 _HELD = ("due_at", "body", "instance_id")
 _ENDED = ("outcome", "error", "attempts", "due_at", "holder", "body")
 
@@ -69,7 +70,10 @@ def end_row(row: BulkRow, outcome: str, error: str = "") -> None:
 
 def end_or_put_off_row(row: BulkRow, error: InstancesError) -> None:
     """What may succeed later is due again later, the rest has failed; once store_rows() has written it."""
-    if error.retryable and row.attempts < MAX_ATTEMPTS:
+    if settled_at := _settled_at(row, error):
+        row.error = str(error)
+        give_back_row(row, due_at=max(settled_at, timezone.now() + FIRST_WAIT))
+    elif error.retryable and row.attempts < MAX_ATTEMPTS:
         row.error = str(error)
         _make_due(row, at=_due_again_at(row, error))
     else:
@@ -105,15 +109,23 @@ def _make_due(row: BulkRow, *, at: datetime) -> None:
     row.outcome, row.due_at, row.holder = Outcome.PENDING, at, None
 
 
+def _settled_at(row: BulkRow, error: InstancesError) -> datetime | None:
+    """When a lost create is certain, where all that can be done is to wait for that; it is no attempt."""
+    instance = row.instance
+    if not isinstance(error, StateConflictError) or instance is None:
+        return None
+    if instance.state not in {State.UNKNOWN, State.PROVISIONING}:
+        return None
+    settled_at: datetime = instance.state_changed_at + SETTLED_AFTER
+    return settled_at
+
+
 def _due_again_at(row: BulkRow, error: InstancesError) -> datetime:
-    """After 1 s, doubling, never before a platform asked, and not before a lost create is certain."""
+    """After 1 s, doubling, and never before a platform asked."""
     now = timezone.now()
-    due_at = now + timedelta(seconds=2 ** (row.attempts - 1) * random.uniform(0.8, 1.2))  # noqa: S311
+    due_at: datetime = now + FIRST_WAIT * 2 ** (row.attempts - 1) * random.uniform(0.8, 1.2)  # noqa: S311
     if isinstance(error, RateLimitedError) and error.retry_after_seconds:
         due_at = max(due_at, now + timedelta(seconds=error.retry_after_seconds))
-    is_unsettled = row.instance and row.instance.state in {State.UNKNOWN, State.PROVISIONING}
-    if isinstance(error, StateConflictError) and row.instance and is_unsettled:
-        due_at = max(due_at, row.instance.state_changed_at + SETTLED_AFTER)
     return due_at
 
 

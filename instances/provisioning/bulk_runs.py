@@ -27,6 +27,7 @@ from django.utils import timezone
 
 from instances.errors import InstancesError, RateLimitedError
 from instances.models import BulkJob, BulkRow
+from instances.models.bulk_jobs import BulkRowQuerySet
 from instances.platforms.transport import interactions_kept
 from instances.provisioning.bodies import parse_body
 from instances.provisioning.bulk_batches import Drafting, Result, Sendable, Work, store_results
@@ -99,6 +100,7 @@ class _Run:
         self._results = SimpleQueue[Result | None]()
         self._unstored: list[Result] = []
         self._under_way = 0
+        self._is_at_suspect = False
         self._look_at = self._poll_at = 0.0
         self._resting_until: dict[str, datetime] = {}
 
@@ -133,23 +135,15 @@ class _Run:
 
     def _refill(self) -> None:
         """Give the threads work, while less than enough is waiting for them."""
+        self._is_at_suspect = self._is_at_suspect and self._under_way > 0
         limit = min(ROWS_PER_THREAD * self._threads - self._under_way, self._rows_allowed)
         is_early = monotonic() < self._look_at
-        if (
-            self._stopping.is_set()
-            or is_early
-            or limit < min(2 * self._threads, self._rows_allowed)
-        ):
+        is_enough = limit < min(2 * self._threads, self._rows_allowed) or self._is_at_suspect
+        if self._stopping.is_set() or is_early or is_enough:
             return
         now = timezone.now()
-        rows = BulkRow.objects.claim(
-            self._job,
-            holder=self._holder,
-            at=now,
-            lease=row_lease(),
-            limit=limit,
-            resting=self._resting(at=now),
-        )
+        rows = self._claim(BulkRow.objects.unsuspected(), limit, at=now)
+        rows = rows or self._claim_suspect(at=now)
         self._rows_allowed -= len(rows)
         if not rows:
             self._look_at = monotonic() + LOOK_AGAIN_SECONDS
@@ -160,6 +154,24 @@ class _Run:
                 self._work.put(one)
             else:
                 self._results.put(one)
+
+    def _claim(self, rows: BulkRowQuerySet, limit: int, *, at: datetime) -> list[BulkRow]:
+        return rows.claim(
+            self._job,
+            holder=self._holder,
+            at=at,
+            lease=row_lease(),
+            limit=limit,
+            resting=self._resting(at=at),
+        )
+
+    def _claim_suspect(self, *, at: datetime) -> list[BulkRow]:
+        """One row that may be what ended its workers, when nothing else is under way: it takes no other row along."""
+        if self._under_way:
+            return []
+        rows = self._claim(BulkRow.objects.suspected(), 1, at=at)
+        self._is_at_suspect = bool(rows)
+        return rows
 
     def _drafted(self, rows: Sequence[BulkRow], *, send_before: datetime) -> list[Work | Result]:
         try:

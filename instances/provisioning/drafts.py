@@ -9,6 +9,7 @@ from django.utils.html import strip_tags
 from instances.catalogue.definition import AuthenticationKind, AuthenticationType
 from instances.errors import InputError, MissingConfigurationError
 from instances.models import Element, Instance, OrganizationUser, Tag
+from instances.models.statements import insert_rows
 from instances.platforms.base import InstanceDraft, TokenSet
 from instances.provisioning.configuration import (
     authentication_of,
@@ -77,10 +78,12 @@ def insert_instances(instances: Sequence[Instance], state: str, *, actor: str, w
     """Insert new instances with their tags, each in the state in which it begins (see states.insert_in_state())."""
     with transaction.atomic(savepoint=False):
         insert_in_state(instances, state, actor=actor, why=why)
-        Tag.objects.bulk_create(
-            Tag(instance=instance, name=name)
-            for instance in instances
-            for name in instance.tag_names
+        insert_rows(
+            [
+                Tag(instance=instance, name=name)
+                for instance in instances
+                for name in instance.tag_names
+            ]
         )
 
 

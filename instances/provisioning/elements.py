@@ -10,6 +10,7 @@ from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.loading import load_element, shipped_elements
 from instances.errors import CatalogueError, UnknownElementError
 from instances.models import Element
+from instances.models.statements import Argument, Statement
 
 
 @dataclass(slots=True)
@@ -22,13 +23,17 @@ class SyncReport:
     kept: list[str] = field(default_factory=list)
 
 
+# The definition is kept parsed, and hardly ever read.
+_ACTIVE = Element.objects.active().defer("definition").order_by()
+_BY_KEY = Statement(_ACTIVE.filter(key=Argument("key")))
+_BY_NUMBER = Statement(_ACTIVE.filter(pk=Argument("number")))
+
+
 def find_element(key_or_id: str) -> Element:
     """An active element by its key or its number. Raises UnknownElementError."""
-    # The definition is kept parsed, and hardly ever read.
-    elements = Element.objects.active().defer("definition")
-    found = elements.filter(key=key_or_id).first()
+    found = _BY_KEY.first(key=key_or_id)
     if found is None and key_or_id.isascii() and key_or_id.isdigit() and len(key_or_id) < 10:
-        found = elements.filter(pk=int(key_or_id)).first()
+        found = _BY_NUMBER.first(number=int(key_or_id))
     if found is None:
         raise UnknownElementError(f"No element found with key or ID {key_or_id[:100]}")
     return found

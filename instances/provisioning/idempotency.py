@@ -54,7 +54,7 @@ def create_instance_once(
 
     try:
         return create_instance(
-            organization_user, body, actor=actor, element=element, on_draft=remember
+            organization_user, body, actor=actor, element=element, on_insert=remember
         )
     except OutcomeUnknownError:
         raise

@@ -12,7 +12,7 @@ from instances.errors import InputError, InstancesError, UnknownElementError
 from instances.models import Instance, OrganizationUser
 from instances.platforms.base import ListedInstance
 from instances.platforms.registry import platform_for
-from instances.provisioning.drafts import create_draft
+from instances.provisioning.drafts import insert_instances, new_instance
 from instances.provisioning.elements import find_element
 from instances.provisioning.states import State, move_instance
 
@@ -81,29 +81,21 @@ def _uids_in(tags: Iterable[str]) -> Iterator[UUID]:
 
 
 def _adopt(user: OrganizationUser, listed: ListedInstance, *, actor: str) -> Instance:
-    why = "Imported from the remote platform."
+    instance = new_instance(
+        user,
+        find_element(listed.element),
+        name=listed.name,
+        tags=[tag for tag in listed.tags if not tag.startswith(_OUR_TAG)],
+        authentication_type=listed.authentication_type or None,
+        configuration=listed.configuration,
+        is_to_be_completed=True,
+    )
+    instance.token = listed.instance.token
+    instance.remote_id = listed.instance.remote_id
+    instance.is_disabled = listed.instance.is_disabled
     with transaction.atomic():
-        instance = create_draft(
-            user,
-            find_element(listed.element),
-            actor=actor,
-            name=listed.name,
-            tags=[tag for tag in listed.tags if not tag.startswith(_OUR_TAG)],
-            authentication_type=listed.authentication_type or None,
-            configuration=listed.configuration,
-            is_to_be_completed=True,
-        )
-        move_instance(instance, State.PROVISIONING, expect={State.DRAFT}, actor=actor, why=why)
-        move_instance(
-            instance,
-            State.CONNECTED,
-            expect={State.PROVISIONING},
-            actor=actor,
-            why=why,
-            token=listed.instance.token,
-            remote_id=listed.instance.remote_id,
-            is_disabled=listed.instance.is_disabled,
-        )
+        why = "Imported from the remote platform."
+        insert_instances([instance], State.CONNECTED, actor=actor, why=why)
         if not listed.instance.is_valid:
             move_instance(
                 instance,

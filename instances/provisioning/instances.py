@@ -45,20 +45,6 @@ def provision_instance(
     unknown, and raises what made it so: PlatformError, MissingConfigurationError. Raises MissingCodeError and
     StateConflictError before anything is sent.
     """
-    draft = begin_provisioning(
-        instance, actor=actor, provider_data=provider_data, code_verifier=code_verifier
-    )
-    return create_at_platform(instance, draft)
-
-
-def begin_provisioning(
-    instance: Instance,
-    *,
-    actor: str,
-    provider_data: Mapping[str, str] | None = None,
-    code_verifier: str = "",
-) -> InstanceDraft:
-    """The first half of provision_instance(): all that comes before anything is sent."""
     draft = draft_of(
         instance, actor=actor, provider_data=provider_data or {}, code_verifier=code_verifier
     )
@@ -73,7 +59,7 @@ def begin_provisioning(
         actor=actor,
         why="Provisioning began.",
     )
-    return draft
+    return create_at_platform(instance, draft)
 
 
 def reauthenticate_instance(
@@ -307,6 +293,15 @@ def create_at_platform(instance: Instance, draft: InstanceDraft) -> Instance:
     if creation.error:
         raise creation.error
     return instance
+
+
+def connect_unsaved(instance: Instance, created: PlatformInstance) -> None:
+    """Give a new instance, which is in memory alone, what its platform answered without any exchange."""
+    columns = connected_columns(instance, created, "")
+    if created.tokens:
+        columns["tokens_version"] = 1
+    for name, value in {"token": created.token, **columns}.items():
+        setattr(instance, name, value)
 
 
 def _create_again(instance: Instance, draft: InstanceDraft) -> Instance:

@@ -15,6 +15,7 @@ from instances.errors import InstancesError, PlatformError, StateConflictError
 from instances.fields import SealedTextField
 from instances.models import Instance, StateChange
 from instances.models.row_updates import RowUpdate, update_rows
+from instances.models.statements import insert_rows
 from instances.provisioning.due_times import work_due_at
 
 State = Instance.State
@@ -91,10 +92,10 @@ def move_instance(
     if moved != 1:
         instance.refresh_from_db()
         raise _moved_by_another(instance)
-    if any(hasattr(value, "resolve_expression") for value in changes.values()):
-        instance.refresh_from_db()
-    else:
-        instance.accept_move(**move)
+    instance.accept_move(**move)
+    computed = [name for name, value in changes.items() if hasattr(value, "resolve_expression")]
+    if computed:
+        instance.refresh_from_db(fields=computed)
     log.info("instance moved", uid=str(instance.uid), from_state=came_from, to_state=to)
 
 
@@ -172,10 +173,14 @@ def insert_in_state(instances: Sequence[Instance], state: str, *, actor: str, wh
     for instance in instances:
         instance.accept_move(state=state, work_due_at=work_due_at(state, at=now))
     with transaction.atomic(savepoint=False):
-        Instance.objects.bulk_create(instances)
-        StateChange.objects.bulk_create(
-            StateChange(instance=instance, from_state="", to_state=state, actor=actor, reason=why)
-            for instance in instances
+        insert_rows(instances)
+        insert_rows(
+            [
+                StateChange(
+                    instance=instance, from_state="", to_state=state, actor=actor, reason=why
+                )
+                for instance in instances
+            ]
         )
 
 

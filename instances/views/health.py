@@ -37,7 +37,8 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 when database, migrations, keys, scheduler and worker are as they must be; else 503. It names no secret.
 
-    The worker is taken for gone when a task has waited for it for a minute.
+    The worker is taken for gone when a task has waited for it for a minute; one of Celery when it has not beaten
+    for so long.
     """
     parts = {"database": True} | dict.fromkeys(
         ("migrations", "encryption_keys", "scheduler", "worker"), False
@@ -49,8 +50,11 @@ def readyz(request: HttpRequest) -> HttpResponse:
             problems = run_checks(tags=["encryption"], databases=[DEFAULT_DB_ALIAS])
             parts["encryption_keys"] = not problems
             now = timezone.now()
-            parts["scheduler"] = ProcessBeat.objects.alive(at=now).exists()
+            alive = set(ProcessBeat.objects.alive(at=now).values_list("kind", flat=True))
+            parts["scheduler"] = ProcessBeat.Kind.SCHEDULER in alive
             parts["worker"] = _age(_oldest_waiting_task(), now) < ALIVE_FOR.total_seconds()
+            if settings.TASKS_BACKEND == "celery":
+                parts["worker"] = ProcessBeat.Kind.WORKER in alive
     except DatabaseError:
         parts["database"] = False
     return JsonResponse(parts, status=200 if all(parts.values()) else 503)
@@ -84,7 +88,7 @@ class _InstanceCollector(Collector):
         due = Instance.objects.due_for_refresh(at=now)
         overdue = Instance.objects.due_for_refresh(at=now - OVERDUE_AFTER)
         oldest = Instance.objects.due_for_work(at=now).aggregate(at=Min("work_due_at"))["at"]
-        beat = ProcessBeat.objects.aggregate(at=Min("at"))["at"]
+        beats = dict(ProcessBeat.objects.values_list("kind", "at"))
         yield from (states, failing)
         yield GaugeMetricFamily("refreshes_due", "Refreshes that are due", due.count())
         yield GaugeMetricFamily("refreshes_overdue", "Due for 5 minutes", overdue.count())
@@ -97,8 +101,16 @@ class _InstanceCollector(Collector):
             _age(_oldest_waiting_task(), now),
         )
         yield GaugeMetricFamily(
-            "scheduler_beat_age_seconds", "Since the scheduler's last turn", _age(beat, now)
+            "scheduler_beat_age_seconds",
+            "Since the scheduler's last turn",
+            _age(beats.get(ProcessBeat.Kind.SCHEDULER), now),
         )
+        if settings.TASKS_BACKEND == "celery":
+            yield GaugeMetricFamily(
+                "worker_beat_age_seconds",
+                "Since a worker last reached the broker",
+                _age(beats.get(ProcessBeat.Kind.WORKER), now),
+            )
 
 
 def _oldest_waiting_task() -> datetime | None:

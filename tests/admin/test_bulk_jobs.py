@@ -92,6 +92,22 @@ def test_a_file_is_uploaded_checked_started_and_its_result_downloaded(operator, 
         assert secret not in page.text + done.text + result.getvalue().decode()
 
 
+def test_a_long_file_is_read_in_few_statements_and_left_to_a_worker(
+    operator, user, settings, django_assert_max_num_queries
+):
+    settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"}}
+    rows = [f"Row {number};keyed;acme;s3cr3t-{number}" for number in range(3_000)]
+    content = "\n".join(["name;element;site;api.key", *rows])
+    with django_assert_max_num_queries(60):
+        page = upload(operator, user, content)
+    assert "0 of 3000 rows are done, 0 failed." in page.text
+    assert "The dry run is under way." in page.text
+    assert 'data-refresh-seconds="2"' in page.text
+    stored = BulkRow.objects.values_list("body", flat=True)
+    assert not any("s3cr3t" in str(body) for body in stored)
+    assert BulkRow.objects.get(number=3_001).body.reveal()["name"] == "Row 2999"
+
+
 def test_the_dry_run_has_a_verdict_for_each_row(operator, user):
     content = (
         "name,element,site,api.key\nOne,keyed,acme,a\nOne,keyed,acme,b\nThree,keyed,,\nFour,nosuch,,\n"

@@ -11,8 +11,21 @@ from tests.browser.people import DEMO_USER, TENANT
 
 pytestmark = pytest.mark.browser
 
-ROWS = 120
+# With the sandbox slow, these take a minute: longer than it takes to press Pause.
+ROWS = 400
 PATIENCE_MS = 60_000
+
+
+@pytest.fixture
+def be_slow(program):
+    """Lets every answer of the sandbox wait so many seconds; none once the test is over."""
+
+    def be_slow(seconds):
+        flip = "from instances.sandbox.behaviour import Switch, flip; "
+        program.manage("shell", "-c", f"{flip}flip(Switch.SLOW, delay_seconds={seconds})")
+
+    yield be_slow
+    be_slow(0)
 
 
 @pytest.fixture
@@ -28,7 +41,7 @@ def file(tmp_path):
     return path
 
 
-def test_a_file_is_uploaded_checked_run_paused_and_resumed(operator, file, photograph):
+def test_a_file_is_uploaded_checked_run_paused_and_resumed(operator, file, photograph, be_slow):
     page = operator.page
     page.goto("/admin/instances/bulkjob/add/")
     photograph(page, "upload")
@@ -40,6 +53,7 @@ def test_a_file_is_uploaded_checked_run_paused_and_resumed(operator, file, photo
     page.get_by_role("link", name="See them").click()
     expect(page.get_by_text("Row 9 of this file has the same name and element.")).to_be_visible()
 
+    be_slow(1)
     operator.press("Start")
     operator.press("Start")
     operator.expect_state("running")
@@ -50,6 +64,7 @@ def test_a_file_is_uploaded_checked_run_paused_and_resumed(operator, file, photo
     operator.press("Pause")
     operator.expect_state("paused")
     photograph(page, "paused")
+    be_slow(0)
     operator.press("Resume")
     operator.press("Resume")
 

@@ -69,8 +69,8 @@ def test_instances_are_taken_over_with_their_id_and_token(user, have, capsys):
     assert (first.configuration, first.secret_keys) == ({"site": "acme"}, [])
     assert (second.is_disabled, second.tag_names) == (True, [])
     assert third.state == "needs_reauthorization"
-    history = StateChange.objects.filter(instance=first).order_by("pk")
-    assert [change.to_state for change in history] == ["draft", "provisioning", "connected"]
+    [change] = StateChange.objects.filter(instance=first)
+    assert (change.to_state, change.reason) == ("connected", "Imported from the remote platform.")
 
 
 def test_importing_again_changes_nothing(user, have, capsys):

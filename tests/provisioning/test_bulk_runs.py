@@ -30,7 +30,7 @@ from instances.provisioning.bulk_rows import MAX_ATTEMPTS
 from instances.provisioning.bulk_runs import run_bulk_job, run_chunk
 from tests.conftest import shipped
 from tests.factories import make_element, make_organization, make_organization_user
-from tests.provider import ORGANIZATION_SECRET, USER_SECRET, Provider
+from tests.provider import ORGANIZATION_SECRET, USER_SECRET, Provider, Request
 from tests.server import Server
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -229,6 +229,29 @@ def test_a_row_whose_workers_always_end_is_given_up_with_a_sentence(provider, us
     assert row.outcome == "failed"
     assert "Its worker ended 8 times" in row.error
     assert provider.requests == []
+
+
+def test_waiting_until_a_lost_create_is_certain_is_no_attempt(provider, user):
+    answer = provider.answer
+    lost: list[Request] = []
+
+    def lose_the_first(request):
+        if request.method == "POST" and not lost:
+            lost.append(request)
+            raise ConnectionError
+        return answer(request)
+
+    provider.answer = lose_the_first
+    job = start_bulk_job(make_job(user, [body("One")]))
+    run_chunk(job)
+    row = job.rows.get()
+    assert [one.method for one in provider.requests] == ["POST", "GET"]
+    assert (row.outcome, row.attempts, row.instance.state) == ("pending", 1, "unknown")
+    assert row.due_at > timezone.now() + timedelta(seconds=40)
+    pass_time()
+    run_chunk(job)
+    assert outcomes(job) == {"succeeded": 1}
+    assert len(provider.instances) == 1
 
 
 def test_failures_alone_are_retried(provider, user):

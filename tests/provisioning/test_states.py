@@ -5,7 +5,7 @@ from django.db import connection
 
 from instances.errors import StateConflictError
 from instances.models import Instance, StateChange
-from instances.provisioning.states import MOVES, move_instance
+from instances.provisioning.states import MOVES, insert_in_state, move_instance
 from tests.factories import make_instance
 
 pytestmark = pytest.mark.django_db
@@ -88,3 +88,25 @@ def test_of_many_who_move_at_once_one_succeeds():
         thread.join()
     assert sorted(outcomes) == ["moved"] + ["refused"] * 7
     assert StateChange.objects.filter(to_state="provisioning").count() == 1
+
+
+def test_an_instance_begins_in_few_states():
+    instance = make_instance()
+    copy = Instance(
+        organization_user=instance.organization_user,
+        element=instance.element,
+        name="Copy",
+        authentication_type=instance.authentication_type,
+    )
+    with pytest.raises(StateConflictError):
+        insert_in_state([copy], State.UNKNOWN, actor="test", why="Lost.")
+    assert Instance.objects.get() == instance
+    insert_in_state([copy], State.PROVISIONING, actor="test", why="Provisioning began.")
+    stored = Instance.objects.get(name="Copy")
+    change = stored.state_changes.get()
+    assert (stored.state, change.from_state, change.to_state) == (
+        "provisioning",
+        "",
+        "provisioning",
+    )
+    assert stored.work_due_at is not None

@@ -40,6 +40,21 @@ def test_a_task_that_nobody_takes_for_a_minute_is_told(client, settings):
     assert "oldest_waiting_task_seconds 12" in text
 
 
+def test_a_worker_of_celery_is_gone_when_it_has_not_beaten_for_a_minute(client, settings):
+    settings.TASKS_BACKEND, settings.METRICS_TOKEN = "celery", "m3trics-token"
+    ProcessBeat.objects.beat("scheduler", at=timezone.now())
+    unready = client.get("/readyz")
+    assert (unready.status_code, unready.json()["worker"]) == (503, False)
+    ProcessBeat.objects.beat("worker", at=timezone.now())
+    assert client.get("/readyz").status_code == 200
+    ProcessBeat.objects.beat("worker", at=timezone.now() - timedelta(minutes=2))
+    unready = client.get("/readyz").json()
+    assert (unready["worker"], unready["scheduler"]) == (False, True)
+    text = client.get("/metrics", headers={"Authorization": "Bearer m3trics-token"}).text
+    assert "worker_beat_age_seconds 12" in text
+    assert "scheduler_beat_age_seconds 12" not in text
+
+
 def test_metrics_are_for_who_holds_the_token(client, settings):
     assert client.get("/metrics").status_code == 404
     settings.METRICS_TOKEN = "m3trics-token"

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
+from instances.errors import TaskNotEnqueuedError
 from instances.models import ProcessBeat
 from instances.provisioning.bulk_jobs import tend_bulk_jobs
 from instances.provisioning.pruning import prune
@@ -61,7 +62,10 @@ class Command(BaseCommand):
         if done or failed:
             log.info("scheduler did what was due", done=done, failed=failed)
         for job in tend_bulk_jobs():
-            enqueue_bulk_job(job)
+            try:
+                enqueue_bulk_job(job)
+            except TaskNotEnqueuedError as error:
+                log.warning("scheduler cannot ask the workers", job=job.pk, error=str(error))
         if now >= self.prune_due_at:
             prune(before=now - KEEP_INTERACTIONS)
             self.prune_due_at = now + PRUNE_INTERVAL

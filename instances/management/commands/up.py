@@ -37,6 +37,7 @@ DEMO_BODY = {
         "document.tagging": "true",
     },
 }
+# More than one processor can use: most of them wait for a provider's answer.
 WEB_THREADS = 16
 TICK_SECONDS = 0.2
 
@@ -54,9 +55,12 @@ class Command(BaseCommand):
         demo = _prepare_database()
         connection.close()
         with Processes(settings.BASE_DIR) as processes:
-            processes.start("web server", _web_server_command())
-            if settings.TASKS_BACKEND == "database":
-                processes.start("worker", [sys.executable, "manage.py", "db_worker"])
+            processes.start(
+                "web server",
+                web_server_command(settings.HOST, settings.PORT, workers=_process_count()),
+            )
+            if command := _worker_command():
+                processes.start("worker", command)
             processes.start("scheduler", [sys.executable, "manage.py", "scheduler"])
             self._watch(processes, demo)
         self.stdout.write("Stopped.")
@@ -113,13 +117,10 @@ def _prepare_database() -> Account | None:
     return None
 
 
-def _web_server_command() -> list[str]:
+def web_server_command(host: str, port: int, *, workers: int) -> list[str]:
     """gunicorn without an access log: query strings carry authorization codes."""
-    host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
-    # SQLite has one writer at a time; more processes would only wait for each other.
-    workers = 1 if connection.vendor == "sqlite" else os.cpu_count() or 1
     options = {
-        "--bind": f"{host}:{settings.PORT}",
+        "--bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "--worker-class": "gthread",
         "--workers": str(workers),
         "--threads": str(WEB_THREADS),
@@ -128,6 +129,22 @@ def _web_server_command() -> list[str]:
     }
     words = [word for option in options.items() for word in option]
     return [sys.executable, "-m", "gunicorn", *words, "--no-control-socket", "config.wsgi"]
+
+
+def _worker_command() -> list[str]:
+    """Empty where tasks run inside the request."""
+    match settings.TASKS_BACKEND:
+        case "database":
+            return [sys.executable, "manage.py", "db_worker"]
+        case "celery":
+            command = [sys.executable, "-m", "celery", "-A", "config", "worker"]
+            return [*command, "--concurrency", str(_process_count())]
+    return []
+
+
+def _process_count() -> int:
+    """SQLite has one writer at a time; more processes would only wait for each other."""
+    return 1 if connection.vendor == "sqlite" else os.cpu_count() or 1
 
 
 def _is_serving() -> bool:

@@ -82,6 +82,9 @@ class CloudElementsPlatform:
             raise unusable(answer, subject)
         return url
 
+    def creates_without_exchange(self, draft: InstanceDraft) -> bool:
+        return False
+
     def create_instance(self, draft: InstanceDraft) -> PlatformInstance:
         subject = self._subject(draft, "create")
         try:

@@ -46,6 +46,11 @@ class EmbeddedPlatform:
             return oauth1.authorization_url(draft)
         return oauth2.authorization_url(draft, state=state)
 
+    def creates_without_exchange(self, draft: InstanceDraft) -> bool:
+        way = draft.authentication
+        is_taken_on_trust = way.probe is None and not way.obtains_token
+        return draft.external_authentication == "initial" or is_taken_on_trust
+
     def create_instance(self, draft: InstanceDraft) -> PlatformInstance:
         if draft.external_authentication == "initial":
             # Nothing is exchanged at creation; the first refresh replaces the tokens (contract 7.4).

@@ -1,0 +1,26 @@
+"""Our programs with short waits: `python -m tests.services.hurried manage.py scheduler`, or `… celery -A config worker`."""
+
+import os
+import sys
+from datetime import timedelta
+
+import django
+from celery.__main__ import main as celery
+from django.core.management import execute_from_command_line
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+
+from instances.management.commands import scheduler  # noqa: E402
+from instances.provisioning import bulk_jobs, bulk_rows, bulk_runs, instances  # noqa: E402
+
+WAIT = timedelta(seconds=4)
+
+if __name__ == "__main__":
+    instances.SETTLED_AFTER = bulk_rows.SETTLED_AFTER = WAIT  # type: ignore[attr-defined]
+    bulk_jobs.ADOPT_AFTER = bulk_runs.SEND_WITHIN = WAIT
+    scheduler.TICK_SECONDS = 1.0
+    sys.argv = sys.argv[1:]
+    if sys.argv[0] == "celery":
+        celery()
+    execute_from_command_line(sys.argv)

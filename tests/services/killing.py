@@ -1,0 +1,23 @@
+"""Background tasks that tell a file of themselves; one ends its worker then."""
+
+import os
+import signal
+from pathlib import Path
+
+from django.tasks import task
+
+
+@task
+def kill_worker(path: str) -> None:
+    _tell(path, "killed")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@task
+def say(path: str) -> None:
+    _tell(path, "said")
+
+
+def _tell(path: str, word: str) -> None:
+    with Path(path).open("a") as file:
+        file.write(f"{word}\n")
