@@ -52,8 +52,8 @@ POLL_SECONDS = 1.0
 # What is drafted is sent by then, or given back: long before anybody takes its process for dead.
 SEND_WITHIN = timedelta(seconds=30)
 # So much work for each thread is drafted ahead, so that none waits for the database.
-ROWS_PER_THREAD = 3
-STORE_EVERY_SECONDS = 0.05
+ROWS_PER_THREAD = 4
+STORE_EVERY_SECONDS = 0.1
 LOOK_AGAIN_SECONDS = 0.2
 LAST_TRIES_TO_STORE = 5
 _WORKER_LOST = (
@@ -151,7 +151,7 @@ class _Run:
         self._is_at_suspect = self._is_at_suspect and self._under_way > 0
         limit = min(ROWS_PER_THREAD * self._threads - self._under_way, self._rows_allowed)
         is_early = monotonic() < self._look_at
-        is_enough = limit < min(self._threads, self._rows_allowed) or self._is_at_suspect
+        is_enough = limit < min(2 * self._threads, self._rows_allowed) or self._is_at_suspect
         if self._stopping.is_set() or is_early or is_enough:
             return
         now = timezone.now()
@@ -233,7 +233,7 @@ class _Run:
 
     def _gather(self) -> None:
         ends_at = monotonic() + STORE_EVERY_SECONDS
-        while len(self._unstored) < self._threads and (seconds := ends_at - monotonic()) > 0:
+        while len(self._unstored) < 2 * self._threads and (seconds := ends_at - monotonic()) > 0:
             try:
                 result = self._results.get(timeout=seconds)
             except Empty:
