@@ -34,6 +34,8 @@ _PLAIN_NAMES = {
     "authorization_endpoint", "code_challenge_method", "element_key", "error_code", "error_codes", "key", "key_id", "status_code",
     "token_type",
 }  # fmt: skip
+# What is written the same everywhere (RFC 3986 2.3).
+_UNCHANGED = re.compile(r"[A-Za-z0-9._~-]+")
 # Without any of these, a text neither introduces nor assigns anything; most are but one word.
 _BEFORE_SECRET = re.compile(r"[\s/=:]")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -150,6 +152,9 @@ def _redact_event(
 
 def _redact_json(value: Any, secrets: Collection[str], *, is_secret: bool = False) -> Any:
     """is_secret: the value stands, at whatever depth, under a secret name."""
+    if isinstance(value, str):
+        is_hidden = value and (is_secret or value in secrets)
+        return REDACTED if is_hidden else redact_text(value, secrets)
     if isinstance(value, Mapping):
         return {
             redact_text(str(name), secrets): _redact_json(
@@ -159,7 +164,7 @@ def _redact_json(value: Any, secrets: Collection[str], *, is_secret: bool = Fals
         }
     if isinstance(value, list | tuple):
         return [_redact_json(item, secrets, is_secret=is_secret) for item in value]
-    if value is None or isinstance(value, bool) or value == "":
+    if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):
         is_hidden = str(value) in secrets or (is_secret and abs(value) > MAX_PLAIN_NUMBER)
@@ -200,8 +205,11 @@ def _known_forms(secrets: frozenset[str]) -> tuple[str, ...]:
     return tuple(sorted(forms, key=len, reverse=True))
 
 
+@lru_cache(maxsize=256)
 def _written_forms(secret: str) -> set[str]:
     """The secret as it stands in text, URLs, forms, JSON and HTML."""
+    if _UNCHANGED.fullmatch(secret):
+        return {secret}
     percent = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
     lower = {re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), form) for form in percent}
     in_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}

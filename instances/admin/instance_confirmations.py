@@ -62,7 +62,7 @@ def confirm_many(
                 enqueue(instance.pk, request.user.get_username())
                 enqueued += 1
         except TaskNotEnqueuedError as error:
-            messages.error(request, f"{error} {_left(len(chosen) - enqueued)}")
+            messages.error(request, _left(error, len(chosen) - enqueued))
         if enqueued:
             messages.success(request, _said(action, enqueued))
         return None
@@ -88,13 +88,13 @@ def _ask_for_many(
     return render_confirmation(model_admin, request, context)
 
 
-def _left(count: int) -> str:
+def _left(error: TaskNotEnqueuedError, count: int) -> str:
     left = ngettext(
-        "%d instance was left as it is; try again later.",
-        "%d instances were left as they are; try again later.",
+        "%(why)s %(count)d instance was left as it is; try again later.",
+        "%(why)s %(count)d instances were left as they are; try again later.",
         count,
     )
-    return left % count
+    return left % {"why": error, "count": count}
 
 
 def _said(action: ConfirmedAction, count: int) -> str:

@@ -5,6 +5,7 @@ import logging
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable
 from contextlib import closing, suppress
+from time import monotonic
 from typing import Any, TypedDict
 
 from django.core.management.base import BaseCommand, CommandError
@@ -22,6 +23,7 @@ from instances.provisioning.bulk_runs import run_bulk_job
 from instances.tasks import enqueue_bulk_job
 
 BAR_CHARACTERS = 30
+BAR_EVERY_SECONDS = 1.0
 
 Outcome = BulkRow.Outcome
 
@@ -39,6 +41,7 @@ class BulkCommand(BaseCommand):
     """Exit status 0: all done, 1: some failed, 2: bad input and nothing done."""
 
     requires_migrations_checks = True
+    _bar_at = 0.0
 
     def add_run_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -113,9 +116,11 @@ class BulkCommand(BaseCommand):
         clear_line = "\r\x1b[K"
         if row.error:
             self.stdout.write(f"{clear_line}{row.name or 'no name'}: {row.error}")
-        if row.error or number % 20 == 0 or number == total:
+        # Counting a hundred thousand rows takes a while, too.
+        if number == total or monotonic() > self._bar_at:
             self.stdout.write(clear_line + _bar(progress_of(job)), ending="")
             self.stdout.flush()
+            self._bar_at = monotonic() + BAR_EVERY_SECONDS
 
     def _sum_up(self, job: BulkJob, *, is_json: bool) -> None:
         progress = progress_of(job)

@@ -46,12 +46,14 @@ from instances.provisioning.states import Move, State
 
 # What is due later than this is left to the task that the scheduler enqueues then.
 CHUNK_PATIENCE_SECONDS = 5.0
+# A task takes no further row after this: brokers take one for lost that is not acknowledged (RabbitMQ after 30 minutes).
+CHUNK_SECONDS = 600.0
 POLL_SECONDS = 1.0
 # What is drafted is sent by then, or given back: long before anybody takes its process for dead.
 SEND_WITHIN = timedelta(seconds=30)
 # So much work for each thread is drafted ahead, so that none waits for the database.
-ROWS_PER_THREAD = 3
-STORE_EVERY_SECONDS = 0.05
+ROWS_PER_THREAD = 4
+STORE_EVERY_SECONDS = 0.1
 LOOK_AGAIN_SECONDS = 0.2
 LAST_TRIES_TO_STORE = 5
 _WORKER_LOST = (
@@ -68,13 +70,19 @@ def run_bulk_job(job: BulkJob) -> Generator[BulkRow, None, None]:
 
     Ends early when the job is paused or cancelled. When it is closed, rows that were begun are brought to their end.
     """
-    yield from _Run(job, max_rows=sys.maxsize, patience_seconds=math.inf).rows()
+    run = _Run(job, max_rows=sys.maxsize, max_seconds=math.inf, patience_seconds=math.inf)
+    yield from run.rows()
     finish_bulk_job(job)
 
 
 def run_chunk(job: BulkJob) -> int:
-    """Work on at most CHUNK_ROWS rows of a running job that are due; how many have ended."""
-    run = _Run(job, max_rows=CHUNK_ROWS, patience_seconds=CHUNK_PATIENCE_SECONDS)
+    """Work on at most CHUNK_ROWS rows of a running job that are due, for CHUNK_SECONDS; how many have ended."""
+    run = _Run(
+        job,
+        max_rows=CHUNK_ROWS,
+        max_seconds=CHUNK_SECONDS,
+        patience_seconds=CHUNK_PATIENCE_SECONDS,
+    )
     ended = sum(1 for _ in run.rows())
     finish_bulk_job(job)
     return ended
@@ -88,11 +96,14 @@ def row_lease() -> timedelta:
 class _Run:
     """What one process does for a job, with as many threads as the job allows."""
 
-    def __init__(self, job: BulkJob, *, max_rows: int, patience_seconds: float) -> None:
+    def __init__(
+        self, job: BulkJob, *, max_rows: int, max_seconds: float, patience_seconds: float
+    ) -> None:
         self._job = job
         self._holder = uuid4()
         self._drafting = Drafting(job, self._holder)
         self._rows_allowed = max_rows
+        self._ends_at = monotonic() + max_seconds
         self._patience_seconds = patience_seconds
         self._threads = max(min(job.concurrency, job.rows.unended().count(), max_rows), 1)
         self._stopping = threading.Event()
@@ -126,7 +137,9 @@ class _Run:
             return True
 
     def _poll(self) -> None:
-        """A job that is paused or cancelled has what was not sent yet given back."""
+        """A job that is paused or cancelled has what was not sent yet given back. Nothing new is begun when time is up."""
+        if monotonic() >= self._ends_at:
+            self._rows_allowed = 0
         if monotonic() >= self._poll_at:
             self._poll_at = monotonic() + POLL_SECONDS
             running = BulkJob.objects.filter(pk=self._job.pk, state=BulkJob.State.RUNNING)
@@ -138,7 +151,7 @@ class _Run:
         self._is_at_suspect = self._is_at_suspect and self._under_way > 0
         limit = min(ROWS_PER_THREAD * self._threads - self._under_way, self._rows_allowed)
         is_early = monotonic() < self._look_at
-        is_enough = limit < min(self._threads, self._rows_allowed) or self._is_at_suspect
+        is_enough = limit < min(2 * self._threads, self._rows_allowed) or self._is_at_suspect
         if self._stopping.is_set() or is_early or is_enough:
             return
         now = timezone.now()
@@ -167,7 +180,7 @@ class _Run:
 
     def _claim_suspect(self, *, at: datetime) -> list[BulkRow]:
         """One row that may be what ended its workers, when nothing else is under way: it takes no other row along."""
-        if self._under_way:
+        if self._under_way or self._rows_allowed <= 0:
             return []
         rows = self._claim(BulkRow.objects.suspected(), 1, at=at)
         self._is_at_suspect = bool(rows)
@@ -220,7 +233,7 @@ class _Run:
 
     def _gather(self) -> None:
         ends_at = monotonic() + STORE_EVERY_SECONDS
-        while len(self._unstored) < self._threads and (seconds := ends_at - monotonic()) > 0:
+        while len(self._unstored) < 2 * self._threads and (seconds := ends_at - monotonic()) > 0:
             try:
                 result = self._results.get(timeout=seconds)
             except Empty:

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from instances.errors import StateConflictError
 from instances.models import BulkJob, BulkRow, Instance, Interaction, OAuthApp
+from instances.provisioning import bulk_runs
 from instances.provisioning.bulk_jobs import (
     cancel_bulk_job,
     pause_bulk_job,
@@ -252,6 +253,17 @@ def test_waiting_until_a_lost_create_is_certain_is_no_attempt(provider, user):
     run_chunk(job)
     assert outcomes(job) == {"succeeded": 1}
     assert len(provider.instances) == 1
+
+
+def test_a_chunk_whose_time_is_up_leaves_the_rest_to_the_next(provider, user, monkeypatch):
+    job = start_bulk_job(make_job(user, [body("One"), body("Two")]))
+    job.rows.filter(number=2).update(outcome="running", attempts=3)  # lost with its workers
+    monkeypatch.setattr(bulk_runs, "CHUNK_SECONDS", 0.0)
+    assert run_chunk(job) == 0
+    assert (outcomes(job), provider.requests) == ({"pending": 1, "running": 1}, [])
+    monkeypatch.undo()
+    assert run_chunk(job) == 2
+    assert job.state == BulkJob.State.FINISHED
 
 
 def test_failures_alone_are_retried(provider, user):

@@ -12,7 +12,7 @@ from tests.services.far import Installation, kill
 pytestmark = [
     pytest.mark.services,
     pytest.mark.slow,
-    pytest.mark.xdist_group("lifecycle"),
+    pytest.mark.xdist_group("services"),
 ]
 
 PATIENCE_SECONDS = 60

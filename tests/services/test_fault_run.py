@@ -16,7 +16,7 @@ from tests.services.far import SCHEDULER, FarPlatform, Installation, kill, kill_
 pytestmark = [
     pytest.mark.services,
     pytest.mark.slow,
-    pytest.mark.xdist_group("lifecycle"),
+    pytest.mark.xdist_group("services"),
 ]
 
 IS_HURRIED = "FAULT_RUN_ROWS" not in os.environ
