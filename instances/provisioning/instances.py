@@ -297,7 +297,7 @@ def create_at_platform(instance: Instance, draft: InstanceDraft) -> Instance:
 
 def connect_unsaved(instance: Instance, created: PlatformInstance) -> None:
     """Give a new instance, which is in memory alone, what its platform answered without any exchange."""
-    columns = connected_columns(instance, created, instance.full_configuration(), "")
+    columns = connected_columns(instance, created, "")
     if created.tokens:
         columns["tokens_version"] = 1
     for name, value in {"token": created.token, **columns}.items():
