@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 SERVICES_DATABASE_URL ?= postgres://postgres@localhost:5432/postgres
 
-.PHONY: run setup test check format bench browser-test services-test fault-run endurance-test
+.PHONY: run setup test check format bench screenshots browser-test services-test fault-run endurance-test
 .DELETE_ON_ERROR:
 
 run: setup
@@ -26,9 +26,13 @@ test: $(DEVELOPMENT)
 browser-test: $(DEVELOPMENT)
 	@unset DATABASE_URL DATA_DIR; $(PY) -m pytest -m browser
 
+screenshots: $(DEVELOPMENT)
+	@unset DATABASE_URL DATA_DIR; $(PY) -m tests.screenshots
+
 bench: $(DEVELOPMENT)
 	@$(PY) -m bench.api
 	@$(PY) -m bench.refresh
+	@$(PY) -m bench.lists
 	@$(PY) -m bench.bulk
 
 # Celery's tests need brokers, too: those at their usual ports, or in SERVICES_REDIS_URL and SERVICES_AMQP_URL.

@@ -90,6 +90,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "instances.views.time_zone.in_readers_zone",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES: list[dict[str, Any]] = [
@@ -415,6 +416,7 @@ if SANDBOX_ENABLED:
     )
 _FAVICON = "instances/favicon.svg"
 UNFOLD = {
+    "DASHBOARD_CALLBACK": "instances.admin.console.console",
     "SITE_TITLE": "Instance Manager",
     "SITE_HEADER": "Instance Manager",
     "SITE_SUBHEADER": _("Element instances, kept"),
@@ -426,6 +428,7 @@ UNFOLD = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static(_FAVICON)}
     ],
     "STYLES": [lambda request: static("instances/admin.css")],
+    "SCRIPTS": [lambda request: static("instances/time_zone.js")],
     "SIDEBAR": {"show_search": False, "navigation": _SIDEBAR},
     "COLORS": {
         # Teal; 600 carries white text and 400 dark text at more than 4.5 : 1 (WCAG 2.2 AA).

@@ -174,6 +174,16 @@ class NewInstanceForm(ConfigurationForm):
         }
         self.fields = named | self.fields
 
+    @property
+    def first_fields(self) -> list[forms.BoundField]:
+        """What most people fill in; a page may put the rest out of their way."""
+        return [field for field in self if field.name == "name" or field.field.required]
+
+    @property
+    def more_fields(self) -> list[forms.BoundField]:
+        first = {field.name for field in self.first_fields}
+        return [field for field in self if field.name not in first]
+
 
 class SignInForm(AuthenticationForm):
     """Django's, which gives up for a while on a user name that failed too often from one address."""

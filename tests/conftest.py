@@ -1,12 +1,17 @@
-"""Fixtures: the sandbox as a provider that really listens, and elements of the shipped catalogue."""
+"""Fixtures: providers that really listen, elements of the shipped catalogue, and people by their role."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
 
 from instances.catalogue.loading import shipped_elements
-from instances.models import Element
+from instances.models import Element, Organization
 from instances.provisioning.organizations import create_account
+from tests.factories import make_account, make_member
 from tests.oauth1_provider import OAuth1Provider
 from tests.provider import Provider
 
@@ -53,3 +58,27 @@ def oauth1_provider(settings):
     with OAuth1Provider() as provider:
         settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [provider.netloc]
         yield provider
+
+
+@dataclass(frozen=True)
+class Person:
+    account: User
+    browser: Client
+
+
+@pytest.fixture
+def person(db) -> Callable[..., Person]:
+    """person("staff"), or person("operator", of=organization): an account of that group, signed in."""
+
+    def person(group: str, *, of: Organization | None = None, name: str = "") -> Person:
+        account = make_account(name or group)
+        account.is_staff = False
+        account.save()
+        account.groups.add(Group.objects.get(name=group))
+        if of:
+            make_member(account, of, group)
+        browser = Client()
+        browser.force_login(account)
+        return Person(account, browser)
+
+    return person

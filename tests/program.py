@@ -1,6 +1,7 @@
 """The program as its user starts it: `manage.py up`, with a folder, a port and keys of its own."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -76,9 +77,22 @@ class Program:
     def output(self) -> str:
         return self._log.read_text()
 
+    @property
+    def password(self) -> str:
+        """The administrator's, as it was printed."""
+        found = re.search(r"Password   (\S+)", self.output)
+        assert found
+        return found[1]
+
     def manage(self, *arguments: str) -> str:
         """Run a command that must succeed; what it printed."""
-        run = subprocess.run(  # noqa: S603 - our own program, no shell
+        run = self.run(*arguments)
+        assert run.returncode == 0, run.stderr
+        return run.stdout
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command, however it ends."""
+        return subprocess.run(  # noqa: S603 - our own program, no shell
             [sys.executable, "manage.py", *arguments],
             cwd=PROJECT,
             env=self._environment,
@@ -87,5 +101,3 @@ class Program:
             timeout=COMMAND_SECONDS,
             check=False,
         )
-        assert run.returncode == 0, run.stderr
-        return run.stdout

@@ -1,8 +1,15 @@
-"""Who signs in: Django's users and groups, in the theme's forms."""
+"""Who signs in: Django's users and groups, in the theme's forms; and what they leave when they go."""
 
-from django.contrib import admin
+from functools import partial
+from typing import Any
+
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin, UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
+from django.http import HttpRequest
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
 from unfold.forms import (
     AdminPasswordChangeForm,
     AuthenticationForm,
@@ -10,8 +17,10 @@ from unfold.forms import (
     UserCreationForm,
 )
 
+from instances.admin.handover import connections_page
 from instances.admin.pages import ModelAdmin
 from instances.forms import SignInForm
+from instances.models import Instance
 
 admin.site.unregister([User, Group])
 
@@ -28,6 +37,37 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
+    change_form_template = "admin/instances/account.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        connections = path(
+            "<int:object_id>/connections/",
+            self.admin_site.admin_view(partial(connections_page, self)),
+            name="auth_user_connections",
+        )
+        return [connections, *super().get_urls()]
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and not obj.is_active:
+            remind_of_connections(request, obj)
+
+
+def remind_of_connections(request: HttpRequest, account: User) -> None:
+    """Somebody leaves: say so while whoever closes the account is still there."""
+    if not Instance.objects.filter(organization_user__account=account).exists():
+        return
+    said = _("Connections belong to {name} still.")
+    link = '<a class="im-link" href="{url}">{label}</a>'
+    messages.warning(
+        request,
+        format_html(
+            f"{said} {link}",
+            name=account.get_username(),
+            url=reverse("admin:auth_user_connections", args=[account.pk]),
+            label=_("Look at them, and hand them over"),
+        ),
+    )
 
 
 @admin.register(Group)

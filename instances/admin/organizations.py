@@ -1,6 +1,7 @@
 """Organizations and their users: secrets are shown once when this program makes them, and only go in otherwise."""
 
 from abc import abstractmethod
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -12,6 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _, gettext_lazy
 from unfold.contrib.filters.admin import BooleanRadioFilter
 
+from instances.admin.handover import handover_page
 from instances.admin.pages import (
     ModelAdmin,
     SecretInput,
@@ -232,6 +234,27 @@ class OrganizationUserAdmin(SecretOwnerAdmin):
         "secret_label",
         "new_secret",
     ]
+
+    def get_urls(self) -> list[URLPattern]:
+        handover = path(
+            "<int:object_id>/hand-over/",
+            self.admin_site.admin_view(partial(handover_page, self)),
+            name="instances_organizationuser_handover",
+        )
+        return [handover, *super().get_urls()]
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        *args: Any,
+        obj: Owner | None = None,
+        **kwargs: Any,
+    ) -> HttpResponse:
+        if obj and request.user.has_perm("instances.change_instance"):
+            name = "admin:instances_organizationuser_handover"
+            context["handover_url"] = reverse(name, args=[obj.pk])
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
 
     def formfield_for_foreignkey(
         self, db_field: Any, request: HttpRequest, **kwargs: Any

@@ -62,7 +62,7 @@ class AuthorizationLink(models.Model):
     )
     made_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        on_delete=models.CASCADE,
+        on_delete=models.PROTECT,
         related_name="authorization_links",
         verbose_name=_("made by"),
     )

@@ -21,6 +21,7 @@ from instances.provisioning.authorization_links import (
     missing_keys,
 )
 from instances.provisioning.configuration import authentication_of
+from instances.provisioning.readers import tell_holder
 from instances.views.error_pages import explain_error
 
 
@@ -93,7 +94,7 @@ def _connect(
             messages.error(request, str(refusal))
         return None
     except errors.PlatformError as error:
-        messages.error(request, str(error))
+        messages.error(request, tell_holder(error))
         return None
     return thank(request, instance)
 

@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy
 
 from instances import errors
+from instances.provisioning.readers import tell_holder
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
@@ -50,7 +51,7 @@ def explain_error(
     status = next(status for kind, status in _STATUSES if isinstance(error, kind))
     context = {
         "heading": next(heading for kind, heading in _HEADINGS if isinstance(error, kind)),
-        "sentence": str(error),
+        "sentence": tell_holder(error) if is_by_link else str(error),
         "way_on": way_on,
         "is_by_link": is_by_link,
     }

@@ -19,10 +19,11 @@ from playwright.sync_api import (
     Page,
     Request,
     Response,
+    expect,
     sync_playwright,
 )
 
-from tests.browser.people import Operator
+from tests.browser.people import DEMO_USER, Operator
 from tests.program import PROJECT, Program
 
 CHROMIUM = shutil.which("chromium")
@@ -39,6 +40,17 @@ RESULTS = PROJECT / "test-results"
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 PATIENCE_MS = 8_000
+STAFF_USERNAME = "mina"
+STAFF_PASSWORD = "quiet-river-stone"
+MAKE_STAFF = f"""
+from django.contrib.auth.models import Group, User
+from instances.models import OrganizationUser
+account, is_new = User.objects.get_or_create(username="{STAFF_USERNAME}", first_name="Mina", last_name="Harker")
+account.set_password("{STAFF_PASSWORD}")
+account.save()
+account.groups.add(Group.objects.get(name="staff"))
+OrganizationUser.objects.filter(email="{DEMO_USER}").update(account=account)
+"""
 
 
 @dataclass
@@ -124,10 +136,7 @@ def photograph(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
 
 @pytest.fixture
 def password(program: Program) -> str:
-    """The administrator's, as it was printed."""
-    found = re.search(r"Password   (\S+)", program.output)
-    assert found
-    return found[1]
+    return program.password
 
 
 @pytest.fixture
@@ -136,3 +145,25 @@ def operator(open_browser: Callable[..., Page], password: str) -> Operator:
     operator = Operator(open_browser())
     operator.sign_in("admin", password)
     return operator
+
+
+@pytest.fixture(scope="package")
+def staff_account(program: Program) -> None:
+    """Mina, who may connect accounts for the demo organization's user."""
+    program.manage("shell", "--no-imports", "--command", MAKE_STAFF)
+
+
+@pytest.fixture
+def open_as_staff(open_browser: Callable[..., Page], staff_account: None) -> Callable[..., Page]:
+    """Mina's browser, signed in."""
+
+    def open_as_staff(**options: Any) -> Page:
+        page = open_browser(**options)
+        page.goto("/connect/")
+        page.get_by_label("Username").fill(STAFF_USERNAME)
+        page.get_by_label("Password").fill(STAFF_PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("heading", name="My connections")).to_be_visible()
+        return page
+
+    return open_as_staff

@@ -10,6 +10,7 @@ from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
 DEMO_USER = "demo@example.com"
 DYNAMICS = "Microsoft Dynamics CRM (dynamicscrmadfs)"
 TENANT = "yourcompanyname.crm.dynamics.com"
+MAX_TABS = 60
 
 
 @dataclass(frozen=True)
@@ -91,3 +92,23 @@ def sign_in_at_sandbox(page: Page) -> None:
 def decide(page: Page, decision: str) -> None:
     """Allow or Deny."""
     page.get_by_role("button", name=decision, exact=True).click()
+
+
+def press_enter(page: Page) -> None:
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+
+
+def tab_to(page: Page, name: str | re.Pattern[str]) -> None:
+    """Press Tab until the focus is on what is called so: by its label, its title or its words."""
+    for _ in range(MAX_TABS):
+        page.keyboard.press("Tab")
+        called = page.evaluate(
+            """() => {
+              const focused = document.activeElement
+              return (focused.labels?.[0] ?? focused.querySelector("strong") ?? focused).innerText
+            }"""
+        ).strip()
+        if name.search(called) if isinstance(name, re.Pattern) else called == name:
+            return
+    raise AssertionError(f"{name} is not reached with {MAX_TABS} tabs on {page.url}")

@@ -1,65 +1,31 @@
 """Self-service in a real browser: staff connect an account, a customer follows a link, and axe reads every page."""
 
 import re
-from pathlib import Path
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import expect
 
 from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
+from tests.browser.axe import complaints_of_axe
 from tests.browser.conftest import PHONE, WIDE
-from tests.browser.people import DEMO_USER, TENANT, decide, sign_in_at_sandbox
-from tests.browser.test_pages import press_enter, tab_to
+from tests.browser.people import TENANT, Operator, decide, sign_in_at_sandbox
 
 pytestmark = pytest.mark.browser
 
-AXE = (Path(__file__).parent / "axe/axe.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 MAX_PAGE_BYTES = 100_000
-STAFF_PASSWORD = "quiet-river-stone"
-MAKE_STAFF = f"""
-from django.contrib.auth.models import Group, User
-from instances.models import OrganizationUser
-account, is_new = User.objects.get_or_create(username="mina", first_name="Mina", last_name="Harker")
-account.set_password("{STAFF_PASSWORD}")
-account.save()
-account.groups.add(Group.objects.get(name="staff"))
-OrganizationUser.objects.filter(email="{DEMO_USER}").update(account=account)
+EXPIRE_LINKS = """
+from django.utils import timezone
+from instances.models import AuthorizationLink
+AuthorizationLink.objects.update(expires_at=timezone.now())
 """
-
-
-@pytest.fixture(scope="module")
-def _staff_account(program):
-    program.manage("shell", "--no-imports", "--command", MAKE_STAFF)
-
-
-@pytest.fixture
-def open_as_staff(open_browser, _staff_account):
-    def open_as_staff(**options):
-        page = open_browser(**options)
-        page.goto("/connect/")
-        page.get_by_label("Username").fill("mina")
-        page.get_by_label("Password").fill(STAFF_PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("heading", name="My connections")).to_be_visible()
-        return page
-
-    return open_as_staff
 
 
 def press(page, name):
     """A button, or a link that looks like one."""
     button = page.get_by_role("button", name=name, exact=True)
     button.or_(page.get_by_role("link", name=name, exact=True)).first.click()
-
-
-def complaints_of_axe(page):
-    # Through the debugger, which the page's content security policy does not concern.
-    page.evaluate(AXE)
-    found = page.evaluate(
-        "rules => axe.run({runOnly: rules}).then(result => result.violations)", RULES
-    )
-    return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
 
 
 def bytes_of(page):
@@ -100,22 +66,6 @@ def test_staff_connect_in_three_clicks_by_consent(open_as_staff, photograph):
     expect(page.get_by_text("Microsoft Dynamics CRM is disconnected.")).to_be_visible()
 
 
-def test_staff_connect_by_credentials_without_a_mouse(open_as_staff):
-    page = open_as_staff()
-    page.goto("/connect/catalogue/dynamicscrmadfs/?way=custom")
-    for label, value in {
-        "Name": "By keyboard",
-        "User Name (required)": SANDBOX_USERNAME,
-        "User password (required)": SANDBOX_PASSWORD,
-        "Dynamics CRM URL (required)": TENANT,
-    }.items():
-        tab_to(page, label)
-        page.keyboard.type(value)
-    tab_to(page, "Connect")
-    press_enter(page)
-    expect(page.get_by_text("By keyboard is connected.")).to_be_visible()
-
-
 def test_a_customer_follows_a_link_in_a_fresh_browser(open_as_staff, open_browser, photograph):
     page = open_as_staff()
     link = draft_for_holder(page, "Northwind")
@@ -138,6 +88,56 @@ def test_a_customer_follows_a_link_in_a_fresh_browser(open_as_staff, open_browse
     press(page, "Done")
     expect(page.get_by_text("It is connected and can be used.")).to_be_visible()
     photograph(page, "seen-by-staff")
+
+
+def test_a_link_that_has_expired_says_so_and_whom_to_ask(open_as_staff, open_browser, program):
+    link = draft_for_holder(open_as_staff(), "Too late")
+    program.manage("shell", "--no-imports", "--command", EXPIRE_LINKS)
+    customer = open_browser(viewport=PHONE)
+    assert customer.goto(link).status == 410
+    expect(customer.get_by_role("heading", name="This link is over")).to_be_visible()
+    expect(customer.get_by_text("Ask who sent it for a new one.")).to_be_visible()
+
+
+def test_times_are_said_in_the_readers_zone(open_as_staff, open_browser, password):
+    """On a fresh browser's first page, on the next ones, and in the admin's lists."""
+    tokyo = {"timezone_id": "Asia/Tokyo", "locale": "en-GB"}
+    page = open_as_staff(**tokyo)
+    link = draft_for_holder(page, "Tokyo")
+    expires = datetime.now(ZoneInfo("Asia/Tokyo")) + timedelta(days=7)
+    guest = open_browser(**tokyo)
+    guest.goto(link)
+    shown = guest.get_by_role("time")
+    expect(shown).to_contain_text(f"{expires.day} {expires:%b} {expires.year}, {expires:%H}:")
+    assert shown.get_attribute("title").endswith("UTC")
+    admin = Operator(open_browser(**tokyo))
+    admin.sign_in("admin", password)
+    admin.page.goto("/admin/instances/authorizationlink/")
+    made = datetime.now(ZoneInfo("Asia/Tokyo"))
+    rows = admin.page.locator("#result_list tbody")
+    expect(rows.get_by_text(re.compile(f"{made:%Y-%m-%d} {made:%H}:")).first).to_be_visible()
+
+
+def test_a_button_says_what_goes_on_and_works_once(open_as_staff):
+    page = open_as_staff()
+    page.goto("/connect/catalogue/dynamicscrmadfs/?way=custom")
+    page.get_by_label("Name").first.fill("Twice")
+    page.get_by_label(re.compile("User Name")).fill(SANDBOX_USERNAME)
+    page.get_by_label(re.compile("User password")).fill(SANDBOX_PASSWORD)
+    page.get_by_label(re.compile("Dynamics CRM URL")).fill(TENANT)
+    # Both clicks come before the answer: the second one must not send the form again.
+    told = page.evaluate(
+        """async () => {
+             const button = document.querySelector("main button[data-busy]")
+             button.click(); button.click()
+             await new Promise((resolve) => setTimeout(resolve))
+             return document.querySelector("[role=status].working").textContent
+           }"""
+    )
+    assert told == "Connecting …"
+    expect(page.get_by_text("Twice is connected.")).to_be_visible()
+    page.goto("/connect/?q=Twice")
+    expect(page.get_by_role("heading", name="Twice")).to_have_count(1)
 
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])

@@ -3,12 +3,11 @@
 import pytest
 
 from tests.browser.conftest import PHONE, WIDE
-from tests.browser.people import Operator, sign_in_at_sandbox
+from tests.browser.people import Operator, press_enter, sign_in_at_sandbox, tab_to
 
 pytestmark = pytest.mark.browser
 
 ADMIN = "/admin/instances"
-MAX_TABS = 60
 PAGES = {
     "index": "/admin/",
     "instances": f"{ADMIN}/instance/",
@@ -100,23 +99,3 @@ def test_the_next_step_is_reached_and_taken_without_a_mouse(
     press_enter(page)
     Operator(page).expect_state("connected")
     photograph(page, "connected")
-
-
-def press_enter(page):
-    with page.expect_navigation():
-        page.keyboard.press("Enter")
-
-
-def tab_to(page, name):
-    """Press Tab until the focus is on what is called so: by its label, its title or its words."""
-    for _ in range(MAX_TABS):
-        page.keyboard.press("Tab")
-        called = page.evaluate(
-            """() => {
-              const focused = document.activeElement
-              return (focused.labels?.[0] ?? focused.querySelector("strong") ?? focused).innerText
-            }"""
-        )
-        if called.strip() == name:
-            return
-    raise AssertionError(f"{name} is not reached with {MAX_TABS} tabs on {page.url}")

@@ -3,6 +3,7 @@
 import logging
 import re
 from datetime import timedelta
+from email import message_from_string, policy
 
 import pytest
 from django.core import mail
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from instances.models import AuthorizationLink, Instance
 from instances.redaction import log_formatter
+from tests.mail_server import MailServer
 from tests.views.self_service.test_connecting import TENANT, decide
 
 CREDENTIALS = {
@@ -52,7 +54,7 @@ def test_the_holder_sees_who_asks_for_what_and_connects_by_consent(make, holder,
     instance = Instance.objects.get()
     assert instance.is_connected
     told = staff.browser.get(f"/connect/{instance.pk}/").text
-    assert "mina: connected" in told
+    assert "mina · connected" in told
     assert "authorization link" in told
 
 
@@ -198,8 +200,43 @@ def test_it_is_sent_by_email_where_email_is_set_up(make, settings):
     assert "Please" in message.body
 
 
+@pytest.fixture
+def mail_server(settings):
+    """What EMAIL_URL=smtp://127.0.0.1:<port> stands for."""
+    with MailServer() as server:
+        settings.CAN_SEND_EMAIL = True
+        options = {"host": "127.0.0.1", "port": server.port, "timeout": 5}
+        settings.MAILERS = {
+            "default": {
+                "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+                "OPTIONS": options,
+            }
+        }
+        yield server
+
+
+def test_it_reaches_the_holder_through_a_mail_server(make, mail_server):
+    path = make(email="holder@example.com", note="Grüße")
+    message = message_from_string(mail_server.messages[0], policy=policy.default)
+    assert message["To"] == "holder@example.com"
+    assert message["Subject"] == "mina asks you to connect your Microsoft Dynamics CRM account"
+    text = message.get_content()
+    assert path in text
+    assert "Grüße" in text
+    assert len(mail_server.messages) == 1
+
+
+def test_a_link_that_could_not_be_sent_is_there_to_be_copied(make, staff, mail_server):
+    mail_server.__exit__()
+    assert "/authorize/" in make(email="holder@example.com")
+    url = reverse("make_link", args=[Instance.objects.get().pk])
+    page = staff.browser.post(url, {"email": "holder@example.com"})
+    assert "The e-mail could not be sent. Copy the link and send it yourself." in page.text
+
+
 def test_no_page_offers_email_where_there_is_none(make, staff, settings):
     make(email="holder@example.com")
     assert mail.outbox == []
     page = staff.browser.get(reverse("make_link", args=[Instance.objects.get().pk]))
     assert "Send it to" not in page.text
+    assert "no mail server yet (setting EMAIL_URL)" in page.text

@@ -20,6 +20,7 @@ from instances.models import Instance, OrganizationUser
 from instances.provisioning.drafts import rename_instance
 from instances.provisioning.explanations import explain
 from instances.provisioning.permissions import Verb, is_permitted
+from instances.provisioning.readers import readers_of
 from instances.views.self_service.pages import account_of, instance_for, self_service
 from instances.views.self_service.steps import STEPS, offered_steps
 
@@ -54,12 +55,15 @@ def connections(request: HttpRequest) -> HttpResponse:
     page = Paginator(related.order_by("is_fine", "name", "pk"), PER_PAGE).get_page(
         request.GET.get("page")
     )
+    reader_of = readers_of(account)
+    has_verb = account.has_perm("instances.add_instance")
+    may_connect = has_verb and OrganizationUser.objects.operated_by(account).exists()
     context = {
         "query": query,
         "page": page,
-        "rows": [(instance, explain(instance)) for instance in page],
-        "may_connect": account.has_perm("instances.add_instance")
-        and OrganizationUser.objects.operated_by(account).exists(),
+        "rows": [(instance, explain(instance, reader_of(instance))) for instance in page],
+        "may_connect": may_connect,
+        "can_connect_nobody": has_verb and not may_connect,
     }
     return render(request, "instances/connect/connections.html", context)
 
@@ -71,7 +75,7 @@ def connection(request: HttpRequest, pk: int) -> HttpResponse:
     account = account_of(request)
     may_change = is_permitted(account, instance, Verb.CHANGE)
     offered = offered_steps(instance, account)
-    explanation = explain(instance)
+    explanation = explain(instance, readers_of(account)(instance))
     next_step = STEPS.get(explanation.step) if explanation else None
     links = instance.links.select_related("made_by")[:PER_PAGE]
     context = {

@@ -32,12 +32,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class StaffStep:
-    """One button. effect: what a page asks before, where it asks. done: said after."""
+    """One button. effect: what a page asks before, where it asks. busy: said while it lasts; done: after."""
 
     name: Step
     label: "StrPromise"
     done: "StrPromise | str" = ""
     effect: "StrPromise | str" = ""
+    busy: "StrPromise | str" = ""
     verb: Verb = Verb.CHANGE
     carry_out: Callable[[Instance, str], object] | None = None
 
@@ -46,13 +47,19 @@ _TABLE = (
     StaffStep(
         name=Step.PROVISION,
         label=gettext_lazy("Connect"),
+        busy=gettext_lazy("Connecting …"),
         done=gettext_lazy("%s is connected."),
         carry_out=lambda instance, actor: provision_instance(instance, actor=actor),
     ),
-    StaffStep(name=Step.AUTHORIZE, label=gettext_lazy("Authorize at the provider")),
+    StaffStep(
+        name=Step.AUTHORIZE,
+        label=gettext_lazy("Authorize at the provider"),
+        busy=gettext_lazy("Connecting …"),
+    ),
     StaffStep(
         name=Step.CHECK,
         label=gettext_lazy("Check"),
+        busy=gettext_lazy("Asking the provider …"),
         done=gettext_lazy("%s works."),
         carry_out=lambda instance, actor: check_instance(instance, actor=actor),
     ),
@@ -73,6 +80,7 @@ _TABLE = (
     StaffStep(
         name=Step.DELETE,
         label=gettext_lazy("Disconnect"),
+        busy=gettext_lazy("Disconnecting …"),
         effect=gettext_lazy(
             "The connection is taken down, its access is revoked where the provider allows it, and programs that "
             "use it stop working. This cannot be undone."

@@ -1,0 +1,121 @@
+"""Self-service and links without a mouse: every step is reached by Tab, seen where it is, and taken by Enter."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
+from tests.browser.conftest import STAFF_PASSWORD, STAFF_USERNAME
+from tests.browser.people import TENANT, press_enter, tab_to
+
+pytestmark = pytest.mark.browser
+
+PROVIDER = "Continue to Microsoft Dynamics CRM"
+CREDENTIALS = {
+    "User Name (required)": SANDBOX_USERNAME,
+    "User password (required)": SANDBOX_PASSWORD,
+    "Dynamics CRM URL (required)": TENANT,
+}
+
+
+def reach(page: Page, name: str | re.Pattern[str]) -> None:
+    """By Tab; whoever looks at the page sees where the focus is."""
+    tab_to(page, name)
+    outline = page.evaluate(
+        """() => { const style = getComputedStyle(document.activeElement)
+                   return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2 }"""
+    )
+    assert outline, f"the focus on {name} is not to be seen"
+
+
+def take(page: Page, name: str | re.Pattern[str]) -> None:
+    reach(page, name)
+    press_enter(page)
+
+
+def enter(page: Page, values: dict[str, str]) -> None:
+    for label, value in values.items():
+        reach(page, label)
+        page.keyboard.type(value)
+
+
+def allow_at_sandbox(page: Page) -> None:
+    enter(page, {"User name": SANDBOX_USERNAME, "Password": SANDBOX_PASSWORD})
+    press_enter(page)
+    take(page, "Allow")
+
+
+@pytest.fixture
+def page(open_browser, staff_account):
+    """Signed in by keyboard."""
+    page = open_browser()
+    page.goto("/connect/")
+    enter(page, {"Username (required)": STAFF_USERNAME, "Password (required)": STAFF_PASSWORD})
+    press_enter(page)
+    expect(page.get_by_role("heading", name="My connections")).to_be_visible()
+    return page
+
+
+def test_connect_by_consent_check_and_disconnect(page):
+    take(page, "Connect an account")
+    reach(page, "Name")
+    page.keyboard.type("dynamicscrmadfs")
+    press_enter(page)
+    take(page, re.compile("dynamicscrmadfs$"))
+    enter(page, {"Name": "By consent", "Dynamics CRM URL (required)": TENANT})
+    take(page, PROVIDER)
+    allow_at_sandbox(page)
+    expect(page.get_by_text("By consent is connected.")).to_be_visible()
+    take(page, "Check")
+    expect(page.get_by_text("By consent works.")).to_be_visible()
+    take(page, "Disconnect")
+    take(page, "Disconnect")
+    expect(page.get_by_text("By consent is disconnected.")).to_be_visible()
+
+
+def test_connect_by_credentials_and_reconnect_with_others(page):
+    page.goto("/connect/catalogue/dynamicscrmadfs/?way=custom")
+    enter(page, {"Name": "By keyboard"} | CREDENTIALS)
+    take(page, "Connect")
+    expect(page.get_by_text("By keyboard is connected.")).to_be_visible()
+    take(page, "Reconnect")
+    enter(page, {"User password": "wr0ng-password"})
+    take(page, "Reconnect")
+    expect(page.get_by_text("By keyboard is connected.")).not_to_be_visible()
+    take(page, "Reconnect")
+    enter(page, {"User password": SANDBOX_PASSWORD})
+    take(page, "Reconnect")
+    expect(page.get_by_text("By keyboard is connected.")).to_be_visible()
+
+
+def test_make_a_link_and_go_through_it(page, open_browser):
+    page.goto("/connect/catalogue/dynamicscrmadfs/?way=oauth2")
+    enter(page, {"Name": "By link", "Dynamics CRM URL (required)": TENANT})
+    take(page, "Let somebody else do it, by a link")
+    enter(page, {"Note": "For the report."})
+    take(page, "Make the link")
+    reach(page, "Link")
+    customer = open_browser()
+    customer.goto(page.get_by_label("Link", exact=True).input_value())
+    take(customer, PROVIDER)
+    allow_at_sandbox(customer)
+    expect(customer.get_by_role("heading", name="Thank you")).to_be_visible()
+    take(page, "Done")
+    expect(page.get_by_text("It is connected and can be used.")).to_be_visible()
+
+
+def test_the_first_tab_leads_past_the_navigation(page):
+    page.keyboard.press("Tab")
+    skip = page.get_by_role("link", name="To the content")
+    expect(skip).to_be_focused()
+    expect(skip).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    reach(page, "Connect an account")
+
+
+def test_the_focus_lands_on_what_is_wrong(page):
+    page.goto("/connect/catalogue/dynamicscrmadfs/?way=custom")
+    enter(page, {"Name": "Incomplete", "User Name (required)": SANDBOX_USERNAME})
+    take(page, "Connect")
+    expect(page.get_by_label("User password (required)")).to_be_focused()

@@ -1,0 +1,56 @@
+"""Somebody leaves: from their account to their connections, and on to a colleague, in a few clicks."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.axe import complaints_of_axe
+from tests.browser.conftest import PHONE, WIDE
+from tests.browser.people import Operator
+
+pytestmark = pytest.mark.browser
+
+LEAVER = "leaver@example.com"
+MAKE_LEAVER = """
+from django.contrib.auth.models import User
+from instances.models import Element, OrganizationUser
+from instances.provisioning.drafts import create_draft
+from instances.provisioning.organizations import create_account
+leaver, _ = User.objects.get_or_create(username="leaver")
+owner = create_account("Leaving", "leaver@example.com").user
+create_account("Leaving", "colleague@example.com")
+OrganizationUser.objects.filter(pk=owner.pk).update(account=leaver)
+for name in ("Contoso", "Northwind"):
+    create_draft(owner, Element.objects.get(key="freshdeskv2"), actor="leaver", name=name, is_to_be_completed=True)
+"""
+
+
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desk", "phone"])
+def test_what_a_leaver_leaves_is_found_and_handed_over(
+    open_browser, program, password, photograph, viewport, color_scheme
+):
+    program.manage("shell", "--no-imports", "--command", MAKE_LEAVER)
+    page = open_browser(viewport=viewport, color_scheme=color_scheme)
+    operator = Operator(page)
+    operator.sign_in("admin", password)
+    page.goto("/admin/auth/user/?q=leaver")
+    page.locator("#result_list tbody th a").click()
+    operator.press("Connections of this account")
+    look(page, photograph, "connections", viewport)
+    operator.press("Hand over")
+    expect(page.get_by_role("checkbox", name=re.compile("Contoso"))).to_be_checked()
+    page.get_by_label("Hand over to").select_option(label="colleague@example.com (Leaving)")
+    operator.fill("Why", "She left")
+    look(page, photograph, "hand-over", viewport)
+    operator.press("Hand over")
+    expect(page.get_by_text("2 connections belong to colleague@example.com")).to_be_visible()
+    expect(page.get_by_text("None is left: there is nothing to hand over.")).to_be_visible()
+    photograph(page, "handed-over")
+
+
+def look(page, photograph, name, viewport):
+    photograph(page, name)
+    assert complaints_of_axe(page) == [], name
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], name
