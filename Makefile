@@ -32,6 +32,7 @@ screenshots: $(DEVELOPMENT)
 bench: $(DEVELOPMENT)
 	@$(PY) -m bench.api
 	@$(PY) -m bench.refresh
+	@$(PY) -m bench.lists
 	@$(PY) -m bench.bulk
 
 # Celery's tests need brokers, too: those at their usual ports, or in SERVICES_REDIS_URL and SERVICES_AMQP_URL.

@@ -416,6 +416,7 @@ if SANDBOX_ENABLED:
     )
 _FAVICON = "instances/favicon.svg"
 UNFOLD = {
+    "DASHBOARD_CALLBACK": "instances.admin.console.console",
     "SITE_TITLE": "Instance Manager",
     "SITE_HEADER": "Instance Manager",
     "SITE_SUBHEADER": _("Element instances, kept"),

@@ -6,8 +6,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.options import ActionLocation
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
@@ -20,7 +19,6 @@ from unfold.contrib.filters.admin import (
     ChoicesCheckboxFilter,
 )
 from unfold.decorators import display
-from unfold.paginator import InfinitePaginator
 
 from instances.admin.instance_actions import ACTIONS, ConfirmedAction, InstanceAction
 from instances.admin.instance_configuration import (
@@ -29,9 +27,18 @@ from instances.admin.instance_configuration import (
     reauthenticate_page,
 )
 from instances.admin.instance_confirmations import confirm_many, confirm_one
+from instances.admin.instance_filters import (
+    CauseFilter,
+    QuestionFilter,
+    TagFilter,
+    question_links,
+    search_conditions,
+)
 from instances.admin.instance_forms import RenameForm
+from instances.admin.instance_search import SEARCH_HELP, hide_token, search_page
 from instances.admin.interactions import exchange_of
-from instances.admin.pages import ModelAdmin, render_page, secret_state
+from instances.admin.keyset import KeysetAdmin, page_of
+from instances.admin.pages import render_page, secret_state
 from instances.errors import InputError
 from instances.forms import WAY_LABELS, split_tags
 from instances.models import Instance
@@ -56,7 +63,7 @@ TIMELINE_PAGE = 20
 
 
 @admin.register(Instance)
-class InstanceAdmin(ModelAdmin):
+class InstanceAdmin(KeysetAdmin):
     list_display = [
         "name",
         "state_label",
@@ -67,18 +74,19 @@ class InstanceAdmin(ModelAdmin):
     ]
     list_select_related = ["element", "organization_user__organization"]
     list_filter = [
+        QuestionFilter,
         ("state", ChoicesCheckboxFilter),
-        ("element__hub", AllValuesCheckboxFilter),
+        CauseFilter,
+        TagFilter,
         ("element", AutocompleteSelectFilter),
         ("organization_user__organization", AutocompleteSelectFilter),
+        ("element__hub", AllValuesCheckboxFilter),
     ]
     list_filter_submit = True
     list_disable_select_all = True
-    list_per_page = 50
-    search_fields = ["name", "tags__name", "organization_user__email", "=uid"]
-    search_help_text = gettext_lazy("Name, tag, e-mail address or uid")
-    paginator = InfinitePaginator
-    show_full_result_count = False
+    search_fields = ["name"]
+    search_help_text = SEARCH_HELP
+    list_before_template = "admin/instances/questions.html"
     actions = [
         confirm_many(action, action.enqueue)
         for action in ACTIONS.values()
@@ -87,8 +95,15 @@ class InstanceAdmin(ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Instance]:
         rows = super().get_queryset(request)
-        visible = rows.visible_to(request.user).select_related(*self.list_select_related)
+        visible = rows.listed_for(request.user).select_related(*self.list_select_related)
         return visible.prefetch_related("tags")
+
+    def search_conditions(self, text: str) -> list[Q]:
+        return search_conditions(text)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        shown = {"questions": question_links(request), **(extra_context or {})}
+        return hide_token(request) or super().changelist_view(request, shown)
 
     def has_change_permission(self, request: HttpRequest, obj: Instance | None = None) -> bool:
         return super().has_change_permission(request, obj) and (
@@ -103,7 +118,7 @@ class InstanceAdmin(ModelAdmin):
         actions.pop("delete_selected", None)
         return actions
 
-    @display(description=gettext_lazy("state"), label=STATE_COLOURS, ordering="state")
+    @display(description=gettext_lazy("state"), label=STATE_COLOURS)
     def state_label(self, instance: Instance) -> tuple[str, str]:
         return instance.shown_state
 
@@ -114,6 +129,11 @@ class InstanceAdmin(ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         own = [
+            path(
+                "search/",
+                wrap(partial(search_page, self)),
+                name="instances_instance_search",
+            ),
             path(
                 "add/<int:user_id>/<int:element_id>/",
                 wrap(partial(configure_page, self)),
@@ -184,8 +204,8 @@ class InstanceAdmin(ModelAdmin):
             if is_offered(action.name, instance) and action.is_allowed(request.user, instance)
         ]
         next_step = ACTIONS.get(explanation.step) if explanation else None
-        interactions = Paginator(instance.interactions.all(), TIMELINE_PAGE)
-        timeline = interactions.get_page(request.GET.get("page"))
+        position = request.GET.get("page", "")
+        timeline = page_of(instance.interactions.all(), position, size=TIMELINE_PAGE)
         return {
             "title": instance.name,
             "original": instance,
@@ -198,7 +218,7 @@ class InstanceAdmin(ModelAdmin):
             "configuration": configuration_of(instance),
             "state_changes": instance.state_changes.all()[:TIMELINE_PAGE],
             "timeline": timeline,
-            "exchanges": [exchange_of(interaction) for interaction in timeline],
+            "exchanges": [exchange_of(interaction) for interaction in timeline.rows],
         }
 
 

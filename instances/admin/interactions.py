@@ -13,10 +13,11 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
-from unfold.paginator import InfinitePaginator
 
+from instances.admin.keyset import KeysetAdmin
 from instances.admin.pages import ReadOnlyAdmin, render_page
 from instances.models import Interaction
+from instances.models.interactions import InteractionQuerySet
 
 
 @dataclass(frozen=True)
@@ -55,20 +56,17 @@ class OutcomeFilter(DropdownFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [("failed", _("failed")), ("succeeded", _("succeeded"))]
 
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[Interaction]
-    ) -> QuerySet[Interaction]:
-        failed = ~Q(error="") | Q(status__gte=400)
+    def queryset(self, request: HttpRequest, queryset: InteractionQuerySet) -> InteractionQuerySet:
         match self.value():
             case "failed":
-                return queryset.filter(failed)
+                return queryset.failed()
             case "succeeded":
-                return queryset.filter(Q(error=""), Q(status__lt=400) | Q(status=None))
+                return queryset.succeeded()
         return queryset
 
 
 @admin.register(Interaction)
-class InteractionAdmin(ReadOnlyAdmin):
+class InteractionAdmin(ReadOnlyAdmin, KeysetAdmin):
     list_display = [
         "started_at",
         "subject",
@@ -80,14 +78,14 @@ class InteractionAdmin(ReadOnlyAdmin):
     ]
     list_filter = [("direction", ChoicesDropdownFilter), OutcomeFilter]
     list_filter_submit = True
-    search_fields = ["subject", "step", "url"]
-    search_help_text = _("Instance, step or URL")
-    paginator = InfinitePaginator
-    show_full_result_count = False
-    list_per_page = 50
+    search_fields = ["subject"]
+    search_help_text = _("Beginning of the instance's name, or a step")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Interaction]:
         return super().get_queryset(request).visible_to(request.user)
+
+    def search_conditions(self, text: str) -> list[Q]:
+        return [Q(subject__istartswith=text), Q(step=text)]
 
     @display(description=_("request"))
     def request_line(self, interaction: Interaction) -> str:
@@ -103,7 +101,7 @@ class InteractionAdmin(ReadOnlyAdmin):
     def error_summary(self, interaction: Interaction) -> str:
         return Truncator(interaction.error).chars(60)
 
-    @display(description=_("duration"), ordering="duration_ms")
+    @display(description=_("duration"))
     def duration(self, interaction: Interaction) -> str:
         return f"{interaction.duration_ms} ms"
 

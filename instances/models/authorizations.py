@@ -5,6 +5,7 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_lazy as _
 
 from instances import crypto
@@ -18,6 +19,13 @@ LIFETIME = timedelta(minutes=10)
 class AuthorizationQuerySet(models.QuerySet["Authorization"]):
     def with_state(self, state: str) -> Self:
         return self.filter(state_digest__in=crypto.digests(state))
+
+    def by_leavers(self) -> Self:
+        """The last of its instance that was completed, begun by an account that is no longer active."""
+        completed = Authorization.objects.filter(outcome=Authorization.Outcome.COMPLETED)
+        later = completed.filter(instance=OuterRef("instance"), pk__gt=OuterRef("pk"))
+        done = self.filter(outcome=Authorization.Outcome.COMPLETED, started_by__is_active=False)
+        return done.filter(~Exists(later))
 
     def claim(self, authorization: "Authorization", *, at: datetime) -> bool:
         """Use it up. False when somebody else came first, or it has expired."""

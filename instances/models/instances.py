@@ -1,6 +1,6 @@
 """Instances: one authenticated connection of one account to one element."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.contrib.auth.models import AnonymousUser, User
@@ -11,7 +11,10 @@ from django.utils.translation import gettext, gettext_lazy as _
 from instances import crypto
 from instances.fields import SealedJSONField, SealedRow, SealedTextField
 from instances.models.elements import Element
-from instances.models.organizations import OrganizationUser
+from instances.models.organizations import OrganizationUser, ids_of
+
+# A refresh that is so late was not taken up by any scheduler.
+OVERDUE_AFTER = timedelta(minutes=5)
 
 
 class _NamesInOrder(models.JSONField):
@@ -45,6 +48,13 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
             return self
         return self.filter(organization_user__in=OrganizationUser.objects.visible_to(account))
 
+    def listed_for(self, account: User | AnonymousUser) -> Self:
+        """As visible_to(), at the price of one more query, for lists that are long."""
+        if account.is_superuser:
+            return self
+        users = OrganizationUser.objects.visible_to(account)
+        return self.filter(organization_user__in=ids_of(users))
+
     def operated_by(self, account: User | AnonymousUser) -> Self:
         """Those that the account may touch: its own, and those of organizations whose operator it is."""
         if account.is_superuser:
@@ -54,6 +64,37 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
     def with_token(self, token: str) -> Self:
         """The instance that an Element token stands for, found by its digest."""
         return self.filter(token_digest__in=crypto.digests(token))
+
+    def with_tag(self, name: str) -> Self:
+        return self.filter(pk__in=Tag.objects.filter(name=name).values("instance"))
+
+    def in_trouble(self, cause: str) -> Self:
+        """Those with this cause, a name of instances.errors, that are not at rest; with none where it is empty."""
+        return self.filter(cause=cause).exclude(state=Instance.State.CONNECTED, is_disabled=True)
+
+    def resting(self) -> Self:
+        """Connected and disabled."""
+        return self.filter(state=Instance.State.CONNECTED, is_disabled=True)
+
+    def changed_since(self, state: str, *, at: datetime) -> Self:
+        """Which came into this state at that time or later."""
+        return self.filter(state=state, state_changed_at__gte=at)
+
+    def waiting_since(self, state: str, *, at: datetime) -> Self:
+        """Which have been in this state since that time, or for longer."""
+        return self.filter(state=state, state_changed_at__lte=at)
+
+    def never_checked(self) -> Self:
+        """Nobody has ever asked their provider whether they work."""
+        return self.filter(last_checked_at=None)
+
+    def without_refresh_token(self) -> Self:
+        """Which have a provider's tokens, and no refresh token among them."""
+        return self.filter(has_refresh_token=False)
+
+    def overdue_for_refresh(self, *, at: datetime) -> Self:
+        """Due for so long that no scheduler can be at work."""
+        return self.due_for_refresh(at=at - OVERDUE_AFTER)
 
     def with_tag_names(self) -> Self:
         """Reads the tags in the same statement, for tag_names."""
@@ -81,7 +122,8 @@ class Instance(SealedRow):
     refresh_due_at and work_due_at say when the scheduler turns to it, lease_holder and leased_until who is
     refreshing it. refresh_started_at: a refresh token was sent and no answer has come yet.
     tokens_version counts what was stored in tokens, so that whoever began with an older one comes second.
-    tokens: what an OAuth provider gave (platforms.base.TokenSet as JSON). code_digest: of the authorization code
+    tokens: what an OAuth provider gave (platforms.base.TokenSet as JSON). has_refresh_token: whether a refresh token
+    is in it, None without tokens; kept beside it, since nobody can look into a sealed column. code_digest: of the authorization code
     last spent, so that the same body sent again is recognised. cause, cause_message and
     cause_interaction say why it is not connected. remote_id: its id at a remote platform.
     """
@@ -103,6 +145,7 @@ class Instance(SealedRow):
     organization_user = models.ForeignKey(
         OrganizationUser,
         on_delete=models.PROTECT,
+        db_index=False,  # instance_overview begins with it
         related_name="instances",
         verbose_name=_("organization user"),
     )
@@ -121,6 +164,7 @@ class Instance(SealedRow):
     secret_configuration = SealedJSONField(_("secret configuration"))
     secret_keys = models.JSONField(_("secret keys that are set"), default=list, blank=True)
     tokens = SealedJSONField(_("tokens"))
+    has_refresh_token = models.BooleanField(_("has a refresh token"), null=True, editable=False)
     expires_at = models.DateTimeField(_("access token expires at"), null=True, blank=True)
     token_digest = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001
     token = SealedTextField(_("Element token"), digest_field="token_digest")
@@ -164,10 +208,24 @@ class Instance(SealedRow):
         permissions = [("reveal_token", "Can reveal the Element token")]
         indexes = [
             models.Index(fields=["state", "state_changed_at"], name="instance_state"),
-            models.Index(fields=["organization_user", "element"], name="instance_owner_element"),
+            # Also what the admin's first page counts by: it reads this index alone.
+            models.Index(
+                fields=["organization_user", "element", "state", "is_disabled", "cause"],
+                name="instance_overview",
+            ),
             models.Index(fields=["organization_user", "name"], name="instance_owner_name"),
             models.Index(fields=["refresh_due_at"], name="instance_refresh_due"),
             models.Index(fields=["work_due_at"], name="instance_work_due"),
+            # Questions of the admin's list. Migration 0013 adds one more, that names are searched by.
+            models.Index(fields=["cause", "-id"], condition=~Q(cause=""), name="instance_trouble"),
+            models.Index(
+                fields=["-id"], condition=Q(last_checked_at=None), name="instance_never_checked"
+            ),
+            models.Index(
+                fields=["-id"],
+                condition=Q(has_refresh_token=False),
+                name="instance_no_refresh_token",
+            ),
         ]
         constraints = [
             models.CheckConstraint(

@@ -9,7 +9,9 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from instances.models.instances import Instance
-from instances.models.organizations import Organization
+from instances.models.organizations import Organization, OrganizationUser, ids_of
+
+_IS_FAILURE = ~Q(error="") | Q(status__gte=400)
 
 
 class InteractionQuerySet(models.QuerySet["Interaction"]):
@@ -32,10 +34,17 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         """Those of the instances and organizations that the account may look at; for a superuser all."""
         if account.is_superuser:
             return self
-        instances = Instance.objects.visible_to(account)
-        # Those of an instance that was deleted have their organization alone.
-        organizations = Organization.objects.visible_to(account)
-        return self.filter(Q(instance__in=instances) | Q(organization__in=organizations))
+        # Each has the organization of its instance, also when that is gone.
+        found = Q(organization__in=ids_of(Organization.objects.visible_to(account)))
+        if own := ids_of(OrganizationUser.objects.filter(account_id=account.pk)):
+            found |= Q(instance__in=Instance.objects.filter(organization_user__in=own))
+        return self.filter(found)
+
+    def failed(self) -> Self:
+        return self.filter(_IS_FAILURE)
+
+    def succeeded(self) -> Self:
+        return self.filter(Q(error=""), Q(status__lt=400) | Q(status=None))
 
     def of_instance(self, instance: Instance) -> Self:
         return self.filter(instance=instance)
@@ -56,6 +65,7 @@ class Interaction(models.Model):
         Instance,
         on_delete=models.SET_NULL,
         null=True,
+        db_index=False,  # interaction_timeline begins with it
         related_name="interactions",
         verbose_name=_("instance"),
     )
@@ -63,6 +73,7 @@ class Interaction(models.Model):
         Organization,
         on_delete=models.SET_NULL,
         null=True,
+        db_index=False,  # interaction_organization begins with it
         related_name="interactions",
         verbose_name=_("organization"),
     )
@@ -87,7 +98,13 @@ class Interaction(models.Model):
         ordering = ["-id"]
         verbose_name = _("interaction")
         verbose_name_plural = _("interactions")
-        indexes = [models.Index(fields=["instance", "-id"], name="interaction_timeline")]
+        # Migration 0013 adds one more, that subjects are searched by.
+        indexes = [
+            models.Index(fields=["instance", "-id"], name="interaction_timeline"),
+            models.Index(fields=["organization", "-id"], name="interaction_organization"),
+            models.Index(fields=["step", "-id"], name="interaction_step"),
+            models.Index(fields=["-id"], condition=_IS_FAILURE, name="interaction_failed"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(direction__in=["out", "in"]), name="interaction_direction_known"

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import F
 from django.utils import timezone
 
 from instances import crypto
@@ -12,7 +11,8 @@ from instances.models import Instance
 from instances.platforms.base import InstanceDraft, PlatformInstance, code_in
 from instances.platforms.registry import platform_for
 from instances.provisioning.configuration import authentication_of
-from instances.provisioning.due_times import refresh_due_at, retry_after
+from instances.provisioning.due_times import retry_after
+from instances.provisioning.refreshing import token_columns
 from instances.provisioning.states import NO_CAUSE, Move, State, cause_of
 
 
@@ -67,13 +67,7 @@ def connected_columns(instance: Instance, result: PlatformInstance, code: str) -
     if code:
         columns["code_digest"] = crypto.digest(code)
     if result.tokens:
-        columns |= {
-            "tokens": result.tokens.to_json(),
-            "tokens_version": F("tokens_version") + 1,
-            "expires_at": result.tokens.expires_at,
-            "refresh_due_at": refresh_due_at(authentication_of(instance), result.tokens, at=now),
-            "refresh_started_at": None,
-            "refresh_failures": 0,
-            "refresh_refusals": 0,
-        }
+        way = authentication_of(instance)
+        columns |= token_columns(way, result.tokens, at=now)
+        columns["tokens"] = result.tokens.to_json()
     return columns

@@ -92,6 +92,13 @@ _REMEDIES: tuple[tuple[type[errors.InstancesError] | UnionType, "StrOrPromise"],
         gettext_lazy("The provider may have done what it was asked for, and could not say so."),
     ),
 )
+# Their remedy is to connect once more, so that nothing is left to be said.
+_CONNECTED_BY_REMEDY = (
+    errors.AuthorizationError,
+    errors.GrantRejectedError,
+    errors.MissingCodeError,
+    errors.GoneError,
+)
 # What a state says of itself: the cause, who must act, the advice.
 _STATES: dict[str, tuple["StrOrPromise", Responsible, "StrOrPromise"]] = {
     State.DRAFT: (
@@ -132,6 +139,34 @@ _STATES: dict[str, tuple["StrOrPromise", Responsible, "StrOrPromise"]] = {
         gettext_lazy("Read its interactions, then try again."),
     ),
 }
+# What happened to all instances with the same cause. An error without a sentence of its own has its base class's.
+CAUSES: dict[str, "StrOrPromise"] = {
+    "CredentialsRefusedError": gettext_lazy("Credentials were refused"),
+    "GrantRejectedError": gettext_lazy("Access was revoked, or has run out"),
+    "ClientRefusedError": gettext_lazy(
+        "The OAuth client or the organization's secrets were refused"
+    ),
+    "AccessForbiddenError": gettext_lazy("The account lacks rights"),
+    "GoneError": gettext_lazy("Deleted at the platform"),
+    "RefusedError": gettext_lazy("The provider refused the request"),
+    "RateLimitedError": gettext_lazy("The provider takes no more calls for now"),
+    "ProviderFaultError": gettext_lazy("The provider is out of order"),
+    "UnreachableError": gettext_lazy("The provider could not be reached"),
+    "AnswerTimeoutError": gettext_lazy("The provider answered too late"),
+    "AnswerLostError": gettext_lazy("The provider's answer was cut off"),
+    "UnusableAnswerError": gettext_lazy("The provider's answer could not be understood"),
+    "OutcomeUnknownError": gettext_lazy("The platform's answer to a creation was lost"),
+    "BlockedAddressError": gettext_lazy("The address is private, and calls to it are blocked"),
+    "AuthorizationDeniedError": gettext_lazy("The account's holder did not allow access"),
+    "ProviderReportedError": gettext_lazy("The provider ended the authorization with an error"),
+    "AuthorizationError": gettext_lazy("The authorization came back wrong"),
+    "MissingCodeError": gettext_lazy("An authorization code is missing"),
+    "InputError": gettext_lazy("The configuration is incomplete or wrong"),
+    "SecretError": gettext_lazy("Stored secrets cannot be read"),
+    "CatalogueError": gettext_lazy("The element's definition is wrong"),
+    "StateConflictError": gettext_lazy("Somebody else was at work on it"),
+    "InstancesError": gettext_lazy("Something went wrong"),
+}
 # In these states the recorded cause tells of an attempt that another one has followed, or will.
 _WITHOUT_CAUSE = {State.DRAFT, State.AWAITING_AUTHORIZATION, State.PROVISIONING}
 
@@ -143,7 +178,7 @@ def explain(instance: Instance, reader: Reader = Reader.OPERATOR) -> Explanation
     explanation = _explain(instance)
     if explanation is None:
         return None
-    error_class = _error_class(instance)
+    error_class = _error_class(instance.cause)
     is_for_operator = bool(error_class and needs_operator(error_class))
     return replace(
         explanation,
@@ -160,7 +195,7 @@ def _explain(instance: Instance) -> Explanation | None:
             _("Enable it when it is to be used again."),
             Step.ENABLE,
         )
-    error_class = _error_class(instance)
+    error_class = _error_class(instance.cause)
     if error_class is None or instance.state in _WITHOUT_CAUSE:
         return None if instance.is_connected else _of_state(instance)
     step = _next_step(instance, error_class)
@@ -171,6 +206,17 @@ def _explain(instance: Instance) -> Explanation | None:
         step,
         instance.cause_interaction,
     )
+
+
+def explain_many(state: str, cause: str) -> tuple[str, Responsible, str]:
+    """What those in this state with this cause have in common: what happened, who must act, the advice."""
+    error_class = None if state in _WITHOUT_CAUSE else _error_class(cause)
+    if error_class is None and state in _STATES:
+        words, responsible, advice = _STATES[state]
+        return str(words), responsible, str(advice)
+    error_class = error_class or errors.InstancesError
+    advice = f"{_remedy(error_class)} {_then_of_many(state, error_class)}".strip()
+    return _in_words(error_class), error_class.responsible, advice
 
 
 def uses_browser(instance: Instance) -> bool:
@@ -192,9 +238,9 @@ def _of_state(instance: Instance) -> Explanation:
     return Explanation(str(cause), responsible, str(advice), _next_step(instance))
 
 
-def _error_class(instance: Instance) -> type[errors.InstancesError] | None:
+def _error_class(cause: str) -> type[errors.InstancesError] | None:
     """The class of what went wrong last; None when nothing did."""
-    found = getattr(errors, instance.cause, None) if instance.cause else None
+    found = getattr(errors, cause, None) if cause else None
     is_ours = isinstance(found, type) and issubclass(found, errors.InstancesError)
     return found if is_ours else None
 
@@ -240,6 +286,10 @@ def _next_step(
     return Step.REAUTHENTICATE if is_wrong or instance.token else Step.PROVISION
 
 
+def _in_words(error_class: type[errors.InstancesError]) -> str:
+    return next(str(CAUSES[one.__name__]) for one in error_class.__mro__ if one.__name__ in CAUSES)
+
+
 def _remedy(error_class: type[errors.InstancesError]) -> str:
     for known, remedy in _REMEDIES:
         if issubclass(error_class, known):
@@ -265,6 +315,20 @@ def _then(instance: Instance, error_class: type[errors.InstancesError], step: St
         case Step.PROVISION:
             return _("Then connect it.")
     return _("Then connect it again.")
+
+
+def _then_of_many(state: str, error_class: type[errors.InstancesError]) -> str:
+    match state:
+        case State.CONNECTED:
+            return _("They are asked for new tokens again by themselves.")
+        case State.UNKNOWN:
+            return _("The platform is asked for them by itself.")
+        case State.DELETING:
+            return _("They are deleted again by themselves.")
+    if error_class.retryable:
+        return _("Try them again in a few minutes.")
+    is_said = issubclass(error_class, _CONNECTED_BY_REMEDY)
+    return "" if is_said else _("Then connect them again.")
 
 
 def _then_of_connected(instance: Instance) -> str:

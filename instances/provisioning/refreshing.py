@@ -13,6 +13,7 @@ import structlog
 from django.db.models import F
 from django.utils import timezone
 
+from instances.catalogue.definition import AuthenticationType
 from instances.errors import (
     AnswerLostError,
     CredentialsRefusedError,
@@ -64,19 +65,25 @@ def refresh_instance(instance: Instance, *, actor: str, at: datetime | None = No
         time.sleep(POLL_SECONDS)
 
 
+def token_columns(way: AuthenticationType, tokens: TokenSet, *, at: datetime) -> dict[str, Any]:
+    """What is stored with new tokens, beside the tokens themselves."""
+    return {
+        "has_refresh_token": bool(tokens.refresh_token),
+        "tokens_version": F("tokens_version") + 1,
+        "expires_at": tokens.expires_at,
+        "refresh_due_at": refresh_due_at(way, tokens, at=at),
+        "refresh_started_at": None,
+        "refresh_failures": 0,
+        "refresh_refusals": 0,
+    }
+
+
 def store_tokens(instance: Instance, tokens: TokenSet, *, at: datetime, **columns: Any) -> bool:
     """Keep new tokens, all of them in one statement, unless newer ones were stored since instance was read."""
     way = authentication_of(instance)
     instance.tokens = tokens.to_json()
     stored = Instance.objects.filter(pk=instance.pk, tokens_version=instance.tokens_version).update(
-        tokens=instance.tokens,
-        tokens_version=F("tokens_version") + 1,
-        expires_at=tokens.expires_at,
-        refresh_due_at=refresh_due_at(way, tokens, at=at),
-        refresh_started_at=None,
-        refresh_failures=0,
-        refresh_refusals=0,
-        **columns,
+        tokens=instance.tokens, **token_columns(way, tokens, at=at), **columns
     )
     instance.refresh_from_db()
     return stored == 1

@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.core.checks import run_checks
@@ -20,9 +20,6 @@ from prometheus_client.registry import Collector
 
 from instances.models import Instance, ProcessBeat
 from instances.models.process_beats import ALIVE_FOR
-
-# A refresh that is so late was not taken up by any scheduler.
-OVERDUE_AFTER = timedelta(minutes=5)
 
 
 @never_cache
@@ -86,7 +83,7 @@ class _InstanceCollector(Collector):
         for cause in rows.exclude(cause="").values("cause").annotate(n=Count("id")):
             failing.add_metric([cause["cause"]], cause["n"])
         due = Instance.objects.due_for_refresh(at=now)
-        overdue = Instance.objects.due_for_refresh(at=now - OVERDUE_AFTER)
+        overdue = Instance.objects.overdue_for_refresh(at=now)
         oldest = Instance.objects.due_for_work(at=now).aggregate(at=Min("work_due_at"))["at"]
         beats = dict(ProcessBeat.objects.values_list("kind", "at"))
         yield from (states, failing)

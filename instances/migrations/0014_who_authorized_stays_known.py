@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("instances", "0030_worker_beats"),
+        ("instances", "0013_beginnings_are_searched_by"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -1,0 +1,151 @@
+"""What an operator asks of the list of instances: by name, by cause, by tag, and what can be searched for."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import DropdownFilter, TextFilter
+
+from instances.models import Authorization, Instance, OrganizationUser
+from instances.models.instances import InstanceQuerySet
+from instances.models.organizations import ids_of
+from instances.provisioning.explanations import CAUSES, explain_many
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+type Question = Callable[[InstanceQuerySet, datetime], InstanceQuerySet]
+
+_DAY = timedelta(days=1)
+_State = Instance.State
+# A cause that is not there, as a filter's value: an empty one would be no filter.
+NO_CAUSE = "none"
+
+
+def _by_leavers(rows: InstanceQuerySet, _: datetime) -> InstanceQuerySet:
+    """Whose organization user's account, or whoever allowed access last, is no longer active."""
+    users = OrganizationUser.objects.filter(account__is_active=False)
+    owned = Instance.objects.filter(organization_user__in=users).order_by().values("pk")
+    authorized = Authorization.objects.by_leavers().order_by().values("instance")
+    return rows.filter(pk__in=owned.union(authorized))
+
+
+QUESTIONS: dict[str, tuple["StrOrPromise", Question]] = {
+    "failed-in-the-last-day": (
+        _("failed in the last day"),
+        lambda rows, now: rows.changed_since(_State.FAILED, at=now - _DAY),
+    ),
+    "needs-reauthorization": (
+        _("needs reauthorization"),
+        lambda rows, _: rows.filter(state=_State.NEEDS_REAUTHORIZATION),
+    ),
+    "waiting-for-a-day": (
+        _("waits for its authorization for a day"),
+        lambda rows, now: rows.waiting_since(_State.AWAITING_AUTHORIZATION, at=now - _DAY),
+    ),
+    "overdue-refresh": (
+        _("overdue refresh"),
+        lambda rows, now: rows.overdue_for_refresh(at=now),
+    ),
+    "no-refresh-token": (
+        _("no refresh token"),
+        lambda rows, _: rows.without_refresh_token(),
+    ),
+    "never-checked": (
+        _("never checked"),
+        lambda rows, _: rows.never_checked(),
+    ),
+    "by-leavers": (
+        _("authorized by someone who left"),
+        _by_leavers,
+    ),
+    "disabled": (
+        _("connected, and disabled"),
+        lambda rows, _: rows.resting(),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionLink:
+    """One click above the list."""
+
+    url: str
+    label: "StrOrPromise"
+    is_current: bool
+
+
+def question_links(request: HttpRequest) -> list[QuestionLink]:
+    """All instances, each question, and the cause that the first page led to."""
+    asked = request.GET.get(QuestionFilter.parameter_name, "")
+    links = [QuestionLink("?", _("all"), not request.GET)]
+    if cause := request.GET.get(CauseFilter.parameter_name):
+        state = request.GET.get("state__exact", "")
+        words = explain_many(state, "" if cause == NO_CAUSE else cause)[0]
+        links.append(QuestionLink(f"?{request.GET.urlencode()}", words, is_current=True))
+    links += [
+        QuestionLink(f"?{QuestionFilter.parameter_name}={name}", label, name == asked)
+        for name, (label, _) in QUESTIONS.items()
+    ]
+    return links
+
+
+class QuestionFilter(DropdownFilter):
+    title = _("question")
+    parameter_name = "question"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(name, label) for name, (label, _) in QUESTIONS.items()]
+
+    def queryset(self, request: HttpRequest, queryset: InstanceQuerySet) -> InstanceQuerySet:
+        chosen = QUESTIONS.get(self.value() or "")
+        return chosen[1](queryset, timezone.now()) if chosen else queryset
+
+
+class CauseFilter(DropdownFilter):
+    """Why it is not in order, as the admin's first page groups them; what is at rest is left out."""
+
+    title = _("cause")
+    parameter_name = "cause"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        asked = request.GET.get(self.parameter_name, NO_CAUSE)
+        others = {asked: asked} if asked not in CAUSES and asked != NO_CAUSE else {}
+        return [(NO_CAUSE, _("no error")), *CAUSES.items(), *others.items()]
+
+    def queryset(self, request: HttpRequest, queryset: InstanceQuerySet) -> InstanceQuerySet:
+        match self.value():
+            case None:
+                return queryset
+            case cause:
+                return queryset.in_trouble("" if cause == NO_CAUSE else cause)
+
+
+class TagFilter(TextFilter):
+    title = _("tag")
+    parameter_name = "tag"
+
+    def queryset(self, request: HttpRequest, queryset: InstanceQuerySet) -> InstanceQuerySet:
+        return queryset.with_tag(self.value()) if self.value() else queryset
+
+
+def search_conditions(text: str) -> list[Q]:
+    """Beginning of name or e-mail address, tag, id or uid. Element tokens are looked for elsewhere: this goes into URLs."""
+    users = OrganizationUser.objects.filter(email__istartswith=text)
+    found = [
+        Q(name__istartswith=text),
+        Q(pk__in=Instance.objects.with_tag(text).order_by().values("pk")),
+        Q(organization_user__in=ids_of(users)),
+    ]
+    if text.isascii() and text.isdigit() and len(text) <= 18:
+        found.append(Q(pk=int(text)))
+    with suppress(ValueError):
+        found.append(Q(uid=UUID(text)))
+    return found

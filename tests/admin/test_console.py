@@ -1,0 +1,205 @@
+"""The admin's first page: how the instances are, what needs attention, and where its links lead."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from instances.models import BulkJob, BulkRow, Element, ProcessBeat
+from instances.provisioning.explanations import explain_many
+from instances.provisioning.overview import overview_of
+from tests.admin.test_lists import make_in_state, names
+from tests.factories import (
+    KEY_DEFINITION,
+    make_account,
+    make_element,
+    make_instance,
+    make_interaction,
+    make_member,
+    make_organization_user,
+)
+from tests.test_docs import ERRORS
+
+PATH = "/admin/"
+
+
+@pytest.fixture
+def scheduler(db):
+    ProcessBeat.objects.beat(ProcessBeat.Kind.SCHEDULER, at=timezone.now())
+
+
+def groups(page):
+    return [(one.words, one.group.count) for one in page.context["troubles"]]
+
+
+def follow(client, url):
+    return sorted(names(client.get(url)))
+
+
+@pytest.mark.usefixtures("scheduler")
+def test_what_needs_attention_is_grouped_by_cause_the_worst_first(operator):
+    for number in range(3):
+        make_in_state("failed", cause="CredentialsRefusedError", name=f"wrong {number}")
+    make_in_state("failed", cause="AccessForbiddenError", name="forbidden")
+    make_in_state("needs_reauthorization", cause="GrantRejectedError", name="revoked")
+    make_in_state("connected", cause="ProviderFaultError", name="outage")
+    page = operator.get(PATH)
+    assert groups(page) == [
+        ("Access was revoked, or has run out", 1),
+        ("Credentials were refused", 3),
+        ("The account lacks rights", 1),
+        ("The provider is out of order", 1),
+    ]
+    assert "Ask the account&#x27;s holder for credentials that are right" in page.text
+    assert "Who must act: the account holder." in page.text
+    assert "Keyed (3)" in page.text
+
+
+def test_each_group_leads_to_exactly_its_instances(operator):
+    make_in_state("failed", cause="CredentialsRefusedError", name="wrong")
+    make_in_state("failed", name="without a cause")
+    make_in_state("needs_reauthorization", cause="CredentialsRefusedError", name="wrong since")
+    make_in_state("connected", cause="ProviderFaultError", name="outage")
+    make_in_state("connected", cause="ProviderFaultError", name="at rest", is_disabled=True)
+    make_in_state("failed", cause="MissingConfigurationError", name="incomplete")
+    page = operator.get(PATH)
+    found = {name for one in page.context["troubles"] for name in follow(operator, one.url)}
+    assert found == {"wrong", "without a cause", "wrong since", "outage", "incomplete"}
+    for trouble in page.context["troubles"]:
+        assert len(follow(operator, trouble.url)) == trouble.group.count == 1
+        assert trouble.words.removesuffix(".") in operator.get(trouble.url).text
+
+
+@pytest.mark.usefixtures("scheduler")
+def test_nothing_to_attend_to_is_said_so(operator):
+    make_in_state("connected", name="fine")
+    make_in_state("connected", name="at rest", cause="GrantRejectedError", is_disabled=True)
+    for state in ("draft", "awaiting_authorization", "provisioning"):
+        make_in_state(state)
+    page = operator.get(PATH)
+    assert groups(page) == []
+    assert "Nothing: every connection works." in page.text
+
+
+def test_instances_are_counted_by_state_and_by_element(operator):
+    other = make_element(KEY_DEFINITION | {"key": "other", "id": 900002, "name": "Other"})
+    make_in_state("connected", name="one")
+    make_in_state("connected", name="two", element_id=other.pk)
+    make_in_state("connected", name="three", is_disabled=True)
+    make_in_state("failed", name="four")
+    page = operator.get(PATH)
+    by_state = {str(bar.label): bar for bar in page.context["by_state"]}
+    assert {label: bar.count for label, bar in by_state.items()} == {"connected": 3, "failed": 1}
+    assert follow(operator, by_state["connected"].url) == ["one", "three", "two"]
+    assert follow(operator, page.context["disabled_url"]) == ["three"]
+    by_element = {bar.label: bar for bar in page.context["by_element"]}
+    assert {label: bar.count for label, bar in by_element.items()} == {"Keyed": 3, "Other": 1}
+    assert by_element["Keyed"].detail == "1 in order, 1 need attention, 1 other"
+    assert follow(operator, by_element["Other"].url) == ["two"]
+    text = re.sub(r"\s+", " ", page.text)
+    assert "4 instances by state" in text
+    assert '<span class="im-bar-label">connected</span> <span class="im-bar-count">3</span>' in text
+
+
+def test_bars_are_as_long_as_their_numbers_say(operator):
+    for name in "abcd":
+        make_in_state("connected", name=name)
+    make_in_state("failed", name="e")
+    parts = {str(bar.label): bar.parts for bar in operator.get(PATH).context["by_state"]}
+    assert parts == {"connected": [("success", 0, 1000)], "failed": [("danger", 0, 250)]}
+
+
+def test_everything_is_of_what_the_account_may_see(sign_in):
+    seen = make_in_state("failed", cause="CredentialsRefusedError", name="seen")
+    make_interaction(organization=seen.organization, instance=seen, subject="seen")
+    client = sign_in("view_instance", "view_interaction")
+    hidden = make_in_state("failed", cause="CredentialsRefusedError", name="hidden")
+    make_interaction(organization=hidden.organization, instance=hidden, subject="hidden")
+    page = client.get(PATH)
+    assert groups(page) == [("Credentials were refused", 1)]
+    assert [one.interaction.subject for one in page.context["exchanges"]] == ["seen"]
+
+
+def test_an_account_sees_the_interactions_of_its_own_instances(db):
+    account = make_account(permissions=("view_instance", "view_interaction"))
+    own = make_instance(organization_user=make_organization_user(account=account))
+    theirs = make_instance(organization_user=make_organization_user(organization=own.organization))
+    for one in (own, theirs):
+        make_interaction(organization=one.organization, instance=one, subject=one.label)
+    assert overview_of(account).total == 1
+    found = own.interactions.model.objects.visible_to(account)
+    assert [one.subject for one in found] == [own.label]
+
+
+def test_parts_need_their_permissions(sign_in):
+    make_instance()
+    page = sign_in("view_interaction").get(PATH)
+    assert "Recent interactions" in page.text
+    for title in ("Needs attention now", "by state", "Bulk jobs under way", "Find an instance"):
+        assert title not in page.text
+
+
+def test_failed_interactions_stand_out_among_the_recent_ones(operator):
+    make_interaction(step="check")
+    make_interaction(step="refresh", status=401, error="The provider refused the refresh token.")
+    page = operator.get(PATH)
+    assert [one.colour for one in page.context["exchanges"]] == ["danger", "success"]
+    assert "The provider refused the refresh token." in page.text
+
+
+def test_a_missing_scheduler_and_overdue_refreshes_are_told_with_what_to_do(operator):
+    late = timezone.now() - timedelta(minutes=6)
+    make_in_state("connected", name="late", refresh_due_at=late)
+    page = operator.get(PATH)
+    assert "No scheduler is at work" in page.text
+    assert "manage.py scheduler" in page.text
+    assert follow(operator, page.context["overdue_url"]) == ["late"]
+    ProcessBeat.objects.beat(ProcessBeat.Kind.SCHEDULER, at=timezone.now())
+    assert "No scheduler is at work" not in operator.get(PATH).text
+
+
+def make_job(state, user, outcomes):
+    job = BulkJob.objects.create(organization_user=user, actor="ada", name="f.csv", state=state)
+    for number, outcome in enumerate(outcomes):
+        due_at = timezone.now() if outcome in {"pending", "running"} else None
+        BulkRow.objects.create(job=job, number=number, outcome=outcome, due_at=due_at)
+    return job
+
+
+def test_unended_bulk_jobs_are_shown_with_their_progress_to_who_operates_them(client, db):
+    account = make_account(permissions=("view_bulkjob",))
+    user = make_organization_user()
+    make_member(account, user.organization)
+    make_job("running", user, ["succeeded", "failed", "pending", "pending"])
+    make_job("finished", user, ["succeeded"])
+    make_job("running", make_organization_user(), ["pending"])
+    client.force_login(account)
+    page = client.get(PATH)
+    [(job, progress)] = page.context["jobs"]
+    assert (job.state, progress.percent) == ("running", 50)
+    assert "2 of 4 rows are done, 1 failed." in page.text
+
+
+def test_without_any_instance_the_page_says_how_to_begin(operator, sign_in):
+    page = operator.get(PATH)
+    assert "No account is connected yet" in page.text
+    assert "/admin/instances/instance/add/" in page.text
+    assert "Nothing was exchanged with a provider yet" in page.text
+    assert "Ask an administrator to make you a member" in sign_in("view_instance").get(PATH).text
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("state", ["connected", "failed", "unknown", "deleting"])
+def test_every_error_has_words_and_a_remedy_for_many(state, error):
+    words, responsible, advice = explain_many(state, error)
+    assert words != "Something went wrong" or error == "PlatformError"
+    assert responsible
+    assert advice.endswith(".")
+
+
+def test_the_page_reads_no_definition_of_an_element(operator, django_assert_max_num_queries):
+    make_in_state("connected", name="one")
+    Element.objects.update(definition={"broken": True})
+    with django_assert_max_num_queries(12):
+        assert operator.get(PATH).status_code == 200

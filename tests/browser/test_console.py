@@ -1,0 +1,97 @@
+"""The admin's first page in a real browser: from "something is broken" to its cause, and what axe says of it."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.axe import complaints_of_axe
+from tests.browser.conftest import PHONE, WIDE
+from tests.browser.people import Operator, press_enter, tab_to
+
+pytestmark = pytest.mark.browser
+
+INSTANCES = "/admin/instances/instance/"
+PAGES = {
+    "first-page": "/admin/",
+    "instances": INSTANCES,
+    "instances-of-a-cause": f"{INSTANCES}?state__exact=failed&cause=CredentialsRefusedError",
+    "nothing-found": f"{INSTANCES}?q=nothing-like-it",
+    "interactions": "/admin/instances/interaction/",
+}
+
+
+def fail(operator, name):
+    """An account whose password is wrong."""
+    operator.choose_dynamics()
+    operator.fill_in_account(name, password="wr0ng-p4ssword")
+    operator.press("Save and provision")
+    operator.expect_state("failed")
+
+
+def refused(page):
+    """The group of those whose credentials were refused."""
+    heading = page.get_by_role("heading", name="Credentials were refused")
+    return page.get_by_role("listitem").filter(has=heading)
+
+
+def test_the_cause_of_what_is_broken_is_two_clicks_away(operator, photograph):
+    fail(operator, "Broken")
+    page = operator.page
+    page.goto("/admin/")
+    group = refused(page)
+    expect(group.get_by_text("Who must act: the account holder.")).to_be_visible()
+    photograph(page, "first-page")
+    group.get_by_role("link", name=re.compile(r"^Show th")).click()
+    photograph(page, "its-instances")
+    page.get_by_role("link", name="Broken", exact=True).click()
+    operator.expect_state("failed")
+    expect(page.get_by_text("the provider does not take the credentials").first).to_be_visible()
+    photograph(page, "its-cause")
+
+
+def test_the_cause_is_reached_without_a_mouse(operator, photograph):
+    fail(operator, "By keyboard alone")
+    page = operator.page
+    page.goto("/admin/")
+    link = refused(page).get_by_role("link", name=re.compile(r"^Show th")).inner_text()
+    tab_to(page, link)
+    photograph(page, "at-the-group")
+    press_enter(page)
+    tab_to(page, "By keyboard alone")
+    press_enter(page)
+    operator.expect_state("failed")
+
+
+def test_an_instance_is_found_by_its_element_token_alone(operator):
+    operator.choose_dynamics()
+    operator.fill_in_account("Has a token")
+    operator.press("Save and provision")
+    operator.expect_state("connected")
+    found = operator.page.url
+    operator.press("Reveal Element token")
+    operator.press("Reveal Element token")
+    token = operator.page.locator(".im-secret dd").inner_text()
+    seen = []
+    operator.page.on("request", lambda request: seen.append(request.url))
+    operator.page.goto("/admin/")
+    operator.fill("Find an instance", token)
+    operator.press("Find")
+    expect(operator.page).to_have_url(found)
+    assert [url for url in seen if token[:12] in url] == []
+
+
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desk", "phone"])
+def test_axe_finds_nothing_and_no_page_is_wider_than_its_window(
+    open_browser, password, photograph, viewport, color_scheme
+):
+    page = open_browser(viewport=viewport, color_scheme=color_scheme)
+    operator = Operator(page)
+    operator.sign_in("admin", password)
+    fail(operator, f"Seen by axe at {viewport['width']}, {color_scheme}")
+    for name, path in PAGES.items():
+        page.goto(path)
+        photograph(page, name)
+        assert complaints_of_axe(page) == [], name
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], name
