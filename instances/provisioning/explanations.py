@@ -164,6 +164,7 @@ CAUSES: dict[str, "StrOrPromise"] = {
     "InputError": gettext_lazy("The configuration is incomplete or wrong"),
     "SecretError": gettext_lazy("Stored secrets cannot be read"),
     "CatalogueError": gettext_lazy("The element's definition is wrong"),
+    "TaskNotEnqueuedError": gettext_lazy("The workers could not be reached"),
     "StateConflictError": gettext_lazy("Somebody else was at work on it"),
     "InstancesError": gettext_lazy("Something went wrong"),
 }
