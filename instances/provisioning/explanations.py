@@ -166,7 +166,6 @@ CAUSES: dict[str, "StrOrPromise"] = {
     "CatalogueError": gettext_lazy("The element's definition is wrong"),
     "TaskNotEnqueuedError": gettext_lazy("The workers could not be reached"),
     "StateConflictError": gettext_lazy("Somebody else was at work on it"),
-    "TaskNotEnqueuedError": gettext_lazy("The workers could not be told of it"),
     "InstancesError": gettext_lazy("Something went wrong"),
 }
 # In these states the recorded cause tells of an attempt that another one has followed, or will.
