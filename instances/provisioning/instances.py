@@ -140,9 +140,11 @@ def check_instance(instance: Instance, *, actor: str) -> Instance:
         raise invalid
     columns: dict[str, Any] = {"last_checked_at": now, "last_succeeded_at": now, **NO_CAUSE}
     if instance.state == State.CONNECTED:
+        unmoved = Instance.objects.filter(pk=instance.pk, state=State.CONNECTED)
+        if unmoved.update(**columns) != 1:
+            raise StateConflictError(f"{instance.label} was changed or deleted in the meantime.")
         for name, value in columns.items():
             setattr(instance, name, value)
-        instance.save(update_fields=[name.removesuffix("_id") for name in columns])
     else:
         why = "A check succeeded."
         move_instance(instance, State.CONNECTED, expect=checkable, actor=actor, why=why, **columns)

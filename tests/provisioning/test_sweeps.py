@@ -3,13 +3,18 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from instances.errors import CredentialsRefusedError
+from instances.errors import CredentialsRefusedError, StateConflictError
 from instances.models import Instance, Interaction
 from instances.provisioning.explanations import explain
-from instances.provisioning.instances import delete_instance, provision_instance
+from instances.provisioning.instances import (
+    check_instance,
+    delete_instance,
+    provision_instance,
+)
 from instances.provisioning.states import State, move_instance
 from instances.provisioning.sweeps import _work, work_due_instances
 from tests.factories import make_element, make_instance, make_organization, make_organization_user
@@ -127,6 +132,21 @@ def test_a_code_whose_tokens_the_probe_refuses_makes_no_instance(provider, setti
         with pytest.raises(CredentialsRefusedError):
             make_connected(provider, probe_url=f"{probed.url}/probe")
         assert Instance.objects.get().state == "failed"
+
+
+def test_an_instance_that_is_deleted_during_its_check_stays_deleted(provider, instance):
+    obedient = provider.answer
+
+    def delete_first(request):
+        Instance.objects.all().delete()
+        connection.close()
+        return obedient(request)
+
+    provider.answer = delete_first
+    with pytest.raises(StateConflictError, match="deleted in the meantime"):
+        check_instance(instance, actor="test")
+    last = Interaction.objects.first()
+    assert (last.instance, last.status, last.subject) == (None, 200, instance.label)
 
 
 def test_two_schedulers_check_an_instance_once(provider, instance):

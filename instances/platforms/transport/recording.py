@@ -17,6 +17,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 from django.conf import settings
+from django.db import IntegrityError
 from django.utils import timezone
 from requests.adapters import BaseAdapter
 
@@ -210,10 +211,19 @@ class RecordingAdapter(BaseAdapter):
             duration_ms=duration_ms,
         )
         if _records.kept is None:
-            interaction.save()
+            _keep(interaction)
         else:
             _records.kept.append(interaction)
         return interaction
+
+
+def _keep(interaction: Interaction) -> None:
+    try:
+        interaction.save()
+    except IntegrityError:
+        # The instance was deleted during the exchange, which is told of all the same.
+        interaction.instance_id = None
+        interaction.save()
 
 
 def _timeout() -> Any:
