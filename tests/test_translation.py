@@ -62,8 +62,9 @@ def _is_telling(called: ast.expr) -> bool:
 
 
 def _is_text(node: ast.AST) -> bool:
-    is_literal = isinstance(node, ast.Constant) and isinstance(node.value, str)
-    return is_literal or isinstance(node, ast.JoinedStr)
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    literals = [one.value for one in parts if isinstance(one, ast.Constant)]
+    return any(isinstance(one, str) and re.search(r"[^\W\d_]", one) for one in literals)
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(PROJECT)))

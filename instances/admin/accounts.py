@@ -3,13 +3,11 @@
 from functools import partial
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin, UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
-from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
-from django.utils.translation import gettext as _
+from django.urls import URLPattern, path
 from unfold.forms import (
     AdminPasswordChangeForm,
     AuthenticationForm,
@@ -17,10 +15,9 @@ from unfold.forms import (
     UserCreationForm,
 )
 
-from instances.admin.handover import connections_page
+from instances.admin.handover import connections_page, remind_of_connections
 from instances.admin.pages import ModelAdmin
 from instances.forms import SignInForm
-from instances.models import Instance
 
 admin.site.unregister([User, Group])
 
@@ -51,23 +48,6 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin):
         super().save_model(request, obj, form, change)
         if change and not obj.is_active:
             remind_of_connections(request, obj)
-
-
-def remind_of_connections(request: HttpRequest, account: User) -> None:
-    """Somebody leaves: say so while whoever closes the account is still there."""
-    if not Instance.objects.filter(organization_user__account=account).exists():
-        return
-    said = _("Connections belong to {name} still.")
-    link = '<a class="im-link" href="{url}">{label}</a>'
-    messages.warning(
-        request,
-        format_html(
-            f"{said} {link}",
-            name=account.get_username(),
-            url=reverse("admin:auth_user_connections", args=[account.pk]),
-            label=_("Look at them, and hand them over"),
-        ),
-    )
 
 
 @admin.register(Group)

@@ -23,6 +23,7 @@ from instances.provisioning.overview import (
     TroubleGroup,
     overview_of,
 )
+from instances.provisioning.readers import Reader, reader_of_many
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -56,7 +57,7 @@ class Trouble:
     colour: str
     state: "StrOrPromise"
     words: str
-    responsible: str
+    who: str
     advice: str
     elements: str
     url: str
@@ -66,7 +67,7 @@ def console(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Unfold's DASHBOARD_CALLBACK: the parts that the signed-in person may see."""
     account = request.user
     if account.has_perm("instances.view_instance"):
-        context |= _instances(overview_of(account))
+        context |= _instances(overview_of(account), reader_of_many(account))
     if account.has_perm("instances.view_interaction"):
         latest = Interaction.objects.visible_to(account)[:MAX_INTERACTIONS]
         context["exchanges"] = [exchange_of(one) for one in latest]
@@ -75,7 +76,7 @@ def console(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return context
 
 
-def _instances(overview: Overview) -> dict[str, Any]:
+def _instances(overview: Overview, reader: Reader) -> dict[str, Any]:
     return {
         "overview": overview,
         "search_help": SEARCH_HELP,
@@ -88,7 +89,7 @@ def _instances(overview: Overview) -> dict[str, Any]:
         "other_elements": len(overview.elements[MAX_ELEMENTS:]),
         "disabled_url": list_url(question="disabled"),
         "overdue_url": list_url(question="overdue-refresh"),
-        "troubles": [_trouble_of(group) for group in overview.troubles],
+        "troubles": [_trouble_of(group, reader) for group in overview.troubles],
     }
 
 
@@ -130,8 +131,8 @@ def _parts(counts: Iterable[tuple[str, int]], most: int) -> list[tuple[str, int,
     return parts
 
 
-def _trouble_of(group: TroubleGroup) -> Trouble:
-    words, responsible, advice = group.explanation
+def _trouble_of(group: TroubleGroup, reader: Reader) -> Trouble:
+    words, who, advice = group.explain_to(reader)
     named = [f"{name} ({count})" for name, count in group.elements.most_common(MAX_NAMED)]
     more = len(group.elements) - MAX_NAMED
     # A connected one still works, or seems to.
@@ -141,7 +142,7 @@ def _trouble_of(group: TroubleGroup) -> Trouble:
         colour,
         Instance.State(group.state).label,
         words,
-        responsible,
+        who,
         advice,
         ", ".join(named) + (f" + {more}" if more > 0 else ""),
         list_url(state__exact=group.state, cause=group.cause or NO_CAUSE),

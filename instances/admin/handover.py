@@ -9,6 +9,8 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _, gettext_lazy, ngettext
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
@@ -89,6 +91,23 @@ def connections_page(model_admin: ModelAdmin, request: HttpRequest, object_id: i
         "instances": _listed(visible.filter(pk__in=trips.values("instance")))[:MAX_AT_ONCE],
     }
     return render_page(model_admin, request, "account_connections.html", context)
+
+
+def remind_of_connections(request: HttpRequest, account: User) -> None:
+    """Somebody leaves: say so while whoever closes the account is still there."""
+    if not Instance.objects.filter(organization_user__account=account).exists():
+        return
+    said = _("Connections belong to {name} still.")
+    link = '<a class="im-link" href="{url}">{label}</a>'
+    messages.warning(
+        request,
+        format_html(
+            f"{said} {link}",
+            name=account.get_username(),
+            url=reverse("admin:auth_user_connections", args=[account.pk]),
+            label=_("Look at them, and hand them over"),
+        ),
+    )
 
 
 def _listed(rows: QuerySet[Instance]) -> QuerySet[Instance]:

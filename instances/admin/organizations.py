@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _, gettext_lazy
 from unfold.contrib.filters.admin import BooleanRadioFilter
 
-from instances.admin.handover import handover_page
+from instances.admin.handover import handover_page, remind_of_connections
 from instances.admin.pages import (
     ModelAdmin,
     SecretInput,
@@ -278,3 +278,13 @@ class MembershipAdmin(ModelAdmin):
     list_filter = [("account__is_active", BooleanRadioFilter)]
     search_fields = ["account__username", "organization__name"]
     autocomplete_fields = ["account", "organization"]
+
+    def delete_model(self, request: HttpRequest, obj: Membership) -> None:
+        super().delete_model(request, obj)
+        remind_of_connections(request, obj.account)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
+        leavers = {membership.account for membership in queryset.select_related("account")}
+        super().delete_queryset(request, queryset)
+        for account in leavers:
+            remind_of_connections(request, account)

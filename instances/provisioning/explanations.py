@@ -164,6 +164,7 @@ CAUSES: dict[str, "StrOrPromise"] = {
     "InputError": gettext_lazy("The configuration is incomplete or wrong"),
     "SecretError": gettext_lazy("Stored secrets cannot be read"),
     "CatalogueError": gettext_lazy("The element's definition is wrong"),
+    "TaskNotEnqueuedError": gettext_lazy("The workers could not be reached"),
     "StateConflictError": gettext_lazy("Somebody else was at work on it"),
     "InstancesError": gettext_lazy("Something went wrong"),
 }
@@ -208,8 +209,15 @@ def _explain(instance: Instance) -> Explanation | None:
     )
 
 
-def explain_many(state: str, cause: str) -> tuple[str, Responsible, str]:
+def explain_many(state: str, cause: str, reader: Reader = Reader.OPERATOR) -> tuple[str, str, str]:
     """What those in this state with this cause have in common: what happened, who must act, the advice."""
+    words, responsible, advice = _explain_many(state, cause)
+    # Whoever sees many is told as an operator is, or as one who may only look.
+    who = who_must_act(responsible, reader, is_for_operator=False)
+    return words, who, advice_for(reader, advice, is_for_operator=False)
+
+
+def _explain_many(state: str, cause: str) -> tuple[str, Responsible, str]:
     error_class = None if state in _WITHOUT_CAUSE else _error_class(cause)
     if error_class is None and state in _STATES:
         words, responsible, advice = _STATES[state]

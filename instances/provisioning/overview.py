@@ -8,10 +8,10 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Count
 from django.utils import timezone
 
-from instances.errors import Responsible
 from instances.models import Element, Instance, ProcessBeat
 from instances.models.instances import InstanceQuerySet
 from instances.provisioning.explanations import explain_many
+from instances.provisioning.readers import Reader
 from instances.provisioning.states import State
 
 # More overdue refreshes than this are not counted to the end.
@@ -54,10 +54,9 @@ class TroubleGroup:
     def count(self) -> int:
         return self.elements.total()
 
-    @property
-    def explanation(self) -> tuple[str, Responsible, str]:
+    def explain_to(self, reader: Reader) -> tuple[str, str, str]:
         """What happened, who must act, and the advice."""
-        return explain_many(self.state, self.cause)
+        return explain_many(self.state, self.cause, reader)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,13 @@ def readers_of(account: User | AnonymousUser) -> Callable[[Instance], Reader]:
     return reader_of
 
 
+def reader_of_many(account: User | AnonymousUser) -> Reader:
+    """Of instances of all the organizations that the account reaches, taken together."""
+    may_change = account.has_perm(f"instances.{Verb.CHANGE}")
+    is_operator = may_change and Organization.objects.operated_by(account).exists()
+    return Reader.OPERATOR if is_operator else Reader.VIEWER
+
+
 # What only an operator can put right.
 _NEEDS_OPERATOR = (
     errors.ClientRefusedError,

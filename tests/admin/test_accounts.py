@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from instances.models import Authorization, Instance
-from tests.factories import make_account, make_instance, make_organization_user
+from tests.factories import make_account, make_instance, make_member, make_organization_user
 
 pytestmark = pytest.mark.django_db
 
@@ -81,6 +81,18 @@ def test_closing_an_account_leads_to_what_it_leaves(operator, owner, instances):
     listed = operator.get(url).text
     assert "2 connections" in listed
     assert reverse("admin:instances_organizationuser_handover", args=[owner.pk]) in listed
+
+
+@pytest.mark.parametrize("is_from_list", [False, True])
+def test_taking_a_membership_away_leads_there_too(operator, owner, instances, is_from_list):
+    membership = make_member(owner.account, owner.organization)
+    chosen = {"action": "delete_selected", "_selected_action": [membership.pk], "post": "yes"}
+    url = reverse("admin:instances_membership_changelist")
+    if not is_from_list:
+        url = reverse("admin:instances_membership_delete", args=[membership.pk])
+    page = operator.post(url, chosen, follow=True)
+    assert not owner.account.memberships.exists()
+    assert "Connections belong to leaver still." in page.text
 
 
 def test_where_somebody_allowed_access_is_listed_too(operator, owner):

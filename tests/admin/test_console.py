@@ -52,7 +52,7 @@ def test_what_needs_attention_is_grouped_by_cause_the_worst_first(operator):
         ("The provider is out of order", 1),
     ]
     assert "Ask the account&#x27;s holder for credentials that are right" in page.text
-    assert "Who must act: the account holder." in page.text
+    assert "Who must act: the account&#x27;s holder." in page.text
     assert "Keyed (3)" in page.text
 
 

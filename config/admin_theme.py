@@ -1,0 +1,157 @@
+"""How the admin looks: names, colours, and what its sidebar lists."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
+
+def admin_theme(*, has_sandbox: bool) -> dict[str, Any]:
+    """django-unfold's UNFOLD."""
+    navigation = [*_SIDEBAR, _PRACTICE] if has_sandbox else _SIDEBAR
+    return _THEME | {"SIDEBAR": {"show_search": False, "navigation": navigation}}
+
+
+def _listed(
+    title: "StrPromise", icon: str, model: str, description: "StrPromise"
+) -> dict[str, Any]:
+    """An entry of the sidebar and the index, for whoever may see the model's list."""
+    app_label, model_name = model.split(".")
+    return {
+        "title": title,
+        "icon": icon,
+        "description": description,
+        "link": reverse_lazy(f"admin:{app_label}_{model_name}_changelist"),
+        "permission": lambda request: request.user.has_perm(f"{app_label}.view_{model_name}"),
+    }
+
+
+_SIDEBAR: list[dict[str, Any]] = [
+    {
+        "title": _("Connections"),
+        "items": [
+            _listed(
+                _("Instances"),
+                "cable",
+                "instances.instance",
+                _("Connect accounts, and see how each connection is."),
+            ),
+            _listed(
+                _("Bulk jobs"),
+                "playlist_add_check",
+                "instances.bulkjob",
+                _("Files of instances on their way through."),
+            ),
+            _listed(
+                _("OAuth apps"),
+                "key",
+                "instances.oauthapp",
+                _("Clients registered with providers, entered once."),
+            ),
+            _listed(
+                _("Authorizations"),
+                "handshake",
+                "instances.authorization",
+                _("Who was sent to a provider, and how it ended."),
+            ),
+            _listed(
+                _("Authorization links"),
+                "link",
+                "instances.authorizationlink",
+                _("Links for account's holders, and what became of them."),
+            ),
+            _listed(
+                _("Interactions"),
+                "swap_horiz",
+                "instances.interaction",
+                _("Every exchange with a platform or provider, redacted."),
+            ),
+        ],
+    },
+    {
+        "title": _("Platform"),
+        "items": [
+            _listed(
+                _("Organizations"),
+                "domain",
+                "instances.organization",
+                _("Customers, and the platform each provisions on."),
+            ),
+            _listed(
+                _("Organization users"),
+                "badge",
+                "instances.organizationuser",
+                _("The people and programs that instances belong to."),
+            ),
+            _listed(
+                _("Elements"),
+                "extension",
+                "instances.element",
+                _("The catalogue: what can be connected, and how."),
+            ),
+        ],
+    },
+    {
+        "title": _("Access"),
+        "items": [
+            _listed(_("Users"), "person", "auth.user", _("Who signs in here.")),
+            _listed(_("Groups"), "group", "auth.group", _("What they may do.")),
+            _listed(
+                _("Memberships"),
+                "supervisor_account",
+                "instances.membership",
+                _("Whose organizations they operate, or look at."),
+            ),
+        ],
+    },
+]
+_PRACTICE: dict[str, Any] = {
+    "title": _("Practice"),
+    "items": [
+        {
+            "title": _("Sandbox"),
+            "icon": "science",
+            "link": "/sandbox/",
+            "description": _("A provider of our own to try everything against."),
+        }
+    ],
+}
+_THEME: dict[str, Any] = {
+    "DASHBOARD_CALLBACK": "instances.admin.console.console",
+    "SITE_TITLE": "Instance Manager",
+    "SITE_HEADER": "Instance Manager",
+    "SITE_SUBHEADER": _("Element instances, kept"),
+    "SITE_SYMBOL": "hub",
+    "SITE_URL": None,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda request: static("instances/favicon.svg"),
+        }
+    ],
+    "STYLES": [lambda request: static("instances/admin.css")],
+    "SCRIPTS": [lambda request: static("instances/time_zone.js")],
+    "COLORS": {
+        # Teal; 600 carries white text and 400 dark text at more than 4.5 : 1 (WCAG 2.2 AA).
+        "primary": {
+            "50": "oklch(98% .012 200)",
+            "100": "oklch(95% .03 200)",
+            "200": "oklch(90% .055 200)",
+            "300": "oklch(84% .085 200)",
+            "400": "oklch(76% .1 200)",
+            "500": "oklch(62% .1 205)",
+            "600": "oklch(49% .085 208)",
+            "700": "oklch(43% .075 210)",
+            "800": "oklch(37% .06 212)",
+            "900": "oklch(32% .05 214)",
+            "950": "oklch(24% .04 216)",
+        }
+    },
+}
