@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import json
 import re
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from pathlib import Path
 _PROJECT = Path(__file__).resolve().parent.parent
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _numbers = itertools.count(1)
+# Two stubs never give the same token.
+_prefix = secrets.token_hex(8)
 
 
 @contextmanager
@@ -70,7 +73,7 @@ def _tokens() -> dict[str, object]:
 def _instance(body: bytes) -> dict[str, object]:
     number = next(_numbers)
     asked: dict[str, object] = json.loads(body)
-    return {"id": number, "token": f"element-token-{number}", "valid": True} | asked
+    return {"id": number, "token": f"element-token-{_prefix}-{number}", "valid": True} | asked
 
 
 async def _serve(delay_seconds: float) -> None:
