@@ -52,7 +52,7 @@ POLL_SECONDS = 1.0
 # What is drafted is sent by then, or given back: long before anybody takes its process for dead.
 SEND_WITHIN = timedelta(seconds=30)
 # So much work for each thread is drafted ahead, so that none waits for the database.
-ROWS_PER_THREAD = 4
+ROWS_PER_THREAD = 6
 STORE_EVERY_SECONDS = 0.1
 LOOK_AGAIN_SECONDS = 0.2
 LAST_TRIES_TO_STORE = 5
