@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -89,6 +90,8 @@ def test_a_job_that_was_paused_goes_on_by_its_command(manage, file, provider):
             pause_bulk_job(BulkJob.objects.get())
             connection.close()
             provider.answer = answer
+            # Long enough that the command sees that it is paused before this row has ended.
+            time.sleep(2.5)
         return answer(request)
 
     provider.answer = pausing_answer
