@@ -91,7 +91,7 @@ def test_a_job_that_was_paused_goes_on_by_its_command(manage, file, provider):
             connection.close()
             provider.answer = answer
             # Long enough that the command sees that it is paused before this row has ended.
-            time.sleep(2.5)
+            time.sleep(1.5)
         return answer(request)
 
     provider.answer = pausing_answer
