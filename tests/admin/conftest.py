@@ -4,7 +4,14 @@ import pytest
 from django.test import Client
 
 from instances.models import Organization
-from tests.factories import make_account, make_member
+from tests.factories import (
+    make_account,
+    make_element,
+    make_member,
+    make_organization,
+    make_organization_user,
+)
+from tests.provider import ORGANIZATION_SECRET, USER_SECRET
 
 
 @pytest.fixture
@@ -28,3 +35,13 @@ def sign_in(db):
         return client
 
     return sign_in
+
+
+@pytest.fixture
+def user(provider):
+    """One of an organization whose platform is the provider's; there is an element to provision."""
+    make_element()
+    organization = make_organization(
+        name="Remote", platform_url=provider.url, secret=ORGANIZATION_SECRET
+    )
+    return make_organization_user(organization=organization, secret=USER_SECRET)

@@ -12,27 +12,14 @@ from config.celery import app
 from instances.models import BulkJob, Instance
 from tests.admin.test_bulk_jobs import do, make_job, upload
 from tests.factories import (
-    make_element,
     make_instance,
-    make_organization,
-    make_organization_user,
 )
-from tests.provider import ORGANIZATION_SECRET, USER_SECRET
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NOT_ASKED = "The workers cannot be asked now: their broker does not answer"
 LATER = "The scheduler asks again within two minutes"
 PASSWORD = "p4ss-of-the-broker"
-
-
-@pytest.fixture
-def user(provider):
-    make_element()
-    organization = make_organization(
-        name="Remote", platform_url=provider.url, secret=ORGANIZATION_SECRET
-    )
-    return make_organization_user(organization=organization, secret=USER_SECRET)
 
 
 @pytest.fixture

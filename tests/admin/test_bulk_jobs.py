@@ -17,24 +17,13 @@ from tests.factories import (
     make_account,
     make_element,
     make_member,
-    make_organization,
     make_organization_user,
 )
-from tests.provider import ORGANIZATION_SECRET, USER_SECRET
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ADD = "/admin/instances/bulkjob/add/"
 FILE = "name;element;site;api.key\nOne;keyed;acme;s3cr3t-1\nTwo;keyed;acme;s3cr3t-2\n"
-
-
-@pytest.fixture
-def user(provider):
-    make_element()
-    organization = make_organization(
-        name="Remote", platform_url=provider.url, secret=ORGANIZATION_SECRET
-    )
-    return make_organization_user(organization=organization, secret=USER_SECRET)
 
 
 def upload(browser, user, content=FILE, **fields):
