@@ -9,11 +9,13 @@ Building the SQL of a wide row costs several times what running it does (docs/de
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import groupby
 from typing import Any, Self
 
-from django.db import connections, models, router
+from django.db import connections, models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
+from django.db.models.expressions import RawSQL
 from django.db.models.query import ModelIterable
 from django.db.models.sql import InsertQuery, Query
 from django.db.models.sql.compiler import SQLCompiler
@@ -70,21 +72,79 @@ class Statement[Row: models.Model]:
         return queryset, query.compiled
 
 
-def insert_rows(rows: Sequence[models.Model]) -> None:
-    """Insert new rows of one model, as bulk_create() does; a single row's SQL is built once a process."""
-    if len(rows) != 1:
-        if rows:
-            type(rows[0])._default_manager.bulk_create(rows)
-        return
-    [row] = rows
-    alias = router.db_for_write(type(row))
+def insert_row_with(row: models.Model, dependents: Sequence[models.Model]) -> None:
+    """Insert a new row and the new rows that refer to it, all or none, in their order and without their signals.
+
+    dependents: those of the same model stand together. On PostgreSQL a few are one statement, a transaction by itself,
+    whose SQL is built once a process for each shape. The primary keys of the dependents are not read back.
+    """
+    model = type(row)
+    alias = router.db_for_write(model)
     connection = connections[alias]
-    fields, sql = _insert_of(type(row), alias)
-    values = [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields]
+    groups = [list(alike) for _, alike in groupby(dependents, key=type)]
+    if connection.vendor == "postgresql" and len(dependents) <= _FEW:
+        row.pk = _insert_at_once([[row], *groups], connection)
+        row._state.adding, row._state.db = False, alias
+        return
+    with transaction.atomic(using=alias, savepoint=False):
+        for alike in [[row], *groups]:
+            type(alike[0])._default_manager.bulk_create(alike)
+
+
+# What clients choose, such as the number of tags, makes no more shapes than that.
+_FEW = 8
+
+
+def _insert_at_once(groups: Sequence[Sequence[models.Model]], connection: Any) -> Any:
+    shape = tuple((type(alike[0]), len(alike)) for alike in groups)
+    fields, sql = _insert_of(shape, connection.alias)
+    values = [
+        field.get_db_prep_save(field.pre_save(row, True), connection)
+        for alike, own in zip(groups, fields, strict=True)
+        for row in alike
+        for field in own
+    ]
     with _cursor(connection) as cursor:
         cursor.execute(sql, values)
-        [row.pk] = cursor.fetchone()
-    row._state.adding, row._state.db = False, alias
+        [pk] = cursor.fetchone()
+        return pk
+
+
+@cache
+def _insert_of(
+    shape: tuple[tuple[type[models.Model], int], ...], alias: str
+) -> tuple[list[list[models.Field[Any, Any]]], str]:
+    """The fields that take a value, of each group, and the statement that inserts all groups."""
+    (first, _), *others = shape
+    own, sql = _insert_of_group(first, 1, alias, returning=[first._meta.pk])
+    fields, statements = [own], [f"WITH first AS ({sql})"]
+    for number, (model, count) in enumerate(others):
+        own, sql = _insert_of_group(model, count, alias, refers_to=first)
+        fields.append(own)
+        statements.append(f"others_{number} AS ({sql})")
+    return fields, f"{', '.join(statements)} SELECT * FROM first"  # noqa: S608  built by the ORM
+
+
+def _insert_of_group(
+    model: type[models.Model],
+    count: int,
+    alias: str,
+    *,
+    refers_to: type[models.Model] | None = None,
+    returning: Sequence[Any] = (),
+) -> tuple[list[models.Field[Any, Any]], str]:
+    fields = [field for field in model._meta.local_concrete_fields if not field.primary_key]
+    row = model()
+    for field in fields:
+        if refers_to and field.related_model is refers_to:
+            setattr(row, field.attname, RawSQL("(SELECT * FROM first)", []))
+    query = InsertQuery(model)
+    query.insert_values(fields, [row] * count)
+    compiler = query.get_compiler(alias)
+    compiler.returning_fields = returning
+    [(sql, _)] = compiler.as_sql()
+    given = [field for field in fields if refers_to is None or field.related_model is not refers_to]
+    return given, sql
 
 
 def _cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
@@ -98,17 +158,6 @@ def _cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
 
         cursor.cursor = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
     return cursor
-
-
-@cache
-def _insert_of(model: type[models.Model], alias: str) -> tuple[list[models.Field[Any, Any]], str]:
-    fields = [field for field in model._meta.local_concrete_fields if not field.primary_key]
-    query = InsertQuery(model)
-    query.insert_values(fields, [model()])
-    compiler = query.get_compiler(alias)
-    compiler.returning_fields = [model._meta.pk]
-    [(sql, _)] = compiler.as_sql()
-    return fields, sql
 
 
 class _BuiltQuery(Query):

@@ -1,6 +1,7 @@
 """`POST /instances` bodies (contract 7): what a file, a command and the API have in common."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,6 @@ from instances.provisioning.configuration import (
 )
 from instances.provisioning.drafts import (
     draft_of,
-    insert_instances,
     keep_configuration,
     new_instance,
     rename_instance,
@@ -31,7 +31,7 @@ from instances.provisioning.instances import (
     forget_instance,
     reauthenticate_instance,
 )
-from instances.provisioning.states import State
+from instances.provisioning.states import State, insert_in_state
 from instances.wire import InstanceBody
 
 
@@ -101,8 +101,9 @@ def create_instance(
     if is_whole := platform.creates_without_exchange(draft):
         connect_unsaved(instance, platform.create_instance(draft))
         begins, why = State.CONNECTED, "Provisioned."
-    with transaction.atomic():
-        insert_instances([instance], begins, actor=actor, why=why)
+    # Alone it is one statement, which needs no transaction around it.
+    with transaction.atomic() if on_insert else nullcontext():
+        insert_in_state([instance], begins, actor=actor, why=why)
         if on_insert:
             on_insert(instance)
     return instance if is_whole else _create_or_forget(instance, draft)

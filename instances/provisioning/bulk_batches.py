@@ -27,10 +27,9 @@ from instances.provisioning.bulk_rows import (
 from instances.provisioning.drafts import (
     create_draft,
     draft_of,
-    insert_instances,
     new_instance,
 )
-from instances.provisioning.states import Move, State, move_instances
+from instances.provisioning.states import Move, State, insert_in_state, move_instances
 from instances.wire import InstanceBody
 
 
@@ -128,7 +127,7 @@ class Drafting:
     def _write(self, found: dict[BulkRow, Instance], new: dict[BulkRow, Instance]) -> None:
         rows = found | new
         with _transaction_of(rows):
-            insert_instances(
+            insert_in_state(
                 list(new.values()),
                 State.PROVISIONING,
                 actor=self._job.actor,

@@ -1,6 +1,6 @@
 """Instances before anything is sent: drafted, named, tagged, and made ready for a platform."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import transaction
@@ -9,7 +9,6 @@ from django.utils.html import strip_tags
 from instances.catalogue.definition import AuthenticationKind, AuthenticationType
 from instances.errors import InputError, MissingConfigurationError
 from instances.models import Element, Instance, OrganizationUser, Tag
-from instances.models.statements import insert_rows
 from instances.platforms.base import InstanceDraft, TokenSet
 from instances.provisioning.configuration import (
     authentication_of,
@@ -56,14 +55,14 @@ def create_draft(
         external_authentication=external_authentication,
         is_to_be_completed=is_to_be_completed,
     )
-    insert_instances([instance], State.DRAFT, actor=actor, why="Created.")
+    insert_in_state([instance], State.DRAFT, actor=actor, why="Created.")
     return instance
 
 
 def new_instance(
     organization_user: OrganizationUser, element: Element, **arguments: Any
 ) -> Instance:
-    """An instance that is in memory alone, with its tags, until insert_instances().
+    """An instance that is in memory alone, with its tags, until insert_in_state().
 
     arguments: check_draft()'s. Raises what it raises.
     """
@@ -72,19 +71,6 @@ def new_instance(
     instance = Instance(organization_user=organization_user, element=element, **columns)
     instance.tag_names = tag_names
     return instance
-
-
-def insert_instances(instances: Sequence[Instance], state: str, *, actor: str, why: str) -> None:
-    """Insert new instances with their tags, each in the state in which it begins (see states.insert_in_state())."""
-    with transaction.atomic(savepoint=False):
-        insert_in_state(instances, state, actor=actor, why=why)
-        insert_rows(
-            [
-                Tag(instance=instance, name=name)
-                for instance in instances
-                for name in instance.tag_names
-            ]
-        )
 
 
 def check_draft(

@@ -12,9 +12,9 @@ from instances.errors import InputError, InstancesError, UnknownElementError
 from instances.models import Instance, OrganizationUser
 from instances.platforms.base import ListedInstance
 from instances.platforms.registry import platform_for
-from instances.provisioning.drafts import insert_instances, new_instance
+from instances.provisioning.drafts import new_instance
 from instances.provisioning.elements import find_element
-from instances.provisioning.states import State, move_instance
+from instances.provisioning.states import State, insert_in_state, move_instance
 
 _OUR_TAG = "im-"
 
@@ -95,7 +95,7 @@ def _adopt(user: OrganizationUser, listed: ListedInstance, *, actor: str) -> Ins
     instance.is_disabled = listed.instance.is_disabled
     with transaction.atomic():
         why = "Imported from the remote platform."
-        insert_instances([instance], State.CONNECTED, actor=actor, why=why)
+        insert_in_state([instance], State.CONNECTED, actor=actor, why=why)
         if not listed.instance.is_valid:
             move_instance(
                 instance,

@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from instances.errors import InstancesError, PlatformError, StateConflictError
 from instances.fields import SealedTextField
-from instances.models import Instance, StateChange
+from instances.models import Instance, StateChange, Tag
 from instances.models.row_updates import RowUpdate, update_rows
-from instances.models.statements import insert_rows
+from instances.models.statements import insert_row_with
 from instances.provisioning.due_times import work_due_at
 
 State = Instance.State
@@ -163,25 +163,28 @@ def _changed_names(move: Move) -> list[str]:
 
 
 def insert_in_state(instances: Sequence[Instance], state: str, *, actor: str, why: str) -> None:
-    """Insert new instances in the state in which each begins, with the first entry of its history.
+    """Insert new instances with their tags in the state in which each begins, with the first entry of its history.
 
-    Raises StateConflictError for a state that nothing begins in. Tags are inserted by drafts.insert_instances().
+    Raises StateConflictError for a state that nothing begins in.
     """
     if state not in MOVES[""]:
         raise StateConflictError(f"No instance begins as {State(state).label}.")
     now = timezone.now()
+    first = {"from_state": "", "to_state": state, "actor": actor, "reason": why}
     for instance in instances:
         instance.accept_move(state=state, work_due_at=work_due_at(state, at=now))
+    if len(instances) == 1:
+        [instance] = instances
+        insert_row_with(instance, [StateChange(instance=instance, **first), *_new_tags(instance)])
+        return
     with transaction.atomic(savepoint=False):
-        insert_rows(instances)
-        insert_rows(
-            [
-                StateChange(
-                    instance=instance, from_state="", to_state=state, actor=actor, reason=why
-                )
-                for instance in instances
-            ]
-        )
+        Instance.objects.bulk_create(instances)
+        StateChange.objects.bulk_create(StateChange(instance=one, **first) for one in instances)
+        Tag.objects.bulk_create(tag for one in instances for tag in _new_tags(one))
+
+
+def _new_tags(instance: Instance) -> list[Tag]:
+    return [Tag(instance=instance, name=name) for name in instance.tag_names]
 
 
 def cause_of(error: InstancesError) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 import threading
 
 import pytest
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, connection, transaction
 
-from instances.models import Instance, Organization, Tag
-from instances.models.statements import Argument, Statement, insert_rows
+from instances.fields import SealedTextField
+from instances.models import Instance, StateChange, Tag
+from instances.models.statements import Argument, Statement, insert_row_with
 from tests.factories import make_instance
 
 pytestmark = pytest.mark.django_db
@@ -56,28 +57,44 @@ def test_threads_do_not_disturb_each_other():
     assert wrong == []
 
 
-@pytest.mark.parametrize("count", [0, 1, 3])
-def test_rows_are_inserted_as_the_orm_inserts_them(count):
-    organizations = [Organization(name=f"Acme {number}") for number in range(count)]
-    for one in organizations:
-        one.secret, one.endpoint_overrides = "s3cret", {"keyed": {"a": "ä\"'"}}
-        one.secret_digest = f"digest of {one.name}"
-    insert_rows(organizations)
-    stored = list(Organization.objects.order_by("pk"))
-    assert stored == organizations
-    for row, kept in zip(organizations, stored, strict=True):
-        assert row.secret == kept.secret
-        assert kept.secret.reveal() == "s3cret"
-        assert (kept.name, kept.created_at, kept.endpoint_overrides) == (
-            row.name,
-            row.created_at,
-            row.endpoint_overrides,
-        )
-        row.name += " renamed"
-        row.save(force_update=True)
+@pytest.mark.parametrize("count", [0, 1, 2, 8, 9])
+def test_a_row_is_inserted_with_its_dependents_as_the_orm_inserts_it(count):
+    instance = _copy_of(make_instance())
+    tags = [Tag(instance=instance, name=f"acme {number}") for number in range(count)]
+    insert_row_with(instance, [_entry(instance, "ä\"'%s"), *tags])
+    stored = Instance.objects.get(pk=instance.pk)
+    for field in Instance._meta.concrete_fields:
+        if not isinstance(field, SealedTextField):
+            kept, given = getattr(stored, field.attname), getattr(instance, field.attname)
+            assert kept == given, field.name
+    assert stored.full_configuration() == {"api.key": "k3y", "site": "acme"}
+    assert [change.reason for change in stored.state_changes.all()] == ["ä\"'%s"]
+    assert stored.tag_names == [tag.name for tag in tags]
 
 
-def test_a_row_that_is_there_already_is_refused():
-    instance = make_instance(tags=["acme"])
-    with pytest.raises(IntegrityError):
-        insert_rows([Tag(instance=instance, name="acme")])
+@pytest.mark.parametrize("count", [2, 9])
+def test_nothing_is_inserted_where_a_dependent_is_refused(count):
+    other = make_instance()
+    instance = _copy_of(other)
+    twice = [Tag(instance=instance, name="acme") for _ in range(count)]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        insert_row_with(instance, [_entry(instance, "Created."), *twice])
+    assert Instance.objects.get() == other
+    assert Tag.objects.filter(name="acme").count() == 0
+
+
+def _copy_of(instance):
+    return Instance(
+        organization_user=instance.organization_user,
+        element=instance.element,
+        name="Copy",
+        authentication_type=instance.authentication_type,
+        configuration={"site": "acme"},
+        secret_configuration={"api.key": "k3y"},
+    )
+
+
+def _entry(instance, reason):
+    return StateChange(
+        instance=instance, from_state="", to_state="draft", actor="test", reason=reason
+    )

@@ -98,6 +98,7 @@ def test_an_instance_begins_in_few_states():
         name="Copy",
         authentication_type=instance.authentication_type,
     )
+    copy.tag_names = ["acme"]
     with pytest.raises(StateConflictError):
         insert_in_state([copy], State.UNKNOWN, actor="test", why="Lost.")
     assert Instance.objects.get() == instance
@@ -110,3 +111,4 @@ def test_an_instance_begins_in_few_states():
         "provisioning",
     )
     assert stored.work_due_at is not None
+    assert stored.tag_names == ["acme"]
