@@ -37,7 +37,7 @@ ENGINES = [
     ("postgresql", "redis"),
     ("postgresql", "rabbitmq"),
     # One machine, which is the one that needs Celery least.
-    *([] if IS_HURRIED else [("sqlite", "redis")]),
+    *([] if IS_HURRIED else [("sqlite", "redis"), ("sqlite", "rabbitmq")]),
 ]
 
 
