@@ -16,7 +16,7 @@ InstancesError
 ├── AuthorizationError              one trip to a provider came back wrong
 │   ├── MissingStateError  UnknownStateError  ExpiredStateError  ReplayedStateError
 │   ├── WrongBrowserError  IssuerMismatchError
-│   ├── UnknownLinkError  LinkOverError
+│   ├── UnknownLinkError  LinkOverError ── LinkDoneError
 │   └── AuthorizationDeniedError    ProviderReportedError
 └── PlatformError                   an exchange with a platform or a provider failed
     ├── UnreachableError            no connection was made, so nothing was sent
@@ -172,6 +172,10 @@ class UnknownLinkError(AuthorizationError):
 
 class LinkOverError(AuthorizationError):
     """The authorization link was used, has expired or was revoked."""
+
+
+class LinkDoneError(LinkOverError):
+    """The authorization link has been of use: its instance was connected by it."""
 
 
 class IssuerMismatchError(AuthorizationError):

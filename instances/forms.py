@@ -16,6 +16,7 @@ from instances import counters, crypto
 from instances.catalogue.configuration_keys import ConfigurationKey, KeyType
 from instances.catalogue.definition import VARIANT_KEY, AuthenticationType
 from instances.errors import InputError, InvalidConfigurationError, MissingConfigurationError
+from instances.models import Instance
 from instances.provisioning.configuration import default_callback_url
 
 # What an OAuth app stands in for.
@@ -69,7 +70,7 @@ class RenameForm(forms.Form):
 class ConfigurationForm(forms.Form):
     """One field a configuration key; a secret goes in and never comes back out.
 
-    stored: the plain values of an instance that is there already; its secrets may then be left empty.
+    instance: one that is there already, whose values are shown, and whose secrets may be left empty.
     has_oauth_app: the organization's OAuth app supplies what it can, so nobody is asked for it.
     is_partial: somebody else enters what is left empty.
     """
@@ -81,16 +82,18 @@ class ConfigurationForm(forms.Form):
         way: AuthenticationType,
         *,
         has_oauth_app: bool,
-        stored: Mapping[str, Any] | None = None,
+        instance: Instance | None = None,
         is_partial: bool = False,
         data: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(data)
+        self._stored = instance.configuration if instance else {}
+        self._stored_secrets = instance.secret_keys if instance else []
         if way.variants:
-            self.fields[_PREFIX + VARIANT_KEY] = self._variant_field(way, stored or {})
+            self.fields[_PREFIX + VARIANT_KEY] = self._variant_field(way)
         for key in way.fields:
             if not (has_oauth_app and key.key in OAUTH_APP_KEYS):
-                self.fields[_PREFIX + key.key] = self._field_of(key, stored)
+                self.fields[_PREFIX + key.key] = self._field_of(key)
         if is_partial:
             for field in self.fields.values():
                 field.required = False
@@ -125,13 +128,14 @@ class ConfigurationForm(forms.Form):
             field if field in self.fields else None, beside if field in self.fields else otherwise
         )
 
-    def _field_of(self, key: ConfigurationKey, stored: Mapping[str, Any] | None) -> forms.Field:
-        initial = (stored or {}).get(key.key, key.default)
+    def _field_of(self, key: ConfigurationKey) -> forms.Field:
+        initial = self._stored.get(key.key, key.default)
         about: dict[str, Any] = {"label": key.label, "help_text": key.description}
         if key.secret or key.type == KeyType.PASSWORD:
-            if stored is not None:
+            is_stored = key.key in self._stored_secrets
+            if is_stored:
                 about["help_text"] = f"{key.description} {gettext('Empty: unchanged.')}".strip()
-            is_required = key.required and stored is None
+            is_required = key.required and not is_stored
             return forms.CharField(
                 **about, required=is_required, strip=False, widget=self.widgets.secret
             )
@@ -150,14 +154,12 @@ class ConfigurationForm(forms.Form):
         widgets = {KeyType.INTEGER: self.widgets.integer, KeyType.URL: self.widgets.url}
         return forms.CharField(**about, widget=widgets.get(key.type, self.widgets.text))
 
-    def _variant_field(
-        self, way: AuthenticationType, stored: Mapping[str, Any]
-    ) -> forms.ChoiceField:
+    def _variant_field(self, way: AuthenticationType) -> forms.ChoiceField:
         named = [(variant.name, variant.description or variant.name) for variant in way.variants]
         return forms.ChoiceField(
             label=_("Variant"),
             required=False,
-            initial=stored.get(VARIANT_KEY),
+            initial=self._stored.get(VARIANT_KEY),
             choices=[("", _("Standard")), *named],
             widget=self.widgets.choice,
         )

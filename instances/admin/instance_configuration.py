@@ -93,7 +93,7 @@ def reauthenticate_page(
     form = ConfigurationForm(
         way,
         has_oauth_app=is_app_there,
-        stored=instance.configuration,
+        instance=instance,
         data=request.POST if request.method == "POST" else None,
     )
     if form.is_valid() and (done := _reauthenticate(request, instance, form)):

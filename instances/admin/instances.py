@@ -1,6 +1,7 @@
 """Instances: the list that says how they are, and the page of one with its state, its history and what to do."""
 
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from django.contrib import admin, messages
@@ -9,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _, gettext_lazy
@@ -42,6 +43,7 @@ from instances.admin.pages import render_page, secret_state
 from instances.errors import InputError
 from instances.forms import WAY_LABELS, split_tags
 from instances.models import Instance
+from instances.provisioning.authorization_links import takes_link
 from instances.provisioning.drafts import rename_instance
 from instances.provisioning.explanations import explain, is_offered
 from instances.provisioning.permissions import Verb, is_permitted
@@ -204,6 +206,9 @@ class InstanceAdmin(KeysetAdmin):
             if is_offered(action.name, instance) and action.is_allowed(request.user, instance)
         ]
         next_step = ACTIONS.get(explanation.step) if explanation else None
+        buttons = [_button(one, instance) for one in offered if one is not next_step]
+        if is_permitted(request.user, instance, Verb.CHANGE) and takes_link(instance):
+            buttons.append(_link_button(instance))
         position = request.GET.get("page", "")
         timeline = page_of(instance.interactions.all(), position, size=TIMELINE_PAGE)
         return {
@@ -213,7 +218,7 @@ class InstanceAdmin(KeysetAdmin):
             "state_colour": STATE_COLOURS[self.state_label(instance)[0]],
             "explanation": explanation,
             "next_step": _button(next_step, instance) if next_step in offered else None,
-            "buttons": [_button(one, instance) for one in offered if one is not next_step],
+            "buttons": sorted(buttons, key=itemgetter("is_destructive")),
             "facts": facts_of(instance),
             "configuration": configuration_of(instance),
             "state_changes": instance.state_changes.all()[:TIMELINE_PAGE],
@@ -263,6 +268,12 @@ def configuration_of(instance: Instance) -> list[tuple[str, str]]:
     """Plain keys with their values, and of secret ones only that they are there."""
     masked = dict.fromkeys(instance.secret_keys, secret_state(instance.secret_configuration))
     return sorted({**instance.configuration, **masked}.items())
+
+
+def _link_button(instance: Instance) -> dict[str, Any]:
+    """To the page of self-service where a link is made; operators have it, too."""
+    url = reverse("make_link", args=[instance.pk])
+    return {"label": _("Make a link"), "url": url, "is_destructive": False}
 
 
 def _button(action: InstanceAction, instance: Instance) -> dict[str, Any]:

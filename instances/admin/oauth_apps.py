@@ -20,7 +20,14 @@ class OAuthAppForm(forms.ModelForm[OAuthApp]):
         strip=False,
         widget=SecretInput,
         help_text=_("It is never shown again. Empty: unchanged."),
+        error_messages={"required": _("Enter the client secret that the provider gave out.")},
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance._state.adding and "new_client_secret" in self.fields:
+            self.fields["new_client_secret"].required = True
+            self.fields["new_client_secret"].help_text = _("It is never shown again.")
 
     class Meta:
         model = OAuthApp
@@ -31,12 +38,6 @@ class OAuthAppForm(forms.ModelForm[OAuthApp]):
         if not any(takes_oauth_app(way) for way in element.parsed.authentication):
             raise forms.ValidationError(_("This element does not authenticate with an OAuth app."))
         return element
-
-    def clean_new_client_secret(self) -> str:
-        entered: str = self.cleaned_data["new_client_secret"]
-        if not entered and self.instance._state.adding:
-            raise forms.ValidationError(_("Enter the client secret that the provider gave out."))
-        return entered
 
 
 @admin.register(OAuthApp)

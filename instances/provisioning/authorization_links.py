@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from instances import crypto
 from instances.errors import (
     InputError,
+    LinkDoneError,
     LinkOverError,
     MissingConfigurationError,
     StateConflictError,
@@ -58,7 +59,7 @@ def make_link(instance: Instance, *, account: User, note: str = "") -> MadeLink:
     MissingConfigurationError when it lacks an OAuth client, which an account's holder cannot know.
     """
     require_permission(account, instance, Verb.CHANGE)
-    if not is_offered(Step.REAUTHENTICATE, instance) and not is_offered(Step.AUTHORIZE, instance):
+    if not takes_link(instance):
         raise StateConflictError(
             f"{instance.label} is {instance.get_state_display()}, so nobody can authorize it now."
         )
@@ -73,6 +74,11 @@ def make_link(instance: Instance, *, account: User, note: str = "") -> MadeLink:
         expires_at=timezone.now() + LIFETIME,
     )
     return MadeLink(link, f"{settings.PUBLIC_URL}/authorize/{token}")
+
+
+def takes_link(instance: Instance) -> bool:
+    """Whether there is anything for the account's holder to do."""
+    return is_offered(Step.REAUTHENTICATE, instance) or is_offered(Step.AUTHORIZE, instance)
 
 
 def missing_keys(instance: Instance) -> list[str]:
@@ -116,7 +122,7 @@ def send_link(made: MadeLink, *, to: str) -> None:
 def find_link(token: str, *, browser_secret: str) -> AuthorizationLink:
     """The link, if this browser may still go through it. Nothing is used up.
 
-    Raises UnknownLinkError, LinkOverError, WrongBrowserError.
+    Raises UnknownLinkError, LinkOverError (LinkDoneError where it has been of use), WrongBrowserError.
     """
     rows = AuthorizationLink.objects.select_related(
         "made_by", "instance__element", "instance__organization_user__organization"
@@ -126,6 +132,9 @@ def find_link(token: str, *, browser_secret: str) -> AuthorizationLink:
         raise UnknownLinkError(
             _("There is no such link. Open it as it was sent to you, or ask for a new one.")
         )
+    if link.status == AuthorizationLink.Status.COMPLETED:
+        done = _("%(name)s is connected: there is nothing left to do with this link.")
+        raise LinkDoneError(done % {"name": link.instance.name})
     if not link.is_open:
         said = _("The link for %(name)s is over: %(status)s. Ask who sent it for a new one.")
         raise LinkOverError(said % {"name": link.instance.name, "status": link.status.label})

@@ -61,7 +61,7 @@ def _form_of(instance: Instance, request: HttpRequest) -> ConfigurationForm | No
     form = ConfigurationForm(
         way,
         has_oauth_app=True,
-        stored=instance.configuration,
+        instance=instance,
         data=request.POST if request.method == "POST" else None,
     )
     if way.needs_browser:

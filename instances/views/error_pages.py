@@ -12,6 +12,8 @@ from instances.provisioning.readers import tell_holder
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
 
+# No other attempt with the same link helps.
+_WITHOUT_WAY_ON = (errors.UnknownLinkError, errors.LinkOverError, errors.WrongBrowserError)
 # The first class that fits; RFC 9110 15.5 and 15.6.
 _STATUSES: tuple[tuple[type[errors.InstancesError], int], ...] = (
     (errors.UnknownLinkError, 404),
@@ -31,7 +33,8 @@ _STATUSES: tuple[tuple[type[errors.InstancesError], int], ...] = (
 _HEADINGS: tuple[tuple[type[errors.InstancesError], "StrPromise"], ...] = (
     (errors.AuthorizationDeniedError, gettext_lazy("Access was not allowed")),
     (errors.ReplayedStateError, gettext_lazy("This was done already")),
-    (errors.UnknownLinkError, gettext_lazy("There is no such link")),
+    (errors.UnknownLinkError, gettext_lazy("This link does not work")),
+    (errors.LinkDoneError, gettext_lazy("This was done already")),
     (errors.LinkOverError, gettext_lazy("This link is over")),
     (errors.InstancesError, gettext_lazy("It could not be connected")),
 )
@@ -54,5 +57,6 @@ def explain_error(
         "sentence": tell_holder(error) if is_by_link else str(error),
         "way_on": way_on,
         "is_by_link": is_by_link,
+        "can_try_again": not isinstance(error, _WITHOUT_WAY_ON),
     }
     return render(request, "instances/error.html", context, status=status)

@@ -207,6 +207,13 @@ def test_the_page_of_a_draft_says_what_to_do_and_hides_secrets(operator):
     assert SECRET not in page
 
 
+def test_a_link_for_the_holder_is_made_from_its_page(operator, sign_in):
+    instance = make_instance()
+    path = f"/admin/instances/instance/{instance.pk}/change/"
+    assert f'href="/connect/{instance.pk}/link/"' in operator.get(path).text
+    assert "Make a link" not in sign_in("view_instance").get(path).text
+
+
 def test_the_page_loads_when_a_secret_cannot_be_read(operator, settings):
     instance = make_instance()
     settings.ENCRYPTION_KEYS = ["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]

@@ -84,14 +84,15 @@ def test_nothing_is_inserted_where_a_dependent_is_refused(count):
 
 
 def _copy_of(instance):
-    return Instance(
+    copy = Instance(
         organization_user=instance.organization_user,
         element=instance.element,
         name="Copy",
         authentication_type=instance.authentication_type,
         configuration={"site": "acme"},
-        secret_configuration={"api.key": "k3y"},
     )
+    copy.secret_configuration = {"api.key": "k3y"}
+    return copy
 
 
 def _entry(instance, reason):

@@ -69,6 +69,14 @@ def test_the_holder_enters_credentials_and_may_mistype(make, holder):
     assert AuthorizationLink.objects.get().status == "completed"
 
 
+def test_the_holder_is_asked_for_the_secret_that_nobody_has_entered(make, holder):
+    path = make("custom")
+    assert "Empty: unchanged." not in holder.get(path).text
+    page = holder.post(path, CREDENTIALS | TENANT | {"configuration.user.password": ""})
+    assert "This field is required." in page.text
+    assert Instance.objects.get().state == "draft"
+
+
 def test_what_the_holder_left_out_stands_beside_its_field(make, holder):
     page = holder.post(make("custom"), TENANT)
     assert "This is required." in page.text or "This field is required." in page.text
@@ -81,7 +89,15 @@ def test_it_works_once(make, holder):
     for browser in (holder, Client()):
         again = browser.get(path)
         assert again.status_code == 410
-        assert "This link is over" in again.text
+        assert "Contoso is connected: there is nothing left to do with this link." in again.text
+        assert "To try again" not in again.text
+
+
+def test_a_link_that_nobody_made_leads_nowhere(db):
+    page = Client().get("/authorize/nobody-made-this")
+    assert page.status_code == 404
+    assert "ask for a new one" in page.text
+    assert "To try again" not in page.text
 
 
 def test_looking_uses_nothing_up_and_the_first_browser_that_goes_on_keeps_it(make, holder):

@@ -142,7 +142,7 @@ def reconnect(request: HttpRequest, pk: int) -> HttpResponse:
     form = ConfigurationForm(
         way,
         has_oauth_app=is_app_there,
-        stored=instance.configuration,
+        instance=instance,
         data=request.POST if request.method == "POST" else None,
     )
     if form.is_valid() and (done := _reconnect(request, instance, form)):
