@@ -22,7 +22,7 @@ from instances.admin.bulk_actions import ACTIONS, BulkAction, confirm
 from instances.admin.bulk_uploads import template_file, upload_page
 from instances.admin.pages import ModelAdmin, render_confirmation, render_page
 from instances.models import BulkJob, BulkRow, OrganizationUser
-from instances.provisioning.bulk_jobs import Progress, progress_of
+from instances.provisioning.bulk_jobs import Progress, is_dry_run_given_up, progress_of
 from instances.provisioning.bulk_results import result_file
 
 _State = BulkJob.State
@@ -162,6 +162,7 @@ class BulkJobAdmin(ModelAdmin):
             "state_colour": STATE_COLOURS[_State(job.state)],
             "progress": progress,
             "time_left": _time_left(progress),
+            "is_dry_run_given_up": is_dry_run_given_up(job),
             "refresh_seconds": REFRESH_SECONDS if _is_changing(job) else None,
             "wrong_count": job.rows.exclude(verdict="").count(),
             "buttons": [

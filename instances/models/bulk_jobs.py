@@ -21,9 +21,10 @@ SUSPECT_ATTEMPTS = 3
 class BulkJob(models.Model):
     """One file of instances to provision for one organization user.
 
-    concurrency: so many rows at once in one process. checked_at: when the last dry run ended. resumed_at: when it
-    was started or resumed last; ended_before: how many rows had ended then. enqueued_at: when workers were last asked
-    to check it or to work on it; None while it runs in a command alone.
+    concurrency: so many rows at once in one process. checked_at: when the last dry run ended. dry_runs_begun: how many
+    began since one was asked for or ended: all but the last were lost with their workers. resumed_at: when it was
+    started or resumed last; ended_before: how many rows had ended then. enqueued_at: when workers were last asked to
+    check it or to work on it; None while it runs in a command alone.
     """
 
     class State(models.TextChoices):
@@ -49,6 +50,7 @@ class BulkJob(models.Model):
     is_skipping_existing = models.BooleanField(_("skips what is there already"), default=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     checked_at = models.DateTimeField(_("dry run ended at"), null=True, blank=True)
+    dry_runs_begun = models.PositiveSmallIntegerField(default=0, editable=False)
     started_at = models.DateTimeField(_("started at"), null=True, blank=True)
     resumed_at = models.DateTimeField(_("resumed at"), null=True, blank=True)
     ended_before = models.PositiveIntegerField(default=0, editable=False)

@@ -3,22 +3,27 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from django.db.models import F
 from django.utils import timezone
 
 from instances.errors import InstancesError
 from instances.models import BulkJob, BulkRow, Element, Instance
 from instances.provisioning.bodies import draft_arguments, element_of, parse_body
+from instances.provisioning.bulk_jobs import MAX_DRY_RUNS
 from instances.provisioning.drafts import check_draft
 
 _READ_ROWS = 500
 
 
 def check_bulk_job(job: BulkJob) -> Iterator[BulkRow]:
-    """Look at every pending row and keep the verdict; yields each row.
+    """Look at every pending row and keep the verdict; yields each row. Nothing, where too many dry runs were lost.
 
     Names are remembered as numbers, so that memory hardly grows with the rows.
     """
-    BulkJob.objects.filter(pk=job.pk).update(checked_at=None)
+    # A task engine may give out the task that ends its workers again and again.
+    begun = BulkJob.objects.filter(pk=job.pk, dry_runs_begun__lt=MAX_DRY_RUNS)
+    if not begun.update(checked_at=None, dry_runs_begun=F("dry_runs_begun") + 1):
+        return
     check = _Check(job)
     last = 0
     pending = job.rows.filter(outcome=BulkRow.Outcome.PENDING)
@@ -34,7 +39,7 @@ def check_bulk_job(job: BulkJob) -> Iterator[BulkRow]:
         asked.update(enqueued_at=timezone.now())
         yield from rows
         last = rows[-1].number
-    BulkJob.objects.filter(pk=job.pk).update(checked_at=timezone.now())
+    BulkJob.objects.filter(pk=job.pk).update(checked_at=timezone.now(), dry_runs_begun=0)
 
 
 class _Check:

@@ -21,6 +21,8 @@ CHUNK_ROWS = 200
 MAX_CONCURRENCY = 200
 # Rows that are due, and that no worker turned to for so long, are given out again.
 ADOPT_AFTER = timedelta(seconds=60)
+# A dry run that was lost with its worker so often is not asked for again.
+MAX_DRY_RUNS = 8
 _INSERT_ROWS = 500
 
 State = BulkJob.State
@@ -67,7 +69,7 @@ def start_bulk_job(job: BulkJob) -> BulkJob:
 
 def forget_dry_run(job: BulkJob) -> BulkJob:
     """What the last one found holds no more, and the next one may begin. Raises StateConflictError."""
-    return _move(job, State.DRAFT, expect={State.DRAFT}, checked_at=None)
+    return _move(job, State.DRAFT, expect={State.DRAFT}, checked_at=None, dry_runs_begun=0)
 
 
 def pause_bulk_job(job: BulkJob) -> BulkJob:
@@ -124,6 +126,12 @@ def tasks_to_enqueue(job: BulkJob) -> int:
     return max(-(-job.rows.unended().count() // CHUNK_ROWS), 1)
 
 
+def is_dry_run_given_up(job: BulkJob) -> bool:
+    """Whether its workers ended MAX_DRY_RUNS times while they were at it, and nobody is at it now."""
+    is_lost = job.dry_runs_begun >= MAX_DRY_RUNS
+    return is_lost and job.checked_at is None and _is_orphan(job, at=timezone.now())
+
+
 def tend_bulk_jobs() -> list[BulkJob]:
     """Finish jobs with nothing left, and clear up cancelled ones; the jobs whose workers are gone, claimed.
 
@@ -132,10 +140,9 @@ def tend_bulk_jobs() -> list[BulkJob]:
     """
     now = timezone.now()
     _cancel_rows(BulkRow.objects.filter(job__state=State.CANCELLED, due_at__lte=now))
+    unchecked = Q(state=State.DRAFT, checked_at=None, dry_runs_begun__lt=MAX_DRY_RUNS)
     orphans = []
-    for job in BulkJob.objects.filter(
-        Q(state=State.RUNNING) | Q(state=State.DRAFT, checked_at=None)
-    ):
+    for job in BulkJob.objects.filter(Q(state=State.RUNNING) | unchecked):
         if not finish_bulk_job(job) and _is_orphan(job, at=now):
             asked = BulkJob.objects.filter(pk=job.pk, enqueued_at=job.enqueued_at)
             if asked.update(enqueued_at=now) == 1:

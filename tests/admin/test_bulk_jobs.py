@@ -8,10 +8,17 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from instances.admin import bulk_uploads
 from instances.models import BulkJob, BulkRow, Instance, Interaction
-from instances.provisioning.bulk_jobs import read_bulk_job
+from instances.provisioning.bulk_checks import check_bulk_job
+from instances.provisioning.bulk_jobs import (
+    ADOPT_AFTER,
+    MAX_DRY_RUNS,
+    read_bulk_job,
+    tend_bulk_jobs,
+)
 from instances.provisioning.bulk_lines import FileRow
 from tests.factories import (
     make_account,
@@ -95,6 +102,29 @@ def test_a_long_file_is_read_in_few_statements_and_left_to_a_worker(
     stored = BulkRow.objects.values_list("body", flat=True)
     assert not any("s3cr3t" in str(body) for body in stored)
     assert BulkRow.objects.get(number=3_001).body.reveal()["name"] == "Row 2999"
+
+
+def test_a_dry_run_that_ends_its_workers_is_given_up_until_it_is_asked_for_again(
+    operator, user, settings
+):
+    engine = settings.TASKS
+    settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"}}
+    upload(operator, user)
+    job = BulkJob.objects.get()
+    for _ in range(MAX_DRY_RUNS):
+        BulkJob.objects.update(enqueued_at=timezone.now() - 2 * ADOPT_AFTER)
+        assert tend_bulk_jobs() == [job]
+        # Begun, and not brought to its end.
+        assert next(check_bulk_job(job)).number == 2
+        assert "The dry run is under way." in page_of(operator, job).text
+    BulkJob.objects.update(enqueued_at=timezone.now() - 2 * ADOPT_AFTER)
+    assert tend_bulk_jobs() == []
+    assert list(check_bulk_job(job)) == []
+    assert "The dry run was given up" in page_of(operator, job).text
+    settings.TASKS = engine
+    assert "found something to look at in 0 rows" in do(operator, job, "check").text
+    job.refresh_from_db()
+    assert job.dry_runs_begun == 0
 
 
 def test_the_dry_run_has_a_verdict_for_each_row(operator, user):
