@@ -96,6 +96,10 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         """Due for so long that no scheduler can be at work."""
         return self.due_for_refresh(at=at - OVERDUE_AFTER)
 
+    def with_links(self) -> Self:
+        """Reads what has_open_link needs for all of them at once."""
+        return self.prefetch_related("links__made_by")
+
     def with_tag_names(self) -> Self:
         """Reads the tags in the same statement, for tag_names."""
         tags = Tag.objects.filter(instance=models.OuterRef("pk")).order_by()
@@ -312,6 +316,11 @@ class Instance(SealedRow):
     def next_check_at(self) -> datetime | None:
         """When it is checked, reconciled or deleted to the end by itself."""
         return None if self.is_resting else self.work_due_at
+
+    @property
+    def has_open_link(self) -> bool:
+        """Whether somebody can still connect it by an authorization link."""
+        return any(link.is_open for link in self.links.all())
 
     @property
     def shown_state(self) -> tuple[str, str]:

@@ -22,6 +22,10 @@ _NOT_CREATED = {State.DRAFT, State.FAILED}
 _CREATED = {State.CONNECTED, State.NEEDS_REAUTHORIZATION}
 
 
+# Where somebody was sent a link, it is for them to go on.
+_WAITS_FOR_LINK = {State.DRAFT, State.FAILED, State.NEEDS_REAUTHORIZATION}
+
+
 class Step(StrEnum):
     """What can be done to an instance; each is a button of the admin, most are of self-service."""
 
@@ -179,8 +183,13 @@ def explain(instance: Instance, reader: Reader = Reader.OPERATOR) -> Explanation
     explanation = _explain(instance)
     if explanation is None:
         return None
-    error_class = _error_class(instance.cause)
+    error_class = None if instance.state in _WITHOUT_CAUSE else _error_class(instance.cause)
     is_for_operator = bool(error_class and needs_operator(error_class))
+    if not is_for_operator and instance.state in _WAITS_FOR_LINK and instance.has_open_link:
+        advice = _("Wait until they use the link that was made for them, or connect it yourself.")
+        if reader == Reader.VIEWER:
+            advice = _("Use the link that was made for them.")
+        explanation = replace(explanation, responsible=Responsible.ACCOUNT_HOLDER, advice=advice)
     return replace(
         explanation,
         who=who_must_act(explanation.responsible, reader, is_for_operator=is_for_operator),

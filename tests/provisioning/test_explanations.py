@@ -10,8 +10,9 @@ from django.utils import timezone
 from instances import errors
 from instances.models import Element, Instance
 from instances.provisioning.explanations import explain, is_offered
+from instances.provisioning.readers import Reader
 from tests.conftest import shipped
-from tests.factories import make_instance, make_interaction
+from tests.factories import make_account, make_instance, make_interaction
 
 State = Instance.State
 CAUSES = [
@@ -108,3 +109,24 @@ def test_an_instance_whose_element_lost_its_way_of_authentication_is_explained_t
     )
     row = broken(Instance.objects.get(), State.FAILED, "InvalidConfigurationError")
     assert explain(row).step == "reauthenticate"
+
+
+@pytest.mark.parametrize("state", [State.DRAFT, State.FAILED, State.NEEDS_REAUTHORIZATION])
+def test_while_a_link_is_open_it_waits_for_the_accounts_holder(draft, state):
+    draft.links.create(
+        made_by=make_account("mina"),
+        token_digest="digest",
+        expires_at=timezone.now() + timedelta(days=1),
+    )
+    row = broken(draft, state, "")
+    told = explain(row)
+    assert told.responsible == "account holder"
+    assert told.who == "Who must act: the account's holder."
+    assert "the link that was made for them" in told.advice
+    assert is_offered(told.step, row)
+    assert "What they can do: Use the link" in explain(row, Reader.VIEWER).advice
+    if state != State.DRAFT:
+        # No link helps against that.
+        assert "Correct the OAuth app" in explain(broken(draft, state, "ClientRefusedError")).advice
+    draft.links.update(expires_at=timezone.now())
+    assert "link that was made" not in explain(broken(draft, state, "")).advice
