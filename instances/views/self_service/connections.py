@@ -22,7 +22,7 @@ from instances.provisioning.drafts import rename_instance
 from instances.provisioning.explanations import explain
 from instances.provisioning.permissions import Verb, is_permitted
 from instances.provisioning.readers import readers_of
-from instances.views.self_service.pages import account_of, instance_for, self_service
+from instances.views.self_service.pages import account_of, asked_for, instance_for, self_service
 from instances.views.self_service.steps import STEPS, offered_steps
 
 PER_PAGE = 25
@@ -48,7 +48,7 @@ def connections(request: HttpRequest) -> HttpResponse:
     account = account_of(request)
     if not account.has_perm("instances.view_instance"):
         raise PermissionDenied
-    query = request.GET.get("q", "").strip()
+    query = asked_for(request, "q")
     rows = Instance.objects.listed_for(account).with_place()
     related = rows.select_related("element", "organization_user__organization", "cause_interaction")
     page = page_of(

@@ -165,3 +165,8 @@ def test_the_list_of_a_superuser_asks_less(client, db, django_assert_num_queries
     client.force_login(make_account("root", is_superuser=True))
     with django_assert_num_queries(5):
         client.get(PATH)
+
+
+@pytest.mark.parametrize("path", ["/connect/?q=%00", "/connect/catalogue/?q=%00&hub=%00"])
+def test_what_no_database_takes_is_not_asked_for(mina, path):
+    assert mina.browser.get(path).status_code == 200
