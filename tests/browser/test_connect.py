@@ -184,7 +184,7 @@ def test_axe_finds_nothing_and_every_page_is_light(
             "edit": f"{connection}edit/",
             "make-link": f"{connection}link/",
             "reconnect": f"{connection}reauthenticate/",
-            "disconnect": f"{connection}delete/",
+            "remove": f"{connection}delete/",
             "password": "/connect/password",
         },
         guest: {"sign-in": "/connect/sign-in", "authorize": link},

@@ -23,7 +23,7 @@ from instances.provisioning.explanations import explain
 from instances.provisioning.permissions import Verb, is_permitted
 from instances.provisioning.readers import readers_of
 from instances.views.self_service.pages import account_of, asked_for, instance_for, self_service
-from instances.views.self_service.steps import STEPS, offered_steps
+from instances.views.self_service.steps import offered_steps, step_for
 
 PER_PAGE = 25
 TIMELINE_EVENTS = 40
@@ -89,7 +89,7 @@ def connection(request: HttpRequest, pk: int) -> HttpResponse:
     may_change = is_permitted(account, instance, Verb.CHANGE)
     offered = offered_steps(instance, account)
     explanation = explain(instance, readers_of(account)(instance))
-    next_step = STEPS.get(explanation.step) if explanation else None
+    next_step = step_for(explanation.step, instance) if explanation else None
     links = instance.links.select_related("made_by")[:PER_PAGE]
     context = {
         "instance": instance,
