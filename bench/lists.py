@@ -1,7 +1,8 @@
-"""`make bench`: what the admin's lists take over 100,000 instances and 1,000,000 interactions, on PostgreSQL, beside
-the same pages over 1,000 and 10,000.
+"""`make bench`: what the lists of the admin and of self-service take over 100,000 instances and 1,000,000 interactions,
+on PostgreSQL, beside the same pages over 1,000 and 10,000.
 
-Each page is asked for by a superuser, by an operator who sees half of the rows, and by a viewer who sees the oldest few.
+Each page is asked for by a superuser, by an operator who sees half of the rows, and by a viewer who sees the oldest few;
+those of self-service also by one of the staff, whose own all of them are.
 BENCH_INSTANCES, BENCH_INTERACTIONS: the full size. BENCH_REPEATS: how often each page is asked for; the quickest counts,
 which nothing else on the machine was in the way of.
 """
@@ -30,8 +31,9 @@ REPEATS = int(os.environ.get("BENCH_REPEATS", "15"))
 LIMIT = 1.5
 INSTANCES = "/admin/instances/instance/"
 INTERACTIONS = "/admin/instances/interaction/"
-# What a row of a list, and an exchange of a timeline, begin with.
-ROW_MARKS = (b'<tr class="data-row', b'<p class="im-exchange-line">')
+CONNECTIONS = "/connect/"
+# What a row of the admin's lists, an exchange of a timeline, and a connection have once.
+ROW_MARKS = (b'<tr class="data-row', b'<p class="im-exchange-line">', b'<p class="faint">')
 PAGES = {
     "list": INSTANCES,
     "deep page": f"{INSTANCES}?p=after-500",
@@ -57,6 +59,13 @@ PAGES = {
     "interactions: name": f"{INTERACTIONS}?q=account+0000001",
     "interactions: step": f"{INTERACTIONS}?q=reveal+Element+token",
     "first page": "/admin/",
+    "connections": CONNECTIONS,
+    "connections, deep": f"{CONNECTIONS}?page=after-1Account+0000020-20",
+    "connections, before": f"{CONNECTIONS}?page=before-1Account+0000500-500",
+    "connections: name": f"{CONNECTIONS}?q=account+00005",
+    "connections: service": f"{CONNECTIONS}?q=dynamics",
+    "connections: tag": f"{CONNECTIONS}?q=pilot",
+    "connections: nothing": f"{CONNECTIONS}?q=nobody",
 }
 
 
@@ -114,12 +123,12 @@ def _change(before: int, now: int) -> str:
 
 
 def _accounts() -> list[str]:
-    """A superuser, an operator of ten organizations, and a viewer of the one that the oldest rows belong to."""
+    """A superuser, an operator of ten organizations, a viewer of the one that the oldest rows belong to, and staff."""
     from django.contrib.auth.models import Group, User
 
     from bench.rows import USERS
-    from instances.models import Membership, Organization
-    from instances.provisioning.permissions import OPERATOR, VIEWER
+    from instances.models import Membership, Organization, OrganizationUser
+    from instances.provisioning.permissions import OPERATOR, STAFF, VIEWER
 
     User.objects.create_superuser("superuser")
     organizations = list(Organization.objects.order_by("pk"))
@@ -129,17 +138,26 @@ def _accounts() -> list[str]:
         account.groups.add(Group.objects.get(name=role))
         for organization in reached:
             Membership.objects.create(organization=organization, account=account, role=role)
-    return ["superuser", *reach]
+    staff = User.objects.create_user(STAFF)
+    staff.groups.add(Group.objects.get(name=STAFF))
+    OrganizationUser.objects.update(account=staff)
+    return ["superuser", *reach, STAFF]
 
 
 def _measure(accounts: list[str]) -> dict[tuple[str, str], Figure]:
-    # The first instance, whose timeline it is, is out of the operator's reach.
     return {
         (account, page): _figure(account, path)
         for account in accounts
         for page, path in PAGES.items()
-        if account != "operator" or not page.startswith("timeline")
+        if _may_open(account, page)
     }
+
+
+def _may_open(account: str, page: str) -> bool:
+    if account == "staff":
+        return page.startswith("connections")
+    # The first instance, whose timeline it is, is out of the operator's reach.
+    return account != "operator" or not page.startswith("timeline")
 
 
 def _figure(account: str, path: str) -> Figure:

@@ -38,10 +38,11 @@ from instances.admin.instance_filters import (
 from instances.admin.instance_forms import RenameForm
 from instances.admin.instance_search import SEARCH_HELP, hide_token, search_page
 from instances.admin.interactions import exchange_of
-from instances.admin.keyset import KeysetAdmin, page_of
+from instances.admin.keyset import KeysetAdmin
 from instances.admin.pages import render_page, secret_state
 from instances.errors import InputError
 from instances.forms import WAY_LABELS, split_tags
+from instances.keyset import page_of
 from instances.models import Instance
 from instances.provisioning.authorization_links import takes_link
 from instances.provisioning.drafts import rename_instance

@@ -15,6 +15,15 @@ from instances.models.organizations import OrganizationUser, ids_of
 
 # A refresh that is so late was not taken up by any scheduler.
 OVERDUE_AFTER = timedelta(minutes=5)
+# Where a list has an instance: first those that are not connected, then by name. It is one text, since a database guesses
+# how many come after a row by the first column alone. Without parameters, or SQLite would not know its index again.
+_PLACE = models.Func(
+    "state",
+    "name",
+    arg_joiner=" WHEN 'connected' THEN '1' ELSE '0' END || ",
+    output_field=models.TextField(),
+    template="(CASE %(expressions)s)",
+)
 
 
 class _NamesInOrder(models.JSONField):
@@ -99,6 +108,10 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
     def with_links(self) -> Self:
         """Reads what has_open_link needs for all of them at once."""
         return self.prefetch_related("links__made_by")
+
+    def with_place(self) -> Self:
+        """Reads place, for lists that begin with those that are not connected, and go on by name."""
+        return self.annotate(place=_PLACE)
 
     def with_tag_names(self) -> Self:
         """Reads the tags in the same statement, for tag_names."""
@@ -218,6 +231,7 @@ class Instance(SealedRow):
                 name="instance_overview",
             ),
             models.Index(fields=["organization_user", "name"], name="instance_owner_name"),
+            models.Index(_PLACE, "id", name="instance_place"),
             models.Index(fields=["refresh_due_at"], name="instance_refresh_due"),
             models.Index(fields=["work_due_at"], name="instance_work_due"),
             # Questions of the admin's list. Migration 0013 adds one more, that names are searched by.

@@ -244,6 +244,12 @@ def uses_browser(instance: Instance) -> bool:
         return False
 
 
+def is_only_here(instance: Instance) -> bool:
+    """Whether no platform has anything of it: it was never connected, or it is gone from there."""
+    states = _NOT_CREATED | {State.AWAITING_AUTHORIZATION}
+    return instance.state in states and not instance.token
+
+
 def _without_label(instance: Instance) -> str:
     """The recorded cause, for a place that says whose it is: "Acme (crm, id 7): sign in …" without "Acme …"."""
     sentence = instance.cause_message.removeprefix(f"{instance.label}: ")

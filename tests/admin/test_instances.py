@@ -251,7 +251,7 @@ def test_the_timeline_shows_the_newest_first_in_pages(operator):
     for number in range(25):
         make_interaction(instance=instance, step=f"step {number}")
     first = operator.get(change_url(instance))
-    second = operator.get(change_url(instance), {"page": first.context["timeline"].older})
+    second = operator.get(change_url(instance), {"page": first.context["timeline"].next})
     steps = [one.interaction.step for page in (first, second) for one in page.context["exchanges"]]
     assert steps == [f"step {number}" for number in reversed(range(25))]
     assert "Older" in first.text

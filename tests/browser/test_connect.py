@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
 from tests.browser.axe import complaints_of_axe
 from tests.browser.conftest import PHONE, WIDE
-from tests.browser.people import TENANT, Operator, decide, sign_in_at_sandbox
+from tests.browser.people import DEMO_USER, TENANT, Operator, decide, sign_in_at_sandbox
 
 pytestmark = pytest.mark.browser
 
@@ -20,6 +20,27 @@ from django.utils import timezone
 from instances.models import AuthorizationLink
 AuthorizationLink.objects.update(expires_at=timezone.now())
 """
+
+MAKE_MANY = f"""
+from instances.models import Element, OrganizationUser
+from instances.provisioning.drafts import create_draft
+user = OrganizationUser.objects.get(email="{DEMO_USER}")
+element = Element.objects.get(key="dynamicscrmadfs")
+for number in range(60):
+    create_draft(user, element, actor="test", name=f"One of many {{number:02}}", is_to_be_completed=True)
+"""
+REMOVE_MANY = """
+from instances.models import Instance
+Instance.objects.filter(name__startswith="One of many").delete()
+"""
+
+
+@pytest.fixture(scope="module")
+def many_connections(program, staff_account):
+    """Three pages of them."""
+    program.manage("shell", "--no-imports", "--command", MAKE_MANY)
+    yield
+    program.manage("shell", "--no-imports", "--command", REMOVE_MANY)
 
 
 def press(page, name):
@@ -143,7 +164,7 @@ def test_a_button_says_what_goes_on_and_works_once(open_as_staff):
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desk", "phone"])
 def test_axe_finds_nothing_and_every_page_is_light(
-    open_as_staff, open_browser, photograph, viewport, color_scheme
+    open_as_staff, open_browser, photograph, many_connections, viewport, color_scheme
 ):
     look = {"viewport": viewport, "color_scheme": color_scheme}
     page = open_as_staff(**look)
@@ -154,6 +175,7 @@ def test_axe_finds_nothing_and_every_page_is_light(
     pages = {
         page: {
             "connections": "/connect/",
+            "between-pages": "/connect/?q=many&page=after-0One+of+many+24-1",
             "nothing-found": "/connect/?q=nothing-like-it",
             "catalogue": "/connect/catalogue/",
             "connect-oauth": "/connect/catalogue/dynamicscrmadfs/",
@@ -162,7 +184,7 @@ def test_axe_finds_nothing_and_every_page_is_light(
             "edit": f"{connection}edit/",
             "make-link": f"{connection}link/",
             "reconnect": f"{connection}reauthenticate/",
-            "disconnect": f"{connection}delete/",
+            "remove": f"{connection}delete/",
             "password": "/connect/password",
         },
         guest: {"sign-in": "/connect/sign-in", "authorize": link},

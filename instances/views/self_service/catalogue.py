@@ -16,14 +16,14 @@ from instances.models import Element, Instance, OrganizationUser
 from instances.provisioning.configuration import has_oauth_app
 from instances.provisioning.drafts import create_draft
 from instances.provisioning.explanations import Step
-from instances.views.self_service.pages import account_of, self_service
+from instances.views.self_service.pages import account_of, asked_for, self_service
 from instances.views.self_service.steps import STEPS, take_step
 
 
 @self_service
 @require_safe
 def catalogue(request: HttpRequest) -> HttpResponse:
-    query, hub = request.GET.get("q", "").strip(), request.GET.get("hub", "")
+    query, hub = asked_for(request, "q"), asked_for(request, "hub")
     elements = Element.objects.active().defer("definition")
     hubs = elements.order_by("hub").values_list("hub", flat=True).distinct()
     if query:

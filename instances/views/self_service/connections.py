@@ -7,7 +7,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -16,16 +15,19 @@ from django.views.decorators.http import require_safe
 
 from instances.errors import InputError
 from instances.forms import WAY_LABELS, RenameForm, split_tags
-from instances.models import Instance, OrganizationUser
+from instances.keyset import EVERY, Order, page_of
+from instances.models import Element, Instance, OrganizationUser
+from instances.models.organizations import ids_of
 from instances.provisioning.drafts import rename_instance
 from instances.provisioning.explanations import explain
 from instances.provisioning.permissions import Verb, is_permitted
 from instances.provisioning.readers import readers_of
-from instances.views.self_service.pages import account_of, instance_for, self_service
-from instances.views.self_service.steps import STEPS, offered_steps
+from instances.views.self_service.pages import account_of, asked_for, instance_for, self_service
+from instances.views.self_service.steps import offered_steps, step_for
 
 PER_PAGE = 25
 TIMELINE_EVENTS = 40
+BY_PLACE = Order({"place": str, "pk": int})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +48,15 @@ def connections(request: HttpRequest) -> HttpResponse:
     account = account_of(request)
     if not account.has_perm("instances.view_instance"):
         raise PermissionDenied
-    query = request.GET.get("q", "").strip()
-    rows = Instance.objects.visible_to(account).annotate(is_fine=Q(state=Instance.State.CONNECTED))
-    if query:
-        found = Q(name__icontains=query) | Q(element__name__icontains=query)
-        rows = rows.filter(found | Q(pk__in=Instance.objects.filter(tags__name=query)))
+    query = asked_for(request, "q")
+    rows = Instance.objects.listed_for(account).with_place().with_links()
     related = rows.select_related("element", "organization_user__organization", "cause_interaction")
-    page = Paginator(related.order_by("is_fine", "name", "pk"), PER_PAGE).get_page(
-        request.GET.get("page")
+    page = page_of(
+        related,
+        request.GET.get("page", ""),
+        size=PER_PAGE,
+        order=BY_PLACE,
+        any_of=_found_by(query) if query else EVERY,
     )
     reader_of = readers_of(account)
     has_verb = account.has_perm("instances.add_instance")
@@ -61,11 +64,21 @@ def connections(request: HttpRequest) -> HttpResponse:
     context = {
         "query": query,
         "page": page,
-        "rows": [(instance, explain(instance, reader_of(instance))) for instance in page],
+        "rows": [(instance, explain(instance, reader_of(instance))) for instance in page.rows],
         "may_connect": may_connect,
         "can_connect_nobody": has_verb and not may_connect,
     }
     return render(request, "instances/connect/connections.html", context)
+
+
+def _found_by(text: str) -> list[Q]:
+    """A part of a name, or of a service's, or a whole tag."""
+    elements = Element.objects.filter(name__icontains=text)
+    return [
+        Q(name__icontains=text),
+        Q(element__in=ids_of(elements)),
+        Q(pk__in=Instance.objects.with_tag(text).order_by().values("pk")),
+    ]
 
 
 @self_service
@@ -76,7 +89,7 @@ def connection(request: HttpRequest, pk: int) -> HttpResponse:
     may_change = is_permitted(account, instance, Verb.CHANGE)
     offered = offered_steps(instance, account)
     explanation = explain(instance, readers_of(account)(instance))
-    next_step = STEPS.get(explanation.step) if explanation else None
+    next_step = step_for(explanation.step, instance) if explanation else None
     links = instance.links.select_related("made_by")[:PER_PAGE]
     context = {
         "instance": instance,

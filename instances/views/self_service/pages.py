@@ -1,4 +1,4 @@
-"""What the pages of self-service share: who is there, and which connection is meant."""
+"""What the pages of self-service share: who is there, what is asked for, and which connection is meant."""
 
 from collections.abc import Callable
 
@@ -27,6 +27,11 @@ def account_of(request: HttpRequest) -> User:
     if not isinstance(request.user, User):
         raise PermissionDenied
     return request.user
+
+
+def asked_for(request: HttpRequest, name: str) -> str:
+    """What the address asks for; without NUL, which no database takes."""
+    return request.GET.get(name, "").replace("\0", "").strip()
 
 
 def instance_for(request: HttpRequest, pk: int, verb: Verb) -> Instance:

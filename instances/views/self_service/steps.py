@@ -1,7 +1,7 @@
 """What staff do with a connection: asked about first where it takes something away, then done while they wait."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from django.contrib import messages
@@ -15,7 +15,7 @@ from instances.errors import InputError, InstancesError
 from instances.forms import ConfigurationForm
 from instances.models import Instance
 from instances.provisioning.configuration import authentication_of, has_oauth_app
-from instances.provisioning.explanations import Step, is_offered, uses_browser
+from instances.provisioning.explanations import Step, is_offered, is_only_here, uses_browser
 from instances.provisioning.instances import (
     check_instance,
     delete_instance,
@@ -91,11 +91,26 @@ _TABLE = (
     ),
 )
 STEPS: dict[str, StaffStep] = {step.name: step for step in _TABLE}
+_REMOVE = replace(
+    STEPS[Step.DELETE],
+    label=gettext_lazy("Remove"),
+    busy=gettext_lazy("Removing …"),
+    effect=gettext_lazy(
+        "It is not connected, so no program can use it. What was entered for it is deleted. This cannot be undone."
+    ),
+    done=gettext_lazy("%s is removed."),
+)
+
+
+def step_for(name: str, instance: Instance) -> StaffStep:
+    """The step of that name, in the words that fit: what is connected nowhere is removed, not disconnected."""
+    is_removal = name == Step.DELETE and is_only_here(instance)
+    return _REMOVE if is_removal else STEPS[name]
 
 
 def offered_steps(instance: Instance, account: User) -> list[StaffStep]:
     return [
-        step
+        step_for(step.name, instance)
         for step in _TABLE
         if is_offered(step.name, instance) and is_permitted(account, instance, step.verb)
     ]
@@ -104,10 +119,10 @@ def offered_steps(instance: Instance, account: User) -> list[StaffStep]:
 @self_service
 def step(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """A GET asks, the POST that answers it acts."""
-    chosen = STEPS.get(name)
-    if chosen is None:
+    if name not in STEPS:
         raise Http404
-    instance = instance_for(request, pk, chosen.verb)
+    instance = instance_for(request, pk, STEPS[name].verb)
+    chosen = step_for(name, instance)
     if request.method == "POST":
         return take_step(request, instance, chosen)
     context = {"instance": instance, "step": chosen}

@@ -5,9 +5,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from instances.errors import CredentialsRefusedError
 from instances.models import Instance
 from instances.provisioning.instances import provision_instance
-from tests.factories import CUSTOM_CONFIGURATION, make_instance
+from tests.admin.test_lists import make_in_state
+from tests.factories import CUSTOM_CONFIGURATION, make_instance, make_organization_user
 
 
 @pytest.fixture
@@ -52,6 +54,49 @@ def test_disconnecting_ends_it(staff, connected):
     assert page.redirect_chain == [("/connect/", 302)]
     assert "Contoso is disconnected." in page.text
     assert not Instance.objects.exists()
+
+
+@pytest.fixture
+def never_connected(request, staff, sandbox, dynamics):
+    """A draft, or one whose first try failed."""
+    wrong = CUSTOM_CONFIGURATION | {"user.password": "wr0ng-password"}
+    instance = make_instance(
+        organization_user=sandbox,
+        element=dynamics,
+        name="Contoso",
+        authentication_type="custom",
+        configuration=wrong,
+    )
+    if request.param == "failed":
+        with pytest.raises(CredentialsRefusedError):
+            provision_instance(instance, actor="test")
+    return instance
+
+
+@pytest.mark.parametrize("never_connected", ["draft", "failed"], indirect=True)
+def test_what_was_never_connected_is_removed(staff, never_connected):
+    page = staff.browser.get(reverse("connection", args=[never_connected.pk])).text
+    asked = staff.browser.get(reverse("step", args=[never_connected.pk, "delete"])).text
+    done = take(staff, never_connected, "delete").text
+    assert ">Remove</a>" in page
+    assert "Remove: Contoso" in asked
+    assert "It is not connected, so no program can use it." in asked
+    assert "Contoso is removed." in done
+    for told in (page, asked, done):
+        assert "isconnect" not in told
+    assert not Instance.objects.exists()
+
+
+@pytest.mark.parametrize("state", ["needs_reauthorization", "unknown"])
+def test_what_a_platform_may_have_is_disconnected(person, state):
+    mina = person("staff")
+    user = make_organization_user(account=mina.account)
+    token = "" if state == "unknown" else "token"
+    instance = make_in_state(state, token=token, organization_user_id=user.pk)
+    for path in (f"/connect/{instance.pk}/", reverse("step", args=[instance.pk, "delete"])):
+        page = mina.browser.get(path).text
+        assert "Disconnect" in page
+        assert "Remove" not in page
 
 
 def test_there_is_no_other_step(staff, connected):

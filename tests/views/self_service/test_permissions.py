@@ -93,7 +93,7 @@ def test_an_operator_and_the_owner_open_every_page(person, instance, name):
 
 def test_a_viewer_is_offered_nothing_to_do(person, instance):
     page = person("viewer", of=instance.organization).browser.get(f"/connect/{instance.pk}/").text
-    for label in ("Rename or tag", "Make a link", "Disconnect", "Reconnect"):
+    for label in ("Rename or tag", "Make a link", "Disconnect", "Remove", "Reconnect"):
         assert label not in page
 
 
