@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
@@ -113,15 +113,15 @@ class BulkJobAdmin(ModelAdmin):
         extra_context: Any = None,
     ) -> HttpResponse:
         """A job as it is now; what changes it stands behind its buttons."""
-        job = self._visible_job(request, object_id)
+        job = self.visible_object(request, object_id)
         return render_page(self, request, "bulk_job.html", self._page_of(request, job))
 
     def result_view(self, request: HttpRequest, object_id: int) -> HttpResponseBase:
-        return self._send_results(request, self._visible_job(request, str(object_id)))
+        return self._send_results(request, self.visible_object(request, str(object_id)))
 
     def tokens_view(self, request: HttpRequest, object_id: int) -> HttpResponseBase:
         """The result file with the Element tokens, each of which is recorded as seen."""
-        job = self._visible_job(request, str(object_id))
+        job = self.visible_object(request, str(object_id))
         if not request.user.has_perm("instances.reveal_token"):
             raise PermissionDenied
         if request.method == "POST":
@@ -136,14 +136,6 @@ class BulkJobAdmin(ModelAdmin):
             "back_url": reverse("admin:instances_bulkjob_change", args=[job.pk]),
         }
         return render_confirmation(self, request, context)
-
-    def _visible_job(self, request: HttpRequest, object_id: str) -> BulkJob:
-        job = self.get_object(request, object_id)
-        if job is None:
-            raise Http404
-        if not self.has_view_permission(request, job):
-            raise PermissionDenied
-        return job
 
     def _send_results(
         self, request: HttpRequest, job: BulkJob, *, has_tokens: bool = False

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _, gettext_lazy
 from unfold.contrib.filters.admin import AllValuesCheckboxFilter, ChoicesCheckboxFilter
@@ -72,11 +72,7 @@ class ElementAdmin(ModelAdmin):
         form_url: str = "",
         extra_context: Any = None,
     ) -> HttpResponse:
-        element = self.get_object(request, object_id)
-        if element is None:
-            raise Http404
-        if not self.has_view_permission(request, element):
-            raise PermissionDenied
+        element = self.visible_object(request, object_id)
         may_switch = element.source == Element.Source.OWN and self.has_change_permission(request)
         if request.method == "POST":
             if not may_switch:

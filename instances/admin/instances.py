@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.options import ActionLocation
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -171,11 +171,7 @@ class InstanceAdmin(KeysetAdmin):
         form_url: str = "",
         extra_context: Any = None,
     ) -> HttpResponse:
-        instance = self.get_object(request, object_id)
-        if instance is None:
-            raise Http404
-        if not self.has_view_permission(request, instance):
-            raise PermissionDenied
+        instance = self.visible_object(request, object_id)
         may_change = self.has_change_permission(request, instance)
         if request.method == "POST" and not may_change:
             raise PermissionDenied

@@ -6,9 +6,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
@@ -113,11 +112,7 @@ class InteractionAdmin(ReadOnlyAdmin, KeysetAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """One exchange, to read: there is nothing to change."""
-        interaction = self.get_object(request, object_id)
-        if interaction is None:
-            raise Http404
-        if not self.has_view_permission(request, interaction):
-            raise PermissionDenied
+        interaction = self.visible_object(request, object_id)
         context = {
             "title": interaction.step,
             "original": interaction,

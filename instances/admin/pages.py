@@ -6,8 +6,9 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.options import ActionLocation
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.csp import CSP, build_policy
 from django.utils.translation import gettext as _
@@ -28,6 +29,15 @@ class ModelAdmin(unfold_admin.ModelAdmin):
     ) -> list[tuple[str, str]]:
         prompt = [("", _("Select action"))]
         return admin.ModelAdmin.get_action_choices(self, request, prompt, action_location)
+
+    def visible_object(self, request: HttpRequest, object_id: str) -> Any:
+        """The row that a page of our own shows. Raises Http404, and PermissionDenied where it may not be looked at."""
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
+        return row
 
 
 class ReadOnlyAdmin(ModelAdmin):
