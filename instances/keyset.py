@@ -5,19 +5,15 @@ that row's own values in it, and so holds when the row changes its place, or is 
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import F, Field, Func, Lookup, Model, Q, QuerySet, Value
 from django.db.models.lookups import GreaterThan, LessThan
 
-# How a value stands in a position, and how it is read. A database takes no NUL, and no number beyond 64 bits.
-_KINDS: dict[type, tuple[str, Callable[[str], Any]]] = {
-    bool: ("True|False", lambda text: text == "True"),
-    int: (r"\d{1,18}", int),
-    str: (r"[^\0]*", str),
-}
+# How a value stands in a position. A database takes no number beyond 64 bits, and no NUL.
+_PATTERNS = {int: r"\d{1,18}", str: r"[^\0]*"}
 EVERY = (Q(),)
 
 
@@ -28,7 +24,7 @@ class Order:
     All go up, or all go down: then one comparison says what comes after a row, and an index answers it.
     """
 
-    columns: Mapping[str, type]
+    columns: Mapping[str, type[int | str]]
     is_descending: bool = False
 
     def position(self, way: str, row: Model) -> str:
@@ -36,13 +32,13 @@ class Order:
 
     def read(self, position: str) -> tuple[str, list[Any]] | None:
         """The way and the row's values; None where it is no position of this order."""
-        values = "-".join(f"({_KINDS[kind][0]})" for kind in self.columns.values())
+        kinds = self.columns.values()
+        values = "-".join(f"({_PATTERNS[kind]})" for kind in kinds)
         match = re.fullmatch(f"(after|before)-{values}", position)
         if match is None:
             return None
         way, *texts = match.groups()
-        kinds = self.columns.values()
-        return way, [_KINDS[kind][1](text) for kind, text in zip(kinds, texts, strict=True)]
+        return way, [kind(text) for kind, text in zip(kinds, texts, strict=True)]
 
     def beyond(self, values: Sequence[Any], *, is_upwards: bool) -> Lookup[bool]:
         """The condition for what comes after these values, or before them."""
