@@ -72,10 +72,10 @@ def connections(request: HttpRequest) -> HttpResponse:
 
 
 def _found_by(text: str) -> list[Q]:
-    """A part of a name, or of a service's, or a whole tag."""
+    """The beginning of a name, a part of a service's, or a whole tag: what an index answers, however many there are."""
     elements = Element.objects.filter(name__icontains=text)
     return [
-        Q(name__icontains=text),
+        Q(name__istartswith=text),
         Q(element__in=ids_of(elements)),
         Q(pk__in=Instance.objects.with_tag(text).order_by().values("pk")),
     ]
