@@ -114,6 +114,7 @@ class _GuardedConnection(urllib3.connection.HTTPConnection):
 
     response_class = _DeadlineResponse
     _answered_at = 0.0
+    _unsent: list[bytes] | None = None
 
     def _new_conn(self) -> socket.socket:
         ends_at = monotonic() + float(self.timeout or 0)
@@ -138,7 +139,20 @@ class _GuardedConnection(urllib3.connection.HTTPConnection):
             "so nothing was sent. Check the address, or try again later."
         )
 
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Head and body in one write, so that the server has all of it at once."""
+        unsent: list[bytes] = []
+        self._unsent = unsent
+        try:
+            super().request(*args, **kwargs)
+        finally:
+            self._unsent = None
+        self.send(b"".join(unsent))
+
     def send(self, data: Any) -> None:
+        if self._unsent is not None:
+            self._unsent.append(data)
+            return
         if self.sock is None:
             self.connect()
         outlet.is_sent = True
