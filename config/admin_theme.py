@@ -137,7 +137,10 @@ _THEME: dict[str, Any] = {
         }
     ],
     "STYLES": [lambda request: static("instances/admin.css")],
-    "SCRIPTS": [lambda request: static("instances/time_zone.js")],
+    "SCRIPTS": [
+        lambda request: static("instances/time_zone.js"),
+        lambda request: static("instances/busy.js"),
+    ],
     "COLORS": {
         # Teal; 600 carries white text and 400 dark text at more than 4.5 : 1 (WCAG 2.2 AA).
         "primary": {

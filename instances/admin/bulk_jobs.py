@@ -128,6 +128,7 @@ class BulkJobAdmin(ModelAdmin):
             return self._send_results(request, job, has_tokens=True)
         context = {
             "title": _("Download with Element tokens"),
+            "is_download": True,
             "original": job,
             "effect": _(
                 "The file holds the Element tokens in clear. That you got each of them is recorded."

@@ -41,15 +41,31 @@ def file(tmp_path):
     return path
 
 
+def press_twice(page, name):
+    """Both before the answer comes; what the page says meanwhile."""
+    button = page.get_by_role("button", name=name)
+    return button.evaluate(
+        """async (button) => {
+             button.click(); button.click()
+             await new Promise((resolve) => setTimeout(resolve))
+             return document.querySelector("[role=status].working").textContent
+           }"""
+    )
+
+
 def test_a_file_is_uploaded_checked_run_paused_and_resumed(operator, file, photograph, be_slow):
     page = operator.page
     page.goto("/admin/instances/bulkjob/add/")
     photograph(page, "upload")
     operator.find("Organization user", DEMO_USER)
     page.get_by_label(re.compile(r"^\s*File\W*$")).set_input_files(file)
-    operator.press("Upload and check")
+    assert press_twice(page, "Upload and check") == "Reading the file …"
     expect(page.get_by_text("The dry run found something to look at in 1 row.")).to_be_visible()
     photograph(page, "dry-run")
+    page.goto("/admin/instances/bulkjob/")
+    jobs = page.get_by_role("link", name=re.compile(r"^bulk job \d"))
+    expect(jobs).to_have_count(1)
+    jobs.click()
     page.get_by_role("link", name="See them").click()
     expect(page.get_by_text("Row 9 of this file has the same name and element.")).to_be_visible()
 
@@ -77,3 +93,8 @@ def test_a_file_is_uploaded_checked_run_paused_and_resumed(operator, file, photo
     with open(download.value.path(), newline="") as stream:  # noqa: PTH123  any file of the browser's
         assert {line["outcome"] for line in csv.DictReader(stream)} == {"succeeded"}
     assert SANDBOX_PASSWORD not in page.content()
+    # A download leaves the page as it is, and can be had again.
+    operator.press("Download with Element tokens")
+    for _ in range(2):
+        with page.expect_download():
+            operator.press("Download with Element tokens")
