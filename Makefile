@@ -39,7 +39,7 @@ bench: $(DEVELOPMENT)
 services-test: $(DEVELOPMENT)
 	@$(PY) -c 'import psycopg, sys; psycopg.connect(sys.argv[1], connect_timeout=3)' \
 	  "$(SERVICES_DATABASE_URL)" || { echo "No PostgreSQL answers; name one in SERVICES_DATABASE_URL." >&2; exit 1; }
-	@unset DATA_DIR; DATABASE_URL="$(SERVICES_DATABASE_URL)" $(PY) -m pytest -n auto --dist loadgroup -m "not browser and not endurance"
+	@unset DATA_DIR; DATABASE_URL="$(SERVICES_DATABASE_URL)" $(PY) -m pytest -n auto --dist loadgroup -m "(not browser or slow) and not endurance"
 
 fault-run: $(DEVELOPMENT)
 	@unset DATA_DIR; export FAULT_RUN_ROWS="$${FAULT_RUN_ROWS:-2000}"; \

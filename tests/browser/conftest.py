@@ -40,6 +40,16 @@ RESULTS = PROJECT / "test-results"
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 PATIENCE_MS = 8_000
+# The two that have nothing in common, and the other two in the slow half of the suite.
+in_every_look = pytest.mark.parametrize(
+    ("viewport", "color_scheme"),
+    [
+        pytest.param(WIDE, "light", id="desk-light"),
+        pytest.param(PHONE, "dark", id="phone-dark"),
+        pytest.param(WIDE, "dark", id="desk-dark", marks=pytest.mark.slow),
+        pytest.param(PHONE, "light", id="phone-light", marks=pytest.mark.slow),
+    ],
+)
 STAFF_USERNAME = "mina"
 STAFF_PASSWORD = "quiet-river-stone"
 MAKE_STAFF = f"""

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
 from tests.browser.axe import complaints_of_axe
-from tests.browser.conftest import PHONE, WIDE
+from tests.browser.conftest import PHONE, in_every_look
 from tests.browser.people import DEMO_USER, TENANT, Operator, decide, sign_in_at_sandbox
 
 pytestmark = pytest.mark.browser
@@ -161,8 +161,7 @@ def test_a_button_says_what_goes_on_and_works_once(open_as_staff):
     expect(page.get_by_role("heading", name="Twice")).to_have_count(1)
 
 
-@pytest.mark.parametrize("color_scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desk", "phone"])
+@in_every_look
 def test_axe_finds_nothing_and_every_page_is_light(
     open_as_staff, open_browser, photograph, many_connections, viewport, color_scheme
 ):

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.axe import complaints_of_axe
-from tests.browser.conftest import PHONE, WIDE
+from tests.browser.conftest import in_every_look
 from tests.browser.people import Operator, press_enter, tab_to
 
 pytestmark = pytest.mark.browser
@@ -81,8 +81,7 @@ def test_an_instance_is_found_by_its_element_token_alone(operator):
     assert [url for url in seen if token[:12] in url] == []
 
 
-@pytest.mark.parametrize("color_scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desk", "phone"])
+@in_every_look
 def test_axe_finds_nothing_and_no_page_is_wider_than_its_window(
     open_browser, password, photograph, viewport, color_scheme
 ):

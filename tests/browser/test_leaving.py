@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.axe import complaints_of_axe
-from tests.browser.conftest import PHONE, WIDE
+from tests.browser.conftest import in_every_look
 from tests.browser.people import Operator
 
 pytestmark = pytest.mark.browser
@@ -26,8 +26,7 @@ for name in ("Contoso", "Northwind"):
 """
 
 
-@pytest.mark.parametrize("color_scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desk", "phone"])
+@in_every_look
 def test_what_a_leaver_leaves_is_found_and_handed_over(
     open_browser, program, password, photograph, viewport, color_scheme
 ):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.conftest import PHONE, WIDE
+from tests.browser.conftest import in_every_look
 from tests.browser.people import Operator, press_enter, sign_in_at_sandbox, tab_to
 
 pytestmark = pytest.mark.browser
@@ -37,8 +37,7 @@ OPENED = {
 }
 
 
-@pytest.mark.parametrize("color_scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desk", "phone"])
+@in_every_look
 def test_no_page_is_wider_than_its_window(
     open_browser, password, photograph, viewport, color_scheme
 ):

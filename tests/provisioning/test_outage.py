@@ -79,7 +79,13 @@ def most_attempts(duration):
     return attempts
 
 
-@pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.endurance)])
+@pytest.mark.parametrize(
+    "count",
+    [
+        pytest.param(200, marks=pytest.mark.slow),
+        pytest.param(10_000, marks=pytest.mark.endurance),
+    ],
+)
 def test_an_outage_of_six_hours_is_survived_by_all_and_does_not_storm_the_provider(
     provider, clock, count
 ):
