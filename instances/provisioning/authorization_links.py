@@ -133,7 +133,7 @@ def find_link(token: str, *, browser_secret: str) -> AuthorizationLink:
             _("There is no such link. Open it as it was sent to you, or ask for a new one.")
         )
     if link.status == AuthorizationLink.Status.COMPLETED:
-        done = _("%(name)s is connected: there is nothing left to do with this link.")
+        done = _("%(name)s was connected with this link, which has nothing left to do.")
         raise LinkDoneError(done % {"name": link.instance.name})
     if not link.is_open:
         said = _("The link for %(name)s is over: %(status)s. Ask who sent it for a new one.")

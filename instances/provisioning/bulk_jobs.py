@@ -128,8 +128,9 @@ def tasks_to_enqueue(job: BulkJob) -> int:
 
 def is_dry_run_given_up(job: BulkJob) -> bool:
     """Whether its workers ended MAX_DRY_RUNS times while they were at it, and nobody is at it now."""
+    is_unchecked = job.state == State.DRAFT and job.checked_at is None
     is_lost = job.dry_runs_begun >= MAX_DRY_RUNS
-    return is_lost and job.checked_at is None and _is_orphan(job, at=timezone.now())
+    return is_unchecked and is_lost and _is_orphan(job, at=timezone.now())
 
 
 def tend_bulk_jobs() -> list[BulkJob]:

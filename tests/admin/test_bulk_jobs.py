@@ -121,6 +121,9 @@ def test_a_dry_run_that_ends_its_workers_is_given_up_until_it_is_asked_for_again
     assert tend_bulk_jobs() == []
     assert list(check_bulk_job(job)) == []
     assert "The dry run was given up" in page_of(operator, job).text
+    BulkJob.objects.update(state="running")
+    assert "The dry run was given up" not in page_of(operator, job).text
+    BulkJob.objects.update(state="draft")
     settings.TASKS = engine
     assert "found something to look at in 0 rows" in do(operator, job, "check").text
     job.refresh_from_db()

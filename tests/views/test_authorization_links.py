@@ -89,7 +89,7 @@ def test_it_works_once(make, holder):
     for browser in (holder, Client()):
         again = browser.get(path)
         assert again.status_code == 410
-        assert "Contoso is connected: there is nothing left to do with this link." in again.text
+        assert "Contoso was connected with this link, which has nothing left to do." in again.text
         assert "To try again" not in again.text
 
 
