@@ -1,10 +1,11 @@
 """Signing in to self-service and the admin, giving up on who fails too often, and a password of one's own."""
 
 import pytest
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.core.cache import cache
 from django.test import Client
 
-from tests.factories import make_account
+from tests.factories import make_account, make_organization_user
 
 
 @pytest.fixture(autouse=True)
@@ -32,23 +33,157 @@ def test_it_never_leads_elsewhere(client, db):
     assert answer["Location"] == "/connect/"
 
 
-@pytest.mark.parametrize("path", ["/connect/sign-in", "/admin/login/"])
-def test_after_five_failures_even_the_right_password_has_to_wait(client, db, path):
-    make_account(is_superuser=True)
-    for _ in range(5):
-        assert "Too many" not in sign_in(client, "wr0ng", path=path).text
-    refused = sign_in(client, path=path)
-    assert "Too many failed sign-ins. Wait 15 minutes" in refused.text
-    assert "_auth_user_id" not in client.session
-    assert sign_in(Client(), path=path, REMOTE_ADDR="192.0.2.7").status_code == 302
+EVERYWHERE = ["/connect/sign-in", "/admin/login/", "/elements/api-v2/authentication"]
+PAGES = EVERYWHERE[:2]
 
 
-def test_a_success_forgets_the_failures(client, db):
-    make_account()
-    for _ in range(2):
-        for _ in range(4):
-            sign_in(client, "wr0ng")
-        assert sign_in(Client()).status_code == 302
+@pytest.fixture
+def ada(db):
+    """A superuser who may sign in everywhere."""
+    account = make_account(is_superuser=True)
+    make_organization_user(account=account)
+    return account
+
+
+@pytest.fixture(autouse=True)
+def _behind_a_proxy(settings):
+    settings.TRUSTED_PROXY_COUNT = 1
+
+
+def attempt(path, password, *, name="ada", address="203.0.113.5"):
+    """The answer to one attempt, of a browser of its own, through the proxy."""
+    forwarded = {"x-forwarded-for": f"198.51.100.9, {address}"}
+    sent = {"username": name, "password": password}
+    content = {"content_type": "application/json"} if "api" in path else {}
+    return Client().post(path, sent, headers=forwarded, **content)
+
+
+def is_signed_in(answer):
+    return answer.status_code == (200 if "api" in answer.request["PATH_INFO"] else 302)
+
+
+def fail(path, times, *, name="ada", address="203.0.113.5"):
+    """The statuses of so many wrong passwords."""
+    wrong = [attempt(path, "wr0ng", name=name, address=address) for _ in range(times)]
+    assert not any(is_signed_in(answer) for answer in wrong)
+    return [answer.status_code for answer in wrong]
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_after_five_failures_even_the_right_password_has_to_wait(ada, path):
+    assert 429 not in fail(path, 5)
+    refused = attempt(path, PASSWORD)
+    assert refused.status_code == 429
+    assert 0 < int(refused["Retry-After"]) <= 15 * 60
+    assert "Too many failed sign-ins. Try again in" in refused.text
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_the_right_password_from_another_address_keeps_working(ada, path):
+    fail(path, 30)
+    assert is_signed_in(attempt(path, PASSWORD, address="203.0.113.6"))
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+@pytest.mark.parametrize("other", EVERYWHERE)
+def test_failures_count_together_wherever_the_password_was_asked_for(ada, path, other):
+    fail(path, 5)
+    assert attempt(other, PASSWORD).status_code == 429
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_one_address_cannot_try_any_number_of_names(ada, path):
+    tried = [fail(path, 1, name=f"name{number}")[0] for number in range(25)]
+    assert (tried[:20].count(429), set(tried[20:])) == (0, {429})
+    assert attempt(path, PASSWORD).status_code == 429
+    assert is_signed_in(attempt(path, PASSWORD, address="203.0.113.6"))
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_guesses_at_one_name_from_everywhere_are_slowed(ada, path):
+    addresses = [f"203.0.113.{number}" for number in range(10, 70)]
+    tried = [fail(path, 1, address=address)[0] for address in addresses]
+    assert (tried[:50].count(429), set(tried[50:])) == (0, {429})
+    assert attempt(path, PASSWORD, address="203.0.113.200").status_code == 429
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_guesses_from_everywhere_do_not_lock_out_where_somebody_signed_in_before(ada, path):
+    home = {"address": "2001:db8:1:2::3"}
+    assert is_signed_in(attempt(path, PASSWORD, **home))
+    for number in range(10, 70):
+        fail(path, 1, address=f"203.0.113.{number}")
+    # The same network, though no longer the very same address.
+    assert is_signed_in(attempt(path, PASSWORD, address="2001:db8:1:2:aaaa::9"))
+    fail(path, 5, **home)
+    assert attempt(path, PASSWORD, **home).status_code == 429
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_addresses_that_a_client_makes_up_do_not_help_it(ada, path, settings):
+    settings.TRUSTED_PROXY_COUNT = 0
+    fail(path, 5, address="203.0.113.5")
+    assert attempt(path, PASSWORD, address="203.0.113.6").status_code == 429
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_a_success_forgets_the_failures(ada, path):
+    for _ in range(8):
+        assert 429 not in fail(path, 4)
+        assert is_signed_in(attempt(path, PASSWORD))
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_the_name_counts_however_it_is_written(ada, path):
+    for name in ("ADA", "Ada", "aDa", "adA", "\uff41da"):
+        attempt(path, "wr0ng", name=name)
+    assert attempt(path, PASSWORD).status_code == 429
+
+
+def test_a_right_password_is_no_failure_where_somebody_may_not_enter(db):
+    visitor = make_account()
+    visitor.is_staff = False
+    visitor.save()
+    for _ in range(8):
+        assert attempt("/admin/login/", PASSWORD).status_code == 200
+    assert is_signed_in(attempt("/connect/sign-in", PASSWORD))
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_many_guesses_at_once_are_counted_as_one_by_one(ada, path, monkeypatch):
+    """None is checked beyond the limit, though all begin before the first has failed."""
+    checked = []
+
+    def check(request, **credentials):
+        checked.append(credentials["password"])
+        if len(checked) < 12:
+            attempt(path, f"guess {len(checked)}")
+
+    monkeypatch.setattr("instances.passwords.authenticate", check)
+    attempt(path, "guess 0")
+    assert len(checked) == 5
+
+
+def test_waiting_ends(ada, monkeypatch):
+    monkeypatch.setattr("instances.passwords.time.time", lambda: 1_800_000_000.0)
+    fail("/connect/sign-in", 5)
+    wait = int(attempt("/connect/sign-in", PASSWORD)["Retry-After"])
+    monkeypatch.setattr("instances.passwords.time.time", lambda: 1_800_000_000.0 + wait)
+    assert is_signed_in(attempt("/connect/sign-in", PASSWORD))
+
+
+def test_a_name_that_nobody_has_costs_a_whole_password_check(ada, monkeypatch):
+    hashed = []
+    make = MD5PasswordHasher.encode
+    monkeypatch.setattr(
+        MD5PasswordHasher, "encode", lambda *args, **kw: hashed.append(1) or make(*args, **kw)
+    )
+    counts = []
+    for name in ("ada", "nobody"):
+        hashed.clear()
+        fail("/connect/sign-in", 1, name=name)
+        counts.append(len(hashed))
+    assert counts == [1, 1]
 
 
 def test_signing_out_needs_a_post_and_ends_the_session(client, db):

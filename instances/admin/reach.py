@@ -1,0 +1,70 @@
+"""What hangs together with rows of other organizations: neither told to operators, nor deleted by them."""
+
+from collections.abc import Iterator
+from itertools import batched
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import NestedObjects
+from django.contrib.auth.models import User
+from django.core.paginator import Page
+from django.db import router
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from instances.models.organizations import MAX_VALUES
+from instances.provisioning.permissions import visible_users
+
+
+def is_all_within_reach(rows: Any, request: HttpRequest, site: admin.AdminSite) -> bool:
+    """Whether the signed-in person sees everything that is deleted with these rows, or prevents it."""
+    rows = list(rows)
+    if request.user.is_superuser or not rows:
+        return True
+    collector = NestedObjects(using=router.db_for_write(type(rows[0])), origin=rows)
+    collector.collect(rows)
+    ids: dict[type[Model], set[Any]] = {
+        model: {row.pk for row in found} for model, found in collector.model_objs.items()
+    }
+    for row in collector.protected:
+        ids.setdefault(type(row), set()).add(row.pk)
+    return all(_sees(model, pks, request, site) for model, pks in ids.items())
+
+
+def _sees(model: type[Model], pks: set[Any], request: HttpRequest, site: admin.AdminSite) -> bool:
+    visible = _visible(model, request, site)
+    if visible is None:
+        return True
+    return sum(visible.filter(pk__in=some).count() for some in _in_parts(pks)) == len(pks)
+
+
+def _visible(
+    model: type[Model], request: HttpRequest, site: admin.AdminSite
+) -> QuerySet[Any] | None:
+    """None: has no list of its own, so it belongs to a row of one that has."""
+    if model is LogEntry:
+        return LogEntry.objects.filter(user_id=request.user.pk)
+    if not site.is_registered(model):
+        return None
+    rows = site.get_model_admin(model).get_queryset(request)
+    return rows.order_by().select_related(None).prefetch_related(None)
+
+
+def _in_parts(pks: set[Any]) -> Iterator[tuple[Any, ...]]:
+    return batched(pks, MAX_VALUES, strict=False)
+
+
+def hide_strangers(entries: Page[LogEntry], request: HttpRequest) -> None:
+    """Keep what was done, and leave out who did it where the signed-in person may not see that user."""
+    if request.user.is_superuser:
+        return
+    seen = set(
+        visible_users(request.user)
+        .filter(pk__in={entry.user_id for entry in entries})
+        .values_list("pk", flat=True)
+    )
+    for entry in entries:
+        if entry.user_id not in seen:
+            entry.user = User(username=_("an administrator"))

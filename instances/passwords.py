@@ -1,0 +1,110 @@
+"""Checking a password: every sign-in asks here, so failures are counted together and too many have to wait.
+
+Failures are counted for a window of 15 minutes, in three ways:
+
+- one name from one address, so that a person's mistakes stop nobody else;
+- one address, whatever the names: many names cannot be tried from one place;
+- one name, whatever the addresses: guesses that come from everywhere are slowed.
+
+From an address that somebody signed in from during the last 30 days, only the first holds for them. So neither
+guesses from everywhere nor a neighbour's guesses keep people out at their usual places.
+"""
+
+import json
+import time
+import unicodedata
+from collections.abc import Iterable, Mapping
+from math import ceil
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.contrib.auth import authenticate
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.translation import ngettext
+
+from instances import counters, crypto
+from instances.client_address import client_address
+from instances.errors import TooManyAttemptsError
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+WINDOW_SECONDS = 15 * 60
+FAMILIAR_SECONDS = 30 * 24 * 60 * 60
+
+
+def check_password(request: HttpRequest | None, name: str, password: str) -> "User | None":
+    """The active user of this name and password, or None; a name that nobody has costs as much time.
+
+    Raises TooManyAttemptsError, without looking at the password, while there were too many failures.
+    """
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    address = client_address(request) if request else ""
+    familiar, limits = _limits(folded, address)
+    # Counted before it is checked, or any number of guesses at once would pass before the first has failed.
+    _count_failure(limits)
+    is_failure = False
+    try:
+        user = authenticate(request, username=name, password=password)
+        is_failure = user is None
+    finally:
+        if not is_failure:
+            _take_back(limits)
+    if user is None:
+        return None
+    counters.forget(next(iter(limits)))
+    counters.remember(familiar, seconds=FAMILIAR_SECONDS)
+    return user
+
+
+def with_retry_after(response: HttpResponseBase) -> HttpResponseBase:
+    """The page of a sign-in form, answered as 429 (RFC 6585 4) where the form had to refuse to look at the password."""
+    context = getattr(response, "context_data", None) or {}
+    seconds = getattr(context.get("form"), "retry_after_seconds", 0)
+    if seconds:
+        response.status_code = 429
+        response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+def _limits(name: str, address: str) -> tuple[str, dict[str, int]]:
+    """The key that says whether they are familiar, and how many failures each key may count; that of both first."""
+    window = str(int(time.time()) // WINDOW_SECONDS)
+    familiar = _key("familiar", name, address)
+    limits = {_key("both", window, name, address): settings.SIGN_IN_FAILURES_ALLOWED}
+    if not counters.counted(familiar):
+        limits[_key("address", window, address)] = settings.SIGN_IN_FAILURES_PER_ADDRESS
+        limits[_key("name", window, name)] = settings.SIGN_IN_FAILURES_PER_NAME
+    return familiar, limits
+
+
+def _key(*parts: str) -> str:
+    return f"sign-in:{crypto.digest(json.dumps(parts))}"
+
+
+def _count_failure(limits: Mapping[str, int]) -> None:
+    """One more of each, or, where one has reached its limit, none. Raises TooManyAttemptsError."""
+    counted = []
+    for key, limit in limits.items():
+        counted.append(key)
+        # Twice the window, so that a key is there until its window ends.
+        if counters.count(key, seconds=2 * WINDOW_SECONDS) > limit > 0:
+            _take_back(counted)
+            raise _too_many()
+
+
+def _take_back(keys: Iterable[str]) -> None:
+    for key in keys:
+        counters.take_back(key)
+
+
+def _too_many() -> TooManyAttemptsError:
+    seconds = WINDOW_SECONDS - int(time.time()) % WINDOW_SECONDS
+    minutes = ceil(seconds / 60)
+    told = ngettext(
+        "Too many failed sign-ins. Try again in %(minutes)d minute.",
+        "Too many failed sign-ins. Try again in %(minutes)d minutes.",
+        minutes,
+    )
+    return TooManyAttemptsError(told % {"minutes": minutes}, retry_after_seconds=seconds)
