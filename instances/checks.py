@@ -71,6 +71,19 @@ def check_public_url_is_https(**_: Any) -> list[CheckMessage]:
     ]
 
 
+@register(Tags.security, deploy=True)
+def check_proxies_are_counted(**_: Any) -> list[CheckMessage]:
+    if not settings.SECURE_PROXY_SSL_HEADER or settings.TRUSTED_PROXY_COUNT:
+        return []
+    return [
+        CheckWarning(
+            "TRUST_PROXY_HEADERS is on and TRUSTED_PROXY_COUNT is 0: everybody seems to come from the proxy's address, "
+            "so failed sign-ins of one person count against all. Set it to the number of your proxies.",
+            id="instances.W004",
+        )
+    ]
+
+
 def encryption_keys_needed() -> list[str]:
     """A sentence for each sealed column that holds data under a key which is not in ENCRYPTION_KEYS.
 

@@ -30,21 +30,14 @@ def counted(key: str) -> int:
     return _asked(lambda: cache.get(key, 0))
 
 
-def take_back(key: str) -> None:
-    """Count once less."""
-
-    def subtract() -> int:
-        try:
-            return cache.decr(key)
-        except ValueError:  # its time is over
-            return 0
-
-    _asked(subtract)
-
-
 def remember(key: str, *, seconds: int) -> None:
     """Let counted() be 1 for so many seconds from now."""
-    _asked(lambda: cache.set(key, 1, timeout=seconds) or 1)
+
+    def put() -> int:
+        cache.set(key, 1, timeout=seconds)
+        return 1
+
+    _asked(put)
 
 
 def forget(key: str) -> None:

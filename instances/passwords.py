@@ -13,7 +13,7 @@ guesses from everywhere nor a neighbour's guesses keep people out at their usual
 import json
 import time
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -37,28 +37,23 @@ FAMILIAR_SECONDS = 30 * 24 * 60 * 60
 def check_password(request: HttpRequest | None, name: str, password: str) -> "User | None":
     """The active user of this name and password, or None; a name that nobody has costs as much time.
 
-    Raises TooManyAttemptsError, without looking at the password, while there were too many failures.
+    Raises TooManyAttemptsError after too many failures, whatever the password is.
     """
     folded = unicodedata.normalize("NFKC", name).casefold()
-    address = client_address(request) if request else ""
-    familiar, limits = _limits(folded, address)
-    # Counted before it is checked, or any number of guesses at once would pass before the first has failed.
-    _count_failure(limits)
-    is_failure = False
-    try:
-        user = authenticate(request, username=name, password=password)
-        is_failure = user is None
-    finally:
-        if not is_failure:
-            _take_back(limits)
+    familiar, limits = _limits(folded, client_address(request) if request else "")
+    _require_below(limits)
+    user = authenticate(request, username=name, password=password)
     if user is None:
+        _count_failure(limits)
         return None
+    # Of many guesses at once, each begun before the others failed, the right one may be too late as well.
+    _require_below(limits)
     counters.forget(next(iter(limits)))
     counters.remember(familiar, seconds=FAMILIAR_SECONDS)
     return user
 
 
-def with_retry_after(response: HttpResponseBase) -> HttpResponseBase:
+def with_retry_after[Response: HttpResponseBase](response: Response) -> Response:
     """The page of a sign-in form, answered as 429 (RFC 6585 4) where the form had to refuse to look at the password."""
     context = getattr(response, "context_data", None) or {}
     seconds = getattr(context.get("form"), "retry_after_seconds", 0)
@@ -83,20 +78,18 @@ def _key(*parts: str) -> str:
     return f"sign-in:{crypto.digest(json.dumps(parts))}"
 
 
+def _require_below(limits: Mapping[str, int]) -> None:
+    """Raises TooManyAttemptsError where a key has reached its limit; 0 means no limit."""
+    if any(counters.counted(key) >= limit > 0 for key, limit in limits.items()):
+        raise _too_many()
+
+
 def _count_failure(limits: Mapping[str, int]) -> None:
-    """One more of each, or, where one has reached its limit, none. Raises TooManyAttemptsError."""
-    counted = []
-    for key, limit in limits.items():
-        counted.append(key)
-        # Twice the window, so that a key is there until its window ends.
-        if counters.count(key, seconds=2 * WINDOW_SECONDS) > limit > 0:
-            _take_back(counted)
-            raise _too_many()
-
-
-def _take_back(keys: Iterable[str]) -> None:
-    for key in keys:
-        counters.take_back(key)
+    """Raises TooManyAttemptsError where a key is past its limit: that this guess was wrong, too, is not told."""
+    # Twice the window, so that a key is there until its window ends.
+    counts = {key: counters.count(key, seconds=2 * WINDOW_SECONDS) for key in limits}
+    if any(counts[key] > limit > 0 for key, limit in limits.items()):
+        raise _too_many()
 
 
 def _too_many() -> TooManyAttemptsError:

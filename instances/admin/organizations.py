@@ -115,9 +115,14 @@ class SecretOwnerAdmin(ModelAdmin):
         return super().get_queryset(request).visible_to(request.user)
 
     def has_change_permission(self, request: HttpRequest, obj: Owner | None = None) -> bool:
+        return super().has_change_permission(request, obj) and self._is_operated(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Owner | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and self._is_operated(request, obj)
+
+    def _is_operated(self, request: HttpRequest, obj: Owner | None) -> bool:
         operated = self.model._default_manager.operated_by(request.user)
-        is_within_reach = obj is None or operated.filter(pk=obj.pk).exists()
-        return super().has_change_permission(request, obj) and is_within_reach
+        return obj is None or operated.filter(pk=obj.pk).exists()
 
     def get_urls(self) -> list[URLPattern]:
         rotate = path(

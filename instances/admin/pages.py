@@ -44,7 +44,7 @@ class ModelAdmin(unfold_admin.ModelAdmin):
     ) -> HttpResponse:
         response = super().history_view(request, object_id, extra_context)
         if isinstance(response, TemplateResponse):
-            hide_strangers(response.context_data["action_list"], request)
+            hide_strangers((response.context_data or {})["action_list"], request)
         return response
 
     def visible_object(self, request: HttpRequest, object_id: str) -> Any:

@@ -1,7 +1,7 @@
 """What hangs together with rows of other organizations: neither told to operators, nor deleted by them."""
 
-from collections.abc import Iterator
-from itertools import batched
+from collections import defaultdict
+from itertools import batched, chain
 from typing import Any
 
 from django.contrib import admin
@@ -25,11 +25,9 @@ def is_all_within_reach(rows: Any, request: HttpRequest, site: admin.AdminSite) 
         return True
     collector = NestedObjects(using=router.db_for_write(type(rows[0])), origin=rows)
     collector.collect(rows)
-    ids: dict[type[Model], set[Any]] = {
-        model: {row.pk for row in found} for model, found in collector.model_objs.items()
-    }
-    for row in collector.protected:
-        ids.setdefault(type(row), set()).add(row.pk)
+    ids: dict[type[Model], set[Any]] = defaultdict(set)
+    for row in chain(collector.protected, *collector.model_objs.values()):
+        ids[type(row)].add(row.pk)
     return all(_sees(model, pks, request, site) for model, pks in ids.items())
 
 
@@ -37,7 +35,8 @@ def _sees(model: type[Model], pks: set[Any], request: HttpRequest, site: admin.A
     visible = _visible(model, request, site)
     if visible is None:
         return True
-    return sum(visible.filter(pk__in=some).count() for some in _in_parts(pks)) == len(pks)
+    parts = batched(pks, MAX_VALUES)
+    return sum(visible.filter(pk__in=part).count() for part in parts) == len(pks)
 
 
 def _visible(
@@ -45,15 +44,11 @@ def _visible(
 ) -> QuerySet[Any] | None:
     """None: has no list of its own, so it belongs to a row of one that has."""
     if model is LogEntry:
-        return LogEntry.objects.filter(user_id=request.user.pk)
+        return LogEntry.objects.filter(user__username=request.user.get_username())
     if not site.is_registered(model):
         return None
     rows = site.get_model_admin(model).get_queryset(request)
     return rows.order_by().select_related(None).prefetch_related(None)
-
-
-def _in_parts(pks: set[Any]) -> Iterator[tuple[Any, ...]]:
-    return batched(pks, MAX_VALUES, strict=False)
 
 
 def hide_strangers(entries: Page[LogEntry], request: HttpRequest) -> None:

@@ -71,7 +71,9 @@ def _count_forged(address: str) -> bool:
     if counters.count(f"forged:{window}:{address}", seconds=kept) > FORGED_PER_ADDRESS:
         wait = WINDOW_SECONDS - now % WINDOW_SECONDS
         raise errors.TooManyAttemptsError(
-            _("Too many callbacks from your network belong to no authorization. Try again in a minute."),
+            _(
+                "Too many callbacks from your network belong to no authorization. Try again in a minute."
+            ),
             retry_after_seconds=wait,
         )
     # 0: the cache does not answer. Rather none is recorded than all.

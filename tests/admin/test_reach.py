@@ -160,9 +160,7 @@ def test_memberships_of_other_organizations_are_not_there(somebody, acme, collea
     assert Membership.objects.get(pk=foreign.pk).role == Membership.Role.OPERATOR
 
 
-def test_a_membership_joins_colleagues_and_own_organizations(
-    somebody, acme, colleagues, strangers
-):
+def test_a_membership_joins_colleagues_and_own_organizations(somebody, acme, colleagues, strangers):
     url = reverse("admin:instances_membership_add")
     elsewhere = strangers[1].memberships.get().organization
     tied = colleagues[0]
@@ -197,9 +195,7 @@ def test_what_hangs_together_with_others_is_not_deleted_and_not_told(
     assert User.objects.filter(pk=shared.pk).exists()
 
 
-def test_who_allowed_access_elsewhere_is_not_deleted_and_not_told(
-    somebody, colleagues, strangers
-):
+def test_who_allowed_access_elsewhere_is_not_deleted_and_not_told(somebody, colleagues, strangers):
     """Authorizations protect their user; Django's page would name them, and so their instances."""
     Authorization.objects.create(
         instance=make_instance(name="zora-alone's shop"),
@@ -220,6 +216,15 @@ def test_what_is_ones_own_organizations_is_deleted_as_ever(somebody, acme, colle
     assert "colleague-member" in somebody.browser.get(url).text
     somebody.browser.post(url, {"post": "yes"})
     assert not User.objects.filter(pk=member.pk).exists()
+
+
+def test_where_somebody_only_looks_they_delete_nobody(somebody):
+    looked_at = make_organization(name="Looked at")
+    make_member(somebody.account, looked_at, Membership.Role.VIEWER)
+    row = make_organization_user(organization=looked_at)
+    url = reverse("admin:instances_organizationuser_delete", args=[row.pk])
+    assert somebody.browser.post(url, {"post": "yes"}).status_code == 403
+    assert OrganizationUser.objects.filter(pk=row.pk).exists()
 
 
 def log(account, row):

@@ -221,8 +221,6 @@ def _delete(bearer):
     bearer.account.delete()
 
 
-
-
 ENDS = [_change_password, _deactivate, _untie, _tie_to_another, _rotate, _delete]
 
 
