@@ -73,7 +73,8 @@ def check_public_url_is_https(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def check_proxies_are_counted(**_: Any) -> list[CheckMessage]:
-    if not settings.SECURE_PROXY_SSL_HEADER or settings.TRUSTED_PROXY_COUNT:
+    is_behind_proxy = bool(getattr(settings, "SECURE_PROXY_SSL_HEADER", None))
+    if not is_behind_proxy or settings.TRUSTED_PROXY_COUNT:
         return []
     return [
         CheckWarning(
