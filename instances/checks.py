@@ -78,8 +78,8 @@ def check_proxies_are_counted(**_: Any) -> list[CheckMessage]:
         return []
     return [
         CheckWarning(
-            "TRUST_PROXY_HEADERS is on and TRUSTED_PROXY_COUNT is 0: everybody seems to come from the proxy's address, "
-            "so failed sign-ins of one person count against all. Set it to the number of your proxies.",
+            "TRUST_PROXY_HEADERS is on and TRUSTED_PROXY_COUNT is 0, so all clients seem to share the proxy's address "
+            "and one person's failed sign-ins count against everyone. Set TRUSTED_PROXY_COUNT to the number of proxies.",
             id="instances.W004",
         )
     ]

@@ -16,8 +16,8 @@ def client_address(request: HttpRequest) -> str:
     """An IPv4 address, or the /64 network of an IPv6 one; empty where the peer has none (a Unix socket).
 
     Each of TRUSTED_PROXY_COUNT proxies appends the address of its peer to X-Forwarded-For, so the client is that
-    many entries from the right; what stands to the left of it is the client's own invention. Where the header is
-    missing, too short or garbled, the request counts for the peer of this server.
+    many entries from the right; entries to the left of it are not trusted. Where the header is missing, too short
+    or garbled, the peer of this server counts.
     """
     hops = settings.TRUSTED_PROXY_COUNT
     entries = request.headers.get("X-Forwarded-For", "").split(",")

@@ -126,7 +126,7 @@ class IdempotencyKeyReusedError(InputError):
 
 
 class TooManyAttemptsError(InstancesError):
-    """Failed sign-ins, or callbacks that belong to no trip: nothing was looked at; ask again after retry_after_seconds."""
+    """Too many failed sign-ins, or callbacks that belong to no trip; try again after retry_after_seconds."""
 
     retryable = True
 

@@ -1,13 +1,13 @@
-"""Checking a password: every sign-in asks here, so failures are counted together and too many have to wait.
+"""The password check that all sign-ins share: it counts failures, and refuses after too many.
 
-Failures are counted for a window of 15 minutes, in three ways:
+Failures are counted in windows of 15 minutes, by three keys:
 
-- one name from one address, so that a person's mistakes stop nobody else;
-- one address, whatever the names: many names cannot be tried from one place;
-- one name, whatever the addresses: guesses that come from everywhere are slowed.
+- name and address: one person's mistakes affect nobody else;
+- address: one client cannot try any number of names;
+- name: guesses from many addresses are slowed.
 
-From an address that somebody signed in from during the last 30 days, only the first holds for them. So neither
-guesses from everywhere nor a neighbour's guesses keep people out at their usual places.
+Where a user signed in from an address during the last 30 days, only the first limit applies to that user there.
+So neither distributed guesses nor guesses from a shared address lock users out of their usual places.
 """
 
 import json
@@ -46,7 +46,7 @@ def check_password(request: HttpRequest | None, name: str, password: str) -> "Us
     if user is None:
         _count_failure(limits)
         return None
-    # Of many guesses at once, each begun before the others failed, the right one may be too late as well.
+    # Many guesses may be in progress at once: a right one that ends after the limit was reached is refused, too.
     _require_below(limits)
     counters.forget(next(iter(limits)))
     counters.remember(familiar, seconds=FAMILIAR_SECONDS)
@@ -54,7 +54,7 @@ def check_password(request: HttpRequest | None, name: str, password: str) -> "Us
 
 
 def with_retry_after[Response: HttpResponseBase](response: Response) -> Response:
-    """The page of a sign-in form, answered as 429 (RFC 6585 4) where the form had to refuse to look at the password."""
+    """Turn the page of a throttled sign-in form into a 429 answer (RFC 6585 4)."""
     context = getattr(response, "context_data", None) or {}
     seconds = getattr(context.get("form"), "retry_after_seconds", 0)
     if seconds:
@@ -64,7 +64,7 @@ def with_retry_after[Response: HttpResponseBase](response: Response) -> Response
 
 
 def _limits(name: str, address: str) -> tuple[str, dict[str, int]]:
-    """The key that says whether they are familiar, and how many failures each key may count; that of both first."""
+    """The key that marks name and address as familiar, and the limit of each key; that of name and address first."""
     window = str(int(time.time()) // WINDOW_SECONDS)
     familiar = _key("familiar", name, address)
     limits = {_key("both", window, name, address): settings.SIGN_IN_FAILURES_ALLOWED}
@@ -85,7 +85,7 @@ def _require_below(limits: Mapping[str, int]) -> None:
 
 
 def _count_failure(limits: Mapping[str, int]) -> None:
-    """Raises TooManyAttemptsError where a key is past its limit: that this guess was wrong, too, is not told."""
+    """Raises TooManyAttemptsError where a key is past its limit, which hides that this guess was wrong."""
     # Twice the window, so that a key is there until its window ends.
     counts = {key: counters.count(key, seconds=2 * WINDOW_SECONDS) for key in limits}
     if any(counts[key] > limit > 0 for key, limit in limits.items()):

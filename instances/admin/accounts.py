@@ -39,7 +39,7 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin):
     change_form_template = "admin/instances/account.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        """Also for what is suggested and chosen elsewhere: those of the person's own organizations."""
+        """Users of the person's own organizations; autocompletes use this as well."""
         return visible_users(request.user).order_by(*self.get_ordering(request))
 
     def get_urls(self) -> list[URLPattern]:

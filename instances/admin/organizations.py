@@ -212,7 +212,7 @@ def organization_of(owner: Owner) -> Organization:
 
 
 def narrow_choices(name: str, request: HttpRequest, kwargs: dict[str, Any]) -> None:
-    """Let a form tie the organizations that the person operates to users of them, and to no others."""
+    """Offer only organizations that the person operates, and users that the person may see."""
     if name == "organization":
         kwargs["queryset"] = Organization.objects.operated_by(request.user)
     elif name == "account":

@@ -34,7 +34,7 @@ class ModelAdmin(unfold_admin.ModelAdmin):
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
     ) -> tuple[list[Any], dict[Any, int], set[Any], list[Any]]:
-        """Django's, which names whatever is deleted along: nothing is named, or deleted, beyond the person's reach."""
+        """Refuse, without naming anything, where the person may not see all of the related rows."""
         if not is_all_within_reach(objs, request, self.admin_site):
             return [], {}, {_("rows that belong to other organizations")}, []
         return super().get_deleted_objects(objs, request)

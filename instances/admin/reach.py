@@ -1,4 +1,4 @@
-"""What hangs together with rows of other organizations: neither told to operators, nor deleted by them."""
+"""Keep rows and users of other organizations off the delete and history pages."""
 
 from collections import defaultdict
 from itertools import batched, chain
@@ -19,7 +19,7 @@ from instances.provisioning.permissions import visible_users
 
 
 def is_all_within_reach(rows: Any, request: HttpRequest, site: admin.AdminSite) -> bool:
-    """Whether the signed-in person sees everything that is deleted with these rows, or prevents it."""
+    """Whether the signed-in person may see every row that would be deleted along, or that prevents the deletion."""
     rows = list(rows)
     if request.user.is_superuser or not rows:
         return True
@@ -42,7 +42,7 @@ def _sees(model: type[Model], pks: set[Any], request: HttpRequest, site: admin.A
 def _visible(
     model: type[Model], request: HttpRequest, site: admin.AdminSite
 ) -> QuerySet[Any] | None:
-    """None: has no list of its own, so it belongs to a row of one that has."""
+    """The rows that the person may see. None for a model without an admin: its rows belong to one that has one."""
     if model is LogEntry:
         return LogEntry.objects.filter(user__username=request.user.get_username())
     if not site.is_registered(model):
@@ -52,7 +52,7 @@ def _visible(
 
 
 def hide_strangers(entries: Page[LogEntry], request: HttpRequest) -> None:
-    """Keep what was done, and leave out who did it where the signed-in person may not see that user."""
+    """Replace the names of users that the signed-in person may not see; what was done stays."""
     if request.user.is_superuser:
         return
     seen = set(

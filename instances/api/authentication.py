@@ -143,7 +143,7 @@ def _caller_of_bearer(token: str) -> Caller:
 def _require_permission(caller: Caller, permission: str) -> None:
     if caller.account and not caller.account.has_perm(f"instances.{permission}"):
         raise PermissionRefusedError(
-            f"{caller.account.get_username()} may not do this without the permission {permission}. "
+            f"{caller.account.get_username()} does not have the permission {permission}, which this call needs. "
             "Ask an administrator for it."
         )
 

@@ -161,10 +161,10 @@ def _ask_platform(draft: InstanceDraft, state: str) -> tuple[str, RequestToken |
     return platform.oauth_url(with_token, state=state), request_token
 
 
-def is_forged_by_anyone(
+def is_unsolicited(
     parameters: Mapping[str, str], *, account: User | AnonymousUser, browser_secret: str
 ) -> bool:
-    """Whether nothing ties a callback to a trip: not its state, not its browser, nobody who signed in here."""
+    """Whether an anonymous callback has neither the state nor the browser cookie of a known trip."""
     if account.is_authenticated:
         return False
     state = parameters.get("state", "")
@@ -183,7 +183,7 @@ def complete_authorization(
 ) -> Instance:
     """Take what the provider sent to the callback, and provision or re-authenticate the instance with it.
 
-    Every outcome is recorded as an interaction, but for one that belongs to no trip where is_recorded is False.
+    Every outcome is recorded as an interaction. Without is_recorded, one that belongs to no trip is not.
     Raises one AuthorizationError a way in which it can go wrong, and what reauthenticate_instance() raises.
     """
     started_at = timezone.now()

@@ -59,7 +59,7 @@ def require_permission(account: User | AnonymousUser, instance: Instance, verb: 
 
 
 def visible_users(account: User | AnonymousUser) -> QuerySet[User]:
-    """The account itself, and who is tied to or a member of an organization that it has a role in; all for a superuser."""
+    """The account itself, and users tied to, or members of, organizations that it has a role in. A superuser sees all."""
     if account.is_superuser:
         return User.objects.all()
     organizations = Organization.objects.visible_to(account)

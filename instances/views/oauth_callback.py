@@ -14,7 +14,7 @@ from instances import counters, errors
 from instances.browser import browser_secret_of
 from instances.client_address import client_address
 from instances.models import Authorization, Instance
-from instances.provisioning.authorization import complete_authorization, is_forged_by_anyone
+from instances.provisioning.authorization import complete_authorization, is_unsolicited
 from instances.provisioning.permissions import Verb, is_permitted
 from instances.views.authorization_links import thank
 from instances.views.error_pages import explain_error
@@ -25,8 +25,8 @@ MAX_NAME_CHARACTERS = 100
 MAX_VALUE_CHARACTERS = 4000
 # Of callbacks that belong to no trip, and of anonymous browsers: how many one address gets an answer to, and how many
 # of all addresses together are recorded, in a minute.
-FORGED_PER_ADDRESS = 20
-FORGED_RECORDED = 5
+UNSOLICITED_PER_ADDRESS = 20
+UNSOLICITED_RECORDED = 5
 WINDOW_SECONDS = 60
 
 
@@ -56,28 +56,28 @@ def _complete(request: HttpRequest, parameters: dict[str, str]) -> Instance:
     """Raises TooManyAttemptsError, and what complete_authorization() raises."""
     browser_secret = browser_secret_of(request)
     is_recorded = True
-    if is_forged_by_anyone(parameters, account=request.user, browser_secret=browser_secret):
-        is_recorded = _count_forged(client_address(request))
+    if is_unsolicited(parameters, account=request.user, browser_secret=browser_secret):
+        is_recorded = _count_unsolicited(client_address(request))
     return complete_authorization(
         parameters, account=request.user, browser_secret=browser_secret, is_recorded=is_recorded
     )
 
 
-def _count_forged(address: str) -> bool:
+def _count_unsolicited(address: str) -> bool:
     """Count one, and say whether it belongs to the sample that is recorded. Raises TooManyAttemptsError."""
     now = int(time.time())
     window = now // WINDOW_SECONDS
     kept = 2 * WINDOW_SECONDS
-    if counters.count(f"forged:{window}:{address}", seconds=kept) > FORGED_PER_ADDRESS:
+    if counters.count(f"callbacks:{window}:{address}", seconds=kept) > UNSOLICITED_PER_ADDRESS:
         wait = WINDOW_SECONDS - now % WINDOW_SECONDS
         raise errors.TooManyAttemptsError(
             _(
-                "Too many callbacks from your network belong to no authorization. Try again in a minute."
+                "Too many callbacks without a known authorization came from your network. Try again in a minute."
             ),
             retry_after_seconds=wait,
         )
-    # 0: the cache does not answer. Rather none is recorded than all.
-    return 0 < counters.count(f"forged:{window}", seconds=kept) <= FORGED_RECORDED
+    # 0 means that the cache does not answer: record none rather than all.
+    return 0 < counters.count(f"callbacks:{window}", seconds=kept) <= UNSOLICITED_RECORDED
 
 
 def _trip_of(state: str) -> Authorization | None:
