@@ -23,8 +23,7 @@ from instances.views.error_pages import explain_error
 MAX_PARAMETERS = 30
 MAX_NAME_CHARACTERS = 100
 MAX_VALUE_CHARACTERS = 4000
-# Of callbacks that belong to no trip, and of anonymous browsers: how many one address gets an answer to, and how many
-# of all addresses together are recorded, in a minute.
+# Limits per minute for anonymous callbacks that belong to no trip: accepted from one address, and recorded in total.
 UNSOLICITED_PER_ADDRESS = 20
 UNSOLICITED_RECORDED = 5
 WINDOW_SECONDS = 60
@@ -64,7 +63,7 @@ def _complete(request: HttpRequest, parameters: dict[str, str]) -> Instance:
 
 
 def _count_unsolicited(address: str) -> bool:
-    """Count one, and say whether it belongs to the sample that is recorded. Raises TooManyAttemptsError."""
+    """Count one; whether it is part of the recorded sample. Raises TooManyAttemptsError."""
     now = int(time.time())
     window = now // WINDOW_SECONDS
     kept = 2 * WINDOW_SECONDS
