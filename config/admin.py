@@ -11,6 +11,8 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.csp import csp_override
 from unfold.sites import UnfoldAdminSite
 
+from instances.passwords import with_retry_after
+
 View = Callable[..., HttpResponseBase]
 
 
@@ -24,7 +26,7 @@ class AdminSite(UnfoldAdminSite):
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponseBase:
-        return super().login(request, extra_context)
+        return with_retry_after(super().login(request, extra_context))
 
 
 class AdminConfig(apps.AdminConfig):

@@ -53,6 +53,11 @@ ALLOWED_HOSTS = env.list(
 )
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
+# How many proxies stand before this program, each of which appends its peer to X-Forwarded-For
+TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
+if TRUSTED_PROXY_COUNT < 0:
+    raise ImproperlyConfigured("TRUSTED_PROXY_COUNT must be 0, or the number of your proxies.")
+
 # Secrets
 
 SECRET_KEY = env.str("SECRET_KEY")
@@ -140,6 +145,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://")}
 if not CACHES["default"]["BACKEND"].endswith(("LocMemCache", "RedisCache")):
     raise ImproperlyConfigured("CACHE_URL must be redis://host:port/number, or locmemcache://.")
+if CACHES["default"]["BACKEND"].endswith("LocMemCache"):
+    # Beyond its 300, Django's forgets some at random: many names tried would wipe out what was counted.
+    CACHES["default"].setdefault("OPTIONS", {}).setdefault("MAX_ENTRIES", 100_000)
 
 # Background tasks
 
@@ -236,6 +244,8 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "sign_in"
 LOGIN_REDIRECT_URL = "connections"
 SIGN_IN_FAILURES_ALLOWED = env.int("SIGN_IN_FAILURES_ALLOWED", default=5)
+SIGN_IN_FAILURES_PER_ADDRESS = env.int("SIGN_IN_FAILURES_PER_ADDRESS", default=20)
+SIGN_IN_FAILURES_PER_NAME = env.int("SIGN_IN_FAILURES_PER_NAME", default=50)
 SESSION_COOKIE_AGE = 12 * 60 * 60
 
 # Transport security: on wherever PUBLIC_URL is https

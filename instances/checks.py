@@ -71,6 +71,20 @@ def check_public_url_is_https(**_: Any) -> list[CheckMessage]:
     ]
 
 
+@register(Tags.security, deploy=True)
+def check_proxies_are_counted(**_: Any) -> list[CheckMessage]:
+    is_behind_proxy = bool(getattr(settings, "SECURE_PROXY_SSL_HEADER", None))
+    if not is_behind_proxy or settings.TRUSTED_PROXY_COUNT:
+        return []
+    return [
+        CheckWarning(
+            "TRUST_PROXY_HEADERS is on and TRUSTED_PROXY_COUNT is 0, so all clients seem to share the proxy's address "
+            "and one person's failed sign-ins count against everyone. Set TRUSTED_PROXY_COUNT to the number of proxies.",
+            id="instances.W004",
+        )
+    ]
+
+
 def encryption_keys_needed() -> list[str]:
     """A sentence for each sealed column that holds data under a key which is not in ENCRYPTION_KEYS.
 

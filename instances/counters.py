@@ -1,4 +1,4 @@
-"""What is counted for a while, in the cache: calls, and failed sign-ins.
+"""What is counted for a while, in the cache: calls, failed sign-ins, and callbacks that belong to no trip.
 
 CACHE_URL names a cache that all processes share; without it each counts for itself. While the cache does not answer,
 nothing is counted and nobody is stopped.
@@ -28,6 +28,16 @@ def count(key: str, *, seconds: int) -> int:
 def counted(key: str) -> int:
     """How often by now."""
     return _asked(lambda: cache.get(key, 0))
+
+
+def remember(key: str, *, seconds: int) -> None:
+    """Let counted() be 1 for so many seconds from now."""
+
+    def put() -> int:
+        cache.set(key, 1, timeout=seconds)
+        return 1
+
+    _asked(put)
 
 
 def forget(key: str) -> None:

@@ -11,6 +11,7 @@ InstancesError
 │   ├── MissingConfigurationError   names every missing key at once
 │   ├── MissingCodeError            an OAuth element without an authorization code
 │   └── PermissionRefusedError      the person may not do this
+├── TooManyAttemptsError            failed sign-ins, or callbacks that belong to nothing
 ├── StateConflictError              the instance is not in a state in which this can be done
 ├── TaskNotEnqueuedError            a background task could not be handed to the workers
 ├── AuthorizationError              one trip to a provider came back wrong
@@ -122,6 +123,16 @@ class PermissionRefusedError(InputError):
 
 class IdempotencyKeyReusedError(InputError):
     """An Idempotency-Key that came with another body before."""
+
+
+class TooManyAttemptsError(InstancesError):
+    """Too many failed sign-ins, or callbacks that belong to no trip; try again after retry_after_seconds."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class StateConflictError(InstancesError):

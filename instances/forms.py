@@ -7,15 +7,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from django import forms
-from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext, gettext_lazy as _
 
-from instances import counters, crypto
+from instances import passwords
 from instances.catalogue.configuration_keys import ConfigurationKey, KeyType
 from instances.catalogue.definition import VARIANT_KEY, AuthenticationType
-from instances.errors import InputError, InvalidConfigurationError, MissingConfigurationError
+from instances.errors import (
+    InputError,
+    InvalidConfigurationError,
+    MissingConfigurationError,
+    TooManyAttemptsError,
+)
 from instances.models import Instance
 from instances.provisioning.configuration import default_callback_url
 
@@ -31,7 +35,6 @@ WAY_LABELS = {
     "apiKey": _("API key"),
 }
 _PREFIX = "configuration."
-SIGN_IN_WINDOW_SECONDS = 15 * 60
 
 
 def split_tags(text: str) -> list[str]:
@@ -188,27 +191,26 @@ class NewInstanceForm(ConfigurationForm):
 
 
 class SignInForm(AuthenticationForm):
-    """Django's, which gives up for a while on a user name that failed too often from one address."""
+    """Django's, with the password check that all sign-ins share.
+
+    retry_after_seconds: when the password is looked at again, after too many failures; else 0.
+    """
+
+    retry_after_seconds = 0
 
     def clean(self) -> dict[str, Any]:
-        key = self._key()
-        if counters.counted(key) >= settings.SIGN_IN_FAILURES_ALLOWED:
-            raise ValidationError(
-                _("Too many failed sign-ins. Wait 15 minutes, or ask an administrator."),
-                code="throttled",
-            )
+        name, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
+        if name is None or not password:
+            return self.cleaned_data
         try:
-            cleaned = super().clean()
-        except ValidationError:
-            counters.count(key, seconds=SIGN_IN_WINDOW_SECONDS)
-            raise
-        counters.forget(key)
-        return cleaned
-
-    def _key(self) -> str:
-        address = self.request.META.get("REMOTE_ADDR", "") if self.request else ""
-        name = self.cleaned_data.get("username", "").casefold()
-        return f"sign-in:{crypto.digest(f'{name} {address}')}"
+            self.user_cache = passwords.check_password(self.request, name, password)
+        except TooManyAttemptsError as error:
+            self.retry_after_seconds = error.retry_after_seconds
+            raise ValidationError(str(error), code="throttled") from error
+        if self.user_cache is None:
+            raise self.get_invalid_login_error()
+        self.confirm_login_allowed(self.user_cache)
+        return self.cleaned_data
 
 
 def _name_field(widgets: type[Widgets], *, required: bool) -> forms.CharField:

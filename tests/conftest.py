@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.core.cache import cache
 from django.test import Client
 
 from instances.catalogue.loading import shipped_elements
@@ -29,6 +30,12 @@ def shipped(key: str) -> Element:
             "definition": definition.model_dump(mode="json", exclude_defaults=True),
         },
     )[0]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_counted():
+    """The failed sign-ins and calls of other tests, which all come from one address."""
+    cache.clear()
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ OF_ANY_STAFF = {
     "admin:search",
 }
 # What all organizations share.
-SHARED = {"element", "user", "group"}
+SHARED = {"element", "group"}
 
 
 def addresses() -> Iterator[tuple[str, str]]:

@@ -80,6 +80,16 @@ def test_plain_http_is_for_the_loopback_only(settings, public_url, is_fine):
     assert bool(told) is not is_fine
 
 
+@pytest.mark.parametrize(
+    ("is_trusted", "count", "is_fine"), [(True, 0, False), (True, 1, True), (False, 0, True)]
+)
+def test_a_proxy_that_is_trusted_is_counted(settings, is_trusted, count, is_fine):
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if is_trusted else None
+    settings.TRUSTED_PROXY_COUNT = count
+    told = problems("security", include_deployment_checks=True)
+    assert any("TRUSTED_PROXY_COUNT" in sentence for sentence in told) is not is_fine
+
+
 def test_the_web_server_refuses_to_start_without_the_key_that_the_data_needs(tmp_path):
     environment = os.environ | {"DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
     manage = [sys.executable, "manage.py"]

@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin, UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern, path
 from unfold.forms import (
@@ -18,6 +19,7 @@ from unfold.forms import (
 from instances.admin.handover import connections_page, remind_of_connections
 from instances.admin.pages import ModelAdmin
 from instances.forms import SignInForm
+from instances.provisioning.permissions import visible_users
 
 admin.site.unregister([User, Group])
 
@@ -35,6 +37,10 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin):
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     change_form_template = "admin/instances/account.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """Users of the person's own organizations; autocompletes use this as well."""
+        return visible_users(request.user).order_by(*self.get_ordering(request))
 
     def get_urls(self) -> list[URLPattern]:
         connections = path(

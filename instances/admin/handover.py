@@ -95,7 +95,8 @@ def connections_page(model_admin: ModelAdmin, request: HttpRequest, object_id: i
 
 def remind_of_connections(request: HttpRequest, account: User) -> None:
     """Somebody leaves: say so while whoever closes the account is still there."""
-    if not Instance.objects.filter(organization_user__account=account).exists():
+    visible = Instance.objects.visible_to(request.user)
+    if not visible.filter(organization_user__account=account).exists():
         return
     said = _("Connections belong to {name} still.")
     link = '<a class="im-link" href="{url}">{label}</a>'

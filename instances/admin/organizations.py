@@ -24,6 +24,7 @@ from instances.admin.pages import (
 from instances.errors import InputError
 from instances.models import Membership, Organization, OrganizationUser
 from instances.provisioning.organizations import check_secret, rotate_secret
+from instances.provisioning.permissions import visible_users
 
 type Owner = Organization | OrganizationUser
 
@@ -114,9 +115,14 @@ class SecretOwnerAdmin(ModelAdmin):
         return super().get_queryset(request).visible_to(request.user)
 
     def has_change_permission(self, request: HttpRequest, obj: Owner | None = None) -> bool:
+        return super().has_change_permission(request, obj) and self._is_operated(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Owner | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and self._is_operated(request, obj)
+
+    def _is_operated(self, request: HttpRequest, obj: Owner | None) -> bool:
         operated = self.model._default_manager.operated_by(request.user)
-        is_within_reach = obj is None or operated.filter(pk=obj.pk).exists()
-        return super().has_change_permission(request, obj) and is_within_reach
+        return obj is None or operated.filter(pk=obj.pk).exists()
 
     def get_urls(self) -> list[URLPattern]:
         rotate = path(
@@ -205,6 +211,14 @@ def organization_of(owner: Owner) -> Organization:
     return owner if isinstance(owner, Organization) else owner.organization
 
 
+def narrow_choices(name: str, request: HttpRequest, kwargs: dict[str, Any]) -> None:
+    """Offer only organizations that the person operates, and users that the person may see."""
+    if name == "organization":
+        kwargs["queryset"] = Organization.objects.operated_by(request.user)
+    elif name == "account":
+        kwargs["queryset"] = visible_users(request.user)
+
+
 @admin.register(Organization)
 class OrganizationAdmin(SecretOwnerAdmin):
     form = OrganizationForm
@@ -259,8 +273,7 @@ class OrganizationUserAdmin(SecretOwnerAdmin):
     def formfield_for_foreignkey(
         self, db_field: Any, request: HttpRequest, **kwargs: Any
     ) -> forms.ModelChoiceField[Any] | None:
-        if db_field.name == "organization":
-            kwargs["queryset"] = Organization.objects.operated_by(request.user)
+        narrow_choices(db_field.name, request, kwargs)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Owner | None = None) -> list[str]:
@@ -278,6 +291,16 @@ class MembershipAdmin(ModelAdmin):
     list_filter = [("account__is_active", BooleanRadioFilter)]
     search_fields = ["account__username", "organization__name"]
     autocomplete_fields = ["account", "organization"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
+        operated = Organization.objects.operated_by(request.user)
+        return super().get_queryset(request).filter(organization__in=operated)
+
+    def formfield_for_foreignkey(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> forms.ModelChoiceField[Any] | None:
+        narrow_choices(db_field.name, request, kwargs)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def delete_model(self, request: HttpRequest, obj: Membership) -> None:
         super().delete_model(request, obj)

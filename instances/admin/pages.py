@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from unfold import admin as unfold_admin
 from unfold.widgets import UnfoldAdminPasswordWidget
 
+from instances.admin.reach import hide_strangers, is_all_within_reach
 from instances.fields import Sealed
 
 
@@ -29,6 +30,22 @@ class ModelAdmin(unfold_admin.ModelAdmin):
     ) -> list[tuple[str, str]]:
         prompt = [("", _("Select action"))]
         return admin.ModelAdmin.get_action_choices(self, request, prompt, action_location)
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[Any], dict[Any, int], set[Any], list[Any]]:
+        """Refuse, without naming anything, where the person may not see all of the related rows."""
+        if not is_all_within_reach(objs, request, self.admin_site):
+            return [], {}, {_("rows that belong to other organizations")}, []
+        return super().get_deleted_objects(objs, request)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        response = super().history_view(request, object_id, extra_context)
+        if isinstance(response, TemplateResponse):
+            hide_strangers((response.context_data or {})["action_list"], request)
+        return response
 
     def visible_object(self, request: HttpRequest, object_id: str) -> Any:
         """The row that a page of our own shows. Raises Http404, and PermissionDenied where it may not be looked at."""

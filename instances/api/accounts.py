@@ -2,26 +2,25 @@
 
 from typing import Any
 
-from django.contrib.auth import authenticate
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from ninja import Query, Router
 
-from instances import crypto
+from instances import passwords
 from instances.api import documents
 from instances.api.authentication import (
+    Caller,
     UnauthenticatedError,
     issue_bearer,
     require_caller,
     require_hub_instance,
 )
 from instances.api.errors import NotFoundError
-from instances.api.instances import visible_instances
+from instances.api.instances import shown_token, visible_instances
 from instances.api.middleware import error_response
 from instances.api.paging import list_response, page_response
 from instances.api.parameters import Page
-from instances.api.rate_limit import SIGN_INS_PER_MINUTE, count_call
 from instances.api.responses import BODY, PLATFORM, answers
 from instances.api.schemas import (
     AccountDocument,
@@ -33,8 +32,10 @@ from instances.api.schemas import (
     UserDocument,
 )
 from instances.api.security import HUB_CALL, PLATFORM_CALL, BearerToken
-from instances.models import OrganizationUser
+from instances.catalogue.configuration_keys import MASK
+from instances.models import Instance, OrganizationUser
 from instances.provisioning.instances import check_instance
+from instances.provisioning.tokens import reveal_secrets
 from instances.wire import Document
 
 router = Router(tags=["Accounts"], by_alias=True, auth=PLATFORM_CALL)
@@ -58,36 +59,44 @@ class Credentials(Document):
 )
 @sensitive_variables("body")
 def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
-    """A Bearer token for an account that an organization user is tied to; it works for 12 hours."""
-    count_call(f"sign-in:{crypto.digest(body.username)}", limit=SIGN_INS_PER_MINUTE)
-    account = authenticate(request, username=body.username, password=body.password)
-    users = OrganizationUser.objects.select_related("organization").filter(account=account)
-    user = users.first() if account is not None else None
+    """A Bearer token for an account that an organization user is tied to; it works for 12 hours at most.
+
+    It may do what the account's role allows, and ends with the password, the account and the tie.
+    """
+    account = passwords.check_password(request, body.username, body.password)
+    if account is None:
+        raise UnauthenticatedError
+    users = OrganizationUser.objects.select_related("organization")
+    user = users.filter(account=account).first()
     if user is None:
         raise UnauthenticatedError
-    return JsonResponse(documents.user_document(user) | {"token": issue_bearer(user)})
+    token = issue_bearer(user, account)
+    return _unstored(JsonResponse(documents.user_document(user) | {"token": token}))
 
 
-@router.get("/authentication/secrets", response=answers(SecretsDocument), auth=BearerToken())
+@router.get(
+    "/authentication/secrets",
+    response=answers(SecretsDocument),
+    auth=BearerToken("reveal_secrets"),
+)
 def read_secrets(request: HttpRequest) -> HttpResponse:
-    """The two secrets of the caller that signed in with a password."""
-    user = require_caller(request).user
-    response = JsonResponse(
-        {
-            "userSecret": user.secret.reveal(),
-            "organizationSecret": user.organization.secret.reveal(),
-        }
+    """The two secrets, for a person who may reveal them; that they were shown is recorded."""
+    caller = require_caller(request)
+    if caller.account is None:
+        raise UnauthenticatedError
+    shown = reveal_secrets(caller.user, account=caller.account)
+    return _unstored(
+        JsonResponse({"userSecret": shown.user, "organizationSecret": shown.organization})
     )
-    response["Cache-Control"] = "no-store"
-    return response
 
 
 @router.get("/organizations/me", response=answers(OrganizationDocument))
 def read_organization(request: HttpRequest) -> HttpResponse:
-    """Who am I: the organization of the secrets, with its secret, which the caller has sent."""
-    organization = require_caller(request).user.organization
-    document = documents.account_document(organization)
-    return JsonResponse(document | {"secret": organization.secret.reveal()})
+    """Who am I: the organization of the secrets, with its secret where the caller has sent it."""
+    caller = require_caller(request)
+    organization = caller.user.organization
+    secret = organization.secret.reveal() if caller.account is None else MASK
+    return _unstored(JsonResponse(documents.account_document(organization) | {"secret": secret}))
 
 
 @router.get("/users", response=USERS)
@@ -125,8 +134,7 @@ def list_accounts(request: HttpRequest) -> HttpResponse:
 @router.get("/accounts/instances", response=INSTANCES)
 def list_account_instances(request: HttpRequest, page: Query[Page]) -> HttpResponse:
     """The caller's instances, short."""
-    rows = visible_instances(require_caller(request).user)
-    return page_response(rows, page, _short_instance, things="instances")
+    return _short_instances(require_caller(request), page)
 
 
 @router.get("/accounts/{int:account_id}", response=answers(AccountDocument, 404))
@@ -143,10 +151,10 @@ def list_instances_of_account(
     request: HttpRequest, account_id: int, page: Query[Page]
 ) -> HttpResponse:
     """The instances of one account, short."""
-    user = require_caller(request).user
-    if user.organization_id != account_id:
+    caller = require_caller(request)
+    if caller.user.organization_id != account_id:
         raise NotFoundError(f"No account found with ID {account_id}")
-    return page_response(visible_instances(user), page, _short_instance, things="instances")
+    return _short_instances(caller, page)
 
 
 @router.get("/ping", response=PONG, auth=HUB_CALL)
@@ -176,5 +184,15 @@ def _users(request: HttpRequest, page: Page) -> HttpResponse:
     return page_response(users, page, documents.user_document, things="users")
 
 
-def _short_instance(instance: Any) -> dict[str, Any]:
-    return documents.instance_document(instance, is_hydrated=False)
+def _short_instances(caller: Caller, page: Page) -> HttpResponse:
+    def document(instance: Instance) -> dict[str, Any]:
+        token = shown_token(caller, instance, is_listed=True)
+        return documents.instance_document(instance, token=token, is_hydrated=False)
+
+    return page_response(visible_instances(caller.user), page, document, things="instances")
+
+
+def _unstored(response: HttpResponse) -> HttpResponse:
+    """No cache may keep it (RFC 9111 5.2.2.5)."""
+    response["Cache-Control"] = "no-store"
+    return response

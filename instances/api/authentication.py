@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from functools import cache
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core import signing
 from django.http import HttpRequest
+from django.utils.crypto import constant_time_compare
 
 from instances import crypto
 from instances.api.rate_limit import count_call
+from instances.errors import PermissionRefusedError
 from instances.models import Instance, OrganizationUser
 from instances.models.statements import Argument, Statement
 
@@ -21,6 +24,8 @@ BEARER_SALT = "instances.api.bearer"
 BEARER_SECONDS = 12 * 60 * 60
 # part = scheme [":"] 1*SP secret (contract 2.1); a secret is visible characters without a comma.
 _PART = re.compile(r"(user|organization|element)(?::[ \t]*|[ \t]+)([!-+\--~]+)", re.IGNORECASE)
+# What a person needs for a call, unless the operation names another permission (security.BearerToken).
+_PERMISSION_FOR = {"GET": "view_instance", "POST": "add_instance", "DELETE": "delete_instance"}
 _BEARER = re.compile(r"bearer[ \t]+([!-~]+)", re.IGNORECASE)
 
 
@@ -30,31 +35,42 @@ class UnauthenticatedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """user may be read from its Element token alone on hub calls; instance is that of the Element part."""
+    """user may be read from its Element token alone on hub calls; instance is that of the Element part.
+
+    account: the person who signed in with a password; None for a program that has the secrets.
+    """
 
     user: OrganizationUser
     instance: Instance | None = None
+    account: User | None = None
 
 
-def require_caller(request: HttpRequest) -> Caller:
-    """The caller of a platform call: User and Organization, or a Bearer token. Raises UnauthenticatedError."""
-    caller = optional_caller(request)
+def require_caller(request: HttpRequest, *, permission: str = "") -> Caller:
+    """The caller of a platform call: User and Organization, or a Bearer token. Raises UnauthenticatedError,
+    PermissionRefusedError.
+    """
+    caller = optional_caller(request, permission=permission)
     if caller is None:
         raise UnauthenticatedError
     return caller
 
 
-def optional_caller(request: HttpRequest) -> Caller | None:
+def optional_caller(request: HttpRequest, *, permission: str = "") -> Caller | None:
     """The caller of a public call: None without a header; a wrong one raises UnauthenticatedError.
 
-    Raises RateLimitExceededError. The caller is kept on the request, so that it is looked up once.
+    A Bearer token becomes a caller here and nowhere else, so no operation can forget to ask what its person may do:
+    permission, or else what the method needs. Raises PermissionRefusedError, RateLimitExceededError. The caller is
+    kept on the request, so that it is looked up once.
     """
     known = _known_caller(request)
     header = request.headers.get("Authorization", "").strip()
     if known or not header:
         return known
     if bearer := _BEARER.fullmatch(header):
-        return _remember(request, Caller(_user_of_bearer(bearer[1])))
+        caller = _remember(request, _caller_of_bearer(bearer[1]))
+        default = _PERMISSION_FOR.get(request.method or "", "change_instance")
+        _require_permission(caller, permission or default)
+        return caller
     parts = _parse(header)
     if not {"user", "organization"} <= parts.keys():
         raise UnauthenticatedError
@@ -97,25 +113,39 @@ def _remember(request: HttpRequest, caller: Caller) -> Caller:
     return caller
 
 
-def issue_bearer(user: OrganizationUser) -> str:
-    """A signed token that stands for the user for BEARER_SECONDS, until its secret is rotated."""
-    return signing.dumps([user.pk, _secret_mark(user)], salt=BEARER_SALT)
+def issue_bearer(user: OrganizationUser, account: User) -> str:
+    """A signed token with which the account calls as the organization user, for BEARER_SECONDS at most."""
+    return signing.dumps([user.pk, account.pk, _mark(user, account)], salt=BEARER_SALT)
 
 
-def _secret_mark(user: OrganizationUser) -> str:
-    """Changes when the user's secret does, and says nothing of it."""
-    return crypto.digest(f"{BEARER_SALT}:{user.secret_digest}")[:16]
+def _mark(user: OrganizationUser, account: User) -> str:
+    """Changes with the user's secret and the account's password, and says nothing of them."""
+    session = account.get_session_auth_hash()
+    return crypto.digest(f"{BEARER_SALT}:{user.secret_digest}:{session}")[:32]
 
 
-def _user_of_bearer(token: str) -> OrganizationUser:
+def _caller_of_bearer(token: str) -> Caller:
+    """It ends when the account is deactivated or no longer tied to the user, too. Raises UnauthenticatedError."""
     try:
-        pk, mark = signing.loads(token, salt=BEARER_SALT, max_age=BEARER_SECONDS)
+        user_id, account_id, mark = signing.loads(token, salt=BEARER_SALT, max_age=BEARER_SECONDS)
     except (signing.BadSignature, ValueError, TypeError):
         raise UnauthenticatedError from None
-    user = OrganizationUser.objects.select_related("organization").filter(pk=pk).first()
-    if user is None or mark != _secret_mark(user):
+    users = OrganizationUser.objects.select_related("organization", "account")
+    tied = users.filter(pk=user_id, account=account_id, account__is_active=True)
+    user = tied.first()
+    if user is None or user.account is None:
         raise UnauthenticatedError
-    return user
+    if not constant_time_compare(mark, _mark(user, user.account)):
+        raise UnauthenticatedError
+    return Caller(user, account=user.account)
+
+
+def _require_permission(caller: Caller, permission: str) -> None:
+    if caller.account and not caller.account.has_perm(f"instances.{permission}"):
+        raise PermissionRefusedError(
+            f"{caller.account.get_username()} does not have the permission {permission}, which this call needs. "
+            "Ask an administrator for it."
+        )
 
 
 def _parse(header: str) -> dict[str, str]:

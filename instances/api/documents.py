@@ -131,8 +131,10 @@ def hub_document(key: str) -> dict[str, Any]:
     }
 
 
-def instance_document(instance: Instance, *, is_hydrated: bool = True) -> dict[str, Any]:
-    """An instance (contract 5). Decrypts its Element token, which every answer carries, and nothing else."""
+def instance_document(
+    instance: Instance, *, token: str, is_hydrated: bool = True
+) -> dict[str, Any]:
+    """An instance (contract 5). token: its Element token as the caller may see it. Nothing is decrypted."""
     user = instance.organization_user
     configuration = masked_configuration(instance)
     element = (
@@ -145,7 +147,7 @@ def instance_document(instance: Instance, *, is_hydrated: bool = True) -> dict[s
         "id": wire_id(instance),
         "name": instance.name,
         "createdDate": wire_date(instance.created_at),
-        "token": instance.token.reveal(),
+        "token": token,
         "element": element,
         "elementId": instance.element_id,
         "tags": instance.tag_names,

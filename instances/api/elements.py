@@ -27,6 +27,7 @@ from instances.api.schemas import (
 )
 from instances.api.security import PLATFORM_CALL
 from instances.catalogue.configuration_keys import MASK
+from instances.client_address import client_address
 from instances.models import Element
 from instances.models.elements import ElementQuerySet
 from instances.provisioning.elements import find_element
@@ -181,10 +182,10 @@ def read_default_oauth_url(request: HttpRequest, key_or_id: KeyOrId) -> HttpResp
 )
 def read_request_token(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
     """OAuth 1.0a: a request token, for `requestToken` of oauth/url, and its secret, for `providerData` of the create."""
-    caller = optional_caller(request)
+    # With a caller it uses the organization's OAuth app: the first step of connecting.
+    caller = optional_caller(request, permission="add_instance")
     if caller is None:
-        address = request.META.get("REMOTE_ADDR", "")
-        count_call(f"address:{address}", limit=PUBLIC_EXCHANGES_PER_MINUTE)
+        count_call(f"address:{client_address(request)}", limit=PUBLIC_EXCHANGES_PER_MINUTE)
     given = request_token(
         get_element(request, key_or_id),
         request.GET.dict(),

@@ -14,7 +14,12 @@ from instances.api.paging import page_response
 from instances.api.parameters import Page
 from instances.api.responses import BODY, PLATFORM, answers
 from instances.api.schemas import InstanceHealthDocument, InteractionDocument, SwaggerDocument
-from instances.api.security import OWN_INSTANCE_CALL, PLATFORM_CALL
+from instances.api.security import (
+    INTERACTION_CALL,
+    OWN_INSTANCE_CALL,
+    PLATFORM_CALL,
+    SWITCH_CALL,
+)
 from instances.models import Instance, Interaction
 from instances.provisioning.instances import set_enabled, set_trace_logging
 
@@ -45,7 +50,7 @@ def _add_operation(
 
     empty = answers(None, 404, *PLATFORM, *(BODY if method == "PUT" else ()))
     for suffix, operation, route, auth in (
-        ("", of_id, f"/instances/{{int:instance_id}}/{path}", PLATFORM_CALL),
+        ("", of_id, f"/instances/{{int:instance_id}}/{path}", SWITCH_CALL),
         ("_of_token", of_token, f"/instances/{path}", OWN_INSTANCE_CALL),
     ):
         router.api_operation(
@@ -102,7 +107,9 @@ def read_health(request: HttpRequest, instance_id: int) -> HttpResponse:
 
 
 @router.get(
-    "/instances/{int:instance_id}/interactions", response=answers(list[InteractionDocument], 404)
+    "/instances/{int:instance_id}/interactions",
+    response=answers(list[InteractionDocument], 404),
+    auth=INTERACTION_CALL,
 )
 def list_interactions(request: HttpRequest, instance_id: int, page: Query[Page]) -> HttpResponse:
     """Our own: every recorded exchange of an instance, newest first, redacted."""

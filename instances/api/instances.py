@@ -16,11 +16,14 @@ from instances.api.parameters import InstanceChange, InstanceSearch, KeyOrId
 from instances.api.responses import BODY, PLATFORM, answers
 from instances.api.schemas import FullInstanceDocument, InstanceCountDocument
 from instances.api.security import OWN_INSTANCE_CALL, PLATFORM_CALL
+from instances.catalogue.configuration_keys import MASK
 from instances.models import Element, Instance, OrganizationUser
 from instances.models.instances import InstanceQuerySet
 from instances.models.statements import Argument, Statement
 from instances.provisioning import bodies, idempotency, instances as verbs
 from instances.provisioning.elements import find_element
+from instances.provisioning.permissions import Verb, is_permitted
+from instances.provisioning.tokens import reveal_token
 from instances.wire import InstanceBody
 
 router = Router(tags=["Instances"], by_alias=True, auth=PLATFORM_CALL)
@@ -78,7 +81,20 @@ def get_instance(
 
 def actor_of(caller: Caller) -> str:
     """Who stands in the records of what an API call did."""
-    return f"API: {caller.user.email}"
+    return f"API: {caller.account.get_username() if caller.account else caller.user.email}"
+
+
+def shown_token(caller: Caller, instance: Instance, *, is_listed: bool = False) -> str:
+    """The Element token in clear for a program, which has the secrets anyway.
+
+    A person sees it with the permission reveal_token, one instance at a time, and that is recorded.
+    """
+    if caller.account is None:
+        token: str = instance.token.reveal()
+        return token
+    if is_listed or not is_permitted(caller.account, instance, Verb.REVEAL):
+        return MASK
+    return reveal_token(instance, account=caller.account)
 
 
 @router.post("/instances", response=WRITE, openapi_extra=examples.CREATE)
@@ -103,7 +119,8 @@ def create_instance_of_element(
 @router.get("/instances", response=LIST)
 def list_instances(request: HttpRequest, search: Query[InstanceSearch]) -> HttpResponse:
     """The caller's instances, in order of id."""
-    return _list(visible_instances(require_caller(request).user), search)
+    caller = require_caller(request)
+    return _list(caller, visible_instances(caller.user), search)
 
 
 @router.get("/elements/{key_or_id}/instances", response=LIST)
@@ -111,8 +128,9 @@ def list_instances_of_element(
     request: HttpRequest, key_or_id: KeyOrId, search: Query[InstanceSearch]
 ) -> HttpResponse:
     """The caller's instances of one element, in order of id."""
-    rows = visible_instances(require_caller(request).user)
-    return _list(rows.filter(element=find_element(key_or_id)), search)
+    caller = require_caller(request)
+    rows = visible_instances(caller.user).filter(element=find_element(key_or_id))
+    return _list(caller, rows, search)
 
 
 @router.get("/instances/count", response=answers(InstanceCountDocument))
@@ -133,7 +151,8 @@ def count_instances(request: HttpRequest) -> HttpResponse:
 @router.get("/instances/{int:instance_id}", response=READ)
 def read_instance(request: HttpRequest, instance_id: int) -> HttpResponse:
     """One instance."""
-    return _document(get_instance(require_caller(request).user, instance_id))
+    caller = require_caller(request)
+    return _document(caller, get_instance(caller.user, instance_id))
 
 
 @router.get("/elements/{key_or_id}/instances/{int:instance_id}", response=READ)
@@ -142,7 +161,7 @@ def read_instance_of_element(
 ) -> HttpResponse:
     """One instance of one element."""
     caller = require_caller(request)
-    return _document(get_instance(caller.user, instance_id, key_or_id=key_or_id))
+    return _document(caller, get_instance(caller.user, instance_id, key_or_id=key_or_id))
 
 
 @router.put(
@@ -243,10 +262,10 @@ def _create(
         )
     else:
         instance = bodies.create_instance(caller.user, body, actor=actor, element=element)
-    return _document(instance)
+    return _document(caller, instance)
 
 
-def _list(rows: InstanceQuerySet, search: InstanceSearch) -> HttpResponse:
+def _list(caller: Caller, rows: InstanceQuerySet, search: InstanceSearch) -> HttpResponse:
     for tag in search.all_tags:
         rows = rows.filter(tags__name=tag)
     if text := search.search_text:
@@ -254,7 +273,11 @@ def _list(rows: InstanceQuerySet, search: InstanceSearch) -> HttpResponse:
     return page_response(
         rows,
         search,
-        lambda instance: documents.instance_document(instance, is_hydrated=search.hydrate),
+        lambda instance: documents.instance_document(
+            instance,
+            token=shown_token(caller, instance, is_listed=True),
+            is_hydrated=search.hydrate,
+        ),
         things="instances",
     )
 
@@ -267,7 +290,7 @@ def _update(
     bodies.update_instance(
         instance, body, actor=actor_of(caller), is_reauthenticating=change.re_authenticate
     )
-    return _document(visible_instances(caller.user).get(pk=instance.pk))
+    return _document(caller, visible_instances(caller.user).get(pk=instance.pk))
 
 
 def _delete(caller: Caller, instance: Instance) -> HttpResponse:
@@ -275,5 +298,6 @@ def _delete(caller: Caller, instance: Instance) -> HttpResponse:
     return HttpResponse()
 
 
-def _document(instance: Instance) -> HttpResponse:
-    return JsonResponse(documents.instance_document(instance))
+def _document(caller: Caller, instance: Instance) -> HttpResponse:
+    token = shown_token(caller, instance)
+    return JsonResponse(documents.instance_document(instance, token=token))

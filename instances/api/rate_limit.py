@@ -5,8 +5,6 @@ import time
 from instances.counters import count
 
 WINDOW_SECONDS = 60
-# Guesses of one account's password.
-SIGN_INS_PER_MINUTE = 10
 # Calls without secrets that make this server call a provider, from one address.
 PUBLIC_EXCHANGES_PER_MINUTE = 30
 

@@ -29,14 +29,20 @@ class PlatformSecrets(_AuthorizationHeader):
 
 
 class BearerToken(AuthBase):
-    """Of platform calls as well."""
+    """Of platform calls as well. permission: what its person needs, where the method does not say it."""
 
     openapi_type = "http"
     openapi_scheme = "bearer"
     openapi_description = "The token that `POST /authentication` answers"
 
+    def __init__(self, permission: str = "") -> None:
+        super().__init__()
+        self.permission = permission
+
     def __call__(self, request: HttpRequest) -> Any:
-        return require_caller(request) if is_bearer(request) else None
+        if not is_bearer(request):
+            return None
+        return require_caller(request, permission=self.permission)
 
 
 class ElementToken(_AuthorizationHeader):
@@ -58,6 +64,8 @@ class HubSecrets(_AuthorizationHeader):
 
 
 PLATFORM_CALL = [PlatformSecrets(), BearerToken()]
+SWITCH_CALL = [PlatformSecrets(), BearerToken("change_instance")]
+INTERACTION_CALL = [PlatformSecrets(), BearerToken("view_interaction")]
 OWN_INSTANCE_CALL = [ElementToken()]
 HUB_CALL = [HubSecrets()]
 # For OpenAPI: what holds where an operation asks for no header. With one, the operator's own elements are seen.

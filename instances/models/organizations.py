@@ -167,6 +167,7 @@ class OrganizationUser(SealedRow):
         ordering = ["organization__name", "email"]
         verbose_name = _("organization user")
         verbose_name_plural = _("organization users")
+        permissions = [("reveal_secrets", "Can reveal the secrets of the platform API")]
         constraints = [
             models.UniqueConstraint(
                 "organization",

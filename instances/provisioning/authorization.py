@@ -161,13 +161,30 @@ def _ask_platform(draft: InstanceDraft, state: str) -> tuple[str, RequestToken |
     return platform.oauth_url(with_token, state=state), request_token
 
 
-def complete_authorization(
+def is_unsolicited(
     parameters: Mapping[str, str], *, account: User | AnonymousUser, browser_secret: str
+) -> bool:
+    """Whether an anonymous callback has neither the state nor the browser cookie of a known trip."""
+    if account.is_authenticated:
+        return False
+    state = parameters.get("state", "")
+    if state and Authorization.objects.with_state(state).exists():
+        return False
+    lately = Authorization.objects.filter(expires_at__gt=timezone.now() - LIFETIME)
+    return not lately.filter(browser_digest__in=crypto.digests(browser_secret)).exists()
+
+
+def complete_authorization(
+    parameters: Mapping[str, str],
+    *,
+    account: User | AnonymousUser,
+    browser_secret: str,
+    is_recorded: bool = True,
 ) -> Instance:
     """Take what the provider sent to the callback, and provision or re-authenticate the instance with it.
 
-    Every outcome is recorded as an interaction. Raises one AuthorizationError a way in which it can go wrong,
-    and what reauthenticate_instance() raises.
+    Every outcome is recorded as an interaction. Without is_recorded, one that belongs to no trip is not.
+    Raises one AuthorizationError a way in which it can go wrong, and what reauthenticate_instance() raises.
     """
     started_at = timezone.now()
     authorization: Authorization | None = None
@@ -179,6 +196,8 @@ def complete_authorization(
         _check_issuer(authorization, parameters)
         _check_answer(authorization, parameters)
     except AuthorizationError as error:
+        if authorization is None and not is_recorded:
+            raise
         interaction = _record_callback(parameters, authorization, account, started_at, str(error))
         if authorization and isinstance(error, _TRIP_FAILURES):
             actor = _actor_of(authorization, account)

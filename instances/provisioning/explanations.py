@@ -169,6 +169,7 @@ CAUSES: dict[str, "StrOrPromise"] = {
     "SecretError": gettext_lazy("Stored secrets cannot be read"),
     "CatalogueError": gettext_lazy("The element's definition is wrong"),
     "TaskNotEnqueuedError": gettext_lazy("The workers could not be reached"),
+    "TooManyAttemptsError": gettext_lazy("Too many attempts"),
     "StateConflictError": gettext_lazy("Somebody else was at work on it"),
     "InstancesError": gettext_lazy("Something went wrong"),
 }

@@ -7,9 +7,10 @@ and verbs ask here, so that no entrance has a rule of its own.
 from enum import StrEnum
 
 from django.contrib.auth.models import AnonymousUser, Group, Permission, User
+from django.db.models import Q, QuerySet
 
 from instances.errors import PermissionRefusedError
-from instances.models import Instance
+from instances.models import Instance, Membership, Organization, OrganizationUser
 
 OPERATOR, STAFF, VIEWER = "operator", "staff", "viewer"
 _VIEWER = {"view_instance", "view_interaction", "view_element"}
@@ -55,6 +56,18 @@ def require_permission(account: User | AnonymousUser, instance: Instance, verb: 
         raise PermissionRefusedError(
             f"Your account may not do this to {instance.label}. Ask an administrator for the permission."
         )
+
+
+def visible_users(account: User | AnonymousUser) -> QuerySet[User]:
+    """The account itself, and users tied to, or members of, organizations that it has a role in. A superuser sees all."""
+    if account.is_superuser:
+        return User.objects.all()
+    organizations = Organization.objects.visible_to(account)
+    members = Membership.objects.filter(organization__in=organizations).values("account")
+    tied = OrganizationUser.objects.filter(organization__in=organizations, account__isnull=False)
+    return User.objects.filter(
+        Q(pk=account.pk) | Q(pk__in=members) | Q(pk__in=tied.values("account"))
+    )
 
 
 def create_groups() -> None:

@@ -26,6 +26,7 @@ _STATUSES: tuple[tuple[type[errors.InstancesError], int], ...] = (
     (errors.AuthorizationError, 400),
     (errors.RefusedError, 400),
     (errors.PlatformError, 502),
+    (errors.TooManyAttemptsError, 429),
     (errors.StateConflictError, 409),
     (errors.SecretError, 500),
     (errors.InstancesError, 400),
@@ -59,4 +60,7 @@ def explain_error(
         "is_by_link": is_by_link,
         "can_try_again": not isinstance(error, _WITHOUT_WAY_ON),
     }
-    return render(request, "instances/error.html", context, status=status)
+    response = render(request, "instances/error.html", context, status=status)
+    if isinstance(error, errors.TooManyAttemptsError):
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
+    return response

@@ -1,5 +1,7 @@
 """Where a provider sends the browser back: to the instance when it worked, else to a page that says why not."""
 
+import time
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -8,10 +10,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from instances import errors
+from instances import counters, errors
 from instances.browser import browser_secret_of
+from instances.client_address import client_address
 from instances.models import Authorization, Instance
-from instances.provisioning.authorization import complete_authorization
+from instances.provisioning.authorization import complete_authorization, is_unsolicited
 from instances.provisioning.permissions import Verb, is_permitted
 from instances.views.authorization_links import thank
 from instances.views.error_pages import explain_error
@@ -20,6 +23,10 @@ from instances.views.error_pages import explain_error
 MAX_PARAMETERS = 30
 MAX_NAME_CHARACTERS = 100
 MAX_VALUE_CHARACTERS = 4000
+# Limits per minute for anonymous callbacks that belong to no trip: accepted from one address, and recorded in total.
+UNSOLICITED_PER_ADDRESS = 20
+UNSOLICITED_RECORDED = 5
+WINDOW_SECONDS = 60
 
 
 @require_GET
@@ -33,9 +40,7 @@ def oauth_callback(request: HttpRequest) -> HttpResponse:
     trip = _trip_of(parameters.get("state", ""))
     is_by_link = bool(trip and trip.link_id)
     try:
-        instance = complete_authorization(
-            parameters, account=request.user, browser_secret=browser_secret_of(request)
-        )
+        instance = _complete(request, parameters)
     except errors.InstancesError as error:
         way_on = _way_on(request, trip.instance) if trip and not is_by_link else None
         response = explain_error(request, error, way_on=way_on, is_by_link=is_by_link)
@@ -44,6 +49,34 @@ def oauth_callback(request: HttpRequest) -> HttpResponse:
     # The address holds a code: nobody that this page leads to may learn it.
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
+
+
+def _complete(request: HttpRequest, parameters: dict[str, str]) -> Instance:
+    """Raises TooManyAttemptsError, and what complete_authorization() raises."""
+    browser_secret = browser_secret_of(request)
+    is_recorded = True
+    if is_unsolicited(parameters, account=request.user, browser_secret=browser_secret):
+        is_recorded = _count_unsolicited(client_address(request))
+    return complete_authorization(
+        parameters, account=request.user, browser_secret=browser_secret, is_recorded=is_recorded
+    )
+
+
+def _count_unsolicited(address: str) -> bool:
+    """Count one; whether it is part of the recorded sample. Raises TooManyAttemptsError."""
+    now = int(time.time())
+    window = now // WINDOW_SECONDS
+    kept = 2 * WINDOW_SECONDS
+    if counters.count(f"callbacks:{window}:{address}", seconds=kept) > UNSOLICITED_PER_ADDRESS:
+        wait = WINDOW_SECONDS - now % WINDOW_SECONDS
+        raise errors.TooManyAttemptsError(
+            _(
+                "Too many callbacks without a known authorization came from your network. Try again in a minute."
+            ),
+            retry_after_seconds=wait,
+        )
+    # 0 means that the cache does not answer: record none rather than all.
+    return 0 < counters.count(f"callbacks:{window}", seconds=kept) <= UNSOLICITED_RECORDED
 
 
 def _trip_of(state: str) -> Authorization | None:

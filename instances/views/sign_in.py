@@ -1,17 +1,24 @@
 """Signing in and out, and a password of one's own."""
 
+from typing import Any
+
 from django.contrib.auth import views
 from django.contrib.messages.views import SuccessMessageMixin
+from django.http import HttpResponse
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 from instances.forms import SignInForm
+from instances.passwords import with_retry_after
 
 
 class SignInView(views.LoginView):
     template_name = "instances/connect/sign_in.html"
     form_class = SignInForm
     redirect_authenticated_user = True
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        return with_retry_after(super().form_invalid(form))
 
 
 class SignOutView(views.LogoutView):

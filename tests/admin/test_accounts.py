@@ -175,6 +175,18 @@ def test_an_operator_of_elsewhere_sees_nothing_of_a_leavers_connections(person, 
     somebody = person("operator", of=make_organization_user().organization)
     User.objects.filter(pk=somebody.account.pk).update(is_staff=True)
     page = somebody.browser.get(reverse("admin:auth_user_connections", args=[owner.account_id]))
-    assert page.status_code == 200
+    assert page.status_code == 404
+    assert "leaver" not in page.text
+
+
+def test_of_a_user_of_several_organizations_an_operator_sees_what_is_in_theirs(
+    person, owner, instances
+):
+    shared = make_organization_user(account=owner.account)
+    make_instance(organization_user=shared, name="Shop of both")
+    somebody = person("operator", of=shared.organization)
+    User.objects.filter(pk=somebody.account.pk).update(is_staff=True)
+    page = somebody.browser.get(reverse("admin:auth_user_connections", args=[owner.account_id]))
+    assert shared.email in page.text
     assert "Shop 1" not in page.text
     assert owner.email not in page.text

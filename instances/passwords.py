@@ -1,0 +1,103 @@
+"""The password check that all sign-ins share: it counts failures, and refuses after too many.
+
+Failures are counted in windows of 15 minutes, by three keys:
+
+- name and address: one person's mistakes affect nobody else;
+- address: one client cannot try any number of names;
+- name: guesses from many addresses are slowed.
+
+Where a user signed in from an address during the last 30 days, only the first limit applies to that user there.
+So neither distributed guesses nor guesses from a shared address lock users out of their usual places.
+"""
+
+import json
+import time
+import unicodedata
+from collections.abc import Mapping
+from math import ceil
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.contrib.auth import authenticate
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.translation import ngettext
+
+from instances import counters, crypto
+from instances.client_address import client_address
+from instances.errors import TooManyAttemptsError
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+WINDOW_SECONDS = 15 * 60
+FAMILIAR_SECONDS = 30 * 24 * 60 * 60
+
+
+def check_password(request: HttpRequest | None, name: str, password: str) -> "User | None":
+    """The active user of this name and password, or None; a name that nobody has costs as much time.
+
+    Raises TooManyAttemptsError after too many failures, whatever the password is.
+    """
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    familiar, limits = _limits(folded, client_address(request) if request else "")
+    _require_below(limits)
+    user = authenticate(request, username=name, password=password)
+    if user is None:
+        _count_failure(limits)
+        return None
+    # Many guesses may be in progress at once: a right one that ends after the limit was reached is refused, too.
+    _require_below(limits)
+    counters.forget(next(iter(limits)))
+    counters.remember(familiar, seconds=FAMILIAR_SECONDS)
+    return user
+
+
+def with_retry_after[Response: HttpResponseBase](response: Response) -> Response:
+    """Turn the page of a throttled sign-in form into a 429 answer (RFC 6585 4)."""
+    context = getattr(response, "context_data", None) or {}
+    seconds = getattr(context.get("form"), "retry_after_seconds", 0)
+    if seconds:
+        response.status_code = 429
+        response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+def _limits(name: str, address: str) -> tuple[str, dict[str, int]]:
+    """The key that marks name and address as familiar, and the limit of each key; that of name and address first."""
+    window = str(int(time.time()) // WINDOW_SECONDS)
+    familiar = _key("familiar", name, address)
+    limits = {_key("both", window, name, address): settings.SIGN_IN_FAILURES_ALLOWED}
+    if not counters.counted(familiar):
+        limits[_key("address", window, address)] = settings.SIGN_IN_FAILURES_PER_ADDRESS
+        limits[_key("name", window, name)] = settings.SIGN_IN_FAILURES_PER_NAME
+    return familiar, limits
+
+
+def _key(*parts: str) -> str:
+    return f"sign-in:{crypto.digest(json.dumps(parts))}"
+
+
+def _require_below(limits: Mapping[str, int]) -> None:
+    """Raises TooManyAttemptsError where a key has reached its limit; 0 means no limit."""
+    if any(counters.counted(key) >= limit > 0 for key, limit in limits.items()):
+        raise _too_many()
+
+
+def _count_failure(limits: Mapping[str, int]) -> None:
+    """Raises TooManyAttemptsError where a key is past its limit, which hides that this guess was wrong."""
+    # Twice the window, so that a key is there until its window ends.
+    counts = {key: counters.count(key, seconds=2 * WINDOW_SECONDS) for key in limits}
+    if any(counts[key] > limit > 0 for key, limit in limits.items()):
+        raise _too_many()
+
+
+def _too_many() -> TooManyAttemptsError:
+    seconds = WINDOW_SECONDS - int(time.time()) % WINDOW_SECONDS
+    minutes = ceil(seconds / 60)
+    told = ngettext(
+        "Too many failed sign-ins. Try again in %(minutes)d minute.",
+        "Too many failed sign-ins. Try again in %(minutes)d minutes.",
+        minutes,
+    )
+    return TooManyAttemptsError(told % {"minutes": minutes}, retry_after_seconds=seconds)

@@ -1,0 +1,288 @@
+"""Operators see the users of their own organizations in the admin, and nobody else's names anywhere."""
+
+import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import Permission, User
+from django.contrib.contenttypes.models import ContentType
+from django.urls import reverse
+from django.utils import timezone
+
+from instances.models import Authorization, Membership, OrganizationUser
+from tests.factories import (
+    make_account,
+    make_element,
+    make_instance,
+    make_member,
+    make_organization,
+    make_organization_user,
+)
+
+pytestmark = pytest.mark.django_db
+
+STRANGERS = ("zora-tied", "zora-member", "zora-alone")
+
+
+@pytest.fixture
+def acme():
+    return make_organization(name="Acme")
+
+
+@pytest.fixture
+def colleagues(acme):
+    """Three of Acme: one is tied to a user of it, one looks at it, one did both and has left."""
+    tied, member, gone = (make_account(f"colleague-{name}") for name in ("tied", "member", "gone"))
+    make_organization_user(organization=acme, account=tied)
+    make_member(member, acme, Membership.Role.VIEWER)
+    gone.is_active = False
+    gone.save()
+    make_organization_user(organization=acme, account=gone)
+    return [tied, member, gone]
+
+
+@pytest.fixture
+def strangers():
+    """One tied to, and one a member of, another organization; and one of none."""
+    tied, member, alone = (make_account(name) for name in STRANGERS)
+    elsewhere = make_organization(name="Elsewhere")
+    make_organization_user(organization=elsewhere, account=tied, email="zora@elsewhere.example")
+    make_member(member, elsewhere)
+    return [tied, member, alone]
+
+
+@pytest.fixture
+def somebody(person, acme):
+    """An operator of Acme, who may do everything that Django has a permission for."""
+    somebody = person("operator", of=acme, name="somebody")
+    User.objects.filter(pk=somebody.account.pk).update(is_staff=True)
+    everything = Permission.objects.exclude(codename__startswith="reveal")
+    somebody.account.user_permissions.set(everything)
+    return somebody
+
+
+@pytest.fixture
+def row_of(acme):
+    return make_organization_user(organization=acme)
+
+
+def tells_of_nobody(text):
+    return [name for name in (*STRANGERS, "elsewhere.example", "Elsewhere") if name in text] == []
+
+
+def test_the_list_of_users_has_their_colleagues(somebody, colleagues, strangers):
+    page = somebody.browser.get(reverse("admin:auth_user_changelist")).text
+    assert all(colleague.username in page for colleague in (*colleagues, somebody.account))
+    assert tells_of_nobody(page)
+    found = somebody.browser.get(reverse("admin:auth_user_changelist"), {"q": "zora"})
+    assert tells_of_nobody(found.text)
+
+
+def test_a_superuser_sees_all(operator, colleagues, strangers):
+    page = operator.get(reverse("admin:auth_user_changelist")).text
+    assert all(account.username in page for account in (*colleagues, *strangers))
+
+
+def test_without_an_organization_of_their_own_people_see_themselves_alone(
+    person, colleagues, strangers
+):
+    nobody = person("operator", name="loner")
+    User.objects.filter(pk=nobody.account.pk).update(is_staff=True)
+    page = nobody.browser.get(reverse("admin:auth_user_changelist")).text
+    assert "loner" in page
+    assert "colleague-" not in page
+    assert tells_of_nobody(page)
+
+
+@pytest.mark.parametrize("page", ["change", "delete", "history", "connections", "password_change"])
+def test_the_pages_of_a_strangers_user_are_not_there(somebody, strangers, page):
+    name = f"admin:auth_user_{page}"
+    for stranger in strangers:
+        answer = somebody.browser.get(reverse(name, args=[stranger.pk]), follow=True)
+        assert tells_of_nobody(answer.text)
+        sent = {"post": "yes", "password1": "n3w-and-long", "password2": "n3w-and-long"}
+        answer = somebody.browser.post(reverse(name, args=[stranger.pk]), sent, follow=True)
+        assert tells_of_nobody(answer.text)
+    for stranger in strangers:
+        assert User.objects.get(pk=stranger.pk).check_password("correct-horse")
+
+
+def test_strangers_cannot_be_deleted_from_the_list(somebody, strangers):
+    chosen = {"action": "delete_selected", "_selected_action": [one.pk for one in strangers]}
+    url = reverse("admin:auth_user_changelist")
+    assert tells_of_nobody(somebody.browser.post(url, chosen, follow=True).text)
+    somebody.browser.post(url, chosen | {"post": "yes"})
+    assert User.objects.filter(username__in=STRANGERS).count() == 3
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [("organizationuser", "account"), ("membership", "account")],
+)
+def test_nobody_elses_user_is_suggested(somebody, colleagues, strangers, model, field):
+    asked = {"app_label": "instances", "model_name": model, "field_name": field}
+    for term in ("", "zora", "colleague"):
+        answer = somebody.browser.get(reverse("admin:autocomplete"), asked | {"term": term})
+        assert tells_of_nobody(answer.text)
+    assert "colleague-tied" in answer.text
+
+
+def tie(browser, row, account, **sent):
+    sent = {"email": row.email, "first_name": "", "last_name": "", "account": account.pk} | sent
+    return browser.post(reverse("admin:instances_organizationuser_change", args=[row.pk]), sent)
+
+
+def test_an_organization_user_is_tied_to_colleagues_alone(somebody, colleagues, strangers, row_of):
+    for stranger in strangers:
+        answer = tie(somebody.browser, row_of, stranger)
+        assert answer.status_code == 200
+        assert tells_of_nobody(answer.text)
+        row_of.refresh_from_db()
+        assert row_of.account is None
+    assert tie(somebody.browser, row_of, colleagues[0]).status_code == 302
+    row_of.refresh_from_db()
+    assert row_of.account == colleagues[0]
+    assert tie(somebody.browser, row_of, colleagues[0], first_name="Ann").status_code == 302
+
+
+def test_a_superuser_ties_anybody(operator, strangers, row_of):
+    assert tie(operator, row_of, strangers[2]).status_code == 302
+    row_of.refresh_from_db()
+    assert row_of.account == strangers[2]
+
+
+def test_memberships_of_other_organizations_are_not_there(somebody, acme, colleagues, strangers):
+    page = somebody.browser.get(reverse("admin:instances_membership_changelist")).text
+    assert "colleague-member" in page
+    assert tells_of_nobody(page)
+    foreign = strangers[1].memberships.get()
+    for name in ("change", "delete"):
+        url = reverse(f"admin:instances_membership_{name}", args=[foreign.pk])
+        somebody.browser.post(url, {"post": "yes", "role": "viewer"})
+    assert Membership.objects.get(pk=foreign.pk).role == Membership.Role.OPERATOR
+
+
+def test_a_membership_joins_colleagues_and_own_organizations(somebody, acme, colleagues, strangers):
+    url = reverse("admin:instances_membership_add")
+    elsewhere = strangers[1].memberships.get().organization
+    tied = colleagues[0]
+    for account, organization in [(strangers[2], acme), (tied, elsewhere)]:
+        sent = {"account": account.pk, "organization": organization.pk, "role": "operator"}
+        answer = somebody.browser.post(url, sent)
+        assert answer.status_code == 200
+        assert tells_of_nobody(answer.text)
+    sent = {"account": tied.pk, "organization": acme.pk, "role": "viewer"}
+    assert somebody.browser.post(url, sent).status_code == 302
+    assert tied.memberships.get().organization == acme
+
+
+def test_what_hangs_together_with_others_is_not_deleted_and_not_told(
+    somebody, acme, colleagues, strangers
+):
+    """Deleting takes along what refers to a row, wherever that is; the page that asks would name it."""
+    shared = colleagues[0]
+    elsewhere = strangers[1].memberships.get().organization
+    make_member(shared, elsewhere)
+    chosen = {"action": "delete_selected", "_selected_action": [shared.pk]}
+    for url, sent in [
+        (reverse("admin:auth_user_delete", args=[shared.pk]), None),
+        (reverse("admin:auth_user_changelist"), chosen),
+    ]:
+        answer = somebody.browser.post(url, sent) if sent else somebody.browser.get(url)
+        assert "rows that belong to other organizations" in answer.text
+        assert tells_of_nobody(answer.text)
+        answer = somebody.browser.post(url, (sent or {}) | {"post": "yes"})
+        assert answer.status_code in {200, 403}
+        assert tells_of_nobody(answer.text)
+    assert User.objects.filter(pk=shared.pk).exists()
+
+
+def test_who_allowed_access_elsewhere_is_not_deleted_and_not_told(somebody, colleagues, strangers):
+    """Authorizations protect their user; Django's page would name them, and so their instances."""
+    Authorization.objects.create(
+        instance=make_instance(name="zora-alone's shop"),
+        started_by=colleagues[0],
+        state_digest="s" * 64,
+        browser_digest="b" * 64,
+        expires_at=timezone.now(),
+    )
+    url = reverse("admin:auth_user_delete", args=[colleagues[0].pk])
+    for answer in (somebody.browser.get(url), somebody.browser.post(url, {"post": "yes"})):
+        assert tells_of_nobody(answer.text)
+    assert User.objects.filter(pk=colleagues[0].pk).exists()
+
+
+def test_what_is_ones_own_organizations_is_deleted_as_ever(somebody, acme, colleagues):
+    member = colleagues[1]
+    url = reverse("admin:auth_user_delete", args=[member.pk])
+    assert "colleague-member" in somebody.browser.get(url).text
+    somebody.browser.post(url, {"post": "yes"})
+    assert not User.objects.filter(pk=member.pk).exists()
+
+
+def test_where_somebody_only_looks_they_delete_nobody(somebody):
+    looked_at = make_organization(name="Looked at")
+    make_member(somebody.account, looked_at, Membership.Role.VIEWER)
+    row = make_organization_user(organization=looked_at)
+    url = reverse("admin:instances_organizationuser_delete", args=[row.pk])
+    assert somebody.browser.post(url, {"post": "yes"}).status_code == 403
+    assert OrganizationUser.objects.filter(pk=row.pk).exists()
+
+
+def log(account, row):
+    LogEntry.objects.create(
+        user=account,
+        content_type=ContentType.objects.get_for_model(row),
+        object_id=str(row.pk),
+        object_repr=f"{row} of zora-alone",
+        action_flag=CHANGE,
+        change_message="[]",
+    )
+
+
+def test_a_history_tells_what_was_done_and_not_which_stranger_did_it(
+    somebody, operator, colleagues, strangers, row_of
+):
+    element = make_element()
+    for row, name in [
+        (element, "instances_element"),
+        (row_of, "instances_organizationuser"),
+        (colleagues[0], "auth_user"),
+    ]:
+        log(strangers[0], row)
+        log(colleagues[1], row)
+        url = reverse(f"admin:{name}_history", args=[row.pk])
+        page = somebody.browser.get(url).text
+        assert tells_of_nobody(page)
+        assert "colleague-member" in page
+        assert "zora-tied" in operator.get(url).text
+
+
+def test_log_entries_of_others_are_not_told_where_a_user_is_deleted(somebody, colleagues):
+    log(colleagues[1], make_organization(name="Elsewhere"))
+    url = reverse("admin:auth_user_delete", args=[colleagues[1].pk])
+    assert tells_of_nobody(somebody.browser.get(url).text)
+
+
+def test_closing_a_user_tells_nothing_of_connections_elsewhere(somebody, colleagues, strangers):
+    elsewhere = strangers[1].memberships.get().organization
+    row = make_organization_user(organization=elsewhere, account=colleagues[0])
+    make_instance(organization_user=row)
+    membership = make_member(colleagues[0], make_organization_of(somebody))
+    url = reverse("admin:instances_membership_delete", args=[membership.pk])
+    page = somebody.browser.post(url, {"post": "yes"}, follow=True)
+    assert "still." not in page.text
+
+
+def make_organization_of(somebody):
+    return somebody.account.memberships.get().organization
+
+
+def test_the_form_of_self_service_offers_own_organization_users(somebody, strangers, row_of):
+    make_element()
+    make_organization_user(organization=row_of.organization)
+    page = somebody.browser.get("/connect/catalogue/keyed/").text
+    assert row_of.email in page
+    assert tells_of_nobody(page)
+    foreign = OrganizationUser.objects.get(email="zora@elsewhere.example")
+    assert tells_of_nobody(
+        somebody.browser.get("/connect/catalogue/keyed/", {"owner": foreign.pk}).text
+    )
