@@ -179,7 +179,7 @@ class LinkDoneError(LinkOverError):
 
 
 class IssuerMismatchError(AuthorizationError):
-    """The iss parameter is missing or names another issuer (RFC 9207 2.4)."""
+    """The iss parameter names another issuer, or is missing where the issuer always sends it (RFC 9207 2.4)."""
 
 
 class AuthorizationDeniedError(AuthorizationError):

@@ -18,11 +18,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from instances import crypto
-from instances.catalogue.definition import AuthenticationKind
-from instances.catalogue.url_templates import overridden
+from instances.catalogue.definition import AuthenticationKind, GrantType
+from instances.catalogue.url_templates import fill_url, overridden
 from instances.errors import (
     AuthorizationDeniedError,
-    AuthorizationError,
     ExpiredStateError,
     InputError,
     InstancesError,
@@ -56,8 +55,15 @@ BROWSER_COOKIE = "oauth_browser"
 STATE_BYTES = 32
 CODE_VERIFIER_BYTES = 48
 _SECRET_PARAMETERS = ("state", "code", "oauth_token", "oauth_verifier")
-# What ends a trip; the other errors leave it to the browser and person that it belongs to.
-_TRIP_FAILURES = (IssuerMismatchError, AuthorizationDeniedError, ProviderReportedError)
+# What leaves a trip to the browser and person that it belongs to; any other error ends it.
+_NOT_CLAIMED = (
+    MissingStateError,
+    UnknownStateError,
+    WrongBrowserError,
+    LinkOverError,
+    ReplayedStateError,
+    ExpiredStateError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +184,9 @@ def complete_authorization(
         _claim(authorization)
         _check_issuer(authorization, parameters)
         _check_answer(authorization, parameters)
-    except AuthorizationError as error:
+    except InstancesError as error:
         interaction = _record_callback(parameters, authorization, account, started_at, str(error))
-        if authorization and isinstance(error, _TRIP_FAILURES):
+        if authorization and not isinstance(error, _NOT_CLAIMED):
             actor = _actor_of(authorization, account)
             _end_in_failure(authorization, error, interaction, actor=actor)
         raise
@@ -249,17 +255,32 @@ def _claim(authorization: Authorization) -> None:
 
 
 def _check_issuer(authorization: Authorization, parameters: Mapping[str, str]) -> None:
+    """Compare iss with the issuer, character by character (RFC 9207 2.4, RFC 3986 6.2.1).
+
+    An answer without iss is refused where the issuer is known to send it always. OAuth 1.0a knows no issuer.
+    """
     instance = authorization.instance
-    expected = authentication_of(instance).issuer
-    if not expected:
+    way = authentication_of(instance)
+    iss = parameters.get("iss")
+    if not way.issuer or way.grant_type != GrantType.AUTHORIZATION_CODE:
         return
+    if iss is None and not way.sends_iss:
+        return
+    changed = changed_configuration(instance, authorization.configuration.reveal())
     overrides = instance.organization.endpoint_overrides.get(instance.element.key, {})
-    expected = overridden(expected, overrides, public_url=settings.PUBLIC_URL)
-    if parameters.get("iss") != expected:
-        raise IssuerMismatchError(
-            f"The answer for {instance.label} does not come from {expected}; it was refused. "
-            "Begin again, and tell the operator if it happens twice."
-        )
+    template = overridden(way.issuer, overrides, public_url=settings.PUBLIC_URL)
+    issuer = fill_url(template, way.values_of(changed))
+    if iss == issuer:
+        return
+    told = (
+        f"The answer for {instance.label} does not name its issuer, which {issuer} always does."
+        if iss is None
+        else f"The answer for {instance.label} does not come from {issuer}."
+    )
+    raise IssuerMismatchError(
+        f"{told} It was refused, and its code was not used. "
+        "Authorize again; if this happens again, tell the operator."
+    )
 
 
 def _check_answer(authorization: Authorization, parameters: Mapping[str, str]) -> None:
@@ -284,7 +305,7 @@ def _check_answer(authorization: Authorization, parameters: Mapping[str, str]) -
 
 def _end_in_failure(
     authorization: Authorization,
-    error: AuthorizationError,
+    error: InstancesError,
     interaction: Interaction,
     *,
     actor: str,

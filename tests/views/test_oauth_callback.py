@@ -59,6 +59,12 @@ def decide(provider_url, decision):
     return f"{back.path}?{back.query}"
 
 
+def answer_of(provider_url):
+    """What the sandbox sends back to the callback once access is allowed there."""
+    query = parse_qs(urlsplit(decide(provider_url, "allow")).query)
+    return {name: value for name, [value] in query.items()}
+
+
 def test_coming_back_with_a_code_connects_the_instance(operator, instance, provider_url):
     back = decide(provider_url, "allow")
     answer = operator.get(back)
@@ -130,15 +136,91 @@ def test_what_the_provider_reports_is_told(operator, instance, state, settings):
     assert "we are closed" in page.text
 
 
-def test_an_answer_of_another_issuer_is_refused(operator, instance, state):
-    definition = instance.element.definition
-    for way in definition["authentication"]:
-        way["issuer"] = "https://issuer.example"
+def state_issuer(instance, **stated):
+    """What the element's file would state of its ways of authentication."""
+    for way in instance.element.definition["authentication"]:
+        way.update(stated)
     instance.element.save()
-    query = {"state": state, "code": "c0de-that-came", "iss": "https://mallory.example"}
+
+
+@pytest.mark.parametrize("sends_iss", [True, False])
+@pytest.mark.parametrize(
+    "iss",
+    [
+        "https://mallory.example",
+        "https://issuer.example/",
+        "https://ISSUER.example",
+        "https://issuer.example:443",
+        "issuer.example",
+        "",
+    ],
+)
+def test_an_answer_of_another_issuer_is_refused(operator, instance, state, iss, sends_iss):
+    state_issuer(instance, issuer="https://issuer.example", sends_iss=sends_iss)
+    query = {"state": state, "code": "c0de-that-came", "iss": iss}
     page = operator.get(CALLBACK, query)
     assert page.status_code == 400
     assert "does not come from https://issuer.example" in page.text
+    assert "its code was not used" in page.text
+    assert "Back to Contoso" in page.text
+    recorded = Interaction.objects.get()
+    assert (recorded.step, recorded.direction) == ("OAuth callback", "in")
+    assert "does not come from" in recorded.error
+    assert "c0de-that-came" not in str(vars(recorded))
+    instance.refresh_from_db()
+    assert (instance.state, instance.cause) == ("failed", "IssuerMismatchError")
+    assert Authorization.objects.get().outcome == "failed"
+
+
+def test_an_answer_without_its_issuer_is_refused_where_it_is_always_sent(operator, instance, state):
+    state_issuer(instance, issuer="https://issuer.example", sends_iss=True)
+    page = operator.get(CALLBACK, {"state": state, "code": "c0de-that-came"})
+    assert page.status_code == 400
+    assert "does not name its issuer, which https://issuer.example always does" in page.text
+    assert not Interaction.objects.filter(direction="out").exists()
+    instance.refresh_from_db()
+    assert instance.state == "failed"
+
+
+def test_an_answer_without_its_issuer_is_taken_where_it_may_be_left_out(
+    operator, instance, provider_url
+):
+    state_issuer(instance, issuer="https://issuer.example")
+    answer = answer_of(provider_url)
+    del answer["iss"]
+    assert operator.get(CALLBACK, answer).status_code == 302
+    instance.refresh_from_db()
+    assert instance.state == "connected"
+
+
+@pytest.mark.parametrize(("tenant", "state"), [("new", "connected"), ("other", "failed")])
+def test_an_issuer_may_contain_the_tenant(operator, instance, tenant, state):
+    state_issuer(instance, issuer="https://login.example/{dynamics.tenant}/v2.0", sends_iss=True)
+    trip = reauthenticate(operator, instance, **{"dynamics.tenant": "new.crm.dynamics.com"})
+    iss = f"https://login.example/{tenant}.crm.dynamics.com/v2.0"
+    operator.get(CALLBACK, answer_of(trip) | {"iss": iss})
+    instance.refresh_from_db()
+    assert instance.state == state
+
+
+def test_a_connection_outlasts_an_answer_of_another_issuer(operator, instance, provider_url):
+    operator.get(decide(provider_url, "allow"))
+    state_issuer(instance, issuer="https://issuer.example")
+    trip = reauthenticate(operator, instance, **{"dynamics.tenant": "new.crm.dynamics.com"})
+    assert operator.get(CALLBACK, answer_of(trip)).status_code == 400
+    instance.refresh_from_db()
+    assert instance.state == "connected"
+    assert instance.configuration["dynamics.tenant"] == "yourcompanyname.crm.dynamics.com"
+
+
+def test_no_issuer_is_assumed_for_the_authorization_endpoint_of_a_variant(
+    operator, instance, state
+):
+    state_issuer(instance, issuer="https://issuer.example", sends_iss=True)
+    variant = {"authentication.variant": "adfs", "dynamics.adfs.host": "adfs.example"}
+    Instance.objects.update(configuration=instance.configuration | variant)
+    page = operator.get(CALLBACK, {"state": state, "error": "access_denied"})
+    assert "Access was not allowed" in page.text
 
 
 def test_another_browser_and_another_person_are_refused(instance, state):
