@@ -107,7 +107,8 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 
     def with_links(self) -> Self:
         """Reads what has_open_link needs for all of them at once."""
-        return self.prefetch_related("links__made_by")
+        links = Instance._meta.get_field("links").related_model.objects.with_status()
+        return self.prefetch_related(models.Prefetch("links", links))
 
     def with_place(self) -> Self:
         """Reads place, for lists that begin with those that are not connected, and go on by name."""

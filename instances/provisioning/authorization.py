@@ -38,6 +38,7 @@ from instances.models import Authorization, AuthorizationLink, Instance, Interac
 from instances.models.authorizations import LIFETIME
 from instances.platforms.base import InstanceDraft, RequestToken, code_in
 from instances.platforms.registry import platform_for
+from instances.provisioning.authorization_links import require_open
 from instances.provisioning.configuration import (
     authentication_of,
     default_callback_url,
@@ -232,11 +233,8 @@ def _check_browser(
 
 
 def _check_link(authorization: Authorization) -> None:
-    link = authorization.link
-    if link and not link.is_open:
-        raise LinkOverError(
-            f"The link for {authorization.instance.name} is over: {link.status.label}. Ask for a new one."
-        )
+    if authorization.link:
+        require_open(authorization.link)
 
 
 def _claim(authorization: Authorization) -> None:

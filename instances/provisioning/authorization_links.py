@@ -17,7 +17,7 @@ from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.core.validators import validate_email
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext as _, gettext_lazy
 
 from instances import crypto
 from instances.errors import (
@@ -42,6 +42,21 @@ from instances.provisioning.instances import reauthenticate_instance
 from instances.provisioning.permissions import Verb, require_permission
 
 TOKEN_BYTES = 32
+_OVER = {
+    AuthorizationLink.Status.COMPLETED: gettext_lazy(
+        "The link for %(name)s has already been used. Ask the person who sent it for a new one."
+    ),
+    AuthorizationLink.Status.EXPIRED: gettext_lazy(
+        "The link for %(name)s has expired. Ask the person who sent it for a new one."
+    ),
+    AuthorizationLink.Status.REVOKED: gettext_lazy(
+        "The link for %(name)s was revoked. Ask the person who sent it for a new one."
+    ),
+    AuthorizationLink.Status.WITHOUT_CREATOR: gettext_lazy(
+        "The link for %(name)s no longer works: the person who sent it no longer has access here. Ask their "
+        "organization for a new one."
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +150,19 @@ def find_link(token: str, *, browser_secret: str) -> AuthorizationLink:
     if link.status == AuthorizationLink.Status.COMPLETED:
         done = _("%(name)s was connected with this link, which has nothing left to do.")
         raise LinkDoneError(done % {"name": link.instance.name})
-    if not link.is_open:
-        said = _("The link for %(name)s is over: %(status)s. Ask who sent it for a new one.")
-        raise LinkOverError(said % {"name": link.instance.name, "status": link.status.label})
+    require_open(link)
     if link.used_at and not _is_browser_of(link, browser_secret):
         raise WrongBrowserError(
             _("This link was opened in another browser already. Go on there, or ask for a new one.")
         )
     return link
+
+
+def require_open(link: AuthorizationLink) -> None:
+    """Raises LinkOverError, which says what ended it."""
+    if not link.is_open:
+        sentence = _OVER[link.status]
+        raise LinkOverError(sentence % {"name": link.instance.name})
 
 
 def claim_link(link: AuthorizationLink, *, browser_secret: str) -> None:

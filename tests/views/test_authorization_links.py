@@ -6,13 +6,17 @@ from datetime import timedelta
 from email import message_from_string, policy
 
 import pytest
+from django.contrib.auth.models import Group, Permission, User
 from django.core import mail
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from instances.models import AuthorizationLink, Instance
+from instances.models import AuthorizationLink, Instance, OrganizationUser
 from instances.redaction import log_formatter
+from tests.factories import make_account, make_organization_user
 from tests.mail_server import MailServer
 from tests.views.self_service.test_connecting import TENANT, decide
 
@@ -150,11 +154,119 @@ def test_its_maker_revokes_it_even_while_the_holder_is_away(make, holder, staff)
     assert not Instance.objects.get().is_connected
 
 
-def test_it_ends_with_its_makers_account(make, holder, staff):
-    path = make()
-    staff.account.is_active = False
-    staff.account.save()
+def deactivate(staff, sandbox):
+    User.objects.filter(pk=staff.account.pk).update(is_active=False)
+
+
+def leave_group(staff, sandbox):
+    staff.account.groups.clear()
+
+
+def lose_permission(staff, sandbox):
+    Group.objects.get(name="staff").permissions.remove(
+        Permission.objects.get(codename="change_instance")
+    )
+
+
+def untie(staff, sandbox):
+    OrganizationUser.objects.filter(pk=sandbox.pk).update(account=None)
+
+
+def hand_instance_over(staff, sandbox):
+    other = make_organization_user(organization=sandbox.organization)
+    Instance.objects.update(organization_user=other)
+
+
+LOSSES = [deactivate, leave_group, lose_permission, untie, hand_instance_over]
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_it_ends_when_its_creator_may_not_change_the_instance_any_more(
+    make, holder, staff, sandbox, lose
+):
+    path = make("custom")
+    assert holder.get(path).status_code == 200
+    lose(staff, sandbox)
+    for answer in (holder.get(path), holder.post(path, CREDENTIALS | TENANT)):
+        assert answer.status_code == 410
+        assert "The link for Contoso no longer works" in answer.text
+    assert Instance.objects.get().state == "draft"
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_a_trip_under_way_ends_when_its_creator_may_not_change_the_instance_any_more(
+    make, holder, staff, sandbox, lose
+):
+    back = decide(holder.post(make())["Location"], "allow")
+    lose(staff, sandbox)
+    assert holder.get(back).status_code == 410
+    assert Instance.objects.get().state == "awaiting_authorization"
+
+
+@pytest.mark.parametrize("role", ["removed", "viewer"])
+def test_it_ends_with_the_membership_of_an_operator_who_made_it(
+    make, holder, person, staff, sandbox, role
+):
+    make()
+    boss = person("operator", of=sandbox.organization, name="boss")
+    made = boss.browser.post(reverse("make_link", args=[Instance.objects.get().pk]), {})
+    path = re.findall(r"/authorize/[\w-]+", made.text)[0]
+    assert holder.get(path).status_code == 200
+    if role == "removed":
+        boss.account.memberships.all().delete()
+    else:
+        boss.account.memberships.update(role="viewer")
     assert holder.get(path).status_code == 410
+
+
+@pytest.mark.parametrize("lose", [deactivate, leave_group, lose_permission])
+def test_no_page_says_that_it_waits_for_a_link_that_has_ended(make, person, staff, sandbox, lose):
+    make()
+    boss = person("operator", of=sandbox.organization, name="boss")
+    waits = "Who must act: the account&#x27;s holder."
+    pages = ["/connect/", reverse("connection", args=[Instance.objects.get().pk])]
+    for page in pages:
+        assert waits in boss.browser.get(page).text
+    lose(staff, sandbox)
+    boss.account.user_permissions.set(Permission.objects.filter(codename="change_instance"))
+    for page in pages:
+        assert waits not in boss.browser.get(page).text
+    told = boss.browser.get(pages[1]).text
+    assert "mina · its creator no longer has access" in told
+    assert "Revoke" in told
+
+
+def test_a_link_whose_creator_lost_access_can_be_revoked_for_good(make, holder, person, sandbox):
+    path = make()
+    boss = person("operator", of=sandbox.organization, name="boss")
+    User.objects.filter(username="mina").update(is_active=False)
+    url = reverse("revoke_link", args=[AuthorizationLink.objects.get().pk])
+    assert "The link is revoked." in boss.browser.post(url, follow=True).text
+    User.objects.filter(username="mina").update(is_active=True)
+    assert "was revoked" in holder.get(path).text
+
+
+def test_a_superusers_link_works_wherever_the_instance_is(make, holder):
+    make()
+    root = Client()
+    root.force_login(make_account("root", is_superuser=True))
+    made = root.post(reverse("make_link", args=[Instance.objects.get().pk]), {})
+    assert holder.get(re.findall(r"/authorize/[\w-]+", made.text)[0]).status_code == 200
+
+
+def test_the_list_asks_as_much_for_many_links_as_for_one(
+    make, staff, sandbox, django_assert_max_num_queries
+):
+    with CaptureQueriesContext(connection) as for_one:
+        make()
+        staff.browser.get("/connect/")
+        before = len(for_one)
+        staff.browser.get("/connect/")
+    few = len(for_one) - before
+    for _number in range(3):
+        staff.browser.post(reverse("make_link", args=[Instance.objects.get().pk]), {})
+    with django_assert_max_num_queries(few):
+        staff.browser.get("/connect/")
 
 
 def test_there_is_no_link_of_another_token(holder, db):
