@@ -1,5 +1,6 @@
 """Authorization links: what lets an account's holder connect one instance without an account here."""
 
+import hmac
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -18,6 +19,18 @@ from instances.models.organizations import Membership
 LIFETIME = timedelta(days=7)
 # Named, since with_perm() asks for it once there is more than one.
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+# What a browser keeps in its cookie: a secret for each trip that it is on, and each link that it claimed.
+SECRETS_SEPARATOR = "."
+MAX_BROWSER_SECRETS = 20
+
+
+def is_kept(browser_digest: str, kept: str) -> bool:
+    """Whether a browser that keeps these secrets has the one of this digest."""
+    secrets = kept.split(SECRETS_SEPARATOR)[:MAX_BROWSER_SECRETS]
+    candidates = [one for secret in secrets if secret for one in crypto.digests(secret)]
+    return any(hmac.compare_digest(browser_digest, one) for one in candidates)
 
 
 class AuthorizationLinkQuerySet(models.QuerySet["AuthorizationLink"]):
@@ -117,6 +130,10 @@ class AuthorizationLink(models.Model):
 
     def __str__(self) -> str:
         return f"link {self.pk} for {self.instance}"
+
+    def is_of_browser(self, kept: str) -> bool:
+        """Whether the browser that keeps these secrets is the one that claimed it."""
+        return is_kept(self.browser_digest, kept)
 
     @property
     def actor(self) -> str:

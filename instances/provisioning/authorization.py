@@ -4,7 +4,6 @@ A state is random, kept as a digest, used once, alive for ten minutes, and bound
 that began (RFC 6749 10.12, RFC 9700 4.7).
 """
 
-import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -90,6 +89,7 @@ def begin_authorization(
 ) -> BegunAuthorization:
     """Prepare one trip of this browser to the provider. The instance keeps its id, token and history.
 
+    browser_secret: a fresh one, never what the browser sent, since somebody else may have put that there.
     configuration: what is to be changed with it; of an instance that was connected before, when the trip has
     succeeded and not earlier (contract 7.6). link: what the browser was sent here with, in place of an account.
     Raises InputError when the element's way of authentication needs no browser, MissingConfigurationError,
@@ -169,10 +169,16 @@ def _ask_platform(draft: InstanceDraft, state: str) -> tuple[str, RequestToken |
 
 
 def complete_authorization(
-    parameters: Mapping[str, str], *, account: User | AnonymousUser, browser_secret: str
+    parameters: Mapping[str, str],
+    *,
+    account: User | AnonymousUser,
+    browser_secret: str,
+    renewed_secret: str = "",
 ) -> Instance:
     """Take what the provider sent to the callback, and provision or re-authenticate the instance with it.
 
+    browser_secret: what the browser keeps, one or several. renewed_secret: what it is recognised by once the trip
+    is used up; the same as before where there is none.
     Every outcome is recorded as an interaction. Raises one AuthorizationError a way in which it can go wrong,
     and what reauthenticate_instance() raises.
     """
@@ -182,7 +188,7 @@ def complete_authorization(
         authorization = _find(parameters.get("state", ""))
         _check_browser(authorization, account=account, browser_secret=browser_secret)
         _check_link(authorization)
-        _claim(authorization)
+        _claim(authorization, renewed_secret)
         _check_issuer(authorization, parameters)
         _check_answer(authorization, parameters)
     except InstancesError as error:
@@ -220,8 +226,7 @@ def _find(state: str) -> Authorization:
 def _check_browser(
     authorization: Authorization, *, account: User | AnonymousUser, browser_secret: str
 ) -> None:
-    candidates = crypto.digests(browser_secret) if browser_secret else []
-    is_browser = any(hmac.compare_digest(authorization.browser_digest, one) for one in candidates)
+    is_browser = authorization.is_of_browser(browser_secret)
     # Whoever came by a link is known by the browser alone.
     is_person = bool(authorization.link_id) or authorization.started_by_id == account.pk
     if not (is_browser and is_person):
@@ -237,9 +242,10 @@ def _check_link(authorization: Authorization) -> None:
         require_open(authorization.link)
 
 
-def _claim(authorization: Authorization) -> None:
+def _claim(authorization: Authorization, renewed_secret: str) -> None:
     label = authorization.instance.label
-    if Authorization.objects.claim(authorization, at=timezone.now()):
+    digest = crypto.digest(renewed_secret) if renewed_secret else authorization.browser_digest
+    if Authorization.objects.claim(authorization, browser_digest=digest, at=timezone.now()):
         return
     authorization.refresh_from_db()
     if authorization.used_at:

@@ -4,7 +4,6 @@ A token is 32 random bytes, kept as a digest. Looking at a link uses nothing up,
 the links of a message do no harm.
 """
 
-import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -134,8 +133,8 @@ def send_link(made: MadeLink, *, to: str) -> None:
         ) from None
 
 
-def find_link(token: str, *, browser_secret: str) -> AuthorizationLink:
-    """The link, if this browser may still go through it. Nothing is used up.
+def find_link(token: str, *, kept: str) -> AuthorizationLink:
+    """The link, if the browser that keeps these secrets may still go through it. Nothing is used up.
 
     Raises UnknownLinkError, LinkOverError (LinkDoneError where it has been of use), WrongBrowserError.
     """
@@ -151,7 +150,7 @@ def find_link(token: str, *, browser_secret: str) -> AuthorizationLink:
         done = _("%(name)s was connected with this link, which has nothing left to do.")
         raise LinkDoneError(done % {"name": link.instance.name})
     require_open(link)
-    if link.used_at and not _is_browser_of(link, browser_secret):
+    if link.used_at and not link.is_of_browser(kept):
         raise WrongBrowserError(
             _("This link was opened in another browser already. Go on there, or ask for a new one.")
         )
@@ -165,17 +164,18 @@ def require_open(link: AuthorizationLink) -> None:
         raise LinkOverError(sentence % {"name": link.instance.name})
 
 
-def claim_link(link: AuthorizationLink, *, browser_secret: str) -> None:
-    """Bind the link to this browser: the first one that goes on with it is the only one that can.
+def claim_link(link: AuthorizationLink) -> str:
+    """Bind the link to one browser: the first that goes on with it is the only one that can.
 
-    Raises LinkOverError when another came first.
+    The secret that this browser is recognised by is new, since what it sent may have been planted. Raises
+    LinkOverError when another came first.
     """
-    if _is_browser_of(link, browser_secret):
-        return
-    digest = crypto.digest(browser_secret)
+    fresh_secret = secrets.token_urlsafe(TOKEN_BYTES)
+    digest = crypto.digest(fresh_secret)
     if not AuthorizationLink.objects.claim(link, browser_digest=digest, at=timezone.now()):
         raise LinkOverError(_("This link was used in the meantime. Ask who sent it for a new one."))
     link.refresh_from_db(fields=["used_at", "browser_digest"])
+    return fresh_secret
 
 
 def connect_by_link(link: AuthorizationLink, *, configuration: Mapping[str, Any]) -> Instance:
@@ -195,8 +195,3 @@ def revoke_link(link: AuthorizationLink, *, account: User) -> None:
         raise StateConflictError(
             f"The link for {link.instance.label} is over already: {link.status.label}."
         )
-
-
-def _is_browser_of(link: AuthorizationLink, browser_secret: str) -> bool:
-    candidates = crypto.digests(browser_secret) if browser_secret else []
-    return any(hmac.compare_digest(link.browser_digest, one) for one in candidates)

@@ -115,6 +115,45 @@ def test_looking_uses_nothing_up_and_the_first_browser_that_goes_on_keeps_it(mak
     assert holder.post(path).status_code == 302
 
 
+@pytest.mark.parametrize("is_https", [True, False])
+def test_a_cookie_that_was_planted_before_the_link_was_opened_is_of_no_use(
+    make, holder, settings, is_https
+):
+    path = make("custom")
+    settings.IS_HTTPS = is_https
+    stranger = Client()
+    for browser in (holder, stranger):
+        browser.cookies["oauth_browser"] = browser.cookies["__Host-oauth_browser"] = "x" * 43
+    wrong = CREDENTIALS | TENANT | {"configuration.user.password": "wr0ng-password"}
+    holder.get(path)
+    claimed = holder.post(path, wrong)
+    [name] = set(claimed.cookies) - {"csrftoken"}
+    assert name == ("__Host-oauth_browser" if is_https else "oauth_browser")
+    assert stranger.get(path).status_code == 403
+    assert stranger.post(path, CREDENTIALS | TENANT).status_code == 403
+    assert "Thank you" in holder.post(path, CREDENTIALS | TENANT).text
+
+
+def test_a_link_is_kept_by_the_browser_that_goes_through_others_too(make, holder):
+    paths = [make(), make("custom")]
+    away = [holder.post(paths[0])["Location"]]
+    holder.post(paths[1], CREDENTIALS | TENANT | {"configuration.user.password": "wr0ng"})
+    assert holder.get(decide(away[0], "deny")).status_code == 403
+    assert holder.get(paths[0]).status_code == 200
+    assert "Thank you" in holder.post(paths[1], CREDENTIALS | TENANT).text
+    assert "Thank you" in holder.get(decide(holder.post(paths[0])["Location"], "allow")).text
+
+
+def test_a_browser_whose_way_ends_in_an_error_keeps_the_link(make, holder, dynamics):
+    path = make()
+    for way in dynamics.definition["authentication"]:
+        way.pop("authorization_endpoint", None)
+    dynamics.save()
+    holder.post(path)
+    assert AuthorizationLink.objects.get().status == "started"
+    assert holder.get(path).status_code != 403
+
+
 def test_after_a_denial_the_same_browser_tries_again(make, holder):
     path = make()
     denied = holder.get(decide(holder.post(path)["Location"], "deny"))

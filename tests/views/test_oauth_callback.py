@@ -4,6 +4,7 @@ from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -234,6 +235,45 @@ def test_another_browser_and_another_person_are_refused(instance, state):
     assert "Back to" not in page.text
     instance.refresh_from_db()
     assert instance.state == "awaiting_authorization"
+
+
+@pytest.mark.parametrize("is_https", [True, False])
+@pytest.mark.parametrize("planted", ["planted", "x" * 43, "x" * 43 + ".planted"])
+def test_a_planted_cookie_is_of_no_use(operator, instance, settings, is_https, planted):
+    settings.IS_HTTPS = is_https
+    names = ("oauth_browser", "__Host-oauth_browser")
+    for name in names:
+        operator.cookies[name] = planted
+    url = reverse("admin:instances_instance_action", args=[instance.pk, "authorize"])
+    back = decide(operator.post(url)["Location"], "allow")
+    stranger = Client()
+    stranger.force_login(User.objects.get(username="operator"))
+    for name in names:
+        stranger.cookies[name] = planted
+    assert stranger.get(back).status_code == 403
+    assert operator.get(back).status_code == 302
+
+
+def test_trips_at_once_in_one_browser_each_come_back(operator, instance):
+    urls = []
+    for _number in range(3):
+        url = reverse("admin:instances_instance_action", args=[instance.pk, "authorize"])
+        urls.append(operator.post(url)["Location"])
+    for url in reversed(urls):
+        assert operator.get(decide(url, "deny")).status_code == 403
+        assert operator.get(decide(url, "deny")).status_code == 409
+
+
+def test_the_secret_of_a_trip_is_worthless_once_the_trip_is_used(operator, provider_url):
+    stolen = operator.cookies["oauth_browser"].value
+    back = decide(provider_url, "allow")
+    renewed = operator.get(back).cookies["oauth_browser"].value
+    assert stolen not in renewed
+    thief = Client()
+    thief.force_login(User.objects.get(username="operator"))
+    thief.cookies["oauth_browser"] = stolen
+    assert thief.get(back).status_code == 403
+    assert operator.get(back).status_code == 409
 
 
 def test_the_first_of_repeated_parameters_counts(operator, state):
