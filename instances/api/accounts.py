@@ -72,14 +72,12 @@ def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
 def read_secrets(request: HttpRequest) -> HttpResponse:
     """The two secrets of the caller that signed in with a password."""
     user = require_caller(request).user
-    response = JsonResponse(
+    return JsonResponse(
         {
             "userSecret": user.secret.reveal(),
             "organizationSecret": user.organization.secret.reveal(),
         }
     )
-    response["Cache-Control"] = "no-store"
-    return response
 
 
 @router.get("/organizations/me", response=answers(OrganizationDocument))

@@ -349,6 +349,13 @@ def test_the_page_is_not_stored_and_tells_no_other_site_its_address(make, holder
     assert answer["Referrer-Policy"] == "same-origin"
 
 
+def test_the_page_that_shows_a_link_once_is_not_stored(make, staff):
+    make()
+    page = staff.browser.post(reverse("make_link", args=[Instance.objects.get().pk]), {})
+    assert "/authorize/" in page.text
+    assert "no-store" in page["Cache-Control"]
+
+
 def test_the_form_needs_its_csrf_token(make):
     strict = Client(enforce_csrf_checks=True)
     path = make()
