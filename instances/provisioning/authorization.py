@@ -25,7 +25,6 @@ from instances.errors import (
     InputError,
     InstancesError,
     IssuerMismatchError,
-    LinkOverError,
     MissingStateError,
     ProviderReportedError,
     ReplayedStateError,
@@ -55,15 +54,6 @@ BROWSER_COOKIE = "oauth_browser"
 STATE_BYTES = 32
 CODE_VERIFIER_BYTES = 48
 _SECRET_PARAMETERS = ("state", "code", "oauth_token", "oauth_verifier")
-# What leaves a trip to the browser and person that it belongs to; any other error ends it.
-_NOT_CLAIMED = (
-    MissingStateError,
-    UnknownStateError,
-    WrongBrowserError,
-    LinkOverError,
-    ReplayedStateError,
-    ExpiredStateError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,16 +174,19 @@ def complete_authorization(
     """
     started_at = timezone.now()
     authorization: Authorization | None = None
+    is_claimed = False
     try:
         authorization = _find(parameters.get("state", ""))
         _check_browser(authorization, account=account, browser_secret=browser_secret)
         _check_link(authorization)
         _claim(authorization, renewed_secret)
+        is_claimed = True
         _check_issuer(authorization, parameters)
         _check_answer(authorization, parameters)
     except InstancesError as error:
         interaction = _record_callback(parameters, authorization, account, started_at, str(error))
-        if authorization and not isinstance(error, _NOT_CLAIMED):
+        # An error before the claim leaves the trip to the browser and person that it belongs to.
+        if authorization and is_claimed:
             actor = _actor_of(authorization, account)
             _end_in_failure(authorization, error, interaction, actor=actor)
         raise
@@ -274,17 +267,8 @@ def _check_issuer(authorization: Authorization, parameters: Mapping[str, str]) -
     overrides = instance.organization.endpoint_overrides.get(instance.element.key, {})
     template = overridden(way.issuer, overrides, public_url=settings.PUBLIC_URL)
     issuer = fill_url(template, way.values_of(changed))
-    if iss == issuer:
-        return
-    told = (
-        f"The answer for {instance.label} does not name its issuer, which {issuer} always does."
-        if iss is None
-        else f"The answer for {instance.label} does not come from {issuer}."
-    )
-    raise IssuerMismatchError(
-        f"{told} It was refused, and its code was not used. "
-        "Authorize again; if this happens again, tell the operator."
-    )
+    if iss != issuer:
+        raise IssuerMismatchError(instance.label, issuer, is_missing=iss is None)
 
 
 def _check_answer(authorization: Authorization, parameters: Mapping[str, str]) -> None:

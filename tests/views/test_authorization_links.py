@@ -87,6 +87,17 @@ def test_what_the_holder_left_out_stands_beside_its_field(make, holder):
     assert Instance.objects.get().state != "connected"
 
 
+def test_the_holder_is_told_that_the_answer_came_from_elsewhere(make, holder, dynamics):
+    for way in dynamics.definition["authentication"]:
+        way["issuer"] = "https://issuer.example"
+    dynamics.save()
+    page = holder.get(decide(holder.post(make())["Location"], "allow"))
+    assert page.status_code == 400
+    assert "did not come from the service that you were sent to" in page.text
+    assert "open the link that you were sent once more" in page.text
+    assert Instance.objects.get().state == "failed"
+
+
 def test_it_works_once(make, holder):
     path = make("custom")
     holder.post(path, CREDENTIALS | TENANT)
