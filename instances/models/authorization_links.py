@@ -28,7 +28,8 @@ MAX_BROWSER_SECRETS = 20
 
 def is_kept(browser_digest: str, kept: str) -> bool:
     """Whether a browser that keeps these secrets has the one of this digest."""
-    secrets = kept.split(SECRETS_SEPARATOR)[:MAX_BROWSER_SECRETS]
+    # One more: that of the latest visit to a link.
+    secrets = kept.split(SECRETS_SEPARATOR)[: MAX_BROWSER_SECRETS + 1]
     candidates = [one for secret in secrets if secret for one in crypto.digests(secret)]
     return any(hmac.compare_digest(browser_digest, one) for one in candidates)
 

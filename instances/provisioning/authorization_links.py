@@ -164,18 +164,16 @@ def require_open(link: AuthorizationLink) -> None:
         raise LinkOverError(sentence % {"name": link.instance.name})
 
 
-def claim_link(link: AuthorizationLink) -> str:
+def claim_link(link: AuthorizationLink, *, fresh_secret: str) -> None:
     """Bind the link to one browser: the first that goes on with it is the only one that can.
 
-    The secret that this browser is recognised by is new, since what it sent may have been planted. Raises
+    fresh_secret: what we gave this browser; never what it sent by itself, which may have been planted. Raises
     LinkOverError when another came first.
     """
-    fresh_secret = secrets.token_urlsafe(TOKEN_BYTES)
     digest = crypto.digest(fresh_secret)
     if not AuthorizationLink.objects.claim(link, browser_digest=digest, at=timezone.now()):
         raise LinkOverError(_("This link was used in the meantime. Ask who sent it for a new one."))
     link.refresh_from_db(fields=["used_at", "browser_digest"])
-    return fresh_secret
 
 
 def connect_by_link(link: AuthorizationLink, *, configuration: Mapping[str, Any]) -> Instance:

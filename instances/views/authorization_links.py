@@ -10,10 +10,17 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_http_methods
 
-from instances import errors
-from instances.browser import kept_by, remember_browser, send_to_provider
+from instances import crypto, errors
+from instances.browser import (
+    kept_by,
+    remember_browser,
+    remember_visit,
+    send_to_provider,
+    visit_secret_of,
+)
 from instances.forms import ConfigurationForm
 from instances.models import AuthorizationLink, Instance
+from instances.provisioning.authorization import new_browser_secret
 from instances.provisioning.authorization_links import (
     claim_link,
     connect_by_link,
@@ -39,7 +46,9 @@ def authorize(request: HttpRequest, token: str) -> HttpResponse:
         answer = None
         if request.method == "POST" and (form is None or form.is_valid()):
             if not link.used_at:
-                fresh_secret = claim_link(link)
+                visit_secret = visit_secret_of(request) or new_browser_secret()
+                claim_link(link, fresh_secret=visit_secret)
+                fresh_secret = visit_secret
             answer = _connect(request, link, form)
         if answer is None:
             answer = _page(request, link, form)
@@ -51,13 +60,16 @@ def authorize(request: HttpRequest, token: str) -> HttpResponse:
 def _page(
     request: HttpRequest, link: AuthorizationLink, form: ConfigurationForm | None
 ) -> HttpResponse:
+    visit_secret = new_browser_secret()
     context = {
         "link": link,
         "instance": link.instance,
         "form": form,
         "is_oauth": authentication_of(link.instance).needs_browser,
+        "visit": crypto.digest(visit_secret),
     }
-    return render(request, "instances/authorize.html", context)
+    answer = render(request, "instances/authorize.html", context)
+    return answer if link.used_at else remember_visit(answer, visit_secret)
 
 
 def _form_of(instance: Instance, request: HttpRequest) -> ConfigurationForm | None:

@@ -20,6 +20,7 @@ from tests.factories import make_account, make_organization_user
 from tests.mail_server import MailServer
 from tests.views.self_service.test_connecting import TENANT, decide
 
+VISIT = r'name="visit" value="([0-9a-f]+)"'
 CREDENTIALS = {
     "configuration.user.username": "user@sandbox.example",
     "configuration.user.password": "sandbox-password",
@@ -138,11 +139,36 @@ def test_a_cookie_that_was_planted_before_the_link_was_opened_is_of_no_use(
     wrong = CREDENTIALS | TENANT | {"configuration.user.password": "wr0ng-password"}
     holder.get(path)
     claimed = holder.post(path, wrong)
-    [name] = set(claimed.cookies) - {"csrftoken"}
-    assert name == ("__Host-oauth_browser" if is_https else "oauth_browser")
+    assert ("__Host-oauth_browser" if is_https else "oauth_browser") in claimed.cookies
+    ours = set(claimed.cookies) - {"csrftoken"}
+    assert is_https is all(name.startswith("__Host-") for name in ours)
     assert stranger.get(path).status_code == 403
     assert stranger.post(path, CREDENTIALS | TENANT).status_code == 403
     assert "Thank you" in holder.post(path, CREDENTIALS | TENANT).text
+
+
+def test_the_holder_sends_the_form_again_when_the_answer_got_lost(make, holder):
+    path = make("custom")
+    form = CREDENTIALS | TENANT | {"visit": re.search(VISIT, holder.get(path).text)[1]}
+    before = {name: cookie.value for name, cookie in holder.cookies.items()}
+    holder.post(path, form | {"configuration.user.password": "wr0ng-password"})
+    holder.cookies.clear()
+    holder.cookies.load(before)
+    assert holder.get(path).status_code == 200
+    assert "Thank you" in holder.post(path, form).text
+
+
+def test_a_cookie_that_was_planted_while_the_page_was_open_is_of_no_use(make, holder):
+    path = make("custom")
+    stranger = Client()
+    form = CREDENTIALS | TENANT | {"visit": re.search(VISIT, holder.get(path).text)[1]}
+    stranger.get(path)
+    planted = stranger.cookies["link_visit"].value
+    holder.cookies["link_visit"] = holder.cookies["oauth_browser"] = planted
+    holder.post(path, form | {"configuration.user.password": "wr0ng-password"})
+    stranger.cookies["oauth_browser"] = planted
+    assert stranger.get(path).status_code == 403
+    assert holder.get(path).status_code == 200
 
 
 def test_a_link_is_kept_by_the_browser_that_goes_through_others_too(make, holder):
