@@ -43,13 +43,13 @@ from instances.provisioning.permissions import Verb, require_permission
 TOKEN_BYTES = 32
 _OVER = {
     AuthorizationLink.Status.COMPLETED: gettext_lazy(
-        "The link for %(name)s has already been used. Ask the person who sent it for a new one."
+        "The link for %(name)s has already been used. Ask who sent it for a new one."
     ),
     AuthorizationLink.Status.EXPIRED: gettext_lazy(
-        "The link for %(name)s has expired. Ask the person who sent it for a new one."
+        "The link for %(name)s has expired. Ask who sent it for a new one."
     ),
     AuthorizationLink.Status.REVOKED: gettext_lazy(
-        "The link for %(name)s was revoked. Ask the person who sent it for a new one."
+        "The link for %(name)s was revoked. Ask who sent it for a new one."
     ),
     AuthorizationLink.Status.WITHOUT_CREATOR: gettext_lazy(
         "The link for %(name)s no longer works: the person who sent it no longer has access here. Ask their "

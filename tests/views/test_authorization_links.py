@@ -20,7 +20,6 @@ from tests.factories import make_account, make_organization_user
 from tests.mail_server import MailServer
 from tests.views.self_service.test_connecting import TENANT, decide
 
-VISIT = r'name="visit" value="([0-9a-f]+)"'
 CREDENTIALS = {
     "configuration.user.username": "user@sandbox.example",
     "configuration.user.password": "sandbox-password",
@@ -147,9 +146,15 @@ def test_a_cookie_that_was_planted_before_the_link_was_opened_is_of_no_use(
     assert "Thank you" in holder.post(path, CREDENTIALS | TENANT).text
 
 
+def visit_of(page):
+    """The hidden field of a link's form."""
+    [visit] = re.findall(r'name="visit" value="([0-9a-f]+)"', page.text)
+    return {"visit": visit}
+
+
 def test_the_holder_sends_the_form_again_when_the_answer_got_lost(make, holder):
     path = make("custom")
-    form = CREDENTIALS | TENANT | {"visit": re.search(VISIT, holder.get(path).text)[1]}
+    form = CREDENTIALS | TENANT | visit_of(holder.get(path))
     before = {name: cookie.value for name, cookie in holder.cookies.items()}
     holder.post(path, form | {"configuration.user.password": "wr0ng-password"})
     holder.cookies.clear()
@@ -161,7 +166,7 @@ def test_the_holder_sends_the_form_again_when_the_answer_got_lost(make, holder):
 def test_a_cookie_that_was_planted_while_the_page_was_open_is_of_no_use(make, holder):
     path = make("custom")
     stranger = Client()
-    form = CREDENTIALS | TENANT | {"visit": re.search(VISIT, holder.get(path).text)[1]}
+    form = CREDENTIALS | TENANT | visit_of(holder.get(path))
     stranger.get(path)
     planted = stranger.cookies["link_visit"].value
     holder.cookies["link_visit"] = holder.cookies["oauth_browser"] = planted
