@@ -34,6 +34,8 @@ env.read_env(BASE_DIR / ".env")
 
 # Addresses
 
+DEFAULT_EXCEPTION_REPORTER = "config.debug_pages.DebugReporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "config.debug_pages.DebugFilter"
 DEBUG = env.bool("DEBUG", default=False)
 HOST = env.str("HOST", default="127.0.0.1")
 PORT = env.int("PORT", default=8000)
@@ -252,7 +254,15 @@ SESSION_COOKIE_AGE = 12 * 60 * 60
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = IS_HTTPS
 SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if IS_HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_HTTPS
+# Both reach beyond this program: every host below this one, and a list in browsers that is slow to leave.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
+if SECURE_HSTS_PRELOAD and not SECURE_HSTS_INCLUDE_SUBDOMAINS:
+    raise ImproperlyConfigured(
+        "HSTS_PRELOAD=true needs HSTS_INCLUDE_SUBDOMAINS=true: browsers preload no host without its subdomains."
+    )
+# Django's check --deploy asks for both; whether they are right is for whoever owns the domain to say.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # Who watches over the process asks it directly, over http. A POST is never answered with a redirect (contract 1):
 # the API refuses http by itself.
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^elements/api-v2"]

@@ -85,6 +85,19 @@ def check_proxies_are_counted(**_: Any) -> list[CheckMessage]:
     ]
 
 
+@register(Tags.security, deploy=True)
+def check_sandbox_is_off(**_: Any) -> list[CheckMessage]:
+    if not (settings.SANDBOX_ENABLED and urlsplit(settings.PUBLIC_URL).scheme == "https"):
+        return []
+    return [
+        CheckWarning(
+            f"SANDBOX_ENABLED is true at {settings.PUBLIC_URL}: the sandbox's password is published, and this program "
+            "may call its own address. Set SANDBOX_ENABLED=false.",
+            id="instances.W002",
+        )
+    ]
+
+
 def encryption_keys_needed() -> list[str]:
     """A sentence for each sealed column that holds data under a key which is not in ENCRYPTION_KEYS.
 

@@ -190,7 +190,18 @@ class LinkDoneError(LinkOverError):
 
 
 class IssuerMismatchError(AuthorizationError):
-    """The iss parameter is missing or names another issuer (RFC 9207 2.4)."""
+    """The iss parameter names another issuer, or is missing where the issuer always sends it (RFC 9207 2.4)."""
+
+    def __init__(self, label: str, issuer: str, *, is_missing: bool = False) -> None:
+        found = (
+            f"The answer for {label} does not name its issuer, which {issuer} always does."
+            if is_missing
+            else f"The answer for {label} does not come from {issuer}."
+        )
+        super().__init__(
+            f"{found} It was refused, and its code was not used. "
+            "Authorize again; if this happens again, tell the operator."
+        )
 
 
 class AuthorizationDeniedError(AuthorizationError):

@@ -75,6 +75,7 @@ def test_an_element_file_that_does_not_parse_is_named(monkeypatch, tmp_path):
 )
 def test_plain_http_is_for_the_loopback_only(settings, public_url, is_fine):
     settings.PUBLIC_URL = public_url
+    settings.SANDBOX_ENABLED = False
     told = problems("security", include_deployment_checks=True)
     assert [sentence for sentence in told if "https" in sentence] == [] or not is_fine
     assert bool(told) is not is_fine
@@ -88,6 +89,55 @@ def test_a_proxy_that_is_trusted_is_counted(settings, is_trusted, count, is_fine
     settings.TRUSTED_PROXY_COUNT = count
     told = problems("security", include_deployment_checks=True)
     assert any("TRUSTED_PROXY_COUNT" in sentence for sentence in told) is not is_fine
+
+
+@pytest.mark.parametrize(
+    ("public_url", "is_enabled", "is_told"),
+    [
+        ("https://instances.example.com", True, True),
+        ("https://localhost:8000", True, True),
+        ("https://instances.example.com", False, False),
+        ("http://localhost:8000", True, False),
+    ],
+)
+def test_the_sandbox_is_not_for_https(settings, public_url, is_enabled, is_told):
+    settings.PUBLIC_URL, settings.SANDBOX_ENABLED = public_url, is_enabled
+    told = problems("security", include_deployment_checks=True)
+    assert any("Set SANDBOX_ENABLED=false." in sentence for sentence in told) is is_told
+
+
+def read_settings(names, **environment):
+    """What config.settings makes of this environment, as a process of its own prints it."""
+    return subprocess.run(  # noqa: S603 - our own program, no shell
+        [sys.executable, "-c", f"from config import settings as s; print({names})"],
+        cwd=PROJECT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+HSTS = "s.SECURE_HSTS_SECONDS, s.SECURE_HSTS_INCLUDE_SUBDOMAINS, s.SECURE_HSTS_PRELOAD"
+
+
+@pytest.mark.parametrize(
+    ("environment", "printed"),
+    [
+        ({}, "31536000 False False"),
+        ({"HSTS_INCLUDE_SUBDOMAINS": "true"}, "31536000 True False"),
+        ({"HSTS_INCLUDE_SUBDOMAINS": "true", "HSTS_PRELOAD": "true"}, "31536000 True True"),
+    ],
+)
+def test_hsts_reaches_other_hosts_only_where_a_setting_says_so(environment, printed):
+    done = read_settings(HSTS, PUBLIC_URL="https://instances.example.com", **environment)
+    assert done.stdout.strip() == printed
+
+
+def test_hsts_preload_without_subdomains_is_refused():
+    refused = read_settings(HSTS, PUBLIC_URL="https://instances.example.com", HSTS_PRELOAD="true")
+    assert "HSTS_PRELOAD=true needs HSTS_INCLUDE_SUBDOMAINS=true" in refused.stderr
 
 
 def test_the_web_server_refuses_to_start_without_the_key_that_the_data_needs(tmp_path):

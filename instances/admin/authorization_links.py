@@ -19,6 +19,7 @@ _STATUS_COLOURS = {
     _Status.COMPLETED: "success",
     _Status.EXPIRED: "default",
     _Status.REVOKED: "default",
+    _Status.WITHOUT_CREATOR: "default",
 }
 
 
@@ -40,7 +41,7 @@ class AuthorizationLinkAdmin(ReadOnlyAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuthorizationLink]:
-        return super().get_queryset(request).visible_to(request.user)
+        return super().get_queryset(request).visible_to(request.user).with_status()
 
     @display(description=gettext_lazy("status"), label=_STATUS_COLOURS)
     def status_label(self, link: AuthorizationLink) -> tuple[str, str]:

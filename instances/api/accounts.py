@@ -71,7 +71,7 @@ def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
     if user is None:
         raise UnauthenticatedError
     token = issue_bearer(user, account)
-    return _unstored(JsonResponse(documents.user_document(user) | {"token": token}))
+    return JsonResponse(documents.user_document(user) | {"token": token})
 
 
 @router.get(
@@ -85,9 +85,7 @@ def read_secrets(request: HttpRequest) -> HttpResponse:
     if caller.account is None:
         raise UnauthenticatedError
     shown = reveal_secrets(caller.user, account=caller.account)
-    return _unstored(
-        JsonResponse({"userSecret": shown.user, "organizationSecret": shown.organization})
-    )
+    return JsonResponse({"userSecret": shown.user, "organizationSecret": shown.organization})
 
 
 @router.get("/organizations/me", response=answers(OrganizationDocument))
@@ -96,7 +94,7 @@ def read_organization(request: HttpRequest) -> HttpResponse:
     caller = require_caller(request)
     organization = caller.user.organization
     secret = organization.secret.reveal() if caller.account is None else MASK
-    return _unstored(JsonResponse(documents.account_document(organization) | {"secret": secret}))
+    return JsonResponse(documents.account_document(organization) | {"secret": secret})
 
 
 @router.get("/users", response=USERS)
@@ -190,9 +188,3 @@ def _short_instances(caller: Caller, page: Page) -> HttpResponse:
         return documents.instance_document(instance, token=token, is_hydrated=False)
 
     return page_response(visible_instances(caller.user), page, document, things="instances")
-
-
-def _unstored(response: HttpResponse) -> HttpResponse:
-    """No cache may keep it (RFC 9111 5.2.2.5)."""
-    response["Cache-Control"] = "no-store"
-    return response

@@ -192,9 +192,7 @@ def read_request_token(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse
         organization_user=caller.user if caller else None,
         actor=_actor_of(caller),
     )
-    response = JsonResponse({"token": given.token, "secret": given.secret})
-    response["Cache-Control"] = "no-store"
-    return response
+    return JsonResponse({"token": given.token, "secret": given.secret})
 
 
 @router.get("/hubs", response=answers(list[HubDocument], 404))

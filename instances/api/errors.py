@@ -19,6 +19,7 @@ STATUSES: list[tuple[type[errors.InstancesError], int]] = [
     (errors.IdempotencyKeyReusedError, 409),
     (errors.InputError, 400),
     (errors.TooManyAttemptsError, 429),
+    (errors.AuthorizationError, 400),
     (errors.StateConflictError, 409),
     (errors.AccessForbiddenError, 403),
     (errors.GoneError, 404),

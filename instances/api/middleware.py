@@ -2,7 +2,7 @@
 
 Paths are made tolerant before routing (repeated and trailing slashes); Accept, Content-Type, size and JSON are
 checked before a view sees the body; whatever is not JSON by then (Django's 404, a 405, a fault) becomes
-the contract's error document. Every answer carries Elements-Request-Id.
+the contract's error document. Every answer carries Elements-Request-Id, and none of them may be stored.
 """
 
 import json
@@ -65,6 +65,9 @@ class PlatformApiMiddleware:
         request.request_id = new_request_id()  # type: ignore[attr-defined]
         response = self._preflight(request) or self._refusal(request) or self._answer(request)
         response["Elements-Request-Id"] = request.request_id  # type: ignore[attr-defined]
+        if request.path_info not in _DOCUMENTATION:
+            # Most answers hold a token, a secret or a customer's data (RFC 6749 5.1, RFC 9111 5.2.2.5).
+            response["Cache-Control"] = "no-store"
         caller = getattr(request, "caller", None)
         if caller and caller.instance:
             response["Elements-Element-Instance-Id"] = str(

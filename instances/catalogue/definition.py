@@ -105,6 +105,8 @@ class Variant(_Part):
     refresh_endpoint: str | None = None
     revocation_endpoint: str | None = None
     scopes: tuple[str, ...] | None = None
+    issuer: str | None = None
+    sends_iss: bool | None = None
     pkce: bool | None = None
     authorize_params: dict[str, str] | None = None
     token_params: dict[str, str] | None = None
@@ -112,10 +114,13 @@ class Variant(_Part):
 
     @property
     def stated(self) -> dict[str, object]:
-        """What stands in place of the way's own."""
+        """What stands in place of the way's own. Another authorization endpoint may have another issuer."""
         about_itself = {"name", "description", "chosen_by"}
         fields = {name: getattr(self, name) for name in type(self).model_fields}
-        return {k: v for k, v in fields.items() if k not in about_itself and v is not None}
+        stated = {k: v for k, v in fields.items() if k not in about_itself and v is not None}
+        if "authorization_endpoint" in stated:
+            return {"issuer": None, "sends_iss": False} | stated
+        return stated
 
 
 class AuthenticationType(_Part):
@@ -123,8 +128,9 @@ class AuthenticationType(_Part):
 
     endpoints: "unknown" where one that is needed is not known, so that the way can be listed, not used.
     pkce: whether a code challenge may be sent; None: not known. refresh: whether refresh tokens are issued;
-    None: not known. provider_data: what the callback brings that is needed later. issuer: what the iss
-    parameter of the callback must be (RFC 9207). site_address_key: the key that `siteAddress` fills.
+    None: not known. provider_data: what the callback brings that is needed later. issuer: the
+    issuer identifier of the authorization server, what an iss parameter of the callback must be (RFC 9207).
+    sends_iss: whether each of its answers has that parameter (RFC 9207 3). site_address_key: the key that `siteAddress` fills.
     client_id_key, client_secret_key, username_key, password_key: the configuration keys that hold what a token
     request needs, the last two for a password grant (RFC 6749 4.3).
     """
@@ -148,6 +154,7 @@ class AuthenticationType(_Part):
         ClientAuthenticationMethod.CLIENT_SECRET_POST
     )
     issuer: str | None = None
+    sends_iss: bool = False
     scopes: tuple[str, ...] = ()
     scope_separator: str = " "
     pkce: bool | None = None

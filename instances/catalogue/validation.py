@@ -75,6 +75,7 @@ def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:
     yield from _problems_of_named_keys(way, keys)
     known = {*keys, *way.provider_data} | ({ACCESS_TOKEN} if way.obtains_token else set())
     yield from _problems_of_templates(way, known)
+    yield from _problems_of_issuer(way, way)
     if way.probe:
         yield from _below("probe", _problems_of_probe(way.probe, way, known))
     for index, variant in enumerate(way.variants):
@@ -154,6 +155,24 @@ def _problems_of_templates(way: AuthenticationType | Variant, known: set[str]) -
             yield from _problems_of_text(f"{parameters}.{name}", value, known)
 
 
+def _problems_of_issuer(
+    stating: AuthenticationType | Variant, way: AuthenticationType
+) -> Iterator[Problem]:
+    """An issuer identifier has neither query nor fragment (RFC 8414 2), and is known when the trip begins."""
+    issuer = stating.issuer
+    if stating.sends_iss and not issuer:
+        yield "sends_iss", "needs an issuer to compare the iss parameter with."
+    if not issuer:
+        return
+    if way.grant_type != GrantType.AUTHORIZATION_CODE:
+        yield "issuer", "is compared in answers to an authorization_code grant only; leave it out."
+    if {"?", "#"} & set(issuer):
+        yield "issuer", "must have no query and no fragment."
+    filled = {f.key for f in way.fields if f.required or f.default is not None}
+    filled |= {*variables_in(stating.authorization_endpoint or way.authorization_endpoint or "")}
+    yield from _problems_of_url("issuer", issuer, filled)
+
+
 def _problems_of_probe(probe: Probe, way: AuthenticationType, known: set[str]) -> Iterator[Problem]:
     yield from _problems_of_url("url", probe.url, known)
     for place, template in probe.text_templates():
@@ -177,6 +196,7 @@ def _problems_of_variant(
     if variant.chosen_by and variant.chosen_by not in keys:
         yield "chosen_by", f"{variant.chosen_by} is not among the fields."
     yield from _problems_of_templates(variant, known)
+    yield from _problems_of_issuer(variant, way)
     if variant.probe:
         yield from _below("probe", _problems_of_probe(variant.probe, way, known))
 

@@ -1,19 +1,41 @@
 """Authorization links: what lets an account's holder connect one instance without an account here."""
 
+import hmac
 from datetime import datetime, timedelta
 from typing import Self
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from instances import crypto
 from instances.models.instances import Instance
+from instances.models.organizations import Membership
 
 LIFETIME = timedelta(days=7)
+# Named, since with_perm() asks for it once there is more than one.
+_BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+# What a browser keeps in its cookie: a secret for each trip that it is on, and each link that it claimed.
+SECRETS_SEPARATOR = "."
+MAX_BROWSER_SECRETS = 20
+
+
+def is_kept(browser_digest: str, kept: str) -> bool:
+    """Whether a browser that keeps these secrets has the one of this digest."""
+    return any(hmac.compare_digest(browser_digest, one) for one in browser_digests(kept))
+
+
+def browser_digests(kept: str) -> list[str]:
+    """The digests of all the secrets that a browser keeps."""
+    # One more: that of the latest visit to a link.
+    secrets = kept.split(SECRETS_SEPARATOR)[: MAX_BROWSER_SECRETS + 1]
+    return [digest for secret in secrets if secret for digest in crypto.digests(secret)]
 
 
 class AuthorizationLinkQuerySet(models.QuerySet["AuthorizationLink"]):
@@ -22,8 +44,29 @@ class AuthorizationLinkQuerySet(models.QuerySet["AuthorizationLink"]):
 
     def open(self, *, at: datetime) -> Self:
         """Which can still be gone through, if only by the browser that claimed them."""
-        live = self.filter(completed_at=None, revoked_at=None, expires_at__gt=at)
-        return live.filter(made_by__is_active=True)
+        return self.unended(at=at).of_entitled_creators()
+
+    def unended(self, *, at: datetime) -> Self:
+        """Neither used, nor revoked, nor expired."""
+        return self.filter(completed_at=None, revoked_at=None, expires_at__gt=at)
+
+    def of_entitled_creators(self) -> Self:
+        """Whose creator may still change the instance: permissions.is_permitted(), for any number of links."""
+        permitted = User.objects.with_perm("instances.change_instance", backend=_BACKEND)
+        operators = Membership.objects.filter(
+            role=Membership.Role.OPERATOR,
+            account=OuterRef("made_by"),
+            organization=OuterRef("instance__organization_user__organization"),
+        )
+        is_own = Q(instance__organization_user__account=F("made_by"))
+        return self.filter(
+            Q(made_by__is_superuser=True) | is_own | Exists(operators), made_by__in=permitted
+        )
+
+    def with_status(self) -> Self:
+        """Reads in the same statement what status needs for each of them."""
+        entitled = AuthorizationLink.objects.of_entitled_creators().filter(pk=OuterRef("pk"))
+        return self.annotate(has_entitled_creator=Exists(entitled))
 
     def visible_to(self, account: User | AnonymousUser) -> Self:
         if account.is_superuser:
@@ -32,7 +75,8 @@ class AuthorizationLinkQuerySet(models.QuerySet["AuthorizationLink"]):
 
     def claim(self, link: "AuthorizationLink", *, browser_digest: str, at: datetime) -> bool:
         """Bind it to the first browser that goes through it. False when another came first, or it is over."""
-        unclaimed = self.open(at=at).filter(pk=link.pk, used_at=None)
+        # The condition on the row itself is what PostgreSQL asks again once another claim has let go of it.
+        unclaimed = self.filter(pk=link.pk, used_at=None, pk__in=self.open(at=at).values("pk"))
         return unclaimed.update(used_at=at, browser_digest=browser_digest) == 1
 
     def complete(self, link: "AuthorizationLink", *, at: datetime) -> None:
@@ -40,14 +84,14 @@ class AuthorizationLinkQuerySet(models.QuerySet["AuthorizationLink"]):
         self.filter(pk=link.pk, completed_at=None).update(completed_at=at)
 
     def revoke(self, link: "AuthorizationLink", *, at: datetime) -> bool:
-        """False when it was over already."""
-        return self.open(at=at).filter(pk=link.pk).update(revoked_at=at) == 1
+        """False when it was over already. One whose creator lost access may work again, so it can be revoked."""
+        return self.unended(at=at).filter(pk=link.pk).update(revoked_at=at) == 1
 
 
 class AuthorizationLink(models.Model):
     """One link, /authorize/<token>. The token is kept as a digest, and so is the cookie of the browser that used it.
 
-    note: what its maker tells the account's holder. It ends with its maker's account here.
+    note: what its creator tells the account's holder. It works while its creator may change the instance.
     """
 
     class Status(models.TextChoices):
@@ -56,6 +100,7 @@ class AuthorizationLink(models.Model):
         COMPLETED = "completed", _("connected")
         EXPIRED = "expired", _("expired")
         REVOKED = "revoked", _("revoked")
+        WITHOUT_CREATOR = "without creator", _("its creator no longer has access")
 
     instance = models.ForeignKey(
         Instance, on_delete=models.CASCADE, related_name="links", verbose_name=_("instance")
@@ -91,6 +136,10 @@ class AuthorizationLink(models.Model):
     def __str__(self) -> str:
         return f"link {self.pk} for {self.instance}"
 
+    def is_of_browser(self, kept: str) -> bool:
+        """Whether the browser that keeps these secrets is the one that claimed it."""
+        return is_kept(self.browser_digest, kept)
+
     @property
     def actor(self) -> str:
         """How the history names whoever went through it."""
@@ -100,11 +149,22 @@ class AuthorizationLink(models.Model):
     def status(self) -> Status:
         if self.completed_at:
             return self.Status.COMPLETED
-        if self.revoked_at or not self.made_by.is_active:
+        if self.revoked_at:
             return self.Status.REVOKED
         if self.expires_at <= timezone.now():
             return self.Status.EXPIRED
+        if not self.has_entitled_creator:
+            return self.Status.WITHOUT_CREATOR
         return self.Status.STARTED if self.used_at else self.Status.WAITING
+
+    @cached_property
+    def has_entitled_creator(self) -> bool:
+        """As it was when first asked for, or read by with_status()."""
+        return AuthorizationLink.objects.of_entitled_creators().filter(pk=self.pk).exists()
+
+    @property
+    def is_revocable(self) -> bool:
+        return self.is_open or self.status == self.Status.WITHOUT_CREATOR
 
     @property
     def is_open(self) -> bool:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from instances import crypto
 from instances.fields import SealedJSONField, SealedRow, SealedTextField
-from instances.models.authorization_links import AuthorizationLink
+from instances.models.authorization_links import AuthorizationLink, is_kept
 from instances.models.instances import Instance
 
 LIFETIME = timedelta(minutes=10)
@@ -27,10 +27,10 @@ class AuthorizationQuerySet(models.QuerySet["Authorization"]):
         done = self.filter(outcome=Authorization.Outcome.COMPLETED, started_by__is_active=False)
         return done.filter(~Exists(later))
 
-    def claim(self, authorization: "Authorization", *, at: datetime) -> bool:
-        """Use it up. False when somebody else came first, or it has expired."""
+    def claim(self, authorization: "Authorization", *, browser_digest: str, at: datetime) -> bool:
+        """Use it up; its browser has another secret from now on. False when somebody came first, or it has expired."""
         unused = self.filter(pk=authorization.pk, used_at=None, expires_at__gt=at)
-        return unused.update(used_at=at) == 1
+        return unused.update(used_at=at, browser_digest=browser_digest) == 1
 
 
 class Authorization(SealedRow):
@@ -98,6 +98,10 @@ class Authorization(SealedRow):
                 name="authorization_ended_was_used",
             ),
         ]
+
+    def is_of_browser(self, kept: str) -> bool:
+        """Whether the browser that keeps these secrets is the one that is on this trip."""
+        return is_kept(self.browser_digest, kept)
 
     def __str__(self) -> str:
         return f"authorization of {self.instance}"

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Self
 
+from django.apps import apps
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
 from django.db.models import Q
@@ -107,7 +108,8 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 
     def with_links(self) -> Self:
         """Reads what has_open_link needs for all of them at once."""
-        return self.prefetch_related("links__made_by")
+        links = apps.get_model("instances", "AuthorizationLink").objects.with_status()
+        return self.prefetch_related(models.Prefetch("links", links))
 
     def with_place(self) -> Self:
         """Reads place, for lists that begin with those that are not connected, and go on by name."""

@@ -4,7 +4,6 @@ A state is random, kept as a digest, used once, alive for ten minutes, and bound
 that began (RFC 6749 10.12, RFC 9700 4.7).
 """
 
-import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,16 +17,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from instances import crypto
-from instances.catalogue.definition import AuthenticationKind
-from instances.catalogue.url_templates import overridden
+from instances.catalogue.definition import AuthenticationKind, GrantType
+from instances.catalogue.url_templates import fill_url, overridden
 from instances.errors import (
     AuthorizationDeniedError,
-    AuthorizationError,
     ExpiredStateError,
     InputError,
     InstancesError,
     IssuerMismatchError,
-    LinkOverError,
     MissingStateError,
     ProviderReportedError,
     ReplayedStateError,
@@ -36,9 +33,11 @@ from instances.errors import (
     WrongBrowserError,
 )
 from instances.models import Authorization, AuthorizationLink, Instance, Interaction
+from instances.models.authorization_links import browser_digests
 from instances.models.authorizations import LIFETIME
 from instances.platforms.base import InstanceDraft, RequestToken, code_in
 from instances.platforms.registry import platform_for
+from instances.provisioning.authorization_links import require_open
 from instances.provisioning.configuration import (
     authentication_of,
     default_callback_url,
@@ -56,8 +55,6 @@ BROWSER_COOKIE = "oauth_browser"
 STATE_BYTES = 32
 CODE_VERIFIER_BYTES = 48
 _SECRET_PARAMETERS = ("state", "code", "oauth_token", "oauth_verifier")
-# What ends a trip; the other errors leave it to the browser and person that it belongs to.
-_TRIP_FAILURES = (IssuerMismatchError, AuthorizationDeniedError, ProviderReportedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +80,7 @@ def begin_authorization(
 ) -> BegunAuthorization:
     """Prepare one trip of this browser to the provider. The instance keeps its id, token and history.
 
+    browser_secret: a fresh one, never what the browser sent, since somebody else may have put that there.
     configuration: what is to be changed with it; of an instance that was connected before, when the trip has
     succeeded and not earlier (contract 7.6). link: what the browser was sent here with, in place of an account.
     Raises InputError when the element's way of authentication needs no browser, MissingConfigurationError,
@@ -171,7 +169,7 @@ def is_unsolicited(
     if state and Authorization.objects.with_state(state).exists():
         return False
     lately = Authorization.objects.filter(expires_at__gt=timezone.now() - LIFETIME)
-    return not lately.filter(browser_digest__in=crypto.digests(browser_secret)).exists()
+    return not lately.filter(browser_digest__in=browser_digests(browser_secret)).exists()
 
 
 def complete_authorization(
@@ -179,27 +177,33 @@ def complete_authorization(
     *,
     account: User | AnonymousUser,
     browser_secret: str,
+    renewed_secret: str = "",
     is_recorded: bool = True,
 ) -> Instance:
     """Take what the provider sent to the callback, and provision or re-authenticate the instance with it.
 
+    browser_secret: what the browser keeps, one or several. renewed_secret: what it is recognised by once the trip
+    is used up; the same as before where there is none.
     Every outcome is recorded as an interaction. Without is_recorded, one that belongs to no trip is not.
     Raises one AuthorizationError a way in which it can go wrong, and what reauthenticate_instance() raises.
     """
     started_at = timezone.now()
     authorization: Authorization | None = None
+    is_claimed = False
     try:
         authorization = _find(parameters.get("state", ""))
         _check_browser(authorization, account=account, browser_secret=browser_secret)
         _check_link(authorization)
-        _claim(authorization)
+        _claim(authorization, renewed_secret)
+        is_claimed = True
         _check_issuer(authorization, parameters)
         _check_answer(authorization, parameters)
-    except AuthorizationError as error:
+    except InstancesError as error:
         if authorization is None and not is_recorded:
             raise
         interaction = _record_callback(parameters, authorization, account, started_at, str(error))
-        if authorization and isinstance(error, _TRIP_FAILURES):
+        # An error before the claim leaves the trip to the browser and person that it belongs to.
+        if authorization and is_claimed:
             actor = _actor_of(authorization, account)
             _end_in_failure(authorization, error, interaction, actor=actor)
         raise
@@ -232,8 +236,7 @@ def _find(state: str) -> Authorization:
 def _check_browser(
     authorization: Authorization, *, account: User | AnonymousUser, browser_secret: str
 ) -> None:
-    candidates = crypto.digests(browser_secret) if browser_secret else []
-    is_browser = any(hmac.compare_digest(authorization.browser_digest, one) for one in candidates)
+    is_browser = authorization.is_of_browser(browser_secret)
     # Whoever came by a link is known by the browser alone.
     is_person = bool(authorization.link_id) or authorization.started_by_id == account.pk
     if not (is_browser and is_person):
@@ -245,16 +248,14 @@ def _check_browser(
 
 
 def _check_link(authorization: Authorization) -> None:
-    link = authorization.link
-    if link and not link.is_open:
-        raise LinkOverError(
-            f"The link for {authorization.instance.name} is over: {link.status.label}. Ask for a new one."
-        )
+    if authorization.link:
+        require_open(authorization.link)
 
 
-def _claim(authorization: Authorization) -> None:
+def _claim(authorization: Authorization, renewed_secret: str) -> None:
     label = authorization.instance.label
-    if Authorization.objects.claim(authorization, at=timezone.now()):
+    digest = crypto.digest(renewed_secret) if renewed_secret else authorization.browser_digest
+    if Authorization.objects.claim(authorization, browser_digest=digest, at=timezone.now()):
         return
     authorization.refresh_from_db()
     if authorization.used_at:
@@ -268,17 +269,23 @@ def _claim(authorization: Authorization) -> None:
 
 
 def _check_issuer(authorization: Authorization, parameters: Mapping[str, str]) -> None:
+    """Compare iss with the issuer, character by character (RFC 9207 2.4, RFC 3986 6.2.1).
+
+    An answer without iss is refused where the issuer is known to send it always. OAuth 1.0a knows no issuer.
+    """
     instance = authorization.instance
-    expected = authentication_of(instance).issuer
-    if not expected:
+    way = authentication_of(instance)
+    iss = parameters.get("iss")
+    if not way.issuer or way.grant_type != GrantType.AUTHORIZATION_CODE:
         return
+    if iss is None and not way.sends_iss:
+        return
+    changed = changed_configuration(instance, authorization.configuration.reveal())
     overrides = instance.organization.endpoint_overrides.get(instance.element.key, {})
-    expected = overridden(expected, overrides, public_url=settings.PUBLIC_URL)
-    if parameters.get("iss") != expected:
-        raise IssuerMismatchError(
-            f"The answer for {instance.label} does not come from {expected}; it was refused. "
-            "Begin again, and tell the operator if it happens twice."
-        )
+    template = overridden(way.issuer, overrides, public_url=settings.PUBLIC_URL)
+    issuer = fill_url(template, way.values_of(changed))
+    if iss != issuer:
+        raise IssuerMismatchError(instance.label, issuer, is_missing=iss is None)
 
 
 def _check_answer(authorization: Authorization, parameters: Mapping[str, str]) -> None:
@@ -303,7 +310,7 @@ def _check_answer(authorization: Authorization, parameters: Mapping[str, str]) -
 
 def _end_in_failure(
     authorization: Authorization,
-    error: AuthorizationError,
+    error: InstancesError,
     interaction: Interaction,
     *,
     actor: str,

@@ -4,7 +4,6 @@ A token is 32 random bytes, kept as a digest. Looking at a link uses nothing up,
 the links of a message do no harm.
 """
 
-import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.core.validators import validate_email
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext as _, gettext_lazy
 
 from instances import crypto
 from instances.errors import (
@@ -42,6 +41,21 @@ from instances.provisioning.instances import reauthenticate_instance
 from instances.provisioning.permissions import Verb, require_permission
 
 TOKEN_BYTES = 32
+_OVER = {
+    AuthorizationLink.Status.COMPLETED: gettext_lazy(
+        "The link for %(name)s has already been used. Ask who sent it for a new one."
+    ),
+    AuthorizationLink.Status.EXPIRED: gettext_lazy(
+        "The link for %(name)s has expired. Ask who sent it for a new one."
+    ),
+    AuthorizationLink.Status.REVOKED: gettext_lazy(
+        "The link for %(name)s was revoked. Ask who sent it for a new one."
+    ),
+    AuthorizationLink.Status.WITHOUT_CREATOR: gettext_lazy(
+        "The link for %(name)s no longer works: the person who sent it no longer has access here. Ask their "
+        "organization for a new one."
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +133,8 @@ def send_link(made: MadeLink, *, to: str) -> None:
         ) from None
 
 
-def find_link(token: str, *, browser_secret: str) -> AuthorizationLink:
-    """The link, if this browser may still go through it. Nothing is used up.
+def find_link(token: str, *, kept: str) -> AuthorizationLink:
+    """The link, if the browser that keeps these secrets may still go through it. Nothing is used up.
 
     Raises UnknownLinkError, LinkOverError (LinkDoneError where it has been of use), WrongBrowserError.
     """
@@ -135,24 +149,28 @@ def find_link(token: str, *, browser_secret: str) -> AuthorizationLink:
     if link.status == AuthorizationLink.Status.COMPLETED:
         done = _("%(name)s was connected with this link, which has nothing left to do.")
         raise LinkDoneError(done % {"name": link.instance.name})
-    if not link.is_open:
-        said = _("The link for %(name)s is over: %(status)s. Ask who sent it for a new one.")
-        raise LinkOverError(said % {"name": link.instance.name, "status": link.status.label})
-    if link.used_at and not _is_browser_of(link, browser_secret):
+    require_open(link)
+    if link.used_at and not link.is_of_browser(kept):
         raise WrongBrowserError(
             _("This link was opened in another browser already. Go on there, or ask for a new one.")
         )
     return link
 
 
-def claim_link(link: AuthorizationLink, *, browser_secret: str) -> None:
-    """Bind the link to this browser: the first one that goes on with it is the only one that can.
+def require_open(link: AuthorizationLink) -> None:
+    """Raises LinkOverError, which says what ended it."""
+    if not link.is_open:
+        sentence = _OVER[link.status]
+        raise LinkOverError(sentence % {"name": link.instance.name})
 
-    Raises LinkOverError when another came first.
+
+def claim_link(link: AuthorizationLink, *, fresh_secret: str) -> None:
+    """Bind the link to one browser: the first that goes on with it is the only one that can.
+
+    fresh_secret: what we gave this browser; never what it sent by itself, which may have been planted. Raises
+    LinkOverError when another came first.
     """
-    if _is_browser_of(link, browser_secret):
-        return
-    digest = crypto.digest(browser_secret)
+    digest = crypto.digest(fresh_secret)
     if not AuthorizationLink.objects.claim(link, browser_digest=digest, at=timezone.now()):
         raise LinkOverError(_("This link was used in the meantime. Ask who sent it for a new one."))
     link.refresh_from_db(fields=["used_at", "browser_digest"])
@@ -175,8 +193,3 @@ def revoke_link(link: AuthorizationLink, *, account: User) -> None:
         raise StateConflictError(
             f"The link for {link.instance.label} is over already: {link.status.label}."
         )
-
-
-def _is_browser_of(link: AuthorizationLink, browser_secret: str) -> bool:
-    candidates = crypto.digests(browser_secret) if browser_secret else []
-    return any(hmac.compare_digest(link.browser_digest, one) for one in candidates)

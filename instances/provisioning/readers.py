@@ -109,6 +109,13 @@ _TO_HOLDER: tuple[tuple[type[InstancesError] | UnionType, "StrOrPromise"], ...] 
         errors.AuthorizationDeniedError,
         gettext_lazy("You did not allow access, so nothing was connected."),
     ),
+    (
+        errors.IssuerMismatchError,
+        gettext_lazy(
+            "The answer did not come from the service that you were sent to, so nothing was connected. Start again; "
+            "if this happens again, tell the person who sent you the link."
+        ),
+    ),
     (errors.ExpiredStateError, gettext_lazy("It took longer than ten minutes. Begin again.")),
     (errors.ReplayedStateError, gettext_lazy("This step was done already; nothing was changed.")),
     # Said to whoever holds a link, by those who raise them.

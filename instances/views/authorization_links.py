@@ -10,10 +10,17 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_http_methods
 
-from instances import errors
-from instances.browser import browser_secret_of, remember_browser, send_to_provider
+from instances import crypto, errors
+from instances.browser import (
+    kept_by,
+    remember_browser,
+    remember_visit,
+    send_to_provider,
+    visit_secret_of,
+)
 from instances.forms import ConfigurationForm
 from instances.models import AuthorizationLink, Instance
+from instances.provisioning.authorization import new_browser_secret
 from instances.provisioning.authorization_links import (
     claim_link,
     connect_by_link,
@@ -32,24 +39,37 @@ def authorize(request: HttpRequest, token: str) -> HttpResponse:
     """A GET uses nothing up; the first POST binds the link to this browser."""
     # The address is a secret. Django's Referrer-Policy, same-origin, keeps it from every other site; with
     # no-referrer, browsers would send "Origin: null" with the form, which Django refuses.
-    browser_secret = browser_secret_of(request)
+    fresh_secret = ""
     try:
-        link = find_link(token, browser_secret=browser_secret)
+        link = find_link(token, kept=kept_by(request))
         form = _form_of(link.instance, request)
+        answer = None
         if request.method == "POST" and (form is None or form.is_valid()):
-            claim_link(link, browser_secret=browser_secret)
-            answer = _connect(request, link, form, browser_secret)
-            if answer is not None:
-                return remember_browser(answer, browser_secret)
+            if not link.used_at:
+                visit_secret = visit_secret_of(request) or new_browser_secret()
+                claim_link(link, fresh_secret=visit_secret)
+                fresh_secret = visit_secret
+            answer = _connect(request, link, form)
+        if answer is None:
+            answer = _page(request, link, form)
     except errors.InstancesError as error:
-        return explain_error(request, error)
+        answer = explain_error(request, error)
+    return remember_browser(request, answer, fresh_secret) if fresh_secret else answer
+
+
+def _page(
+    request: HttpRequest, link: AuthorizationLink, form: ConfigurationForm | None
+) -> HttpResponse:
+    visit_secret = new_browser_secret()
     context = {
         "link": link,
         "instance": link.instance,
         "form": form,
         "is_oauth": authentication_of(link.instance).needs_browser,
+        "visit": crypto.digest(visit_secret),
     }
-    return remember_browser(render(request, "instances/authorize.html", context), browser_secret)
+    answer = render(request, "instances/authorize.html", context)
+    return answer if link.used_at else remember_visit(answer, visit_secret)
 
 
 def _form_of(instance: Instance, request: HttpRequest) -> ConfigurationForm | None:
@@ -73,19 +93,12 @@ def _connect(
     request: HttpRequest,
     link: AuthorizationLink,
     form: ConfigurationForm | None,
-    browser_secret: str,
 ) -> HttpResponse | None:
     """The way to the provider, the thank-you page, or None with the refusal on the page."""
     instance, entered = link.instance, form.configuration if form else {}
     try:
         if authentication_of(instance).needs_browser:
-            return send_to_provider(
-                request,
-                instance,
-                configuration=entered,
-                browser_secret=browser_secret,
-                link=link,
-            )
+            return send_to_provider(request, instance, configuration=entered, link=link)
         connect_by_link(link, configuration=entered)
     except errors.InputError as refusal:
         if form:

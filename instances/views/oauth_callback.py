@@ -11,10 +11,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from instances import counters, errors
-from instances.browser import browser_secret_of
+from instances.browser import kept_by, remember_browser
 from instances.client_address import client_address
 from instances.models import Authorization, Instance
-from instances.provisioning.authorization import complete_authorization, is_unsolicited
+from instances.provisioning.authorization import (
+    complete_authorization,
+    is_unsolicited,
+    new_browser_secret,
+)
 from instances.provisioning.permissions import Verb, is_permitted
 from instances.views.authorization_links import thank
 from instances.views.error_pages import explain_error
@@ -39,26 +43,34 @@ def oauth_callback(request: HttpRequest) -> HttpResponse:
     }
     trip = _trip_of(parameters.get("state", ""))
     is_by_link = bool(trip and trip.link_id)
+    renewed_secret = new_browser_secret()
     try:
-        instance = _complete(request, parameters)
+        instance = _complete(request, parameters, renewed_secret)
     except errors.InstancesError as error:
         way_on = _way_on(request, trip.instance) if trip and not is_by_link else None
         response = explain_error(request, error, way_on=way_on, is_by_link=is_by_link)
     else:
         response = thank(request, instance) if is_by_link else _back(request, instance)
+    ended = _trip_of(parameters.get("state", "")) if trip else None
+    if trip and ended and ended.is_of_browser(renewed_secret):
+        remember_browser(request, response, renewed_secret, instead_of=trip)
     # The address holds a code: nobody that this page leads to may learn it.
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 
-def _complete(request: HttpRequest, parameters: dict[str, str]) -> Instance:
+def _complete(request: HttpRequest, parameters: dict[str, str], renewed_secret: str) -> Instance:
     """Raises TooManyAttemptsError, and what complete_authorization() raises."""
-    browser_secret = browser_secret_of(request)
+    browser_secret = kept_by(request)
     is_recorded = True
     if is_unsolicited(parameters, account=request.user, browser_secret=browser_secret):
         is_recorded = _count_unsolicited(client_address(request))
     return complete_authorization(
-        parameters, account=request.user, browser_secret=browser_secret, is_recorded=is_recorded
+        parameters,
+        account=request.user,
+        browser_secret=browser_secret,
+        renewed_secret=renewed_secret,
+        is_recorded=is_recorded,
     )
 
 

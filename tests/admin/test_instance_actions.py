@@ -197,16 +197,25 @@ def test_authorizing_sends_this_browser_to_the_provider(operator, oauth_draft):
     assert query["state"][0] not in str(vars(authorization))
 
 
-def test_a_browser_that_authorizes_again_keeps_its_cookie(operator, oauth_draft):
-    first = operator.post(action_url(oauth_draft, "authorize")).cookies["oauth_browser"].value
-    second = operator.post(action_url(oauth_draft, "authorize")).cookies["oauth_browser"].value
-    assert first == second
+def test_each_trip_has_a_secret_of_its_own(operator, oauth_draft):
+    cookies = [
+        operator.post(action_url(oauth_draft, "authorize")).cookies["oauth_browser"].value
+        for _number in range(30)
+    ]
+    newest = [cookie.split(".")[0] for cookie in cookies]
+    assert len(set(newest)) == 30
+    assert len(cookies[-1]) < 1000
 
 
-def test_the_cookie_is_secure_where_the_site_is_https(operator, oauth_draft, settings):
+def test_no_other_host_can_set_the_cookie_where_the_site_is_https(operator, oauth_draft, settings):
     settings.IS_HTTPS = True
+    operator.cookies["oauth_browser"] = planted = "x" * 43
     answer = operator.post(action_url(oauth_draft, "authorize"))
-    assert answer.cookies["oauth_browser"]["secure"]
+    [name] = answer.cookies
+    cookie = answer.cookies[name]
+    assert name == "__Host-oauth_browser"
+    assert (cookie["secure"], cookie["path"], cookie["domain"]) == (True, "/", "")
+    assert planted not in cookie.value
 
 
 def test_correcting_an_oauth_draft_stores_it_and_leads_to_the_provider(operator, oauth_draft):

@@ -40,6 +40,32 @@ def test_a_variant_replaces_what_it_states_and_nothing_else():
     assert way.with_variant("") is way
 
 
+@pytest.mark.parametrize(
+    ("variant", "issuer", "sends_iss"),
+    [
+        ({"token_endpoint": "https://eu.acme.test/token"}, "https://acme.test", True),
+        ({"authorization_endpoint": "https://eu.acme.test/authorize"}, None, False),
+        (
+            {
+                "authorization_endpoint": "https://eu.acme.test/authorize",
+                "issuer": "https://eu.acme.test",
+            },
+            "https://eu.acme.test",
+            False,
+        ),
+    ],
+)
+def test_a_variant_with_an_authorization_endpoint_has_the_issuer_that_it_states(
+    variant, issuer, sends_iss
+):
+    stated = {"issuer": "https://acme.test", "sends_iss": True}
+    way = AuthenticationType.model_validate(
+        {"type": "oauth2", "variants": [{"name": "eu"} | variant]} | stated
+    ).with_variant("eu")
+
+    assert (way.issuer, way.sends_iss) == (issuer, sends_iss)
+
+
 def test_an_unknown_variant_is_refused_with_the_known_ones():
     with pytest.raises(InvalidConfigurationError, match="entra-tenant, entra-v2, adfs"):
         DYNAMICS.authentication_type("oauth2").with_variant("v9")

@@ -297,3 +297,43 @@ def test_only_oauth1_is_probed_by_signed_requests():
     assert list(problems(OAUTH2 | signed)) == ["authentication[0].probe.scheme"]
     assert list(problems(OAUTH1 | {"probe": PROBE})) == ["authentication[0].probe.scheme"]
     assert problems(OAUTH1 | signed) == {}
+
+
+TENANT = {"key": "tenant", "label": "Tenant"}
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"issuer": "https://acme.test", "sends_iss": True},
+        {"issuer": "https://acme.test/{tenant}", "fields": [*CLIENT, TENANT | {"required": True}]},
+        {"issuer": "https://acme.test/{tenant}", "fields": [*CLIENT, TENANT | {"default": "eu"}]},
+        {
+            "issuer": "https://{tenant}.acme.test",
+            "authorization_endpoint": "https://{tenant}.acme.test/authorize",
+            "fields": [*CLIENT, TENANT],
+        },
+    ],
+)
+def test_an_issuer_may_hold_what_is_known_when_the_trip_begins(stated):
+    assert problems(OAUTH2 | stated) == {}
+
+
+@pytest.mark.parametrize(
+    ("way", "place"),
+    [
+        (OAUTH2 | {"sends_iss": True}, "sends_iss"),
+        (OAUTH2 | {"issuer": "acme.test"}, "issuer"),
+        (OAUTH2 | {"issuer": "https://acme.test?tenant=1"}, "issuer"),
+        (OAUTH2 | {"issuer": "https://acme.test#1"}, "issuer"),
+        (OAUTH2 | {"issuer": "https://acme.test/{tenant}"}, "issuer"),
+        (OAUTH2 | {"issuer": "https://acme.test/{tenant}", "fields": [*CLIENT, TENANT]}, "issuer"),
+        (OAUTH2 | {"issuer": "https://acme.test/{code}"}, "issuer"),
+        (OAUTH1 | {"issuer": "https://acme.test"}, "issuer"),
+        (PASSWORD_GRANT | {"issuer": "https://acme.test"}, "issuer"),
+        (OAUTH2 | {"variants": [{"name": "eu", "sends_iss": True}]}, "variants[0].sends_iss"),
+        (OAUTH2 | {"variants": [{"name": "eu", "issuer": "acme.test"}]}, "variants[0].issuer"),
+    ],
+)
+def test_an_issuer_that_cannot_be_compared_is_refused(way, place):
+    assert list(problems(way)) == [f"authentication[0].{place}"]

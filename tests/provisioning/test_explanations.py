@@ -114,7 +114,7 @@ def test_an_instance_whose_element_lost_its_way_of_authentication_is_explained_t
 @pytest.mark.parametrize("state", [State.DRAFT, State.FAILED, State.NEEDS_REAUTHORIZATION])
 def test_while_a_link_is_open_it_waits_for_the_accounts_holder(draft, state):
     draft.links.create(
-        made_by=make_account("mina"),
+        made_by=make_account("mina", is_superuser=True),
         token_digest="digest",
         expires_at=timezone.now() + timedelta(days=1),
     )

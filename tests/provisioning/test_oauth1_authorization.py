@@ -77,6 +77,16 @@ def test_a_second_trip_authenticates_again(trip):
     assert again.tokens.reveal()["access_token"] != first
 
 
+def test_an_issuer_is_no_concern_of_oauth_1(trip):
+    element = trip.instance.element
+    element.definition["authentication"][0] |= {
+        "issuer": "https://issuer.example",
+        "sends_iss": True,
+    }
+    element.save()
+    assert trip.come_back(iss="https://mallory.example").state == State.CONNECTED
+
+
 def test_a_callback_works_once(trip):
     trip.come_back()
     with pytest.raises(ReplayedStateError):

@@ -6,13 +6,17 @@ from datetime import timedelta
 from email import message_from_string, policy
 
 import pytest
+from django.contrib.auth.models import Group, Permission, User
 from django.core import mail
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from instances.models import AuthorizationLink, Instance
+from instances.models import AuthorizationLink, Instance, OrganizationUser
 from instances.redaction import log_formatter
+from tests.factories import make_account, make_organization_user
 from tests.mail_server import MailServer
 from tests.views.self_service.test_connecting import TENANT, decide
 
@@ -83,6 +87,17 @@ def test_what_the_holder_left_out_stands_beside_its_field(make, holder):
     assert Instance.objects.get().state != "connected"
 
 
+def test_the_holder_is_told_that_the_answer_came_from_elsewhere(make, holder, dynamics):
+    for way in dynamics.definition["authentication"]:
+        way["issuer"] = "https://issuer.example"
+    dynamics.save()
+    page = holder.get(decide(holder.post(make())["Location"], "allow"))
+    assert page.status_code == 400
+    assert "did not come from the service that you were sent to" in page.text
+    assert "open the link that you were sent once more" in page.text
+    assert Instance.objects.get().state == "failed"
+
+
 def test_it_works_once(make, holder):
     path = make("custom")
     holder.post(path, CREDENTIALS | TENANT)
@@ -109,6 +124,76 @@ def test_looking_uses_nothing_up_and_the_first_browser_that_goes_on_keeps_it(mak
     assert other.get(path).status_code == 403
     assert other.post(path).status_code == 403
     assert holder.post(path).status_code == 302
+
+
+@pytest.mark.parametrize("is_https", [True, False])
+def test_a_cookie_that_was_planted_before_the_link_was_opened_is_of_no_use(
+    make, holder, settings, is_https
+):
+    path = make("custom")
+    settings.IS_HTTPS = is_https
+    stranger = Client()
+    for browser in (holder, stranger):
+        browser.cookies["oauth_browser"] = browser.cookies["__Host-oauth_browser"] = "x" * 43
+    wrong = CREDENTIALS | TENANT | {"configuration.user.password": "wr0ng-password"}
+    holder.get(path)
+    claimed = holder.post(path, wrong)
+    assert ("__Host-oauth_browser" if is_https else "oauth_browser") in claimed.cookies
+    ours = set(claimed.cookies) - {"csrftoken"}
+    assert is_https is all(name.startswith("__Host-") for name in ours)
+    assert stranger.get(path).status_code == 403
+    assert stranger.post(path, CREDENTIALS | TENANT).status_code == 403
+    assert "Thank you" in holder.post(path, CREDENTIALS | TENANT).text
+
+
+def visit_of(page):
+    """The hidden field of a link's form."""
+    [visit] = re.findall(r'name="visit" value="([0-9a-f]+)"', page.text)
+    return {"visit": visit}
+
+
+def test_the_holder_sends_the_form_again_when_the_answer_got_lost(make, holder):
+    path = make("custom")
+    form = CREDENTIALS | TENANT | visit_of(holder.get(path))
+    before = {name: cookie.value for name, cookie in holder.cookies.items()}
+    holder.post(path, form | {"configuration.user.password": "wr0ng-password"})
+    holder.cookies.clear()
+    holder.cookies.load(before)
+    assert holder.get(path).status_code == 200
+    assert "Thank you" in holder.post(path, form).text
+
+
+def test_a_cookie_that_was_planted_while_the_page_was_open_is_of_no_use(make, holder):
+    path = make("custom")
+    stranger = Client()
+    form = CREDENTIALS | TENANT | visit_of(holder.get(path))
+    stranger.get(path)
+    planted = stranger.cookies["link_visit"].value
+    holder.cookies["link_visit"] = holder.cookies["oauth_browser"] = planted
+    holder.post(path, form | {"configuration.user.password": "wr0ng-password"})
+    stranger.cookies["oauth_browser"] = planted
+    assert stranger.get(path).status_code == 403
+    assert holder.get(path).status_code == 200
+
+
+def test_a_link_is_kept_by_the_browser_that_goes_through_others_too(make, holder):
+    paths = [make(), make("custom")]
+    away = [holder.post(paths[0])["Location"]]
+    holder.post(paths[1], CREDENTIALS | TENANT | {"configuration.user.password": "wr0ng"})
+    assert holder.get(decide(away[0], "deny")).status_code == 403
+    assert holder.get(paths[0]).status_code == 200
+    assert "Thank you" in holder.post(paths[1], CREDENTIALS | TENANT).text
+    assert "Thank you" in holder.get(decide(holder.post(paths[0])["Location"], "allow")).text
+
+
+def test_a_browser_whose_way_ends_in_an_error_keeps_the_link(make, holder, dynamics):
+    path = make()
+    for way in dynamics.definition["authentication"]:
+        way.pop("authorization_endpoint", None)
+    dynamics.save()
+    holder.post(path)
+    assert AuthorizationLink.objects.get().status == "started"
+    assert holder.get(path).status_code != 403
 
 
 def test_after_a_denial_the_same_browser_tries_again(make, holder):
@@ -150,11 +235,119 @@ def test_its_maker_revokes_it_even_while_the_holder_is_away(make, holder, staff)
     assert not Instance.objects.get().is_connected
 
 
-def test_it_ends_with_its_makers_account(make, holder, staff):
-    path = make()
-    staff.account.is_active = False
-    staff.account.save()
+def deactivate(staff, sandbox):
+    User.objects.filter(pk=staff.account.pk).update(is_active=False)
+
+
+def leave_group(staff, sandbox):
+    staff.account.groups.clear()
+
+
+def lose_permission(staff, sandbox):
+    Group.objects.get(name="staff").permissions.remove(
+        Permission.objects.get(codename="change_instance")
+    )
+
+
+def untie(staff, sandbox):
+    OrganizationUser.objects.filter(pk=sandbox.pk).update(account=None)
+
+
+def hand_instance_over(staff, sandbox):
+    other = make_organization_user(organization=sandbox.organization)
+    Instance.objects.update(organization_user=other)
+
+
+LOSSES = [deactivate, leave_group, lose_permission, untie, hand_instance_over]
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_it_ends_when_its_creator_may_not_change_the_instance_any_more(
+    make, holder, staff, sandbox, lose
+):
+    path = make("custom")
+    assert holder.get(path).status_code == 200
+    lose(staff, sandbox)
+    for answer in (holder.get(path), holder.post(path, CREDENTIALS | TENANT)):
+        assert answer.status_code == 410
+        assert "The link for Contoso no longer works" in answer.text
+    assert Instance.objects.get().state == "draft"
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_a_trip_under_way_ends_when_its_creator_may_not_change_the_instance_any_more(
+    make, holder, staff, sandbox, lose
+):
+    back = decide(holder.post(make())["Location"], "allow")
+    lose(staff, sandbox)
+    assert holder.get(back).status_code == 410
+    assert Instance.objects.get().state == "awaiting_authorization"
+
+
+@pytest.mark.parametrize("role", ["removed", "viewer"])
+def test_it_ends_with_the_membership_of_an_operator_who_made_it(
+    make, holder, person, staff, sandbox, role
+):
+    make()
+    boss = person("operator", of=sandbox.organization, name="boss")
+    made = boss.browser.post(reverse("make_link", args=[Instance.objects.get().pk]), {})
+    path = re.findall(r"/authorize/[\w-]+", made.text)[0]
+    assert holder.get(path).status_code == 200
+    if role == "removed":
+        boss.account.memberships.all().delete()
+    else:
+        boss.account.memberships.update(role="viewer")
     assert holder.get(path).status_code == 410
+
+
+@pytest.mark.parametrize("lose", [deactivate, leave_group, lose_permission])
+def test_no_page_says_that_it_waits_for_a_link_that_has_ended(make, person, staff, sandbox, lose):
+    make()
+    boss = person("operator", of=sandbox.organization, name="boss")
+    waits = "Who must act: the account&#x27;s holder."
+    pages = ["/connect/", reverse("connection", args=[Instance.objects.get().pk])]
+    for page in pages:
+        assert waits in boss.browser.get(page).text
+    lose(staff, sandbox)
+    boss.account.user_permissions.set(Permission.objects.filter(codename="change_instance"))
+    for page in pages:
+        assert waits not in boss.browser.get(page).text
+    told = boss.browser.get(pages[1]).text
+    assert "mina · its creator no longer has access" in told
+    assert "Revoke" in told
+
+
+def test_a_link_whose_creator_lost_access_can_be_revoked_for_good(make, holder, person, sandbox):
+    path = make()
+    boss = person("operator", of=sandbox.organization, name="boss")
+    User.objects.filter(username="mina").update(is_active=False)
+    url = reverse("revoke_link", args=[AuthorizationLink.objects.get().pk])
+    assert "The link is revoked." in boss.browser.post(url, follow=True).text
+    User.objects.filter(username="mina").update(is_active=True)
+    assert "was revoked" in holder.get(path).text
+
+
+def test_a_superusers_link_works_wherever_the_instance_is(make, holder):
+    make()
+    root = Client()
+    root.force_login(make_account("root", is_superuser=True))
+    made = root.post(reverse("make_link", args=[Instance.objects.get().pk]), {})
+    assert holder.get(re.findall(r"/authorize/[\w-]+", made.text)[0]).status_code == 200
+
+
+def test_the_list_asks_as_much_for_many_links_as_for_one(
+    make, staff, sandbox, django_assert_max_num_queries
+):
+    with CaptureQueriesContext(connection) as for_one:
+        make()
+        staff.browser.get("/connect/")
+        before = len(for_one)
+        staff.browser.get("/connect/")
+    few = len(for_one) - before
+    for _number in range(3):
+        staff.browser.post(reverse("make_link", args=[Instance.objects.get().pk]), {})
+    with django_assert_max_num_queries(few):
+        staff.browser.get("/connect/")
 
 
 def test_there_is_no_link_of_another_token(holder, db):
@@ -196,6 +389,13 @@ def test_the_page_is_not_stored_and_tells_no_other_site_its_address(make, holder
     answer = holder.get(make())
     assert "no-store" in answer["Cache-Control"]
     assert answer["Referrer-Policy"] == "same-origin"
+
+
+def test_the_page_that_shows_a_link_once_is_not_stored(make, staff):
+    make()
+    page = staff.browser.post(reverse("make_link", args=[Instance.objects.get().pk]), {})
+    assert "/authorize/" in page.text
+    assert "no-store" in page["Cache-Control"]
 
 
 def test_the_form_needs_its_csrf_token(make):

@@ -4,6 +4,7 @@ from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -57,6 +58,12 @@ def decide(provider_url, decision):
     holder.post(path, {"username": SANDBOX_USERNAME, "password": SANDBOX_PASSWORD})
     back = urlsplit(holder.post(path, {"decision": decision})["Location"])
     return f"{back.path}?{back.query}"
+
+
+def answer_of(provider_url):
+    """What the sandbox sends back to the callback once access is allowed there."""
+    query = parse_qs(urlsplit(decide(provider_url, "allow")).query)
+    return {name: value for name, [value] in query.items()}
 
 
 def test_coming_back_with_a_code_connects_the_instance(operator, instance, provider_url):
@@ -130,15 +137,91 @@ def test_what_the_provider_reports_is_told(operator, instance, state, settings):
     assert "we are closed" in page.text
 
 
-def test_an_answer_of_another_issuer_is_refused(operator, instance, state):
-    definition = instance.element.definition
-    for way in definition["authentication"]:
-        way["issuer"] = "https://issuer.example"
+def state_issuer(instance, **stated):
+    """What the element's file would state of its ways of authentication."""
+    for way in instance.element.definition["authentication"]:
+        way.update(stated)
     instance.element.save()
-    query = {"state": state, "code": "c0de-that-came", "iss": "https://mallory.example"}
+
+
+@pytest.mark.parametrize("sends_iss", [True, False])
+@pytest.mark.parametrize(
+    "iss",
+    [
+        "https://mallory.example",
+        "https://issuer.example/",
+        "https://ISSUER.example",
+        "https://issuer.example:443",
+        "issuer.example",
+        "",
+    ],
+)
+def test_an_answer_of_another_issuer_is_refused(operator, instance, state, iss, sends_iss):
+    state_issuer(instance, issuer="https://issuer.example", sends_iss=sends_iss)
+    query = {"state": state, "code": "c0de-that-came", "iss": iss}
     page = operator.get(CALLBACK, query)
     assert page.status_code == 400
     assert "does not come from https://issuer.example" in page.text
+    assert "its code was not used" in page.text
+    assert "Back to Contoso" in page.text
+    recorded = Interaction.objects.get()
+    assert (recorded.step, recorded.direction) == ("OAuth callback", "in")
+    assert "does not come from" in recorded.error
+    assert "c0de-that-came" not in str(vars(recorded))
+    instance.refresh_from_db()
+    assert (instance.state, instance.cause) == ("failed", "IssuerMismatchError")
+    assert Authorization.objects.get().outcome == "failed"
+
+
+def test_an_answer_without_its_issuer_is_refused_where_it_is_always_sent(operator, instance, state):
+    state_issuer(instance, issuer="https://issuer.example", sends_iss=True)
+    page = operator.get(CALLBACK, {"state": state, "code": "c0de-that-came"})
+    assert page.status_code == 400
+    assert "does not name its issuer, which https://issuer.example always does" in page.text
+    assert not Interaction.objects.filter(direction="out").exists()
+    instance.refresh_from_db()
+    assert instance.state == "failed"
+
+
+def test_an_answer_without_its_issuer_is_taken_where_it_may_be_left_out(
+    operator, instance, provider_url
+):
+    state_issuer(instance, issuer="https://issuer.example")
+    answer = answer_of(provider_url)
+    del answer["iss"]
+    assert operator.get(CALLBACK, answer).status_code == 302
+    instance.refresh_from_db()
+    assert instance.state == "connected"
+
+
+@pytest.mark.parametrize(("tenant", "state"), [("new", "connected"), ("other", "failed")])
+def test_an_issuer_may_contain_the_tenant(operator, instance, tenant, state):
+    state_issuer(instance, issuer="https://login.example/{dynamics.tenant}/v2.0", sends_iss=True)
+    trip = reauthenticate(operator, instance, **{"dynamics.tenant": "new.crm.dynamics.com"})
+    iss = f"https://login.example/{tenant}.crm.dynamics.com/v2.0"
+    operator.get(CALLBACK, answer_of(trip) | {"iss": iss})
+    instance.refresh_from_db()
+    assert instance.state == state
+
+
+def test_a_connection_outlasts_an_answer_of_another_issuer(operator, instance, provider_url):
+    operator.get(decide(provider_url, "allow"))
+    state_issuer(instance, issuer="https://issuer.example")
+    trip = reauthenticate(operator, instance, **{"dynamics.tenant": "new.crm.dynamics.com"})
+    assert operator.get(CALLBACK, answer_of(trip)).status_code == 400
+    instance.refresh_from_db()
+    assert instance.state == "connected"
+    assert instance.configuration["dynamics.tenant"] == "yourcompanyname.crm.dynamics.com"
+
+
+def test_no_issuer_is_assumed_for_the_authorization_endpoint_of_a_variant(
+    operator, instance, state
+):
+    state_issuer(instance, issuer="https://issuer.example", sends_iss=True)
+    variant = {"authentication.variant": "adfs", "dynamics.adfs.host": "adfs.example"}
+    Instance.objects.update(configuration=instance.configuration | variant)
+    page = operator.get(CALLBACK, {"state": state, "error": "access_denied"})
+    assert "Access was not allowed" in page.text
 
 
 def test_another_browser_and_another_person_are_refused(instance, state):
@@ -152,6 +235,45 @@ def test_another_browser_and_another_person_are_refused(instance, state):
     assert "Back to" not in page.text
     instance.refresh_from_db()
     assert instance.state == "awaiting_authorization"
+
+
+@pytest.mark.parametrize("is_https", [True, False])
+@pytest.mark.parametrize("planted", ["planted", "x" * 43, "x" * 43 + ".planted"])
+def test_a_planted_cookie_is_of_no_use(operator, instance, settings, is_https, planted):
+    settings.IS_HTTPS = is_https
+    names = ("oauth_browser", "__Host-oauth_browser")
+    for name in names:
+        operator.cookies[name] = planted
+    url = reverse("admin:instances_instance_action", args=[instance.pk, "authorize"])
+    back = decide(operator.post(url)["Location"], "allow")
+    stranger = Client()
+    stranger.force_login(User.objects.get(username="operator"))
+    for name in names:
+        stranger.cookies[name] = planted
+    assert stranger.get(back).status_code == 403
+    assert operator.get(back).status_code == 302
+
+
+def test_trips_at_once_in_one_browser_each_come_back(operator, instance):
+    urls = []
+    for _number in range(3):
+        url = reverse("admin:instances_instance_action", args=[instance.pk, "authorize"])
+        urls.append(operator.post(url)["Location"])
+    for url in reversed(urls):
+        assert operator.get(decide(url, "deny")).status_code == 403
+        assert operator.get(decide(url, "deny")).status_code == 409
+
+
+def test_the_secret_of_a_trip_is_worthless_once_the_trip_is_used(operator, provider_url):
+    stolen = operator.cookies["oauth_browser"].value
+    back = decide(provider_url, "allow")
+    renewed = operator.get(back).cookies["oauth_browser"].value
+    assert stolen not in renewed
+    thief = Client()
+    thief.force_login(User.objects.get(username="operator"))
+    thief.cookies["oauth_browser"] = stolen
+    assert thief.get(back).status_code == 403
+    assert operator.get(back).status_code == 409
 
 
 def test_the_first_of_repeated_parameters_counts(operator, state):

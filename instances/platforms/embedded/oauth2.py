@@ -19,12 +19,13 @@ from instances.errors import (
     CredentialsRefusedError,
     GrantRejectedError,
     InvalidConfigurationError,
+    IssuerMismatchError,
     MissingCodeError,
     MissingConfigurationError,
     RefusedError,
 )
 from instances.platforms.base import InstanceDraft, TokenSet
-from instances.platforms.embedded.templates import endpoint_of, texts_of, values_of
+from instances.platforms.embedded.templates import address_of, endpoint_of, texts_of, values_of
 from instances.platforms.transport import (
     Answer,
     Subject,
@@ -67,11 +68,13 @@ def authorization_url(draft: InstanceDraft, *, state: str) -> str:
 def exchange_code(draft: InstanceDraft) -> TokenSet:
     """Trade the code in provider_data for tokens (RFC 6749 4.1.3, RFC 7636 4.5). A code works once.
 
-    Raises MissingCodeError, GrantRejectedError for a code that is no good, ClientRefusedError, PlatformError.
+    Raises MissingCodeError, IssuerMismatchError before anything is sent, GrantRejectedError for a code that is no
+    good, ClientRefusedError, PlatformError.
     """
     code = draft.provider_data.get("code")
     if not code:
         raise MissingCodeError
+    _check_issuer(draft)
     form = {
         "grant_type": GrantType.AUTHORIZATION_CODE,
         "code": code,
@@ -80,6 +83,16 @@ def exchange_code(draft: InstanceDraft) -> TokenSet:
         **texts_of(draft, draft.authentication.token_params),
     }
     return _ask(draft, "exchange the code", "token_endpoint", form, GrantRejectedError)
+
+
+def _check_issuer(draft: InstanceDraft) -> None:
+    """Compare an iss that an API client brings from a callback of its own (RFC 9207 2.4); few clients do."""
+    iss, template = draft.provider_data.get("iss"), draft.authentication.issuer
+    if iss is None or not template:
+        return
+    issuer = address_of(draft, template)
+    if iss != issuer:
+        raise IssuerMismatchError(draft.label, issuer)
 
 
 def obtain_token(draft: InstanceDraft) -> TokenSet:

@@ -2,7 +2,6 @@
 
 import http.client
 import io
-import ipaddress
 import socket
 import threading
 from queue import Empty, SimpleQueue
@@ -14,24 +13,10 @@ from django.conf import settings
 from requests.adapters import HTTPAdapter
 
 from instances.errors import BlockedAddressError, UnreachableError
+from instances.platforms.transport.addresses import is_public
 
 # Servers close idle connections after 2 s or more; a request must not go out on one that is just being closed.
 MAX_IDLE_SECONDS = 1.0
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_IPV4_COMPATIBLE = ipaddress.ip_network("::/96")
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public internet, as does the IPv4 address inside an IPv6 one."""
-    ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip in _NAT64:
-            ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        elif ip.is_site_local or ip in _IPV4_COMPATIBLE:
-            return False
-        else:
-            ip = ip.ipv4_mapped or ip
-    return ip.is_global and not ip.is_multicast
 
 
 def _checked_addresses(

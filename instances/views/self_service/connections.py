@@ -90,7 +90,7 @@ def connection(request: HttpRequest, pk: int) -> HttpResponse:
     offered = offered_steps(instance, account)
     explanation = explain(instance, readers_of(account)(instance))
     next_step = step_for(explanation.step, instance) if explanation else None
-    links = instance.links.select_related("made_by")[:PER_PAGE]
+    links = instance.links.with_status().select_related("made_by")[:PER_PAGE]
     context = {
         "instance": instance,
         "explanation": explanation,
