@@ -18,6 +18,7 @@ STATUSES: list[tuple[type[errors.InstancesError], int]] = [
     (errors.PermissionRefusedError, 403),
     (errors.IdempotencyKeyReusedError, 409),
     (errors.InputError, 400),
+    (errors.InstanceDeletedError, 404),
     (errors.StateConflictError, 409),
     (errors.AccessForbiddenError, 403),
     (errors.GoneError, 404),
