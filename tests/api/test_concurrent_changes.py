@@ -2,12 +2,15 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from functools import partial
 
 import pytest
 from django.db import connection
+from django.test import Client
 
 from instances.models import Instance
-from tests.api.conftest import KEYED_BODY, ApiClient
+from tests.api.conftest import KEYED_BODY
 from tests.factories import KEY_DEFINITION, make_element
 from tests.provider import API_KEY, ORGANIZATION_SECRET, USER_SECRET
 
@@ -39,9 +42,8 @@ def at_once():
 
 def caller(api):
     """The same user, on a client that answers 500 where a person would get one."""
-    other = ApiClient.__new__(ApiClient)
-    other.__dict__.update(api.__dict__)
-    other.django = type(api.django)(raise_request_exception=False)
+    other = copy(api)
+    other.django = Client(raise_request_exception=False)
     return other
 
 
@@ -110,11 +112,10 @@ def test_changes_of_different_configuration_keys_are_both_kept(
         # Neither is sent to the provider, so nothing has to be proved.
         keys = ("event.notification.callback.url", "my.note")
         values = [f"https://app.example/{number}", str(number)]
+        change = getattr(caller(api), method)
         answers = at_once(
             *(
-                lambda key=key, value=value: getattr(caller(api), method)(
-                    path, {"configuration": {key: value}}
-                )
+                partial(change, path, {"configuration": {key: value}})
                 for key, value in zip(keys, values, strict=True)
             )
         )
@@ -127,9 +128,7 @@ def test_changes_of_different_entries_are_both_kept_secret_ones_too(api, instanc
     for number in range(ROUNDS):
         answers = at_once(
             *(
-                lambda key=key, path=path: caller(api).patch(
-                    path, {"propertyValue": f"{key} {number}"}
-                )
+                partial(caller(api).patch, path, {"propertyValue": f"{key} {number}"})
                 for key, path in paths.items()
             )
         )
@@ -142,10 +141,7 @@ def test_of_changes_that_authenticate_again_none_that_answered_200_is_lost(api, 
     for number in range(ROUNDS):
         changes = [{"api.key": f"k3y-{number}"}, {"site": f"acme-{number}"}]
         answers = at_once(
-            *(
-                lambda change=change: caller(api).patch(path, {"configuration": change})
-                for change in changes
-            )
+            *(partial(caller(api).patch, path, {"configuration": change}) for change in changes)
         )
         assert 200 in statuses(answers)
         for answer, change in zip(answers, changes, strict=True):
@@ -194,9 +190,7 @@ def test_sixteen_tag_changes_at_once_leave_the_tags_of_one(api, instance, at_onc
     path = f"instances/{instance['id']}"
     for _ in range(2):
         wanted = [["acme", f"tag-{number}", "zebra"] for number in range(16)]
-        answers = at_once(
-            *(lambda tags=tags: caller(api).patch(path, {"tags": tags}) for tags in wanted)
-        )
+        answers = at_once(*(partial(caller(api).patch, path, {"tags": tags}) for tags in wanted))
         assert statuses(answers) == [200] * 16
         assert api.get(path).json()["tags"] in wanted
 
@@ -251,8 +245,8 @@ def test_a_change_beside_a_deletion_is_never_a_500(api, at_once, change):
         instance = api.post("instances", KEYED_BODY).json()
         path = f"instances/{instance['id']}"
         answers = at_once(
-            *(lambda: change(caller(api), path) for _ in range(3)),
-            lambda: caller(api).delete(path),
+            *(partial(change, caller(api), path) for _ in range(3)),
+            partial(delete, caller(api), path),
         )
         assert set(statuses(answers)) <= {200, 404, 409}
         api.delete(path)
@@ -277,8 +271,8 @@ def test_a_change_by_the_element_token_beside_a_deletion_is_never_a_500(api, at_
     for _ in range(ROUNDS):
         by_token = ByToken(api, api.post("instances", KEYED_BODY).json()["token"])
         answers = at_once(
-            *(lambda: change(by_token, "instances") for _ in range(3)),
-            lambda: delete(by_token, "instances"),
+            *(partial(change, by_token, "instances") for _ in range(3)),
+            partial(delete, by_token, "instances"),
         )
         assert set(statuses(answers)) <= {200, 401, 404, 409}
 
