@@ -73,7 +73,7 @@ def merge_proved(
     stored: the same row, locked. Raises StateConflictError where another call changed what was proved.
     """
     read, now = instance.full_configuration(), stored.full_configuration()
-    names = _proved_names(authentication_of(instance, read | changes)) - changes.keys()
+    names = _proved_names(authentication_of(instance, {**read, **changes})) - changes.keys()
     if others := sorted(name for name in names if read.get(name) != now.get(name)):
         raise StateConflictError(
             f"{instance.label}: {', '.join(others)} was changed by another call in the meantime, "
@@ -98,7 +98,7 @@ def remove_row(instance: Instance) -> None:
 
 
 def _merged(stored: Instance, changes: Mapping[str, str]) -> dict[str, Any]:
-    merged = stored.full_configuration() | changes
+    merged = {**stored.full_configuration(), **changes}
     authentication_of(stored, merged)  # names a variant that there is
     return store_configuration(stored.element.parsed, merged)
 
