@@ -63,7 +63,7 @@ def test_every_section_of_the_contract_that_a_comment_cites_exists():
     sections = set(re.findall(r"^#+ (\d+(?:\.\d+)?)\b", contract, re.M))
     # Of what is not known, and of what is tested at least, each item may be cited.
     for number in ("12", "13"):
-        text = re.search(rf"^## {number}\..*?(?=^## |\Z)", contract, re.M | re.S)[0]
+        [text] = re.findall(rf"^## {number}\..*?(?=^## |\Z)", contract, re.M | re.S)
         sections |= {f"{number}.{item}" for item in re.findall(r"^(\d+)\. ", text, re.M)}
     sources = [*(PROJECT / "instances").rglob("*.py"), *(PROJECT / "tests").rglob("*.py")]
     cited = {
@@ -78,7 +78,7 @@ def test_every_section_of_the_contract_that_a_comment_cites_exists():
 
 def test_the_hooks_before_a_commit_run_what_make_check_runs():
     makefile = (PROJECT / "Makefile").read_text()
-    recipe = re.search(r"^check:.*\n((?:\t.*\n)+)", makefile, re.M)[1]
+    [recipe] = re.findall(r"^check:.*\n((?:\t.*\n)+)", makefile, re.M)
     hooks = (PROJECT / ".pre-commit-config.yaml").read_text()
     assert _arguments(recipe.splitlines()) == _arguments(re.findall(r"entry: (.*)", hooks))
 
