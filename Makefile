@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 SERVICES_DATABASE_URL ?= postgres://postgres@localhost:5432/postgres
 
-.PHONY: run setup test check format bench screenshots browser-test services-test fault-run endurance-test
+.PHONY: run setup test check deployment-check format lock bench screenshots browser-test services-test fault-run endurance-test
 .DELETE_ON_ERROR:
 
 run: setup
@@ -56,6 +56,9 @@ check: $(DEVELOPMENT)
 	$(VENV)/bin/djade --check $(TEMPLATES)
 	$(PY) -m djlint --check --lint --quiet $(TEMPLATES)
 	DJANGO_SETTINGS_MODULE=tests.settings $(PY) manage.py makemigrations --check --dry-run
+	@$(MAKE) --no-print-directory deployment-check
+
+deployment-check: $(DEVELOPMENT)
 	@$(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
 
 format: $(DEVELOPMENT)
@@ -63,6 +66,15 @@ format: $(DEVELOPMENT)
 	$(PY) -m ruff check --fix .
 	-$(VENV)/bin/djade $(TEMPLATES)
 	-$(PY) -m djlint --reformat --quiet $(TEMPLATES)
+
+# Resolves pyproject.toml anew (docs/decisions/0005). uv comes from the environment of whoever runs this.
+UV ?= uv
+COMPILE = $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.12
+
+lock:
+	@$(UV) --version >/dev/null 2>&1 || { echo "uv was not found. Install it (pipx install uv), or name it: make lock UV=/path/to/uv" >&2; exit 1; }
+	$(COMPILE) --all-extras pyproject.toml -o requirements.lock
+	$(COMPILE) --all-extras --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 # As production is set up: https, no debugging, no sandbox, and keys that exist for this one check.
 PRODUCTION = DEBUG=false SANDBOX_ENABLED=false PUBLIC_URL=https://instances.example.com \

@@ -13,6 +13,7 @@ InstancesError
 │   └── PermissionRefusedError      the person may not do this
 ├── TooManyAttemptsError            failed sign-ins, or callbacks that belong to nothing
 ├── StateConflictError              the instance is not in a state in which this can be done
+│   └── InstanceDeletedError        another call deleted it
 ├── TaskNotEnqueuedError            a background task could not be handed to the workers
 ├── AuthorizationError              one trip to a provider came back wrong
 │   ├── MissingStateError  UnknownStateError  ExpiredStateError  ReplayedStateError
@@ -139,6 +140,15 @@ class StateConflictError(InstancesError):
     """The instance is not, or no longer, in a state in which this can be done."""
 
     retryable = True
+
+
+class InstanceDeletedError(StateConflictError):
+    """Another call deleted the instance, or is deleting it. label: how messages name it."""
+
+    retryable = False
+
+    def __init__(self, label: str) -> None:
+        super().__init__(f"{label} was deleted in the meantime.")
 
 
 class StillRunningError(StateConflictError):

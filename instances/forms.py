@@ -41,6 +41,11 @@ def split_tags(text: str) -> list[str]:
     return [tag.strip() for tag in text.split(",") if tag.strip()]
 
 
+def is_untouched(form: forms.Form, name: str) -> bool:
+    """Whether a field holds what its page showed, and so leaves alone what others have changed since."""
+    return form[name].html_initial_name in form.data and name not in form.changed_data
+
+
 class SecretInput(forms.PasswordInput):
     """An input whose value goes to the server and never comes back."""
 
@@ -68,6 +73,14 @@ class RenameForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["name"] = _name_field(self.widgets, required=True)
         self.fields["tags"] = _tags_field(self.widgets, _("Separated by commas."))
+        for field in self.fields.values():
+            field.show_hidden_initial = True
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What rename_instance() is to change."""
+        entered = self.cleaned_data | {"tags": split_tags(self.cleaned_data["tags"])}
+        return {name: value for name, value in entered.items() if not is_untouched(self, name)}
 
 
 class ConfigurationForm(forms.Form):
@@ -97,17 +110,20 @@ class ConfigurationForm(forms.Form):
         for key in way.fields:
             if not (has_oauth_app and key.key in OAUTH_APP_KEYS):
                 self.fields[_PREFIX + key.key] = self._field_of(key)
+        for key_name in self._stored:
+            if field := self.fields.get(_PREFIX + key_name):
+                field.show_hidden_initial = True
         if is_partial:
             for field in self.fields.values():
                 field.required = False
 
     @property
     def configuration(self) -> dict[str, str]:
-        """What was entered, by key, as the wire has it: strings."""
+        """What was entered, by key, as the wire has it: strings; without what was left as the page showed it."""
         return {
             name.removeprefix(_PREFIX): _as_text(value)
             for name, value in self.cleaned_data.items()
-            if name.startswith(_PREFIX)
+            if name.startswith(_PREFIX) and not is_untouched(self, name)
         }
 
     def keep_only(self, keys: Iterable[str]) -> None:

@@ -9,7 +9,8 @@ from instances.provisioning.states import MOVES
 
 PROJECT = Path(__file__).resolve().parent.parent
 DOCS = PROJECT / "docs"
-PAGES = [PROJECT / "README.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [*sorted(PROJECT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
+CITED = re.compile(r"\bcontract (\d+(?:\.\d+)?)((?:(?:,| and) \d+(?:\.\d+)?)*)")
 COMMANDS = sorted(
     path.stem for path in (PROJECT / "instances/management/commands").glob("[a-z]*.py")
 )
@@ -55,6 +56,39 @@ def test_every_make_target_that_the_readme_names_exists():
 def test_every_link_to_a_file_leads_somewhere(page):
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_section_of_the_contract_that_a_comment_cites_exists():
+    contract = (DOCS / "contract.md").read_text()
+    sections = set(re.findall(r"^#+ (\d+(?:\.\d+)?)\b", contract, re.M))
+    # Of what is not known, and of what is tested at least, each item may be cited.
+    for number in ("12", "13"):
+        [text] = re.findall(rf"^## {number}\..*?(?=^## |\Z)", contract, re.M | re.S)
+        sections |= {f"{number}.{item}" for item in re.findall(r"^(\d+)\. ", text, re.M)}
+    sources = [*(PROJECT / "instances").rglob("*.py"), *(PROJECT / "tests").rglob("*.py")]
+    cited = {
+        number
+        for source in sources
+        for found in CITED.findall(source.read_text())
+        for number in re.findall(r"\d+(?:\.\d+)?", " ".join(found))
+    }
+    assert len(cited) > 20
+    assert cited <= sections
+
+
+def test_the_hooks_before_a_commit_run_what_make_check_runs():
+    makefile = (PROJECT / "Makefile").read_text()
+    [recipe] = re.findall(r"^check:.*\n((?:\t.*\n)+)", makefile, re.M)
+    hooks = (PROJECT / ".pre-commit-config.yaml").read_text()
+    assert _arguments(recipe.splitlines()) == _arguments(re.findall(r"entry: (.*)", hooks))
+
+
+def _arguments(lines):
+    """Of each command, without how it names its interpreter, and without templates, which hooks are given."""
+    interpreter = (
+        r"^\t@?|\$\([A-Z]+\)(?:/bin/)?|\.venv/bin/(?:python\b)?|^env |^make |-m |--no-p\S+"
+    )
+    return [re.sub(interpreter, "", line).split() for line in lines]
 
 
 def test_the_life_of_an_instance_is_drawn_as_it_can_happen():

@@ -40,8 +40,8 @@ from instances.admin.instance_search import SEARCH_HELP, hide_token, search_page
 from instances.admin.interactions import exchange_of
 from instances.admin.keyset import KeysetAdmin
 from instances.admin.pages import render_page, secret_state
-from instances.errors import InputError
-from instances.forms import WAY_LABELS, split_tags
+from instances.errors import InputError, StateConflictError
+from instances.forms import WAY_LABELS
 from instances.keyset import page_of
 from instances.models import Instance
 from instances.provisioning.authorization_links import takes_link
@@ -185,10 +185,9 @@ class InstanceAdmin(KeysetAdmin):
         return render_page(self, request, "instance.html", context)
 
     def _rename(self, request: HttpRequest, instance: Instance, form: RenameForm) -> bool:
-        name, tags = form.cleaned_data["name"], split_tags(form.cleaned_data["tags"])
         try:
-            rename_instance(instance, name=name, tags=tags)
-        except InputError as refusal:
+            rename_instance(instance, **form.changes)
+        except (InputError, StateConflictError) as refusal:
             form.add_error(None, str(refusal))
             return False
         self.log_change(request, instance, _("Renamed or tagged."))

@@ -20,6 +20,7 @@ STATUSES: list[tuple[type[errors.InstancesError], int]] = [
     (errors.InputError, 400),
     (errors.TooManyAttemptsError, 429),
     (errors.AuthorizationError, 400),
+    (errors.InstanceDeletedError, 404),
     (errors.StateConflictError, 409),
     (errors.AccessForbiddenError, 403),
     (errors.GoneError, 404),

@@ -241,9 +241,9 @@ def delete_own_instance(request: HttpRequest) -> HttpResponse:
 
 
 def own_instance(request: HttpRequest) -> Instance:
-    """The Element token's instance, with what a document needs."""
+    """The Element token's instance, with what a document needs. Raises NotFoundError."""
     instance = require_instance(request)
-    return visible_instances(instance.organization_user).get(pk=instance.pk)
+    return _as_stored(instance.organization_user, instance)
 
 
 def _create(
@@ -290,7 +290,15 @@ def _update(
     bodies.update_instance(
         instance, body, actor=actor_of(caller), is_reauthenticating=change.re_authenticate
     )
-    return _document(caller, visible_instances(caller.user).get(pk=instance.pk))
+    return _document(caller, _as_stored(caller.user, instance))
+
+
+def _as_stored(user: OrganizationUser, instance: Instance) -> Instance:
+    """The instance with what other calls changed in the meantime. Raises NotFoundError when they deleted it."""
+    current = visible_instances(user).filter(pk=instance.pk).first()
+    if current is None:
+        raise no_instance(instance.remote_id if user.organization.is_remote else instance.pk)
+    return current
 
 
 def _delete(caller: Caller, instance: Instance) -> HttpResponse:

@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils.translation import gettext, gettext_lazy as _
 
 from instances import crypto
+from instances.errors import InstanceDeletedError
 from instances.fields import SealedJSONField, SealedRow, SealedTextField
 from instances.models.elements import Element
 from instances.models.organizations import OrganizationUser, ids_of
@@ -282,7 +283,11 @@ class Instance(SealedRow):
         return row
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
-        super().refresh_from_db(*args, **kwargs)
+        """As Django's, but raises InstanceDeletedError when the row is gone."""
+        try:
+            super().refresh_from_db(*args, **kwargs)
+        except Instance.DoesNotExist:
+            raise InstanceDeletedError(self.label) from None
         self._tag_names = None
         self._loaded_state = self.state
 

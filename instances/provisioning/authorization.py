@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from instances import crypto
@@ -38,12 +38,13 @@ from instances.models.authorizations import LIFETIME
 from instances.platforms.base import InstanceDraft, RequestToken, code_in
 from instances.platforms.registry import platform_for
 from instances.provisioning.authorization_links import require_open
+from instances.provisioning.changes import locked, save_changes
 from instances.provisioning.configuration import (
     authentication_of,
     default_callback_url,
     require_complete,
 )
-from instances.provisioning.drafts import changed_configuration, draft_of, keep_configuration
+from instances.provisioning.drafts import changed_configuration, draft_of, normalised_changes
 from instances.provisioning.instances import reauthenticate_instance
 from instances.provisioning.states import State, cause_of, move_instance
 from instances.redaction import redact_text, redact_url
@@ -118,7 +119,7 @@ def begin_authorization(
     authorization.code_verifier = code_verifier
     authorization.request_token_secret = request_token.secret if request_token else ""
     authorization.configuration = changes
-    with transaction.atomic():
+    with locked(instance):
         authorization.save()
         if instance.state in _FIRST_TIME:
             move_instance(
@@ -145,7 +146,7 @@ def _prepare_configuration(
         changes["oauth.callback.url"] = default_callback_url()
     if not changes or instance.state in _AGAIN:
         return changes
-    keep_configuration(instance, changed_configuration(instance, changes))
+    save_changes(instance, configuration=normalised_changes(instance, changes), expect=_FIRST_TIME)
     return {}
 
 
@@ -371,7 +372,7 @@ def _record_callback(
     instance = authorization.instance if authorization else None
     secret_values = [parameters.get(name, "") for name in _SECRET_PARAMETERS]
     query = urlencode(list(parameters.items())[:20])
-    return Interaction.objects.create(
+    interaction = Interaction(
         instance=instance,
         organization=instance.organization if instance else None,
         subject=instance.label if instance else "an unknown authorization",
@@ -384,3 +385,10 @@ def _record_callback(
         started_at=started_at,
         duration_ms=int((timezone.now() - started_at).total_seconds() * 1000),
     )
+    try:
+        interaction.save()
+    except IntegrityError:
+        # The instance was deleted in the meantime; that somebody came back is told of all the same.
+        interaction.instance = None
+        interaction.save()
+    return interaction

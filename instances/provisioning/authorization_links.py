@@ -30,6 +30,7 @@ from instances.errors import (
 )
 from instances.models import AuthorizationLink, Instance
 from instances.models.authorization_links import LIFETIME
+from instances.provisioning.changes import locked
 from instances.provisioning.configuration import (
     OAUTH_APP_KEYS,
     authentication_of,
@@ -80,13 +81,14 @@ def make_link(instance: Instance, *, account: User, note: str = "") -> MadeLink:
     if missing := [key for key in missing_keys(instance) if key in OAUTH_APP_KEYS]:
         raise MissingConfigurationError(missing)
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    link = AuthorizationLink.objects.create(
-        instance=instance,
-        made_by=account,
-        note=note,
-        token_digest=crypto.digest(token),
-        expires_at=timezone.now() + LIFETIME,
-    )
+    with locked(instance):
+        link = AuthorizationLink.objects.create(
+            instance=instance,
+            made_by=account,
+            note=note,
+            token_digest=crypto.digest(token),
+            expires_at=timezone.now() + LIFETIME,
+        )
     return MadeLink(link, f"{settings.PUBLIC_URL}/authorize/{token}")
 
 

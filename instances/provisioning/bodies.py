@@ -13,21 +13,20 @@ from instances.errors import InputError, InstancesError, MissingCodeError, Outco
 from instances.models import Element, Instance, OrganizationUser
 from instances.platforms.base import InstanceDraft, code_in
 from instances.platforms.registry import platform_for
-from instances.provisioning.configuration import (
-    authentication_of,
-    choose_authentication,
-    normalise_configuration,
-)
+from instances.provisioning.changes import save_changes
+from instances.provisioning.configuration import authentication_of, choose_authentication
 from instances.provisioning.drafts import (
+    clean_name,
+    clean_tags,
     draft_of,
-    keep_configuration,
     new_instance,
-    rename_instance,
+    normalised_changes,
 )
 from instances.provisioning.elements import find_element
 from instances.provisioning.instances import (
     connect_unsaved,
     create_at_platform,
+    describe_instance,
     forget_instance,
     reauthenticate_instance,
 )
@@ -126,18 +125,21 @@ def update_instance(
     """Merge a body into an instance (contract 7.6, 8.2): what is absent, empty or masked stays.
 
     The provider is contacted only for a new code or changed credentials, and a refusal changes nothing.
-    Raises InputError, PlatformError, StateConflictError.
+    Others may change it at the same time: what a body does not name stays as they store it.
+    Raises InputError, PlatformError, StateConflictError (InstanceDeletedError).
     """
+    name = None if body.name is None else clean_name(body.name) or instance.element.name
+    tags = None if body.tags is None else clean_tags(body.tags)
     stored = instance.full_configuration()
-    given = normalise_configuration(
-        instance.element.parsed, authentication_of(instance), body.configuration
-    )
+    given = normalised_changes(instance, body.configuration)
     changed = {key: value for key, value in given.items() if stored.get(key) != value}
+    way = authentication_of(instance, stored | changed)
     provider_data = body.provider_data or {}
     code = code_in(provider_data)
     is_new_code = bool(provider_data) and instance.code_digest not in crypto.digests(code)
-    declared = {field.key for field in authentication_of(instance).fields}
-    needs_provider = is_new_code or not declared.isdisjoint(changed)
+    is_other_variant = way.variant_of(stored) != way.variant_of(stored | changed)
+    declared = {field.key for field in way.fields}
+    needs_provider = is_new_code or is_other_variant or not declared.isdisjoint(changed)
     if is_reauthenticating and needs_provider:
         reauthenticate_instance(
             instance,
@@ -146,11 +148,7 @@ def update_instance(
             provider_data=provider_data if is_new_code else {},
         )
         changed = {}
-    with transaction.atomic():
-        if changed:
-            keep_configuration(instance, stored | changed)
-        rename_instance(instance, name=body.name, tags=body.tags)
-    if changed or body.name is not None or body.tags is not None:
-        draft = draft_of(instance, actor=actor)
-        platform_for(draft.organization).describe_instance(draft)
+    if changed or name is not None or tags is not None:
+        save_changes(instance, configuration=changed, name=name, tags=tags)
+        describe_instance(instance, actor=actor)
     return instance

@@ -129,10 +129,13 @@ def store_configuration(
     }
 
 
-def authentication_of(instance: Instance) -> AuthenticationType:
-    """The instance's way of authentication, in the variant it names."""
+def authentication_of(
+    instance: Instance, configuration: Mapping[str, Any] | None = None
+) -> AuthenticationType:
+    """The instance's way of authentication, in the variant it names. configuration: instead of the stored one."""
     way = instance.element.parsed.authentication_type(instance.authentication_type)
-    return way.with_variant(way.variant_of(instance.configuration))
+    own = instance.configuration if configuration is None else configuration
+    return way.with_variant(way.variant_of(own))
 
 
 def _to_text(key: str, value: Any) -> str:

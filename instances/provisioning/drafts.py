@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.db import transaction
 from django.utils.html import strip_tags
 
 from instances.catalogue.definition import AuthenticationKind, AuthenticationType
 from instances.errors import InputError, MissingConfigurationError
-from instances.models import Element, Instance, OrganizationUser, Tag
+from instances.models import Element, Instance, OrganizationUser
 from instances.platforms.base import InstanceDraft, TokenSet
+from instances.provisioning.changes import save_changes
 from instances.provisioning.configuration import (
     authentication_of,
     default_callback_url,
@@ -130,16 +130,15 @@ def _require(
 def rename_instance(
     instance: Instance, *, name: str | None = None, tags: Iterable[str] | None = None
 ) -> Instance:
-    """Change the name, the tags, or both; the provider is not contacted (contract 7.6)."""
-    with transaction.atomic():
-        if name is not None:
-            instance.name = clean_name(name) or instance.element.name
-            instance.save(update_fields=["name"])
-        if tags is not None:
-            names = clean_tags(tags)
-            instance.tags.all().delete()
-            Tag.objects.bulk_create(Tag(instance=instance, name=name) for name in names)
-            instance.tag_names = names
+    """Change the name, the tags, or both; the provider is not contacted (contract 7.6).
+
+    Raises InputError, InstanceDeletedError.
+    """
+    save_changes(
+        instance,
+        name=None if name is None else clean_name(name) or instance.element.name,
+        tags=None if tags is None else clean_tags(tags),
+    )
     return instance
 
 
@@ -168,8 +167,8 @@ def draft_of(
     code_verifier: str = "",
 ) -> InstanceDraft:
     """The instance as its platform needs it, secrets in clear. configuration: instead of the stored one."""
-    way = authentication_of(instance)
     own = instance.full_configuration() if configuration is None else configuration
+    way = authentication_of(instance, own)
     stored_tokens = instance.tokens.reveal()
     return InstanceDraft(
         instance_id=instance.pk,
@@ -190,16 +189,16 @@ def draft_of(
     )
 
 
+def normalised_changes(instance: Instance, given: Mapping[str, Any]) -> dict[str, str]:
+    """The given keys as they are stored; masks and empty values, which change nothing, left out.
+
+    Raises InvalidConfigurationError.
+    """
+    definition = instance.element.parsed
+    way = definition.authentication_type(instance.authentication_type)
+    return normalise_configuration(definition, way, given)
+
+
 def changed_configuration(instance: Instance, given: Mapping[str, Any]) -> dict[str, Any]:
     """The stored configuration with the given keys merged in; masks and empty values change nothing."""
-    definition = instance.element.parsed
-    normalised = normalise_configuration(definition, authentication_of(instance), given)
-    return instance.full_configuration() | normalised
-
-
-def keep_configuration(instance: Instance, configuration: Mapping[str, str]) -> None:
-    """Store a whole configuration; nothing is sent."""
-    columns = store_configuration(instance.element.parsed, configuration)
-    for name, value in columns.items():
-        setattr(instance, name, value)
-    instance.save(update_fields=list(columns))
+    return instance.full_configuration() | normalised_changes(instance, given)

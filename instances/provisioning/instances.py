@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
 from instances.errors import (
@@ -19,17 +18,24 @@ from instances.errors import (
 from instances.models import Instance, StateChange
 from instances.platforms.base import InstanceDraft, PlatformInstance, code_in
 from instances.platforms.registry import platform_for
-from instances.provisioning.configuration import (
-    authentication_of,
-    require_complete,
-    store_configuration,
+from instances.provisioning.changes import (
+    locked,
+    merge_proved,
+    remove_row,
+    require_as_read,
+    save_changes,
 )
+from instances.provisioning.configuration import authentication_of, require_complete
 from instances.provisioning.creations import Creation, connected_columns, send_creation
-from instances.provisioning.drafts import changed_configuration, draft_of, keep_configuration
+from instances.provisioning.drafts import draft_of, normalised_changes
 from instances.provisioning.due_times import SETTLED_AFTER, STUCK_AFTER, can_refresh
 from instances.provisioning.leases import wait_until_unleased
 from instances.provisioning.refreshing import refresh_instance
 from instances.provisioning.states import NO_CAUSE, Move, State, cause_of, move_instance
+
+_PROVISIONABLE = {State.DRAFT, State.AWAITING_AUTHORIZATION, State.FAILED}
+# Each but the first follows another caller's change of the same instance.
+MAX_DESCRIPTIONS = 20
 
 
 def provision_instance(
@@ -52,13 +58,15 @@ def provision_instance(
         raise MissingCodeError
     if instance.external_authentication == Instance.ExternalAuthentication.NONE:
         require_complete(draft.organization, draft.authentication, draft.configuration)
-    move_instance(
-        instance,
-        State.PROVISIONING,
-        expect={State.DRAFT, State.AWAITING_AUTHORIZATION, State.FAILED},
-        actor=actor,
-        why="Provisioning began.",
-    )
+    with locked(instance) as stored:
+        require_as_read(instance, stored)
+        move_instance(
+            instance,
+            State.PROVISIONING,
+            expect=_PROVISIONABLE,
+            actor=actor,
+            why="Provisioning began.",
+        )
     return create_at_platform(instance, draft)
 
 
@@ -75,10 +83,10 @@ def reauthenticate_instance(
     Failure leaves the stored instance as it was (contract 7.6). An instance that was never connected is
     provisioned instead. Raises InputError, PlatformError, StateConflictError.
     """
-    changed = changed_configuration(instance, configuration or {})
+    changes = normalised_changes(instance, configuration or {})
     if not instance.token:
-        if configuration:
-            keep_configuration(instance, changed)
+        if changes:
+            save_changes(instance, configuration=changes, expect=_PROVISIONABLE)
         return provision_instance(
             instance, actor=actor, provider_data=provider_data, code_verifier=code_verifier
         )
@@ -90,7 +98,7 @@ def reauthenticate_instance(
     draft = draft_of(
         instance,
         actor=actor,
-        configuration=changed,
+        configuration=instance.full_configuration() | changes,
         provider_data=provider_data or {},
         code_verifier=code_verifier,
     )
@@ -98,16 +106,43 @@ def reauthenticate_instance(
         raise MissingCodeError
     require_complete(draft.organization, draft.authentication, draft.configuration)
     renewed = platform_for(draft.organization).update_instance(draft)
-    move_instance(
-        instance,
-        State.CONNECTED,
-        expect=reconnectable,
-        actor=actor,
-        why="Authenticated again.",
-        **store_configuration(instance.element.parsed, changed),
-        **connected_columns(instance, renewed, code_in(draft.provider_data)),
-    )
+    with locked(instance) as stored:
+        move_instance(
+            instance,
+            State.CONNECTED,
+            expect=reconnectable,
+            actor=actor,
+            why="Authenticated again.",
+            **merge_proved(instance, stored, changes),
+            **connected_columns(instance, renewed, code_in(draft.provider_data)),
+        )
+    describe_instance(instance, actor=actor, told=draft)
     return instance
+
+
+def describe_instance(instance: Instance, *, actor: str, told: InstanceDraft | None = None) -> None:
+    """Tell a remote platform what is stored, until what it was told last is what is stored.
+
+    Of changes that are made at once, the one that is stored first may arrive last. told: what it was told already.
+    Raises PlatformError, InstanceDeletedError, StateConflictError when others do not stop changing it.
+    """
+    if not instance.organization.is_remote:
+        return
+    for _ in range(MAX_DESCRIPTIONS):
+        instance.refresh_from_db()
+        draft = draft_of(instance, actor=actor)
+        if told and _description(told) == _description(draft):
+            return
+        platform_for(draft.organization).describe_instance(draft)
+        told = draft
+    raise StateConflictError(
+        f"{instance.label} is being changed by other calls all the time, so its platform may not know the latest "
+        "name, tags and configuration. Change it again."
+    )
+
+
+def _description(draft: InstanceDraft) -> tuple[object, ...]:
+    return draft.name, draft.tags, draft.configuration
 
 
 def check_instance(instance: Instance, *, actor: str) -> Instance:
@@ -210,28 +245,36 @@ def reconcile_instance(instance: Instance, *, actor: str, is_abandoned: bool = F
 
 
 def set_enabled(instance: Instance, *, is_enabled: bool, actor: str) -> Instance:
-    """Enable or disable an instance, here and at its platform; doing so twice changes nothing."""
+    """Enable or disable an instance, here and at its platform; doing so twice changes nothing.
+
+    Raises PlatformError, InstanceDeletedError.
+    """
     if instance.is_disabled is not is_enabled:
         return instance
     if instance.token:
         draft = draft_of(instance, actor=actor)
         platform_for(draft.organization).set_enabled(draft, is_enabled=is_enabled)
-    with transaction.atomic():
-        Instance.objects.filter(pk=instance.pk).update(is_disabled=not is_enabled)
-        StateChange.objects.create(
-            instance=instance,
-            from_state=instance.state,
-            to_state=instance.state,
-            actor=actor,
-            reason="Enabled." if is_enabled else "Disabled.",
-        )
+    with locked(instance) as stored:
+        if stored.is_disabled is is_enabled:
+            Instance.objects.filter(pk=instance.pk).update(is_disabled=not is_enabled)
+            StateChange.objects.create(
+                instance=instance,
+                from_state=stored.state,
+                to_state=stored.state,
+                actor=actor,
+                reason="Enabled." if is_enabled else "Disabled.",
+            )
     instance.refresh_from_db()
     return instance
 
 
 def set_trace_logging(instance: Instance, *, is_on: bool) -> None:
-    """The wire's trace logging flag. Every exchange is recorded anyway, so it changes nothing else."""
-    Instance.objects.filter(pk=instance.pk).update(is_trace_logging=is_on)
+    """The wire's trace logging flag. Every exchange is recorded anyway, so it changes nothing else.
+
+    Raises InstanceDeletedError.
+    """
+    with locked(instance):
+        Instance.objects.filter(pk=instance.pk).update(is_trace_logging=is_on)
 
 
 def delete_instance(instance: Instance, *, actor: str) -> None:
@@ -258,7 +301,7 @@ def delete_instance(instance: Instance, *, actor: str) -> None:
     except InstancesError as error:
         Instance.objects.filter(pk=instance.pk).update(**cause_of(error))
         raise
-    instance.delete()
+    remove_row(instance)
 
 
 def forget_instance(instance: Instance, *, actor: str) -> None:
@@ -270,7 +313,7 @@ def forget_instance(instance: Instance, *, actor: str) -> None:
         actor=actor,
         why="Refused, so not kept.",
     )
-    instance.delete()
+    remove_row(instance)
 
 
 def is_stuck(instance: Instance) -> bool:

@@ -151,3 +151,19 @@ def test_a_deletion_waits_for_a_refresh_under_way_and_gives_back_what_it_brought
     assert refreshing.hear() == [2]
     assert not Instance.objects.exists()
     assert provider.refresh_tokens == set()
+
+
+@pytest.mark.slow
+def test_three_processes_that_change_one_instance_lose_no_change(provider, run):
+    instance = make_connected(provider)
+    before = instance.full_configuration()
+    names = ["note.a", "note.b", "secret.token"]
+    processes = [run(*WORKER, "change", str(instance.pk), name, "40") for name in names]
+    assert [one.hear() for one in processes] == ["ready"] * 3
+    for one in processes:
+        one.say()
+    assert [one.hear() for one in processes] == [["stored"] * 40] * 3
+    current = Instance.objects.get()
+    assert current.full_configuration() == before | dict.fromkeys(names, "39")
+    assert current.secret_keys == sorted({*instance.secret_keys, "secret.token"})
+    assert current.tag_names in [[name, f"{name}-39"] for name in names]

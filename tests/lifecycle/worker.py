@@ -2,6 +2,8 @@
 
 call ID THREADS LEASE_SECONDS     callers, round after round: "ready" once all have read the instance; at a line of
                                   input all refresh it at once; then how each ended (a lease of 0 is left as it is)
+change ID NAME COUNT              "ready"; at a line of input COUNT changes of the tags and of the key NAME in a row;
+                                  then how each ended
 turn                              "ready"; at a line of input one turn of the scheduler
 stop VERB ID before|after NAME    refresh or delete, as far as the function NAME: there "stopped", for ever
 """
@@ -23,6 +25,7 @@ from django.core.management import call_command  # noqa: E402
 from instances.errors import InstancesError  # noqa: E402
 from instances.models import Instance  # noqa: E402
 from instances.provisioning import leases  # noqa: E402
+from instances.provisioning.bodies import parse_body, update_instance  # noqa: E402
 from instances.provisioning.instances import delete_instance  # noqa: E402
 from instances.provisioning.refreshing import refresh_instance  # noqa: E402
 
@@ -68,6 +71,21 @@ def call(instance_id, threads, lease_seconds):
             say([one.result() for one in calls])
 
 
+def change(instance_id, name, count):
+    say("ready")
+    sys.stdin.readline()
+    ends = []
+    for number in range(count):
+        body = {"configuration": {name: str(number)}, "tags": [name, f"{name}-{number}"]}
+        row = Instance.objects.get(pk=instance_id)
+        try:
+            update_instance(row, parse_body(body), actor=name)
+            ends.append("stored")
+        except InstancesError as error:
+            ends.append(str(error))
+    say(ends)
+
+
 def turn():
     say("ready")
     sys.stdin.readline()
@@ -93,6 +111,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["call", instance_id, threads, lease_seconds]:
             call(int(instance_id), int(threads), float(lease_seconds))
+        case ["change", instance_id, name, count]:
+            change(int(instance_id), name, int(count))
         case ["turn"]:
             turn()
         case ["stop", verb, instance_id, when, name]:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -13,8 +12,8 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from instances.errors import InputError
-from instances.forms import WAY_LABELS, RenameForm, split_tags
+from instances.errors import InputError, StateConflictError
+from instances.forms import WAY_LABELS, RenameForm
 from instances.keyset import EVERY, Order, page_of
 from instances.models import Element, Instance, OrganizationUser
 from instances.models.organizations import ids_of
@@ -110,16 +109,16 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     instance = instance_for(request, pk, Verb.CHANGE)
     stored = {"name": instance.name, "tags": ", ".join(instance.tag_names)}
     form = RenameForm(request.POST if request.method == "POST" else None, initial=stored)
-    if form.is_valid() and _rename(instance, form.cleaned_data, form):
+    if form.is_valid() and _rename(instance, form):
         messages.success(request, _("Name and tags of %s are saved.") % instance.name)
         return redirect("connection", pk)
     return render(request, "instances/connect/edit.html", {"instance": instance, "form": form})
 
 
-def _rename(instance: Instance, entered: dict[str, Any], form: RenameForm) -> bool:
+def _rename(instance: Instance, form: RenameForm) -> bool:
     try:
-        rename_instance(instance, name=entered["name"], tags=split_tags(entered["tags"]))
-    except InputError as refusal:
+        rename_instance(instance, **form.changes)
+    except (InputError, StateConflictError) as refusal:
         form.add_error(None, str(refusal))
         return False
     return True
