@@ -11,12 +11,15 @@ Instance.objects.filter(token_digest__in=crypto.digests("abc"))
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
+from django.apps import apps
 from django.core.exceptions import FieldError
 from django.db import models
 from django.db.models.query_utils import DeferredAttribute
+from django.utils.translation import gettext_lazy as _
 
 from instances import crypto
 from instances.errors import UnreadableSecretError
@@ -27,17 +30,28 @@ MASK = "••••"
 class Sealed[T]:
     """A secret that is shown as •••• and decrypted by reveal() alone. Falsy when there is no secret."""
 
-    __slots__ = ("_load", "ciphertext", "context")
+    __slots__ = ("_load", "_name", "ciphertext", "context")
 
-    def __init__(self, ciphertext: str, context: str, load: Callable[[str], T]) -> None:
+    def __init__(
+        self, ciphertext: str, context: str, load: Callable[[str], T], name: Callable[[], str]
+    ) -> None:
         self.ciphertext = ciphertext
         self.context = context
         self._load = load
+        self._name = name
 
     def reveal(self) -> T:
         """The plain value. Raises UnreadableSecretError when the key is missing or the row was altered."""
-        plaintext = crypto.decrypt(self.ciphertext, context=self.context) if self.ciphertext else ""
-        return self._load(plaintext)
+        if not self.ciphertext:
+            return self._load("")
+        try:
+            return self._load(crypto.decrypt(self.ciphertext, context=self.context))
+        except UnreadableSecretError as error:
+            message = (
+                f"{self._name()} cannot be read. {error.reason} Enter it again, or put back the key or the "
+                "row that it needs."
+            )
+            raise UnreadableSecretError(message, reason=error.reason) from None
 
     @property
     def is_readable(self) -> bool:
@@ -71,9 +85,54 @@ class SealedRow(models.Model):
     """A row with sealed fields. Its uid is part of what every ciphertext is bound to."""
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    # Since `manage.py quarantine_unreadable` found secrets here that do not decrypt; None while all do.
+    quarantined_at = models.DateTimeField(
+        _("secrets unreadable since"), null=True, blank=True, editable=False
+    )
 
     class Meta:
         abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Once every secret was entered again, the quarantine is over."""
+        if self.quarantined_at and self.is_readable:
+            self.quarantined_at = None
+            if (names := kwargs.get("update_fields")) is not None:
+                kwargs["update_fields"] = {*names, "quarantined_at"}
+        super().save(*args, **kwargs)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether every secret that was stored here decrypts."""
+        return not self.unreadable_secrets()
+
+    def unreadable_secrets(self) -> dict[str, str]:
+        """Why secrets that were stored here do not decrypt: a sentence each, by the field's name."""
+        reasons = {}
+        for field in sealed_fields(type(self)):
+            sealed = getattr(self, field.name)
+            if not sealed and self.has_lost(field):
+                reasons[field.name] = "It is empty, although a secret was stored there."
+            try:
+                sealed.reveal()
+            except UnreadableSecretError as error:
+                reasons[field.name] = error.reason
+        return reasons
+
+    def has_lost(self, field: "SealedTextField") -> bool:
+        """Whether something else in the row shows that this field, which is empty, held a secret."""
+        return bool(field.digest_field and getattr(self, field.digest_field))
+
+
+def sealed_models() -> Iterator[type[SealedRow]]:
+    """Every table with sealed fields."""
+    return (model for model in apps.get_models() if issubclass(model, SealedRow))
+
+
+@cache
+def sealed_fields(model: type[models.Model]) -> "tuple[SealedTextField, ...]":
+    """The sealed fields of a model."""
+    return tuple(field for field in model._meta.fields if isinstance(field, SealedTextField))
 
 
 class _Stored(str):
@@ -126,7 +185,11 @@ class SealedTextField(models.TextField[Any, Any]):
         return f"{row._meta.model_name}.{self.name}:{row.uid}"  # type: ignore[attr-defined]
 
     def wrap(self, row: models.Model, ciphertext: str) -> Sealed[Any]:
-        return Sealed(ciphertext, self.context_of(row), self.load)
+        return Sealed(ciphertext, self.context_of(row), self.load, lambda: self._name_in(row))
+
+    def _name_in(self, row: models.Model) -> str:
+        """How an error names this secret: "The client secret of OAuth app HubSpot for Acme (id 7)"."""
+        return f"The {self.verbose_name} of {row._meta.verbose_name} {row} (id {row.pk})"
 
     def seal(self, row: models.Model, value: Any) -> Any:
         """What the row keeps of an assigned value: plain values are encrypted, stored ones stay."""

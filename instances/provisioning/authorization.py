@@ -114,6 +114,7 @@ def begin_authorization(
         link=link,
         state_digest=crypto.digest(state),
         browser_digest=crypto.digest(browser_secret),
+        digest_key_id=crypto.first_key_id(),
         redirect_uri=draft.configuration["oauth.callback.url"],
         expires_at=timezone.now() + LIFETIME,
     )

@@ -71,6 +71,7 @@ def make_link(instance: Instance, *, account: User, note: str = "") -> MadeLink:
         made_by=account,
         note=note,
         token_digest=crypto.digest(token),
+        digest_key_id=crypto.first_key_id(),
         expires_at=timezone.now() + LIFETIME,
     )
     return MadeLink(link, f"{settings.PUBLIC_URL}/authorize/{token}")
@@ -152,7 +153,8 @@ def claim_link(link: AuthorizationLink, *, browser_secret: str) -> None:
     """
     if _is_browser_of(link, browser_secret):
         return
-    digest = crypto.digest(browser_secret)
+    # With the key of its token: after a rotation the link needs that one alone.
+    digest = crypto.digest(browser_secret, key_id=link.digest_key_id)
     if not AuthorizationLink.objects.claim(link, browser_digest=digest, at=timezone.now()):
         raise LinkOverError(_("This link was used in the meantime. Ask who sent it for a new one."))
     link.refresh_from_db(fields=["used_at", "browser_digest"])
