@@ -25,8 +25,8 @@ from instances.models.idempotency_keys import LIFETIME
 from instances.models.row_updates import RowUpdate, update_rows
 
 BATCH_ROWS = 250
-# After each batch it rests for so long as the batch took: the program's readers and writers go first.
-REST = 1.0
+# After each batch it rests for as long as the batch took, so that the program's readers and writers go first.
+LONGEST_REST_SECONDS = 1.0
 # A database that is locked or away is tried so often, and a row that is always being changed, too.
 TRIES = 20
 TRY_AGAIN_SECONDS = 0.5
@@ -146,7 +146,7 @@ class _ModelRotation:
             began = time.monotonic()
             last = rows[-1].pk
             yield rows
-            time.sleep(REST * (time.monotonic() - began))
+            time.sleep(min(time.monotonic() - began, LONGEST_REST_SECONDS))
 
     def _rotate(self, rows: Sequence[SealedRow]) -> list[int]:
         """The primary keys of rows that others changed at the same time."""
