@@ -47,11 +47,14 @@ class Sealed[T]:
         try:
             return self._load(crypto.decrypt(self.ciphertext, context=self.context))
         except UnreadableSecretError as error:
-            message = (
-                f"{self._name()} cannot be read. {error.reason} Enter it again, or put back the key or the "
-                "row that it needs."
-            )
-            raise UnreadableSecretError(message, reason=error.reason) from None
+            raise self.unreadable(error.reason) from None
+
+    def unreadable(self, reason: str) -> UnreadableSecretError:
+        """The error that names this secret and its row. reason: a sentence."""
+        message = (
+            f"{self._name()} cannot be read. {reason} Enter it again, or put back the key or the row that it needs."
+        )
+        return UnreadableSecretError(message, reason=reason)
 
     @property
     def is_readable(self) -> bool:
@@ -110,18 +113,24 @@ class SealedRow(models.Model):
         """Why secrets that were stored here do not decrypt: a sentence each, by the field's name."""
         reasons = {}
         for field in sealed_fields(type(self)):
-            sealed = getattr(self, field.name)
-            if not sealed and self.has_lost(field):
-                reasons[field.name] = "It is empty, although a secret was stored there."
             try:
-                sealed.reveal()
+                self.reveal(field.name)
             except UnreadableSecretError as error:
                 reasons[field.name] = error.reason
         return reasons
 
-    def has_lost(self, field: "SealedTextField") -> bool:
-        """Whether something else in the row shows that this field, which is empty, held a secret."""
-        return bool(field.digest_field and getattr(self, field.digest_field))
+    def reveal(self, name: str) -> Any:
+        """The plain value of a sealed field. Raises UnreadableSecretError, also where a stored value is gone."""
+        sealed: Sealed[Any] = getattr(self, name)
+        if not sealed and self.is_expected(name):
+            raise sealed.unreadable("It is empty, although a secret was stored there.")
+        return sealed.reveal()
+
+    def is_expected(self, name: str) -> bool:
+        """Whether another column shows that a secret was stored in this sealed field."""
+        field = self._meta.get_field(name)
+        digest_field = field.digest_field if isinstance(field, SealedTextField) else ""
+        return bool(digest_field and getattr(self, digest_field))
 
 
 def sealed_models() -> Iterator[type[SealedRow]]:
@@ -188,8 +197,8 @@ class SealedTextField(models.TextField[Any, Any]):
         return Sealed(ciphertext, self.context_of(row), self.load, lambda: self._name_in(row))
 
     def _name_in(self, row: models.Model) -> str:
-        """How an error names this secret: "The client secret of OAuth app HubSpot for Acme (id 7)"."""
-        return f"The {self.verbose_name} of {row._meta.verbose_name} {row} (id {row.pk})"
+        """How an error names this secret: "The client secret of OAuth app 7 (HubSpot for Acme)"."""
+        return f"The {self.verbose_name} of {row._meta.verbose_name} {row.pk} ({row})"
 
     def seal(self, row: models.Model, value: Any) -> Any:
         """What the row keeps of an assigned value: plain values are encrypted, stored ones stay."""

@@ -88,7 +88,9 @@ class ConfigurationForm(forms.Form):
     ) -> None:
         super().__init__(data)
         self._stored = instance.configuration if instance else {}
-        self._stored_secrets = instance.secret_keys if instance else []
+        # What cannot be read any more has to be entered again.
+        lost = instance.lost_keys if instance else []
+        self._stored_secrets = [] if lost or not instance else instance.secret_keys
         if way.variants:
             self.fields[_PREFIX + VARIANT_KEY] = self._variant_field(way)
         for key in way.fields:

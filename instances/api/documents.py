@@ -132,8 +132,12 @@ def hub_document(key: str) -> dict[str, Any]:
 
 
 def instance_document(instance: Instance, *, is_hydrated: bool = True) -> dict[str, Any]:
-    """An instance (contract 5). Decrypts its Element token, which every answer carries, and nothing else."""
+    """An instance (contract 5). One whose secrets do not decrypt is not valid, and shows nothing of them.
+
+    Decrypts all secrets to know that, and shows the Element token, which every answer carries.
+    """
     user = instance.organization_user
+    is_readable = instance.is_readable
     configuration = masked_configuration(instance)
     element = (
         element_document(instance.element, authentication_type=instance.authentication_type)
@@ -145,16 +149,16 @@ def instance_document(instance: Instance, *, is_hydrated: bool = True) -> dict[s
         "id": wire_id(instance),
         "name": instance.name,
         "createdDate": wire_date(instance.created_at),
-        "token": instance.token.reveal(),
+        "token": instance.token.reveal() if is_readable else MASK,
         "element": element,
         "elementId": instance.element_id,
         "tags": instance.tag_names,
         "provisionInteractions": [],
-        "valid": instance.is_connected,
+        "valid": instance.is_connected and is_readable,
         "disabled": instance.is_disabled,
         "maxCacheSize": 0,
         "cacheTimeToLive": 0,
-        "configuration": configuration if is_hydrated else {},
+        "configuration": configuration if is_hydrated and is_readable else {},
         "eventsEnabled": events_enabled,
         "traceLoggingEnabled": instance.is_trace_logging,
         "cachingEnabled": False,
@@ -272,7 +276,7 @@ def health_document(instance: Instance) -> dict[str, Any]:
     }
     return {
         "state": instance.state,
-        "valid": instance.is_connected,
+        "valid": instance.is_connected and instance.is_readable,
         "disabled": instance.is_disabled,
         "cause": explanation and explanation.cause,
         "responsible": explanation and explanation.responsible,

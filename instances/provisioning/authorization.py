@@ -313,9 +313,9 @@ def _connect(
 ) -> Instance:
     instance = authorization.instance
     provider_data = {k: v for k, v in parameters.items() if k not in {"state", "iss"}}
-    if authorization.request_token_secret:
-        provider_data["secret"] = authorization.request_token_secret.reveal()
     try:
+        if authorization.request_token_secret:
+            provider_data["secret"] = authorization.request_token_secret.reveal()
         reauthenticate_instance(
             instance,
             actor=actor,

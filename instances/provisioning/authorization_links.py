@@ -85,7 +85,7 @@ def takes_link(instance: Instance) -> bool:
 def missing_keys(instance: Instance) -> list[str]:
     """The required configuration keys that neither the instance nor the organization's OAuth app has."""
     way, organization = authentication_of(instance), instance.organization
-    held = {"oauth.callback.url": default_callback_url()} | instance.full_configuration()
+    held = {"oauth.callback.url": default_callback_url()} | instance.readable_configuration()
     complete = with_oauth_app(organization, instance.element, way, held)
     elsewhere = OAUTH_APP_KEYS if organization.is_remote else ()
     return [key for key in way.missing_keys(complete) if key not in elsewhere]

@@ -126,9 +126,9 @@ def update_instance(
     """Merge a body into an instance (contract 7.6, 8.2): what is absent, empty or masked stays.
 
     The provider is contacted only for a new code or changed credentials, and a refusal changes nothing.
-    Raises InputError, PlatformError, StateConflictError.
+    Raises InputError, PlatformError, StateConflictError, UnreadableSecretError.
     """
-    stored = instance.full_configuration()
+    stored = instance.readable_configuration()
     given = normalise_configuration(
         instance.element.parsed, authentication_of(instance), body.configuration
     )
@@ -146,11 +146,15 @@ def update_instance(
             provider_data=provider_data if is_new_code else {},
         )
         changed = {}
+    is_described = bool(changed) or body.name is not None or body.tags is not None
+    if is_described and instance.organization.is_remote:
+        # What cannot be told to the platform is refused before anything is changed here.
+        draft_of(instance, actor=actor)
     with transaction.atomic():
         if changed:
-            keep_configuration(instance, stored | changed)
+            keep_configuration(instance, instance.full_configuration() | changed)
         rename_instance(instance, name=body.name, tags=body.tags)
-    if changed or body.name is not None or body.tags is not None:
+    if is_described and instance.is_readable:
         draft = draft_of(instance, actor=actor)
         platform_for(draft.organization).describe_instance(draft)
     return instance

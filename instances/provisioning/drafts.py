@@ -11,8 +11,10 @@ from instances.errors import InputError, MissingConfigurationError
 from instances.models import Element, Instance, OrganizationUser, Tag
 from instances.platforms.base import InstanceDraft, TokenSet
 from instances.provisioning.configuration import (
+    OAUTH_APP_KEYS,
     authentication_of,
     default_callback_url,
+    has_oauth_app,
     normalise_configuration,
     require_complete,
     store_configuration,
@@ -167,10 +169,15 @@ def draft_of(
     provider_data: Mapping[str, str] | None = None,
     code_verifier: str = "",
 ) -> InstanceDraft:
-    """The instance as its platform needs it, secrets in clear. configuration: instead of the stored one."""
+    """The instance as its platform needs it, secrets in clear.
+
+    configuration: instead of the stored one, for who is to authenticate anew; then tokens that cannot be read are as
+    none. Raises UnreadableSecretError.
+    """
     way = authentication_of(instance)
     own = instance.full_configuration() if configuration is None else configuration
-    stored_tokens = instance.tokens.reveal()
+    unreadable = {} if configuration is None else instance.unreadable_secrets()
+    stored_tokens = {} if "tokens" in unreadable else instance.reveal("tokens")
     return InstanceDraft(
         instance_id=instance.pk,
         uid=instance.uid,
@@ -186,15 +193,27 @@ def draft_of(
         code_verifier=code_verifier,
         remote_id=instance.remote_id,
         tokens=TokenSet.from_json(stored_tokens) if stored_tokens else None,
+        has_lost_token="token" in unreadable,
         actor=actor,
     )
 
 
 def changed_configuration(instance: Instance, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The stored configuration with the given keys merged in; masks and empty values change nothing."""
-    definition = instance.element.parsed
-    normalised = normalise_configuration(definition, authentication_of(instance), given)
-    return instance.full_configuration() | normalised
+    """The stored configuration with the given keys merged in; masks and empty values change nothing.
+
+    Raises MissingConfigurationError where secret keys cannot be read, and are not given again.
+    """
+    definition, way = instance.element.parsed, authentication_of(instance)
+    normalised = normalise_configuration(definition, way, given)
+    changed = instance.readable_configuration() | normalised
+    lost = {key for key in instance.lost_keys if key not in changed}
+    if "oauth.api.secret" in lost and has_oauth_app(instance.organization, instance.element, way):
+        # Nobody is asked for its own client, so the organization's takes its place.
+        changed.pop("oauth.api.key", None)
+        lost -= set(OAUTH_APP_KEYS)
+    if missing := [key.key for key in way.fields if key.key in lost]:
+        raise MissingConfigurationError(missing)
+    return changed
 
 
 def keep_configuration(instance: Instance, configuration: Mapping[str, str]) -> None:

@@ -98,7 +98,7 @@ def _repeat(record: IdempotencyKey, body_text: str, *, actor: str) -> Instance:
         return reconcile_instance(instance, actor=actor)
     if instance.state in {State.DRAFT, State.PROVISIONING}:
         raise StillRunningError("The first request with this Idempotency-Key is still running.")
-    if not instance.token:
+    if not instance.has_token:
         raise StateConflictError(
             f"{instance.label}, made with this Idempotency-Key, is not connected: {instance.cause_message}"
         )

@@ -15,8 +15,9 @@ from instances.errors import (
     MissingCodeError,
     PlatformError,
     StateConflictError,
+    UnreadableSecretError,
 )
-from instances.models import Instance, StateChange
+from instances.models import Instance, Interaction, StateChange
 from instances.platforms.base import InstanceDraft, PlatformInstance, code_in
 from instances.platforms.registry import platform_for
 from instances.provisioning.configuration import (
@@ -46,7 +47,11 @@ def provision_instance(
     StateConflictError before anything is sent.
     """
     draft = draft_of(
-        instance, actor=actor, provider_data=provider_data or {}, code_verifier=code_verifier
+        instance,
+        actor=actor,
+        configuration=instance.full_configuration(),
+        provider_data=provider_data or {},
+        code_verifier=code_verifier,
     )
     if _lacks_code(instance, draft):
         raise MissingCodeError
@@ -76,7 +81,7 @@ def reauthenticate_instance(
     provisioned instead. Raises InputError, PlatformError, StateConflictError.
     """
     changed = changed_configuration(instance, configuration or {})
-    if not instance.token:
+    if not instance.has_token:
         if configuration:
             keep_configuration(instance, changed)
         return provision_instance(
@@ -98,12 +103,18 @@ def reauthenticate_instance(
         raise MissingCodeError
     require_complete(draft.organization, draft.authentication, draft.configuration)
     renewed = platform_for(draft.organization).update_instance(draft)
+    why = "Authenticated again."
+    token = {}
+    if draft.has_lost_token:
+        why = "Authenticated again; the Element token could not be read, so it is a new one."
+        token = {"token": renewed.token}
     move_instance(
         instance,
         State.CONNECTED,
         expect=reconnectable,
         actor=actor,
-        why="Authenticated again.",
+        why=why,
+        **token,
         **store_configuration(instance.element.parsed, changed),
         **connected_columns(instance, renewed, code_in(draft.provider_data)),
     )
@@ -213,7 +224,7 @@ def set_enabled(instance: Instance, *, is_enabled: bool, actor: str) -> Instance
     """Enable or disable an instance, here and at its platform; doing so twice changes nothing."""
     if instance.is_disabled is not is_enabled:
         return instance
-    if instance.token:
+    if instance.has_token:
         draft = draft_of(instance, actor=actor)
         platform_for(draft.organization).set_enabled(draft, is_enabled=is_enabled)
     with transaction.atomic():
@@ -234,11 +245,12 @@ def set_trace_logging(instance: Instance, *, is_on: bool) -> None:
     Instance.objects.filter(pk=instance.pk).update(is_trace_logging=is_on)
 
 
-def delete_instance(instance: Instance, *, actor: str) -> None:
+def delete_instance(instance: Instance, *, actor: str, is_forced: bool = True) -> None:
     """Delete it at its platform, revoke what can be revoked, then forget it; its interactions stay.
 
-    A failure leaves it deleting, and the same call goes on from there. Raises PlatformError,
-    StateConflictError while it is being provisioned.
+    is_forced: also where secrets cannot be read that its platform would have to be told; a recorded exchange says
+    then that it was deleted here alone. A failure leaves it deleting, and the same call goes on from there. Raises
+    PlatformError, StateConflictError while it is being provisioned, UnreadableSecretError unless is_forced.
     """
     expect = set(State.values) - {State.PROVISIONING}
     if is_stuck(instance):
@@ -247,18 +259,42 @@ def delete_instance(instance: Instance, *, actor: str) -> None:
     # A refresh that is under way brings tokens that are to be revoked too.
     wait_until_unleased(instance.pk)
     instance.refresh_from_db()
+    try:
+        _delete_at_platform(instance, actor=actor)
+    except InstancesError as error:
+        if not (is_forced and isinstance(error, UnreadableSecretError)):
+            Instance.objects.filter(pk=instance.pk).update(**cause_of(error))
+            raise
+        _record_left_behind(instance, error, actor=actor)
+    instance.delete()
+
+
+def _delete_at_platform(instance: Instance, *, actor: str) -> None:
     draft = draft_of(instance, actor=actor)
     platform = platform_for(draft.organization)
-    try:
-        if instance.token:
-            platform.delete_instance(draft)
-        else:
-            for copy in platform.find_instances(draft):
-                platform.delete_instance(replace(draft, remote_id=copy.remote_id))
-    except InstancesError as error:
-        Instance.objects.filter(pk=instance.pk).update(**cause_of(error))
-        raise
-    instance.delete()
+    if instance.has_token:
+        platform.delete_instance(draft)
+        return
+    for copy in platform.find_instances(draft):
+        platform.delete_instance(replace(draft, remote_id=copy.remote_id))
+
+
+def _record_left_behind(instance: Instance, error: UnreadableSecretError, *, actor: str) -> None:
+    Interaction.objects.create(
+        instance=instance,
+        organization=instance.organization,
+        subject=instance.label,
+        step="delete",
+        direction=Interaction.Direction.OUT,
+        actor=actor,
+        method="DELETE",
+        url="",
+        error=(
+            f"{instance.label} was deleted here alone, and nothing was sent. {error.reason} If it still has access, "
+            "revoke that at the provider or on the remote platform."
+        ),
+        started_at=timezone.now(),
+    )
 
 
 def forget_instance(instance: Instance, *, actor: str) -> None:

@@ -23,6 +23,7 @@ from instances.fields import SealedRow, SealedTextField, sealed_fields, sealed_m
 from instances.models import Authorization, AuthorizationLink, IdempotencyKey
 from instances.models.idempotency_keys import LIFETIME
 from instances.models.row_updates import RowUpdate, update_rows
+from instances.provisioning.quarantine import UnreadableRow, unreadable_row
 
 BATCH_ROWS = 250
 # After each batch it rests for as long as the batch took, so that the program's readers and writers go first.
@@ -30,25 +31,6 @@ LONGEST_REST_SECONDS = 1.0
 # A database that is locked or away is tried so often, and a row that is always being changed, too.
 TRIES = 20
 TRY_AGAIN_SECONDS = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class UnreadableRow:
-    """A row with secrets that no key decrypts. reasons: a sentence each, by the field's name."""
-
-    model: type[SealedRow]
-    pk: int
-    reasons: dict[str, str]
-
-    @property
-    def label(self) -> str:
-        """Where it is, and what is wrong with it, as a line for a person."""
-        why = "; ".join(f"{name}: {reason}" for name, reason in self.reasons.items())
-        return f"{self.model._meta.verbose_name} {self.pk}: {why}"
-
-    def document(self) -> dict[str, Any]:
-        """As JSON: model, id, reasons."""
-        return {"model": self.model._meta.model_name, "id": self.pk, "reasons": self.reasons}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +115,7 @@ class _ModelRotation:
             for one in sealed_fields(self._model)
         }
         old = models.Q(*(~models.Q((f"{head}__in", done)) for head in heads), _connector="OR")
-        columns = ["pk", "uid", *(one.name for one in sealed_fields(self._model))]
+        columns = ["uid", *(one.name for one in sealed_fields(self._model))]
         # Of the same names in every manager, and nothing that a manager would leave out.
         rows = self._model._base_manager.alias(**heads).filter(old)
         return rows.only(*columns).order_by("pk")
@@ -177,7 +159,7 @@ class _ModelRotation:
             else:
                 old[one.name] = sealed
         if reasons:
-            self._rotation.unreadable.append(UnreadableRow(self._model, row.pk, reasons))
+            self._rotation.unreadable.append(unreadable_row(row, reasons))
         return RowUpdate(row.pk, old, new) if new else None
 
 

@@ -15,9 +15,9 @@ def reveal_token(instance: Instance, *, account: User | AnonymousUser) -> str:
     token, UnreadableSecretError.
     """
     require_permission(account, instance, Verb.REVEAL)
-    if not instance.token:
+    if not instance.has_token:
         raise StateConflictError(f"{instance.label} has no Element token yet; provision it first.")
-    token: str = instance.token.reveal()
+    token: str = instance.reveal("token")
     Interaction.objects.create(
         instance=instance,
         organization=instance.organization,

@@ -65,7 +65,7 @@ class Command(BaseCommand):
 
     def _sum_up(self, rotation: Rotation, *, is_dry_run: bool) -> None:
         for row in rotation.unreadable:
-            self.stderr.write(f"Skipped {row.label}")
+            self.stderr.write(f"Skipped {row.line}")
         word = "Would encrypt" if is_dry_run else "Encrypted"
         self.stdout.write(f"{word} {rotation.rotated} secrets under the first key.")
         if rotation.unreadable:
