@@ -51,9 +51,7 @@ class Sealed[T]:
 
     def unreadable(self, reason: str) -> UnreadableSecretError:
         """The error that names this secret and its row. reason: a sentence."""
-        message = (
-            f"{self._name()} cannot be read. {reason} Enter it again, or put back the key or the row that it needs."
-        )
+        message = f"{self._name()} cannot be read. {reason} Enter it again, or put back the key or the row that it needs."
         return UnreadableSecretError(message, reason=reason)
 
     @property
@@ -125,6 +123,11 @@ class SealedRow(models.Model):
         if not sealed and self.is_expected(name):
             raise sealed.unreadable("It is empty, although a secret was stored there.")
         return sealed.reveal()
+
+    def require_readable(self) -> None:
+        """Raises UnreadableSecretError where any secret that was stored here does not decrypt."""
+        for field in sealed_fields(type(self)):
+            self.reveal(field.name)
 
     def is_expected(self, name: str) -> bool:
         """Whether another column shows that a secret was stored in this sealed field."""

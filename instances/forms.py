@@ -15,7 +15,12 @@ from django.utils.translation import gettext, gettext_lazy as _
 from instances import counters, crypto
 from instances.catalogue.configuration_keys import ConfigurationKey, KeyType
 from instances.catalogue.definition import VARIANT_KEY, AuthenticationType
-from instances.errors import InputError, InvalidConfigurationError, MissingConfigurationError
+from instances.errors import (
+    InputError,
+    InvalidConfigurationError,
+    MissingConfigurationError,
+    UnreadableSecretError,
+)
 from instances.models import Instance
 from instances.provisioning.configuration import default_callback_url
 
@@ -114,7 +119,7 @@ class ConfigurationForm(forms.Form):
         kept = {_PREFIX + key for key in keys}
         self.fields = {name: field for name, field in self.fields.items() if name in kept}
 
-    def add_refusal(self, refusal: InputError) -> None:
+    def add_refusal(self, refusal: InputError | UnreadableSecretError) -> None:
         """Put what a verb refused beside the fields that it is about."""
         if isinstance(refusal, MissingConfigurationError):
             for key in refusal.keys:

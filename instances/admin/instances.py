@@ -263,9 +263,7 @@ def refresh_in_words(instance: Instance) -> str | None:
 
 def configuration_of(instance: Instance) -> list[tuple[str, str]]:
     """Plain keys with their values, and of secret ones only that they are there."""
-    masked = dict.fromkeys(
-        instance.secret_keys, secret_state(instance, "secret_configuration")
-    )
+    masked = dict.fromkeys(instance.secret_keys, secret_state(instance, "secret_configuration"))
     return sorted({**instance.configuration, **masked}.items())
 
 

@@ -133,6 +133,9 @@ def update_instance(
         instance.element.parsed, authentication_of(instance), body.configuration
     )
     changed = {key: value for key, value in given.items() if stored.get(key) != value}
+    if not instance.is_readable:
+        # The same values again are how its other secrets, the tokens, are got anew.
+        changed = dict(given)
     provider_data = body.provider_data or {}
     code = code_in(provider_data)
     is_new_code = bool(provider_data) and instance.code_digest not in crypto.digests(code)

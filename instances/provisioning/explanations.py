@@ -269,7 +269,8 @@ def _of_unreadable(instance: Instance, reasons: dict[str, str]) -> Explanation:
     """Whatever else there is to say of it, nothing can be done before its secrets are there again."""
     error_class = errors.UnreadableSecretError
     return Explanation(
-        _("Its stored secrets cannot be read. %(reason)s") % {"reason": next(iter(reasons.values()))},
+        _("Its stored secrets cannot be read. %(reason)s")
+        % {"reason": next(iter(reasons.values()))},
         error_class.responsible,
         _remedy(error_class),
         _step_of_unreadable(instance),

@@ -134,6 +134,8 @@ def check_instance(instance: Instance, *, actor: str) -> Instance:
         raise StateConflictError(
             f"{instance.label} is {instance.get_state_display()}: there is nothing to check yet."
         )
+    # Without its Element token it is not connected, whatever the provider says.
+    instance.require_readable()
     now = timezone.now()
     try:
         found = _ask_for(instance, actor=actor)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from typing import Any
 
@@ -116,15 +116,13 @@ class _ModelRotation:
         }
         old = models.Q(*(~models.Q((f"{head}__in", done)) for head in heads), _connector="OR")
         columns = ["uid", *(one.name for one in sealed_fields(self._model))]
-        # Of the same names in every manager, and nothing that a manager would leave out.
         rows = self._model._base_manager.alias(**heads).filter(old)
         return rows.only(*columns).order_by("pk")
 
     def _batches(self, **only: Any) -> Iterator[list[SealedRow]]:
         last = 0
-        while rows := _patiently(
-            lambda after=last: list(self._old_rows.filter(pk__gt=after, **only)[:BATCH_ROWS])
-        ):
+        chosen = self._old_rows.filter(**only)
+        while rows := _patiently(partial(_page_after, last, chosen)):
             began = time.monotonic()
             last = rows[-1].pk
             yield rows
@@ -136,7 +134,7 @@ class _ModelRotation:
         if self._is_dry_run:
             self._rotation.rotated += sum(len(update.expected) for update in updates)
             return []
-        changed = _patiently(lambda: _write(self._model, updates))
+        changed = _patiently(partial(_write, self._model, updates))
         self._rotation.rotated += sum(
             len(update.expected) for update in updates if update.pk in changed
         )
@@ -161,6 +159,10 @@ class _ModelRotation:
         if reasons:
             self._rotation.unreadable.append(unreadable_row(row, reasons))
         return RowUpdate(row.pk, old, new) if new else None
+
+
+def _page_after(last: int, rows: models.QuerySet[SealedRow]) -> list[SealedRow]:
+    return list(rows.filter(pk__gt=last)[:BATCH_ROWS])
 
 
 def _encrypted_anew(row: SealedRow, one: SealedTextField) -> dict[str, Any]:

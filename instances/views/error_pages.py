@@ -27,6 +27,7 @@ _STATUSES: tuple[tuple[type[errors.InstancesError], int], ...] = (
     (errors.RefusedError, 400),
     (errors.PlatformError, 502),
     (errors.StateConflictError, 409),
+    (errors.UnreadableSecretError, 409),
     (errors.SecretError, 500),
     (errors.InstancesError, 400),
 )

@@ -148,7 +148,7 @@ def test_it_runs_beside_processes_that_write_all_the_time(rotate, new_first_key)
     job = make_rows(2 * BATCH_ROWS)
     new_first_key()
     ended = threading.Event()
-    written = []
+    written: list[int] = []
 
     def write():
         while not ended.is_set():
