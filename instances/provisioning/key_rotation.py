@@ -55,8 +55,9 @@ class Rotation:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing needs any key but the first."""
-        return not (self.unreadable or self.changing or self.waiting)
+        """Whether nothing needs any key but the first. Rows in quarantine need none that is here."""
+        is_new = any(not row.is_marked for row in self.unreadable)
+        return not (is_new or self.changing or self.waiting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class _ModelRotation:
             for one in sealed_fields(self._model)
         }
         old = models.Q(*(~models.Q((f"{head}__in", done)) for head in heads), _connector="OR")
-        columns = ["uid", *(one.name for one in sealed_fields(self._model))]
+        columns = ["uid", "quarantined_at", *(one.name for one in sealed_fields(self._model))]
         rows = self._model._base_manager.alias(**heads).filter(old)
         return rows.only(*columns).order_by("pk")
 

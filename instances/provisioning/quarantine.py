@@ -19,13 +19,14 @@ _READ_ROWS = 500
 @dataclass(frozen=True, slots=True)
 class UnreadableRow:
     """A row with secrets that do not decrypt. reasons: a sentence each, by the field's name; none where it was
-    released.
+    released. is_marked: it was quarantined before.
     """
 
     model: type[SealedRow]
     pk: int
     name: str
     reasons: dict[str, str]
+    is_marked: bool
 
     @property
     def label(self) -> str:
@@ -60,7 +61,7 @@ class Quarantine:
 
 
 def unreadable_row(row: SealedRow, reasons: dict[str, str]) -> UnreadableRow:
-    return UnreadableRow(type(row), row.pk, str(row), reasons)
+    return UnreadableRow(type(row), row.pk, str(row), reasons, bool(row.quarantined_at))
 
 
 def quarantine_unreadable(*, is_dry_run: bool = False) -> Quarantine:
@@ -76,9 +77,10 @@ def quarantine_unreadable(*, is_dry_run: bool = False) -> Quarantine:
             if reasons:
                 quarantine.still.append(unreadable_row(row, reasons))
             continue
+        found = unreadable_row(row, reasons)
         is_done = is_dry_run or (_mark(row, reasons) if reasons else _release(row))
         outcome = quarantine.marked if reasons else quarantine.released
-        (outcome if is_done else quarantine.changing).append(unreadable_row(row, reasons))
+        (outcome if is_done else quarantine.changing).append(found)
     return quarantine
 
 

@@ -119,6 +119,9 @@ def test_an_unreadable_row_is_skipped_and_listed_and_the_others_are_done(
     [row] = result["unreadable"]
     assert (status, row["model"], row["id"]) == (1, "instance", broken.pk)
     assert "the key 00000000, which is not in ENCRYPTION_KEYS" in str(row["reasons"])
+    call_command("quarantine_unreadable", stdout=io.StringIO())
+    status, result = rotate()
+    assert (status, len(result["unreadable"])) == (0, 1)
     only_first_key()
     assert Instance.objects.get(pk=whole.pk).is_readable
 
