@@ -34,6 +34,7 @@ bench: $(DEVELOPMENT)
 	@$(PY) -m bench.refresh
 	@$(PY) -m bench.lists
 	@$(PY) -m bench.bulk
+	@$(PY) -m bench.rotation
 
 # Celery's tests need brokers, too: those at their usual ports, or in SERVICES_REDIS_URL and SERVICES_AMQP_URL.
 services-test: $(DEVELOPMENT)

@@ -1,4 +1,6 @@
-"""The WSGI application that gunicorn serves. Start-up is refused when the data needs a key that is not here."""
+"""The WSGI application that gunicorn serves. It does not start without usable keys and a database; secrets that
+cannot be read are told and stop nothing.
+"""
 
 import os
 import sys
@@ -14,7 +16,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 application = get_wsgi_application()
 
-if problems := run_checks(tags=["encryption"], databases=[DEFAULT_DB_ALIAS]):
-    sys.stderr.write("".join(f"{problem.msg}\n" for problem in problems))
+problems = run_checks(tags=["encryption"], databases=[DEFAULT_DB_ALIAS])
+sys.stderr.write("".join(f"{problem.msg}\n" for problem in problems))
+if any(problem.is_serious() for problem in problems):
     raise SystemExit(WORKER_BOOT_ERROR)
 connection.close()

@@ -1,10 +1,9 @@
-"""System checks: the encryption keys parse and fit the data, the catalogue parses, the public address is https."""
+"""System checks: the encryption keys parse, and which secrets they cannot read, the catalogue parses, the public address is https."""
 
 from collections.abc import Collection, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning as CheckWarning, register
 from django.db import DatabaseError, connection, models
@@ -13,11 +12,12 @@ from django.db.models.functions import Cast
 from instances import crypto
 from instances.catalogue.loading import shipped_elements
 from instances.errors import CatalogueError, EncryptionKeyError
-from instances.fields import SealedTextField
+from instances.fields import SealedTextField, sealed_fields, sealed_models
 from instances.redaction import redact_text
 
 # `manage.py up` and config.wsgi run the checks of this tag before they serve anything.
 ENCRYPTION = "encryption"
+NAMED_ROWS = 5
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -37,7 +37,7 @@ def check_encryption_keys_fit(
     if not databases or check_encryption_keys_parse():
         return []
     try:
-        return [Error(sentence, id="instances.E002") for sentence in encryption_keys_needed()]
+        return list(_unfit_secrets())
     except DatabaseError as error:
         reason = redact_text(str(error)).strip()
         return [
@@ -93,48 +93,73 @@ def check_sandbox_is_off(**_: Any) -> list[CheckMessage]:
         CheckWarning(
             f"SANDBOX_ENABLED is true at {settings.PUBLIC_URL}: the sandbox's password is published, and this program "
             "may call its own address. Set SANDBOX_ENABLED=false.",
-            id="instances.W002",
+            id="instances.W005",
         )
     ]
 
 
-def encryption_keys_needed() -> list[str]:
-    """A sentence for each sealed column that holds data under a key which is not in ENCRYPTION_KEYS.
+def _unfit_secrets() -> Iterator[CheckMessage]:
+    """A warning for each sealed column with ciphertexts that no key of ENCRYPTION_KEYS is for, and one where there are
+    no others in any column. Rows that were marked already are left out.
 
-    Tables that are not there yet hold none. Raises DatabaseError, EncryptionKeyError.
+    It looks at the beginning of each ciphertext alone: the start must not take longer with every row. Tables that are
+    not there yet hold none. Raises DatabaseError, EncryptionKeyError.
     """
-    keys = crypto.encryption_keys()
-    known = ", ".join(key.id for key in keys)
-    sentences = []
-    for model, field in _stored_sealed_fields():
-        if ciphertext := _ciphertext_of_other_keys(model, field, keys):
-            sentences.append(
-                f"{model._meta.db_table}.{field.column} holds secrets that were encrypted with the key "
-                f"{crypto.key_id_of(ciphertext)}, which is not in ENCRYPTION_KEYS (there: {known}). Add that key "
-                "to ENCRYPTION_KEYS again, or use the database that belongs to these keys."
-            )
-    return sentences
+    of_these_keys = models.Q(
+        *(
+            ("stored__startswith", crypto.ciphertext_prefix(key.id))
+            for key in crypto.encryption_keys()
+        ),
+        _connector=models.Q.OR,
+    )
+    is_unfit, is_fit = False, False
+    for rows, field in _stored_secrets():
+        is_fit = is_fit or rows.filter(of_these_keys).exists()
+        others = rows.exclude(of_these_keys).values_list("pk", "stored")
+        if foreign := list(others[: NAMED_ROWS + 1]):
+            is_unfit = True
+            yield CheckWarning(_unfit(field, foreign), id="instances.W002")
+    if is_unfit and not is_fit:
+        yield CheckWarning(
+            "No secret in the database was encrypted with a key of ENCRYPTION_KEYS. Use the keys that belong to this "
+            "database, or the database that belongs to these keys.",
+            id="instances.W003",
+        )
 
 
-def _stored_sealed_fields() -> Iterator[tuple[type[models.Model], SealedTextField]]:
+def _unfit(field: SealedTextField, foreign: list[tuple[int, str]]) -> str:
+    """A sentence that names the rows, the keys that they need, and what to do."""
+    known = ", ".join(key.id for key in crypto.encryption_keys())
+    needed = sorted({crypto.key_id_of(ciphertext) for _, ciphertext in foreign} - {""})
+    ids = ", ".join(str(pk) for pk, _ in foreign[:NAMED_ROWS])
+    more = " and more" if len(foreign) > NAMED_ROWS else ""
+    why = "what stands there is no ciphertext of this program"
+    if needed:
+        why = (
+            f"they were encrypted with the key {', '.join(needed)}, which is not in ENCRYPTION_KEYS (there: {known}). "
+            "Add that key again"
+        )
+    else:
+        why += ". Restore them from a backup"
+    return (
+        f"{field.model._meta.db_table}.{field.column} holds secrets that cannot be read (id {ids}{more}): {why}, or "
+        "mark the rows and go on without them: manage.py quarantine_unreadable"
+    )
+
+
+def _stored_secrets() -> Iterator[tuple[models.QuerySet[Any], SealedTextField]]:
+    """The rows of each sealed column that hold anything and were not marked, with it as `stored`."""
     with connection.cursor() as cursor:
         tables = set(connection.introspection.table_names(cursor))
-        for model in apps.get_models():
+        for model in sealed_models():
             if model._meta.db_table not in tables:
-                continue
-            sealed = [one for one in model._meta.local_fields if isinstance(one, SealedTextField)]
-            if not sealed:
                 continue
             described = connection.introspection.get_table_description(cursor, model._meta.db_table)
             columns = {column.name for column in described}
-            yield from ((model, field) for field in sealed if field.column in columns)
-
-
-def _ciphertext_of_other_keys(
-    model: type[models.Model], field: SealedTextField, keys: tuple[crypto.EncryptionKey, ...]
-) -> str | None:
-    rows = model._base_manager.annotate(stored=Cast(field.name, models.TextField()))
-    rows = rows.exclude(stored="")
-    for key in keys:
-        rows = rows.exclude(stored__startswith=crypto.ciphertext_prefix(key.id))
-    return next(iter(rows.order_by().values_list("stored", flat=True)[:1]), None)
+            rows = model._base_manager.order_by()
+            if "quarantined_at" in columns:
+                rows = rows.filter(quarantined_at=None)
+            for field in sealed_fields(model):
+                if field.column in columns:
+                    stored = Cast(field.name, models.TextField())
+                    yield rows.annotate(stored=stored).exclude(stored=""), field

@@ -10,6 +10,7 @@ import binascii
 import hashlib
 import hmac
 import os
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -24,6 +25,8 @@ from instances.errors import EncryptionKeyError, UnreadableSecretError
 KEY_BYTES = 32
 NONCE_BYTES = 12
 _VERSION = "v1"
+_KEY_ID_BYTES = 4
+_CIPHERTEXT = re.compile(rf"{_VERSION}\.([0-9a-f]{{{2 * _KEY_ID_BYTES}}})\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +51,26 @@ def decrypt(ciphertext: str, *, context: str) -> str:
 
     Raises UnreadableSecretError when the key is missing, or the ciphertext was altered or moved.
     """
-    try:
-        version, key_id, encoded = ciphertext.split(".")
-        sealed = base64.urlsafe_b64decode(encoded)
-    except (ValueError, binascii.Error):
-        raise UnreadableSecretError(f"{context}: this is not a ciphertext of ours.") from None
-    key = next((key for key in encryption_keys() if key.id == key_id), None)
-    if version != _VERSION or key is None:
-        raise UnreadableSecretError(
-            f"{context}: encrypted with key {key_id}, which is not in ENCRYPTION_KEYS."
+    key_id = key_id_of(ciphertext)
+    if not key_id:
+        raise _unreadable(context, "It is not a ciphertext of this program.")
+    key = _key_with_id(key_id)
+    if key is None:
+        raise _unreadable(
+            context, f"It was encrypted with the key {key_id}, which is not in ENCRYPTION_KEYS."
         )
     try:
+        sealed = base64.urlsafe_b64decode(ciphertext.removeprefix(ciphertext_prefix(key_id)))
         plaintext = key.cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context.encode())
     except (InvalidTag, ValueError):
-        raise UnreadableSecretError(
-            f"{context}: the ciphertext was altered, or belongs to another row or field."
+        raise _unreadable(
+            context, "Its ciphertext was altered, or belongs to another row or field."
         ) from None
     return plaintext.decode()
+
+
+def _unreadable(context: str, reason: str) -> UnreadableSecretError:
+    return UnreadableSecretError(f"{context} cannot be read. {reason}", reason=reason)
 
 
 def ciphertext_prefix(key_id: str) -> str:
@@ -73,13 +79,23 @@ def ciphertext_prefix(key_id: str) -> str:
 
 
 def key_id_of(ciphertext: str) -> str:
-    """The id of the key that a ciphertext of ours needs."""
-    return ciphertext.split(".")[1]
+    """The id of the key that a ciphertext needs; empty where it is not a ciphertext of ours."""
+    # Whatever else stands there may be a secret in clear, so nothing of it is told.
+    found = _CIPHERTEXT.match(ciphertext)
+    return found[1] if found else ""
 
 
-def digest(value: str) -> str:
-    """A keyed digest (HMAC-SHA-256, hex) that finds a secret by its exact value without decrypting."""
-    return _digest(encryption_keys()[0], value)
+def first_key_id() -> str:
+    """The id of the key that encrypts."""
+    return encryption_keys()[0].id
+
+
+def digest(value: str, *, key_id: str = "") -> str:
+    """A keyed digest (HMAC-SHA-256, hex) that finds a secret by its exact value without decrypting.
+
+    key_id: which key, so that two digests of one row need the same; the first, where there is no such key.
+    """
+    return _digest(_key_with_id(key_id) or encryption_keys()[0], value)
 
 
 def digests(value: str) -> list[str]:
@@ -100,6 +116,10 @@ def encryption_keys() -> tuple[EncryptionKey, ...]:
     return _parse_keys(tuple(settings.ENCRYPTION_KEYS))
 
 
+def _key_with_id(key_id: str) -> EncryptionKey | None:
+    return next((key for key in encryption_keys() if key.id == key_id), None)
+
+
 @lru_cache(maxsize=8)
 def _parse_keys(entries: tuple[str, ...]) -> tuple[EncryptionKey, ...]:
     if not entries:
@@ -117,7 +137,7 @@ def _parse_key(number: int, entry: str) -> EncryptionKey:
             f"ENCRYPTION_KEYS: entry {number} is not a key; each is {KEY_BYTES} random bytes in urlsafe base64."
         )
     return EncryptionKey(
-        id=_derive(secret, "key id", 4).hex(),
+        id=_derive(secret, "key id", _KEY_ID_BYTES).hex(),
         cipher=AESGCM(_derive(secret, "encryption", KEY_BYTES)),
         digest_key=_derive(secret, "lookup digest", KEY_BYTES),
     )

@@ -82,7 +82,14 @@ class EncryptionKeyError(SecretError):
 
 
 class UnreadableSecretError(SecretError):
-    """A ciphertext was altered, or moved here from another row or field, or its key is missing."""
+    """A ciphertext was altered, or moved here from another row or field, or its key is missing.
+
+    reason: which of these it is, as a sentence, without saying which secret it is about.
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class InputError(InstancesError):

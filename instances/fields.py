@@ -11,12 +11,15 @@ Instance.objects.filter(token_digest__in=crypto.digests("abc"))
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
+from django.apps import apps
 from django.core.exceptions import FieldError
 from django.db import models
 from django.db.models.query_utils import DeferredAttribute
+from django.utils.translation import gettext_lazy as _
 
 from instances import crypto
 from instances.errors import UnreadableSecretError
@@ -27,17 +30,29 @@ MASK = "••••"
 class Sealed[T]:
     """A secret that is shown as •••• and decrypted by reveal() alone. Falsy when there is no secret."""
 
-    __slots__ = ("_load", "ciphertext", "context")
+    __slots__ = ("_load", "_name", "ciphertext", "context")
 
-    def __init__(self, ciphertext: str, context: str, load: Callable[[str], T]) -> None:
+    def __init__(
+        self, ciphertext: str, context: str, load: Callable[[str], T], name: Callable[[], str]
+    ) -> None:
         self.ciphertext = ciphertext
         self.context = context
         self._load = load
+        self._name = name
 
     def reveal(self) -> T:
         """The plain value. Raises UnreadableSecretError when the key is missing or the row was altered."""
-        plaintext = crypto.decrypt(self.ciphertext, context=self.context) if self.ciphertext else ""
-        return self._load(plaintext)
+        if not self.ciphertext:
+            return self._load("")
+        try:
+            return self._load(crypto.decrypt(self.ciphertext, context=self.context))
+        except UnreadableSecretError as error:
+            raise self.unreadable(error.reason) from None
+
+    def unreadable(self, reason: str) -> UnreadableSecretError:
+        """The error that names this secret and its row. reason: a sentence."""
+        message = f"{self._name()} cannot be read. {reason} Enter it again, or put back the key or the row that it needs."
+        return UnreadableSecretError(message, reason=reason)
 
     @property
     def is_readable(self) -> bool:
@@ -71,9 +86,65 @@ class SealedRow(models.Model):
     """A row with sealed fields. Its uid is part of what every ciphertext is bound to."""
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    # Since `manage.py quarantine_unreadable` found secrets here that do not decrypt; None while all do.
+    quarantined_at = models.DateTimeField(
+        _("secrets unreadable since"), null=True, blank=True, editable=False
+    )
 
     class Meta:
         abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Once every secret was entered again, the quarantine is over."""
+        if self.quarantined_at and self.is_readable:
+            self.quarantined_at = None
+            if (names := kwargs.get("update_fields")) is not None:
+                kwargs["update_fields"] = {*names, "quarantined_at"}
+        super().save(*args, **kwargs)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether every secret that was stored here decrypts."""
+        return not self.unreadable_secrets()
+
+    def unreadable_secrets(self) -> dict[str, str]:
+        """Why secrets that were stored here do not decrypt: a sentence each, by the field's name."""
+        reasons = {}
+        for field in sealed_fields(type(self)):
+            try:
+                self.reveal(field.name)
+            except UnreadableSecretError as error:
+                reasons[field.name] = error.reason
+        return reasons
+
+    def reveal(self, name: str) -> Any:
+        """The plain value of a sealed field. Raises UnreadableSecretError, also where a stored value is gone."""
+        sealed: Sealed[Any] = getattr(self, name)
+        if not sealed and self.is_expected(name):
+            raise sealed.unreadable("It is empty, although a secret was stored there.")
+        return sealed.reveal()
+
+    def require_readable(self) -> None:
+        """Raises UnreadableSecretError where any secret that was stored here does not decrypt."""
+        for field in sealed_fields(type(self)):
+            self.reveal(field.name)
+
+    def is_expected(self, name: str) -> bool:
+        """Whether another column shows that a secret was stored in this sealed field."""
+        field = self._meta.get_field(name)
+        digest_field = field.digest_field if isinstance(field, SealedTextField) else ""
+        return bool(digest_field and getattr(self, digest_field))
+
+
+def sealed_models() -> Iterator[type[SealedRow]]:
+    """Every table with sealed fields."""
+    return (model for model in apps.get_models() if issubclass(model, SealedRow))
+
+
+@cache
+def sealed_fields(model: type[models.Model]) -> "tuple[SealedTextField, ...]":
+    """The sealed fields of a model."""
+    return tuple(field for field in model._meta.fields if isinstance(field, SealedTextField))
 
 
 class _Stored(str):
@@ -126,7 +197,11 @@ class SealedTextField(models.TextField[Any, Any]):
         return f"{row._meta.model_name}.{self.name}:{row.uid}"  # type: ignore[attr-defined]
 
     def wrap(self, row: models.Model, ciphertext: str) -> Sealed[Any]:
-        return Sealed(ciphertext, self.context_of(row), self.load)
+        return Sealed(ciphertext, self.context_of(row), self.load, lambda: self._name_in(row))
+
+    def _name_in(self, row: models.Model) -> str:
+        """How an error names this secret: "The client secret of OAuth app 7 (HubSpot for Acme)"."""
+        return f"The {self.verbose_name} of {row._meta.verbose_name} {row.pk} ({row})"
 
     def seal(self, row: models.Model, value: Any) -> Any:
         """What the row keeps of an assigned value: plain values are encrypted, stored ones stay."""

@@ -19,6 +19,7 @@ from instances.errors import (
     InvalidConfigurationError,
     MissingConfigurationError,
     TooManyAttemptsError,
+    UnreadableSecretError,
 )
 from instances.models import Instance
 from instances.provisioning.configuration import default_callback_url
@@ -104,7 +105,9 @@ class ConfigurationForm(forms.Form):
     ) -> None:
         super().__init__(data)
         self._stored = instance.configuration if instance else {}
-        self._stored_secrets = instance.secret_keys if instance else []
+        # What cannot be read any more has to be entered again.
+        lost = instance.lost_keys if instance else []
+        self._stored_secrets = [] if lost or not instance else instance.secret_keys
         if way.variants:
             self.fields[_PREFIX + VARIANT_KEY] = self._variant_field(way)
         for key in way.fields:
@@ -131,7 +134,7 @@ class ConfigurationForm(forms.Form):
         kept = {_PREFIX + key for key in keys}
         self.fields = {name: field for name, field in self.fields.items() if name in kept}
 
-    def add_refusal(self, refusal: InputError) -> None:
+    def add_refusal(self, refusal: InputError | UnreadableSecretError) -> None:
         """Put what a verb refused beside the fields that it is about."""
         if isinstance(refusal, MissingConfigurationError):
             for key in refusal.keys:

@@ -22,7 +22,12 @@ from instances.admin.instance_forms import (
 from instances.admin.pages import ModelAdmin, allow_leaving, render_page
 from instances.browser import send_to_provider
 from instances.catalogue.definition import AuthenticationType
-from instances.errors import InputError, InstancesError, InvalidConfigurationError
+from instances.errors import (
+    InputError,
+    InstancesError,
+    InvalidConfigurationError,
+    UnreadableSecretError,
+)
 from instances.forms import WAY_LABELS, split_tags
 from instances.models import Element, Instance, OrganizationUser
 from instances.provisioning.configuration import authentication_of, has_oauth_app
@@ -141,7 +146,7 @@ def _create(
             authentication_type=way.type,
             configuration=form.configuration,
         )
-    except InputError as refusal:
+    except (InputError, UnreadableSecretError) as refusal:
         form.add_refusal(refusal)
         return None
 

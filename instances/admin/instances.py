@@ -231,8 +231,8 @@ def facts_of(instance: Instance) -> list[tuple[str, Any]]:
         (_("Organization user"), instance.organization_user),
         (_("Platform"), organization.platform_url or _("this program")),
         (_("Way of authentication"), way),
-        (_("Element token"), secret_state(instance.token)),
-        (_("Provider's tokens"), secret_state(instance.tokens)),
+        (_("Element token"), secret_state(instance, "token")),
+        (_("Provider's tokens"), secret_state(instance, "tokens")),
         (_("Access token expires"), instance.expires_at),
         (_("Next refresh"), instance.next_refresh_at),
         (_("Refresh"), refresh_in_words(instance)),
@@ -262,7 +262,7 @@ def refresh_in_words(instance: Instance) -> str | None:
 
 def configuration_of(instance: Instance) -> list[tuple[str, str]]:
     """Plain keys with their values, and of secret ones only that they are there."""
-    masked = dict.fromkeys(instance.secret_keys, secret_state(instance.secret_configuration))
+    masked = dict.fromkeys(instance.secret_keys, secret_state(instance, "secret_configuration"))
     return sorted({**instance.configuration, **masked}.items())
 
 

@@ -90,4 +90,4 @@ class OAuthAppAdmin(ModelAdmin):
 
     @admin.display(description=_("stored client secret"))
     def client_secret_state(self, app: OAuthApp) -> str:
-        return secret_state(app.client_secret)
+        return secret_state(app, "client_secret")

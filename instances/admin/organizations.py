@@ -143,7 +143,7 @@ class SecretOwnerAdmin(ModelAdmin):
 
     @admin.display(description=gettext_lazy("stored secret"))
     def secret_label(self, owner: Owner) -> str:
-        return secret_state(owner.secret)
+        return secret_state(owner, "secret")
 
     def render_change_form(
         self,

@@ -16,7 +16,7 @@ from unfold import admin as unfold_admin
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from instances.admin.reach import hide_strangers, is_all_within_reach
-from instances.fields import Sealed
+from instances.fields import Sealed, SealedRow
 
 
 class ModelAdmin(unfold_admin.ModelAdmin):
@@ -79,13 +79,14 @@ class SecretInput(UnfoldAdminPasswordWidget):
         super().__init__(attrs={"autocomplete": "new-password"}, render_value=False)
 
 
-def secret_state(sealed: Sealed[Any]) -> str:
-    """What stands in a secret's place: nothing of it, but whether it is there and can be used."""
-    if not sealed:
-        return _("none")
-    if not sealed.is_readable:
-        return _("unreadable: its encryption key is missing, or the row was altered")
-    return str(sealed)
+def secret_state(row: SealedRow, name: str) -> str:
+    """What stands in a secret's place: nothing of it, but whether it is there and can be used, and else what to do."""
+    if name in row.unreadable_secrets():
+        return _(
+            "unreadable: its encryption key is missing, or the row was altered. Put the key back, or enter a new secret."
+        )
+    sealed: Sealed[Any] = getattr(row, name)
+    return str(sealed) or _("none")
 
 
 def render_page(

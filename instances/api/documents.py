@@ -134,8 +134,12 @@ def hub_document(key: str) -> dict[str, Any]:
 def instance_document(
     instance: Instance, *, token: str, is_hydrated: bool = True
 ) -> dict[str, Any]:
-    """An instance (contract 5). token: its Element token as the caller may see it. Nothing is decrypted."""
+    """An instance (contract 5). token: its Element token as the caller may see it.
+
+    One whose secrets do not decrypt is not valid, and shows nothing of them; they are decrypted to know that.
+    """
     user = instance.organization_user
+    is_readable = instance.is_readable
     configuration = masked_configuration(instance)
     element = (
         element_document(instance.element, authentication_type=instance.authentication_type)
@@ -152,11 +156,11 @@ def instance_document(
         "elementId": instance.element_id,
         "tags": instance.tag_names,
         "provisionInteractions": [],
-        "valid": instance.is_connected,
+        "valid": instance.is_connected and is_readable,
         "disabled": instance.is_disabled,
         "maxCacheSize": 0,
         "cacheTimeToLive": 0,
-        "configuration": configuration if is_hydrated else {},
+        "configuration": configuration if is_hydrated and is_readable else {},
         "eventsEnabled": events_enabled,
         "traceLoggingEnabled": instance.is_trace_logging,
         "cachingEnabled": False,
@@ -274,7 +278,7 @@ def health_document(instance: Instance) -> dict[str, Any]:
     }
     return {
         "state": instance.state,
-        "valid": instance.is_connected,
+        "valid": instance.is_connected and instance.is_readable,
         "disabled": instance.is_disabled,
         "cause": explanation and explanation.cause,
         "responsible": explanation and explanation.responsible,

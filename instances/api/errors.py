@@ -28,6 +28,7 @@ STATUSES: list[tuple[type[errors.InstancesError], int]] = [
     (errors.RateLimitedError, 429),
     (errors.PlatformError, 502),
     (errors.CatalogueError, 400),
+    (errors.UnreadableSecretError, 409),
     (errors.InstancesError, 500),
 ]
 

@@ -89,6 +89,8 @@ def shown_token(caller: Caller, instance: Instance, *, is_listed: bool = False) 
 
     A person sees it with the permission reveal_token, one instance at a time, and that is recorded.
     """
+    if not instance.is_readable:
+        return MASK
     if caller.account is None:
         token: str = instance.token.reveal()
         return token

@@ -58,7 +58,7 @@ class BulkCommand(BaseCommand):
         super().run_from_argv(argv)
 
     def get_check_kwargs(self, options: dict[str, Any]) -> dict[Any, Any]:
-        """Refuses to write under keys that do not fit the data."""
+        """Refuses to write without usable keys, and warns of secrets that they cannot read."""
         return {"databases": [DEFAULT_DB_ALIAS]}
 
     def carry_out(self, job: BulkJob, *, is_json: bool, is_enqueued: bool) -> None:

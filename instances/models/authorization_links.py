@@ -114,6 +114,10 @@ class AuthorizationLink(models.Model):
     note = models.CharField(_("note"), max_length=500, blank=True)
     token_digest = models.CharField(max_length=64, unique=True, editable=False)
     browser_digest = models.CharField(max_length=64, blank=True, editable=False)
+    # Which of ENCRYPTION_KEYS the digests were made with; empty in rows of before it was kept.
+    digest_key_id = models.CharField(
+        max_length=8, default="", db_default="", blank=True, editable=False
+    )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     expires_at = models.DateTimeField(_("expires at"))
     used_at = models.DateTimeField(_("used at"), null=True, blank=True)

@@ -20,6 +20,10 @@ class AuthorizationQuerySet(models.QuerySet["Authorization"]):
     def with_state(self, state: str) -> Self:
         return self.filter(state_digest__in=crypto.digests(state))
 
+    def pending(self, *, at: datetime) -> Self:
+        """Whose browser may still come back."""
+        return self.filter(used_at=None, expires_at__gt=at)
+
     def by_leavers(self) -> Self:
         """The last of its instance that was completed, begun by an account that is no longer active."""
         completed = Authorization.objects.filter(outcome=Authorization.Outcome.COMPLETED)
@@ -71,6 +75,10 @@ class Authorization(SealedRow):
     )
     state_digest = models.CharField(max_length=64, unique=True, editable=False)
     browser_digest = models.CharField(max_length=64, editable=False)
+    # Which of ENCRYPTION_KEYS the digests were made with; empty in rows of before it was kept.
+    digest_key_id = models.CharField(
+        max_length=8, default="", db_default="", blank=True, editable=False
+    )
     code_verifier = SealedTextField(_("PKCE code verifier"))
     request_token_secret = SealedTextField(_("request token secret"))
     configuration = SealedJSONField(_("changed configuration"))

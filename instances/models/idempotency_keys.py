@@ -1,14 +1,25 @@
 """Idempotency keys: a create that a client may send again without making a second instance."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Self
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from instances import crypto
 from instances.models.instances import Instance
 from instances.models.organizations import OrganizationUser
 
 LIFETIME = timedelta(hours=24)
+
+
+class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):
+    def with_key(self, key: str) -> Self:
+        return self.filter(key_digest__in=crypto.digests(key))
+
+    def live(self, *, at: datetime) -> Self:
+        """Which a client may still send again."""
+        return self.filter(created_at__gt=at - LIFETIME)
 
 
 class IdempotencyKey(models.Model):
@@ -21,8 +32,14 @@ class IdempotencyKey(models.Model):
     )
     key_digest = models.CharField(max_length=64)
     body_digest = models.CharField(max_length=64)
+    # Which of ENCRYPTION_KEYS the digests were made with; empty in rows of before it was kept.
+    digest_key_id = models.CharField(
+        max_length=8, default="", db_default="", blank=True, editable=False
+    )
     instance = models.ForeignKey(Instance, on_delete=models.CASCADE, null=True, related_name="+")
     created_at = models.DateTimeField(_("created at"), db_index=True)
+
+    objects = IdempotencyKeyQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("idempotency key")

@@ -123,13 +123,19 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 
     def due_for_refresh(self, *, at: datetime) -> Self:
         """Whose tokens are to be refreshed now, and nobody is at it; the longest overdue first."""
-        due = self.filter(state=Instance.State.CONNECTED, is_disabled=False, refresh_due_at__lte=at)
+        due = self.filter(
+            state=Instance.State.CONNECTED,
+            is_disabled=False,
+            refresh_due_at__lte=at,
+            quarantined_at=None,
+        )
         return due.unleased(at=at).order_by("refresh_due_at")
 
     def due_for_work(self, *, at: datetime) -> Self:
         """Which are to be checked, reconciled or deleted to the end now; the longest overdue first."""
         is_resting = Q(state=Instance.State.CONNECTED, is_disabled=True)
-        return self.filter(work_due_at__lte=at).exclude(is_resting).order_by("work_due_at")
+        due = self.filter(work_due_at__lte=at, quarantined_at=None).exclude(is_resting)
+        return due.order_by("work_due_at")
 
     def unleased(self, *, at: datetime) -> Self:
         return self.filter(Q(leased_until=None) | Q(leased_until__lte=at))
@@ -363,9 +369,34 @@ class Instance(SealedRow):
         self._tag_names = names
 
     def full_configuration(self) -> dict[str, Any]:
-        """Plain and secret keys together. Decrypts: for platforms only, never for a page."""
-        secrets: dict[str, Any] = self.secret_configuration.reveal()
+        """Plain and secret keys together. Decrypts: for platforms only, never for a page.
+
+        Raises UnreadableSecretError.
+        """
+        secrets: dict[str, Any] = self.reveal("secret_configuration")
         return {**self.configuration, **secrets}
+
+    def readable_configuration(self) -> dict[str, Any]:
+        """As full_configuration(), without the secret keys where they do not decrypt."""
+        return dict(self.configuration) if self.lost_keys else self.full_configuration()
+
+    @property
+    def lost_keys(self) -> list[str]:
+        """The secret configuration keys that were set and do not decrypt any more."""
+        return self.secret_keys if "secret_configuration" in self.unreadable_secrets() else []
+
+    @property
+    def has_token(self) -> bool:
+        """Whether it was ever connected; its Element token may be unreadable."""
+        return self.token_digest is not None
+
+    def is_expected(self, name: str) -> bool:
+        match name:
+            case "secret_configuration":
+                return bool(self.secret_keys)
+            case "tokens":
+                return self.has_refresh_token is not None
+        return super().is_expected(name)
 
 
 class Tag(models.Model):

@@ -81,7 +81,8 @@ class InstanceDraft:
 
     configuration is complete: plain keys, secret keys, and the OAuth app's client where the instance names
     none. provider_data is the callback's query. instance_id and label name it in recorded exchanges.
-    remote_id and tokens are there once the platform has it. tag finds it at a remote platform.
+    remote_id and tokens are there once the platform has it. has_lost_token: its row had an Element token that cannot
+    be read any more. tag finds it at a remote platform.
     """
 
     instance_id: int | None
@@ -98,6 +99,7 @@ class InstanceDraft:
     code_verifier: str = field(default="", repr=False)
     remote_id: int | None = None
     tokens: TokenSet | None = None
+    has_lost_token: bool = False
     actor: str = ""
 
     @property
@@ -177,7 +179,9 @@ class Platform(Protocol):
         ...
 
     def update_instance(self, draft: InstanceDraft) -> PlatformInstance:
-        """Authenticate again with the draft's configuration or provider_data; keeps id and token."""
+        """Authenticate again with the draft's configuration or provider_data; keeps id and token, and answers the
+        token where the row has lost it.
+        """
         ...
 
     def get_instance(self, draft: InstanceDraft) -> PlatformInstance:

@@ -113,6 +113,7 @@ def begin_authorization(
         link=link,
         state_digest=crypto.digest(state),
         browser_digest=crypto.digest(browser_secret),
+        digest_key_id=crypto.first_key_id(),
         redirect_uri=draft.configuration["oauth.callback.url"],
         expires_at=timezone.now() + LIFETIME,
     )
@@ -339,9 +340,9 @@ def _connect(
 ) -> Instance:
     instance = authorization.instance
     provider_data = {k: v for k, v in parameters.items() if k not in {"state", "iss"}}
-    if authorization.request_token_secret:
-        provider_data["secret"] = authorization.request_token_secret.reveal()
     try:
+        if authorization.request_token_secret:
+            provider_data["secret"] = authorization.request_token_secret.reveal()
         reauthenticate_instance(
             instance,
             actor=actor,

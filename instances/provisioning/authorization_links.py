@@ -87,6 +87,7 @@ def make_link(instance: Instance, *, account: User, note: str = "") -> MadeLink:
             made_by=account,
             note=note,
             token_digest=crypto.digest(token),
+            digest_key_id=crypto.first_key_id(),
             expires_at=timezone.now() + LIFETIME,
         )
     return MadeLink(link, f"{settings.PUBLIC_URL}/authorize/{token}")
@@ -100,7 +101,7 @@ def takes_link(instance: Instance) -> bool:
 def missing_keys(instance: Instance) -> list[str]:
     """The required configuration keys that neither the instance nor the organization's OAuth app has."""
     way, organization = authentication_of(instance), instance.organization
-    held = {"oauth.callback.url": default_callback_url()} | instance.full_configuration()
+    held = {"oauth.callback.url": default_callback_url()} | instance.readable_configuration()
     complete = with_oauth_app(organization, instance.element, way, held)
     elsewhere = OAUTH_APP_KEYS if organization.is_remote else ()
     return [key for key in way.missing_keys(complete) if key not in elsewhere]
@@ -172,7 +173,8 @@ def claim_link(link: AuthorizationLink, *, fresh_secret: str) -> None:
     fresh_secret: what we gave this browser; never what it sent by itself, which may have been planted. Raises
     LinkOverError when another came first.
     """
-    digest = crypto.digest(fresh_secret)
+    # With the key of its token: after a rotation the link needs that one alone.
+    digest = crypto.digest(fresh_secret, key_id=link.digest_key_id)
     if not AuthorizationLink.objects.claim(link, browser_digest=digest, at=timezone.now()):
         raise LinkOverError(_("This link was used in the meantime. Ask who sent it for a new one."))
     link.refresh_from_db(fields=["used_at", "browser_digest"])

@@ -126,13 +126,16 @@ def update_instance(
 
     The provider is contacted only for a new code or changed credentials, and a refusal changes nothing.
     Others may change it at the same time: what a body does not name stays as they store it.
-    Raises InputError, PlatformError, StateConflictError (InstanceDeletedError).
+    Raises InputError, PlatformError, StateConflictError (InstanceDeletedError), UnreadableSecretError.
     """
     name = None if body.name is None else clean_name(body.name) or instance.element.name
     tags = None if body.tags is None else clean_tags(body.tags)
-    stored = instance.full_configuration()
+    stored = instance.readable_configuration()
     given = normalised_changes(instance, body.configuration)
     changed = {key: value for key, value in given.items() if stored.get(key) != value}
+    if not instance.is_readable:
+        # The same values again are how its other secrets, the tokens, are got anew.
+        changed = dict(given)
     way = authentication_of(instance, stored | changed)
     provider_data = body.provider_data or {}
     code = code_in(provider_data)
@@ -149,6 +152,10 @@ def update_instance(
         )
         changed = {}
     if changed or name is not None or tags is not None:
+        if instance.organization.is_remote:
+            # What cannot be told to the platform is refused before anything is changed here.
+            draft_of(instance, actor=actor)
         save_changes(instance, configuration=changed, name=name, tags=tags)
-        describe_instance(instance, actor=actor)
+        if instance.is_readable:
+            describe_instance(instance, actor=actor)
     return instance

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from django.contrib.auth.models import AnonymousUser, User
 
-from instances.models import BulkJob, BulkRow
+from instances.errors import UnreadableSecretError
+from instances.models import BulkJob, BulkRow, Instance
 from instances.provisioning.tokens import reveal_token
 
 _READ_ROWS = 500
@@ -41,8 +42,15 @@ def _line(row: BulkRow, account: User | AnonymousUser | None) -> list[object]:
     ]
     if account is not None:
         instance = row.instance
-        line.append(reveal_token(instance, account=account) if instance and instance.token else "")
+        line.append(_token_of(instance, account) if instance and instance.has_token else "")
     return line
+
+
+def _token_of(instance: Instance, account: User | AnonymousUser) -> str:
+    try:
+        return reveal_token(instance, account=account)
+    except UnreadableSecretError:
+        return "unreadable"
 
 
 def _csv(lines: Iterable[list[object]]) -> str:

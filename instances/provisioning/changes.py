@@ -66,12 +66,15 @@ def save_changes(
 
 
 def merge_proved(
-    instance: Instance, stored: Instance, changes: Mapping[str, str]
+    instance: Instance, stored: Instance, changes: Mapping[str, str], proved: Mapping[str, str]
 ) -> dict[str, Any]:
     """The columns of a configuration whose changes were proved together with the rest of instance's, as it was read.
 
-    stored: the same row, locked. Raises StateConflictError where another call changed what was proved.
+    stored: the same row, locked. proved: the whole of it, which is stored where the secrets in the row do not decrypt.
+    Raises StateConflictError where another call changed what was proved.
     """
+    if instance.lost_keys:
+        return store_configuration(stored.element.parsed, proved)
     read, now = instance.full_configuration(), stored.full_configuration()
     names = _proved_names(authentication_of(instance, {**read, **changes})) - changes.keys()
     if others := sorted(name for name in names if read.get(name) != now.get(name)):
@@ -98,7 +101,10 @@ def remove_row(instance: Instance) -> None:
 
 
 def _merged(stored: Instance, changes: Mapping[str, str]) -> dict[str, Any]:
-    merged = {**stored.full_configuration(), **changes}
+    # Secrets that do not decrypt are replaced where all of them are given, and never dropped.
+    is_replaced = stored.lost_keys and changes.keys() >= set(stored.lost_keys)
+    kept = stored.readable_configuration() if is_replaced else stored.full_configuration()
+    merged = {**kept, **changes}
     authentication_of(stored, merged)  # names a variant that there is
     return store_configuration(stored.element.parsed, merged)
 

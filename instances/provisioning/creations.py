@@ -64,10 +64,13 @@ def connected_columns(instance: Instance, result: PlatformInstance, code: str) -
     now = timezone.now()
     proved = {"last_checked_at": now, "last_succeeded_at": now}
     columns = NO_CAUSE | (proved if result.is_proved else {"work_due_at": now + retry_after(1)})
+    columns["quarantined_at"] = None
     if code:
         columns["code_digest"] = crypto.digest(code)
     if result.tokens:
         way = authentication_of(instance)
         columns |= token_columns(way, result.tokens, at=now)
         columns["tokens"] = result.tokens.to_json()
+    elif "tokens" in instance.unreadable_secrets():
+        columns |= {"tokens": "", "has_refresh_token": None}
     return columns

@@ -11,8 +11,10 @@ from instances.models import Element, Instance, OrganizationUser
 from instances.platforms.base import InstanceDraft, TokenSet
 from instances.provisioning.changes import save_changes
 from instances.provisioning.configuration import (
+    OAUTH_APP_KEYS,
     authentication_of,
     default_callback_url,
+    has_oauth_app,
     normalise_configuration,
     require_complete,
     store_configuration,
@@ -166,10 +168,15 @@ def draft_of(
     provider_data: Mapping[str, str] | None = None,
     code_verifier: str = "",
 ) -> InstanceDraft:
-    """The instance as its platform needs it, secrets in clear. configuration: instead of the stored one."""
+    """The instance as its platform needs it, secrets in clear.
+
+    configuration: instead of the stored one, for who is to authenticate anew; then tokens that cannot be read are as
+    none. Raises UnreadableSecretError.
+    """
     own = instance.full_configuration() if configuration is None else configuration
     way = authentication_of(instance, own)
-    stored_tokens = instance.tokens.reveal()
+    unreadable = {} if configuration is None else instance.unreadable_secrets()
+    stored_tokens = {} if "tokens" in unreadable else instance.reveal("tokens")
     return InstanceDraft(
         instance_id=instance.pk,
         uid=instance.uid,
@@ -185,6 +192,7 @@ def draft_of(
         code_verifier=code_verifier,
         remote_id=instance.remote_id,
         tokens=TokenSet.from_json(stored_tokens) if stored_tokens else None,
+        has_lost_token="token" in unreadable,
         actor=actor,
     )
 
@@ -200,5 +208,17 @@ def normalised_changes(instance: Instance, given: Mapping[str, Any]) -> dict[str
 
 
 def changed_configuration(instance: Instance, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The stored configuration with the given keys merged in; masks and empty values change nothing."""
-    return instance.full_configuration() | normalised_changes(instance, given)
+    """The stored configuration with the given keys merged in; masks and empty values change nothing.
+
+    Raises MissingConfigurationError where secret keys cannot be read, and are not given again.
+    """
+    changed = instance.readable_configuration() | normalised_changes(instance, given)
+    way = authentication_of(instance, changed)
+    lost = {key for key in instance.lost_keys if key not in changed}
+    if "oauth.api.secret" in lost and has_oauth_app(instance.organization, instance.element, way):
+        # Nobody is asked for its own client, so the organization's takes its place.
+        changed.pop("oauth.api.key", None)
+        lost -= set(OAUTH_APP_KEYS)
+    if missing := [key.key for key in way.fields if key.key in lost]:
+        raise MissingConfigurationError(missing)
+    return changed

@@ -77,8 +77,8 @@ _REMEDIES: tuple[tuple[type[errors.InstancesError] | UnionType, "StrOrPromise"],
     (
         errors.SecretError,
         gettext_lazy(
-            "Put the key that is missing back into ENCRYPTION_KEYS, and start the program again. "
-            "If that key is lost, delete the instance and make it anew."
+            "Put the missing key back into ENCRYPTION_KEYS, restart, and run manage.py quarantine_unreadable. If the "
+            "key is lost, connect it again with all of its secrets, or delete it."
         ),
     ),
     (
@@ -166,7 +166,8 @@ CAUSES: dict[str, "StrOrPromise"] = {
     "AuthorizationError": gettext_lazy("The authorization came back wrong"),
     "MissingCodeError": gettext_lazy("An authorization code is missing"),
     "InputError": gettext_lazy("The configuration is incomplete or wrong"),
-    "SecretError": gettext_lazy("Stored secrets cannot be read"),
+    "SecretError": gettext_lazy("Stored secrets cannot be used"),
+    "UnreadableSecretError": gettext_lazy("Stored secrets cannot be read"),
     "CatalogueError": gettext_lazy("The element's definition is wrong"),
     "TaskNotEnqueuedError": gettext_lazy("The workers could not be reached"),
     "TooManyAttemptsError": gettext_lazy("Too many attempts"),
@@ -181,10 +182,13 @@ def explain(instance: Instance, reader: Reader = Reader.OPERATOR) -> Explanation
     """In words that fit who reads it. None for a connected instance that is enabled, and whose tokens are renewed:
     there is nothing to explain.
     """
-    explanation = _explain(instance)
+    reasons = instance.unreadable_secrets()
+    explanation = _of_unreadable(instance, reasons) if reasons else _explain(instance)
     if explanation is None:
         return None
     error_class = None if instance.state in _WITHOUT_CAUSE else _error_class(instance.cause)
+    if reasons:
+        error_class = errors.UnreadableSecretError
     is_for_operator = bool(error_class and needs_operator(error_class))
     if not is_for_operator and instance.state in _WAITS_FOR_LINK and instance.has_open_link:
         advice = _("Wait until they use the link that was made for them, or connect it yourself.")
@@ -248,7 +252,7 @@ def uses_browser(instance: Instance) -> bool:
 def is_only_here(instance: Instance) -> bool:
     """Whether no platform has anything of it: it was never connected, or it is gone from there."""
     states = _NOT_CREATED | {State.AWAITING_AUTHORIZATION}
-    return instance.state in states and not instance.token
+    return instance.state in states and not instance.has_token
 
 
 def _without_label(instance: Instance) -> str:
@@ -260,6 +264,26 @@ def _without_label(instance: Instance) -> str:
 def _of_state(instance: Instance) -> Explanation:
     cause, responsible, advice = _STATES[instance.state]
     return Explanation(str(cause), responsible, str(advice), _next_step(instance))
+
+
+def _of_unreadable(instance: Instance, reasons: dict[str, str]) -> Explanation:
+    """Whatever else there is to say of it, nothing can be done before its secrets are there again."""
+    error_class = errors.UnreadableSecretError
+    return Explanation(
+        _("Its stored secrets cannot be read. %(reason)s")
+        % {"reason": next(iter(reasons.values()))},
+        error_class.responsible,
+        _remedy(error_class),
+        _step_of_unreadable(instance),
+    )
+
+
+def _step_of_unreadable(instance: Instance) -> Step:
+    if instance.state not in _NOT_CREATED | _CREATED | {State.AWAITING_AUTHORIZATION}:
+        return Step.DELETE
+    if instance.lost_keys or not uses_browser(instance):
+        return Step.REAUTHENTICATE
+    return Step.AUTHORIZE
 
 
 def _error_class(cause: str) -> type[errors.InstancesError] | None:
@@ -307,7 +331,7 @@ def _next_step(
     if uses_browser(instance):
         return Step.AUTHORIZE
     is_wrong = issubclass(error_class, errors.CredentialsRefusedError)
-    return Step.REAUTHENTICATE if is_wrong or instance.token else Step.PROVISION
+    return Step.REAUTHENTICATE if is_wrong or instance.has_token else Step.PROVISION
 
 
 def _in_words(error_class: type[errors.InstancesError]) -> str:

@@ -1,5 +1,6 @@
 """A create that may be sent twice: the Idempotency-Key of our own API."""
 
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from instances import crypto
@@ -34,18 +35,19 @@ def create_instance_once(
     IdempotencyKeyReusedError, StillRunningError, and what create_instance() raises.
     """
     now = timezone.now()
-    keys = IdempotencyKey.objects.filter(
-        organization_user=organization_user, key_digest=crypto.digest(key)
-    )
+    keys = IdempotencyKey.objects.filter(organization_user=organization_user).with_key(key)
     keys.filter(created_at__lt=now - LIFETIME).delete()
     # Its process ended before it had even a draft, so nothing was sent.
     keys.filter(instance=None, created_at__lt=now - STUCK_AFTER).delete()
-    record, is_new = keys.get_or_create(
+    new = IdempotencyKey(
         organization_user=organization_user,
         key_digest=crypto.digest(key),
-        defaults={"body_digest": crypto.digest(body_text), "created_at": now},
+        body_digest=crypto.digest(body_text),
+        digest_key_id=crypto.first_key_id(),
+        created_at=now,
     )
-    if not is_new:
+    record = _insert_or_find(new, key)
+    if record is not new:
         return _repeat(record, body_text, actor=actor)
 
     def remember(instance: Instance) -> None:
@@ -63,6 +65,27 @@ def create_instance_once(
         raise
 
 
+def _insert_or_find(new: IdempotencyKey, key: str) -> IdempotencyKey:
+    """The new row, inserted, or the one that is there already under any of ENCRYPTION_KEYS.
+
+    While keys are rotated, some processes digest with the old first key and some with the new one, and no
+    constraint sees that two digests are of the same key: so each holds the user's row while it looks and inserts.
+    """
+    user_id = new.organization_user_id
+    there = IdempotencyKey.objects.filter(organization_user=user_id).with_key(key).order_by("pk")
+    with transaction.atomic():
+        if len(crypto.encryption_keys()) > 1:
+            OrganizationUser.objects.select_for_update(no_key=True).get(pk=user_id)
+        if found := there.first():
+            return found
+        try:
+            with transaction.atomic():
+                new.save(force_insert=True)
+        except IntegrityError:
+            return there.get()
+    return new
+
+
 def _repeat(record: IdempotencyKey, body_text: str, *, actor: str) -> Instance:
     if record.body_digest not in crypto.digests(body_text):
         raise IdempotencyKeyReusedError(
@@ -75,7 +98,7 @@ def _repeat(record: IdempotencyKey, body_text: str, *, actor: str) -> Instance:
         return reconcile_instance(instance, actor=actor)
     if instance.state in {State.DRAFT, State.PROVISIONING}:
         raise StillRunningError("The first request with this Idempotency-Key is still running.")
-    if not instance.token:
+    if not instance.has_token:
         raise StateConflictError(
             f"{instance.label}, made with this Idempotency-Key, is not connected: {instance.cause_message}"
         )

@@ -14,8 +14,9 @@ from instances.errors import (
     MissingCodeError,
     PlatformError,
     StateConflictError,
+    UnreadableSecretError,
 )
-from instances.models import Instance, StateChange
+from instances.models import Instance, Interaction, StateChange
 from instances.platforms.base import InstanceDraft, PlatformInstance, code_in
 from instances.platforms.registry import platform_for
 from instances.provisioning.changes import (
@@ -27,7 +28,7 @@ from instances.provisioning.changes import (
 )
 from instances.provisioning.configuration import authentication_of, require_complete
 from instances.provisioning.creations import Creation, connected_columns, send_creation
-from instances.provisioning.drafts import draft_of, normalised_changes
+from instances.provisioning.drafts import changed_configuration, draft_of, normalised_changes
 from instances.provisioning.due_times import SETTLED_AFTER, STUCK_AFTER, can_refresh
 from instances.provisioning.leases import wait_until_unleased
 from instances.provisioning.refreshing import refresh_instance
@@ -52,7 +53,11 @@ def provision_instance(
     StateConflictError before anything is sent.
     """
     draft = draft_of(
-        instance, actor=actor, provider_data=provider_data or {}, code_verifier=code_verifier
+        instance,
+        actor=actor,
+        configuration=instance.full_configuration(),
+        provider_data=provider_data or {},
+        code_verifier=code_verifier,
     )
     if _lacks_code(instance, draft):
         raise MissingCodeError
@@ -84,7 +89,8 @@ def reauthenticate_instance(
     provisioned instead. Raises InputError, PlatformError, StateConflictError.
     """
     changes = normalised_changes(instance, configuration or {})
-    if not instance.token:
+    changed = changed_configuration(instance, configuration or {})
+    if not instance.has_token:
         if changes:
             save_changes(instance, configuration=changes, expect=_PROVISIONABLE)
         return provision_instance(
@@ -98,7 +104,7 @@ def reauthenticate_instance(
     draft = draft_of(
         instance,
         actor=actor,
-        configuration=instance.full_configuration() | changes,
+        configuration=changed,
         provider_data=provider_data or {},
         code_verifier=code_verifier,
     )
@@ -106,14 +112,20 @@ def reauthenticate_instance(
         raise MissingCodeError
     require_complete(draft.organization, draft.authentication, draft.configuration)
     renewed = platform_for(draft.organization).update_instance(draft)
+    why = "Authenticated again."
+    token = {}
+    if draft.has_lost_token:
+        why = "Authenticated again; the Element token could not be read, so it is a new one."
+        token = {"token": renewed.token}
     with locked(instance) as stored:
         move_instance(
             instance,
             State.CONNECTED,
             expect=reconnectable,
             actor=actor,
-            why="Authenticated again.",
-            **merge_proved(instance, stored, changes),
+            why=why,
+            **token,
+            **merge_proved(instance, stored, changes, changed),
             **connected_columns(instance, renewed, code_in(draft.provider_data)),
         )
     describe_instance(instance, actor=actor, told=draft)
@@ -158,6 +170,8 @@ def check_instance(instance: Instance, *, actor: str) -> Instance:
         raise StateConflictError(
             f"{instance.label} is {instance.get_state_display()}: there is nothing to check yet."
         )
+    # Without its Element token it is not connected, whatever the provider says.
+    instance.require_readable()
     now = timezone.now()
     try:
         found = _ask_for(instance, actor=actor)
@@ -251,7 +265,7 @@ def set_enabled(instance: Instance, *, is_enabled: bool, actor: str) -> Instance
     """
     if instance.is_disabled is not is_enabled:
         return instance
-    if instance.token:
+    if instance.has_token:
         draft = draft_of(instance, actor=actor)
         platform_for(draft.organization).set_enabled(draft, is_enabled=is_enabled)
     with locked(instance) as stored:
@@ -277,11 +291,12 @@ def set_trace_logging(instance: Instance, *, is_on: bool) -> None:
         Instance.objects.filter(pk=instance.pk).update(is_trace_logging=is_on)
 
 
-def delete_instance(instance: Instance, *, actor: str) -> None:
+def delete_instance(instance: Instance, *, actor: str, is_forced: bool = True) -> None:
     """Delete it at its platform, revoke what can be revoked, then forget it; its interactions stay.
 
-    A failure leaves it deleting, and the same call goes on from there. Raises PlatformError,
-    StateConflictError while it is being provisioned.
+    is_forced: also where secrets cannot be read that its platform would have to be told; a recorded exchange says
+    then that it was deleted here alone. A failure leaves it deleting, and the same call goes on from there. Raises
+    PlatformError, StateConflictError while it is being provisioned, UnreadableSecretError unless is_forced.
     """
     expect = set(State.values) - {State.PROVISIONING}
     if is_stuck(instance):
@@ -290,18 +305,42 @@ def delete_instance(instance: Instance, *, actor: str) -> None:
     # A refresh that is under way brings tokens that are to be revoked too.
     wait_until_unleased(instance.pk)
     instance.refresh_from_db()
+    try:
+        _delete_at_platform(instance, actor=actor)
+    except InstancesError as error:
+        if not (is_forced and isinstance(error, UnreadableSecretError)):
+            Instance.objects.filter(pk=instance.pk).update(**cause_of(error))
+            raise
+        _record_left_behind(instance, error, actor=actor)
+    remove_row(instance)
+
+
+def _delete_at_platform(instance: Instance, *, actor: str) -> None:
     draft = draft_of(instance, actor=actor)
     platform = platform_for(draft.organization)
-    try:
-        if instance.token:
-            platform.delete_instance(draft)
-        else:
-            for copy in platform.find_instances(draft):
-                platform.delete_instance(replace(draft, remote_id=copy.remote_id))
-    except InstancesError as error:
-        Instance.objects.filter(pk=instance.pk).update(**cause_of(error))
-        raise
-    remove_row(instance)
+    if instance.has_token:
+        platform.delete_instance(draft)
+        return
+    for copy in platform.find_instances(draft):
+        platform.delete_instance(replace(draft, remote_id=copy.remote_id))
+
+
+def _record_left_behind(instance: Instance, error: UnreadableSecretError, *, actor: str) -> None:
+    Interaction.objects.create(
+        instance=instance,
+        organization=instance.organization,
+        subject=instance.label,
+        step="delete",
+        direction=Interaction.Direction.OUT,
+        actor=actor,
+        method="DELETE",
+        url="",
+        error=(
+            f"{instance.label} was deleted here alone, and nothing was sent. {error.reason} If it still has access, "
+            "revoke that at the provider or on the remote platform."
+        ),
+        started_at=timezone.now(),
+    )
 
 
 def forget_instance(instance: Instance, *, actor: str) -> None:

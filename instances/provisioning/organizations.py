@@ -150,7 +150,7 @@ def _renew(
     if given:
         enter_secret(owner, given)
         return None
-    generated = generate() if is_rotating or not owner.secret else None
+    generated = generate() if is_rotating or not owner.secret_digest else None
     if generated:
         owner.secret = generated
     owner.save()

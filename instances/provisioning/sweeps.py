@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore, Lock
 
@@ -97,7 +98,8 @@ def _work(instance: Instance, *, at: datetime) -> None:
         State.CONNECTED: check_instance,
         State.PROVISIONING: reconcile_instance,
         State.UNKNOWN: reconcile_instance,
-        State.DELETING: delete_instance,
+        # The key may only be missing on this machine: nothing is forgotten without somebody asking for it.
+        State.DELETING: partial(delete_instance, is_forced=False),
     }
     claim = Instance.objects.filter(
         pk=instance.pk, state=instance.state, work_due_at=instance.work_due_at

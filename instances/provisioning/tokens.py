@@ -26,9 +26,9 @@ def reveal_token(instance: Instance, *, account: User | AnonymousUser) -> str:
     token, UnreadableSecretError.
     """
     require_permission(account, instance, Verb.REVEAL)
-    if not instance.token:
+    if not instance.has_token:
         raise StateConflictError(f"{instance.label} has no Element token yet; provision it first.")
-    token: str = instance.token.reveal()
+    token: str = instance.reveal("token")
     _record(
         "reveal Element token",
         account=account,

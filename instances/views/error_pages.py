@@ -28,6 +28,7 @@ _STATUSES: tuple[tuple[type[errors.InstancesError], int], ...] = (
     (errors.PlatformError, 502),
     (errors.TooManyAttemptsError, 429),
     (errors.StateConflictError, 409),
+    (errors.UnreadableSecretError, 409),
     (errors.SecretError, 500),
     (errors.InstancesError, 400),
 )

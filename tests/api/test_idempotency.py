@@ -4,10 +4,11 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
-from instances.models import IdempotencyKey, Instance
+from instances import crypto
+from instances.models import IdempotencyKey, Instance, OrganizationUser
 from instances.provisioning.due_times import STUCK_AFTER
 from tests.api.conftest import KEYED_BODY, ApiClient, make_api_client
 from tests.factories import make_element, make_organization, make_organization_user
@@ -99,3 +100,41 @@ def test_after_a_lost_answer_the_same_key_finds_what_was_created(provider):
 def test_a_key_that_is_too_long_is_refused(api):
     response = api.post("instances", KEYED_BODY, **{"Idempotency-Key": "k" * 256})
     assert response.status_code == 400
+
+
+def test_a_retry_after_a_key_rotation_finds_the_first_request(api, settings):
+    first = api.post("instances", KEYED_BODY, **KEY)
+    settings.ENCRYPTION_KEYS = [crypto.generate_key(), *settings.ENCRYPTION_KEYS]
+    second = api.post("instances", KEYED_BODY, **KEY)
+    other = api.post("instances", KEYED_BODY | {"name": "Other"}, **KEY)
+    assert (second.status_code, second.json()) == (200, first.json())
+    assert (other.status_code, Instance.objects.count()) == (409, 1)
+
+
+def test_two_processes_in_the_middle_of_a_rotation_create_once(api, settings):
+    """One still digests with the old first key; the other, with the new one, is just looking."""
+    old = settings.ENCRYPTION_KEYS[0]
+    instance = Instance.objects.get(pk=api.post("instances", KEYED_BODY).json()["id"])
+    row = IdempotencyKey(
+        organization_user=api.user,
+        key_digest=crypto.digest(KEY["Idempotency-Key"]),
+        body_digest=crypto.digest("of the first request"),
+        instance=instance,
+        created_at=timezone.now(),
+    )
+    settings.ENCRYPTION_KEYS = [crypto.generate_key(), old]
+    answers = []
+
+    def create():
+        answers.append(api.post("instances", KEYED_BODY, **KEY).status_code)
+        connection.close()
+
+    second = threading.Thread(target=create)
+    with transaction.atomic():
+        OrganizationUser.objects.select_for_update(no_key=True).get(pk=api.user.pk)
+        second.start()
+        second.join(0.5)
+        row.save()
+    second.join()
+    # It is told that the key came with another body: it found the row.
+    assert (answers, Instance.objects.count()) == ([409], 1)

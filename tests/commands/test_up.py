@@ -159,12 +159,15 @@ def test_a_port_that_is_taken_is_told_before_anything_is_done(environment):
     assert not Path(environment["DATA_DIR"]).exists()
 
 
-def test_other_keys_than_the_data_needs_are_refused_in_a_sentence(environment, up):
+def test_a_lost_key_stops_no_start_and_the_lines_say_what_to_do(environment, up):
     process, _ = up()
     process.send_signal(signal.SIGTERM)
     process.wait(timeout=STOP_SECONDS)
-    told = refused(environment, ENCRYPTION_KEYS=crypto.generate_key())
+    environment["ENCRYPTION_KEYS"] = crypto.generate_key()
+    _, told = up()
     assert "which is not in ENCRYPTION_KEYS" in told
+    assert "manage.py quarantine_unreadable" in told
+    assert get(environment, "/admin/login/")[0] == 200
 
 
 @pytest.mark.parametrize(

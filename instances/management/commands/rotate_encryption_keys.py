@@ -1,27 +1,104 @@
 """`manage.py rotate_encryption_keys`: encrypt every secret anew under the first of ENCRYPTION_KEYS."""
 
+import json
 from argparse import ArgumentParser
+from time import monotonic
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 
-from instances.errors import UnreadableSecretError
-from instances.provisioning.key_rotation import rotate_encryption_keys
+from instances.provisioning.key_rotation import (
+    Rotation,
+    RotationProgress,
+    WaitingRows,
+    rotate_encryption_keys,
+)
+from instances.redaction import redact_text
+
+PROGRESS_EVERY_SECONDS = 0.5
 
 
 class Command(BaseCommand):
     help = (
-        "Encrypt every secret under the first of ENCRYPTION_KEYS, so that older keys can be taken away. "
-        "Safe to stop and to run again, and while the program runs."
+        "Encrypt every secret under the first of ENCRYPTION_KEYS. Exit status 0: the older keys can be removed; 1: "
+        "something still needs one of them, and the lines above say what. Safe to stop and to run again, and while "
+        "the program runs."
     )
+    _progress_at = 0.0
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only say how many there are")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, **options: Any) -> None:
+        is_dry_run, is_json = options["dry_run"], options["json"]
+        is_told = self.stdout.isatty() and not is_json
         try:
-            rotated = rotate_encryption_keys(is_dry_run=options["dry_run"])
-        except UnreadableSecretError as error:
-            raise CommandError(f"{error} Nothing of that row was changed.", returncode=1) from None
-        word = "Would encrypt" if options["dry_run"] else "Encrypted"
-        self.stdout.write(f"{word} {rotated} secrets under the first key.")
+            rotation = rotate_encryption_keys(
+                is_dry_run=is_dry_run,
+                on_progress=self._tell if is_told else lambda progress: None,
+            )
+        except OperationalError as error:
+            raise CommandError(
+                f"The database stayed locked or away: {redact_text(str(error)).strip()}. What was encrypted is kept; "
+                "run the command again, and it goes on from there.",
+                returncode=1,
+            ) from None
+        if is_json:
+            self.stdout.write(json.dumps(_document(rotation)))
+        else:
+            self._sum_up(rotation, is_dry_run=is_dry_run)
+        if not rotation.is_complete:
+            raise CommandError("Do not remove the older keys yet.", returncode=1)
+
+    def _tell(self, progress: RotationProgress) -> None:
+        is_last = progress.done == progress.total
+        if not is_last and monotonic() < self._progress_at:
+            return
+        self._progress_at = monotonic() + PROGRESS_EVERY_SECONDS
+        name = progress.model._meta.verbose_name_plural
+        self.stdout.write(
+            f"\r\x1b[K{name}: {progress.done} of {progress.total}", ending="\n" if is_last else ""
+        )
+        self.stdout.flush()
+
+    def _sum_up(self, rotation: Rotation, *, is_dry_run: bool) -> None:
+        for row in rotation.unreadable:
+            self.stderr.write(f"Skipped {row.line}")
+        word = "Would encrypt" if is_dry_run else "Encrypted"
+        self.stdout.write(f"{word} {rotation.rotated} secrets under the first key.")
+        if rotation.unreadable:
+            self.stderr.write(
+                f"{len(rotation.unreadable)} rows cannot be read. Put the key that they need into ENCRYPTION_KEYS and "
+                "run this again, or mark them: manage.py quarantine_unreadable"
+            )
+        if rotation.changing:
+            self.stderr.write(
+                f"{rotation.changing} rows were changed by others again and again; run this again."
+            )
+        for waiting in rotation.waiting:
+            self.stderr.write(_need_of(waiting))
+
+
+def _need_of(waiting: WaitingRows) -> str:
+    return (
+        f"{waiting.count} {waiting.model._meta.verbose_name_plural} still need an older key, the last one until "
+        f"{waiting.until:%Y-%m-%d %H:%M} UTC."
+    )
+
+
+def _document(rotation: Rotation) -> dict[str, Any]:
+    return {
+        "rotated": rotation.rotated,
+        "unreadable": [row.document() for row in rotation.unreadable],
+        "changing": rotation.changing,
+        "waiting": [
+            {
+                "model": waiting.model._meta.model_name,
+                "count": waiting.count,
+                "until": waiting.until.isoformat(),
+            }
+            for waiting in rotation.waiting
+        ],
+    }

@@ -105,8 +105,9 @@ def _prepare_database() -> Account | None:
     except OSError as error:
         raise CommandError(f"DATA_DIR {settings.DATA_DIR}: {error.strerror}.") from None
     # Before the migrations, so that nothing is ever written under the wrong key.
-    if problems := run_checks(tags=["encryption"], databases=[DEFAULT_DB_ALIAS]):
-        raise CommandError("\n".join(problem.msg for problem in problems))
+    problems = run_checks(tags=["encryption"], databases=[DEFAULT_DB_ALIAS])
+    if serious := [problem.msg for problem in problems if problem.is_serious()]:
+        raise CommandError("\n".join(serious))
     call_command("migrate", interactive=False, verbosity=0)
     try:
         sync_elements()

@@ -58,7 +58,7 @@ class EmbeddedPlatform:
         return _authenticated(draft, token=_mint_token())
 
     def update_instance(self, draft: InstanceDraft) -> PlatformInstance:
-        return _authenticated(draft, token="")
+        return _authenticated(draft, token=_mint_token() if draft.has_lost_token else "")
 
     def get_instance(self, draft: InstanceDraft) -> PlatformInstance:
         prove(draft)

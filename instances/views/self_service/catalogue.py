@@ -10,7 +10,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from instances.catalogue.definition import AuthenticationType
-from instances.errors import InputError, InvalidConfigurationError
+from instances.errors import InputError, InvalidConfigurationError, UnreadableSecretError
 from instances.forms import WAY_LABELS, NewInstanceForm, split_tags
 from instances.models import Element, Instance, OrganizationUser
 from instances.provisioning.configuration import has_oauth_app
@@ -135,6 +135,6 @@ def _create(
             configuration=form.configuration,
             is_to_be_completed="link" in request.POST,
         )
-    except InputError as refusal:
+    except (InputError, UnreadableSecretError) as refusal:
         form.add_refusal(refusal)
         return None
