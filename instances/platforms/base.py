@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
 from instances.catalogue.definition import AuthenticationType, ElementDefinition
+from instances.catalogue.hosts import AllowedHosts
 from instances.errors import InvalidConfigurationError
 from instances.models import Organization, OrganizationUser
 
@@ -81,7 +82,8 @@ class InstanceDraft:
 
     configuration is complete: plain keys, secret keys, and the OAuth app's client where the instance names
     none. provider_data is the callback's query. instance_id and label name it in recorded exchanges.
-    remote_id and tokens are there once the platform has it. tag finds it at a remote platform.
+    remote_id and tokens are there once the platform has it. tag finds it at a remote platform. allowed_hosts: where
+    requests may go, beside the element's own hosts.
     """
 
     instance_id: int | None
@@ -98,11 +100,17 @@ class InstanceDraft:
     code_verifier: str = field(default="", repr=False)
     remote_id: int | None = None
     tokens: TokenSet | None = None
+    allowed_hosts: AllowedHosts = AllowedHosts()
     actor: str = ""
 
     @property
     def organization(self) -> Organization:
         return self.organization_user.organization
+
+    @property
+    def private_hosts(self) -> tuple[str, ...]:
+        """Which may be called though their address is private: operators listed them for this element."""
+        return tuple(self.organization.private_hosts.get(self.element.key, ()))
 
     @property
     def tag(self) -> str:

@@ -103,7 +103,7 @@ def begin_authorization(
     draft = draft_of(
         instance,
         actor=actor,
-        configuration=changed_configuration(instance, changes),
+        configuration=changed_configuration(instance, changes, is_authorizing=True),
         code_verifier=code_verifier,
     )
     require_complete(draft.organization, draft.authentication, draft.configuration)
@@ -141,13 +141,14 @@ def _prepare_configuration(
     Of an instance that was never connected all is stored at once: there is nothing that a failed trip could harm.
     """
     changes = dict(configuration)
-    changed = changed_configuration(instance, changes)
+    changed = changed_configuration(instance, changes, is_authorizing=True)
     draft = draft_of(instance, actor=actor, configuration=changed)
     if not draft.configuration.get("oauth.callback.url"):
         changes["oauth.callback.url"] = default_callback_url()
     if not changes or instance.state in _AGAIN:
         return changes
-    keep_configuration(instance, changed_configuration(instance, changes))
+    changed = changed_configuration(instance, changes, is_authorizing=True)
+    keep_configuration(instance, changed)
     return {}
 
 

@@ -19,6 +19,7 @@ from instances.provisioning.configuration import (
     normalise_configuration,
 )
 from instances.provisioning.drafts import (
+    changed_configuration,
     draft_of,
     keep_configuration,
     new_instance,
@@ -138,17 +139,20 @@ def update_instance(
     is_new_code = bool(provider_data) and instance.code_digest not in crypto.digests(code)
     declared = {field.key for field in authentication_of(instance).fields}
     needs_provider = is_new_code or not declared.isdisjoint(changed)
-    if is_reauthenticating and needs_provider:
+    is_authorizing = is_reauthenticating and needs_provider
+    merged = changed_configuration(instance, body.configuration, is_authorizing=is_authorizing)
+    if is_authorizing:
         reauthenticate_instance(
             instance,
             actor=actor,
-            configuration=changed,
+            # What is given again counts, too: with it, a host may change.
+            configuration=given,
             provider_data=provider_data if is_new_code else {},
         )
         changed = {}
     with transaction.atomic():
         if changed:
-            keep_configuration(instance, stored | changed)
+            keep_configuration(instance, merged)
         rename_instance(instance, name=body.name, tags=body.tags)
     if changed or body.name is not None or body.tags is not None:
         draft = draft_of(instance, actor=actor)

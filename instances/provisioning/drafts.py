@@ -8,15 +8,24 @@ from django.utils.html import strip_tags
 
 from instances.catalogue.definition import AuthenticationKind, AuthenticationType
 from instances.errors import InputError, MissingConfigurationError
-from instances.models import Element, Instance, OrganizationUser, Tag
+from instances.models import Element, Instance, Organization, OrganizationUser, Tag
 from instances.platforms.base import InstanceDraft, TokenSet
 from instances.provisioning.configuration import (
     authentication_of,
+    completed_by,
     default_callback_url,
     normalise_configuration,
+    oauth_app_for,
     require_complete,
     store_configuration,
-    with_oauth_app,
+)
+from instances.provisioning.hosts import (
+    allowed_hosts,
+    hosts_in,
+    hosts_to_store,
+    own_hosts,
+    require_allowed_hosts,
+    require_secrets_again,
 )
 from instances.provisioning.states import State, insert_in_state
 
@@ -67,8 +76,10 @@ def new_instance(
     arguments: check_draft()'s. Raises what it raises.
     """
     columns, tag_names = check_draft(organization_user, element, **arguments)
-    columns |= store_configuration(element.parsed, columns.pop("configuration"))
+    configuration = columns.pop("configuration")
+    columns |= store_configuration(element.parsed, configuration)
     instance = Instance(organization_user=organization_user, element=element, **columns)
+    instance.secret_hosts = sorted(own_hosts(instance))
     instance.tag_names = tag_names
     return instance
 
@@ -93,8 +104,14 @@ def check_draft(
     way = definition.authentication_type(authentication_type)
     way = way.with_variant(way.variant_of(given))
     normalised = normalise_configuration(definition, way, given)
+    organization = organization_user.organization
+    app = oauth_app_for(organization, element, way, normalised)
+    complete = completed_by(app, way, normalised)
     if not is_to_be_completed:
-        _require(way, organization_user, element, normalised, external_authentication)
+        _require(way, organization, complete, external_authentication)
+    own = hosts_in(organization, element, way, normalised)
+    allowed = allowed_hosts(organization, element, app, own)
+    require_allowed_hosts(organization, element, way, complete, allowed)
     name = clean_name(name) or element.name
     columns = {
         "name": name,
@@ -107,14 +124,11 @@ def check_draft(
 
 def _require(
     way: AuthenticationType,
-    organization_user: OrganizationUser,
-    element: Element,
-    configuration: Mapping[str, str],
+    organization: Organization,
+    complete: Mapping[str, str],
     external_authentication: str,
 ) -> None:
     """Raises MissingConfigurationError. Tokens obtained elsewhere need no callback URL (contract 7.4)."""
-    organization = organization_user.organization
-    complete = with_oauth_app(organization, element, way, configuration)
     if external_authentication != Instance.ExternalAuthentication.INITIAL:
         require_complete(organization, way, complete)
         return
@@ -167,9 +181,14 @@ def draft_of(
     provider_data: Mapping[str, str] | None = None,
     code_verifier: str = "",
 ) -> InstanceDraft:
-    """The instance as its platform needs it, secrets in clear. configuration: instead of the stored one."""
-    way = authentication_of(instance)
+    """The instance as its platform needs it, secrets in clear. configuration: instead of the stored one, as
+    changed_configuration() gives it.
+    """
+    organization, element = instance.organization, instance.element
     own = instance.full_configuration() if configuration is None else configuration
+    hosts = own_hosts(instance) if configuration is None else hosts_to_store(instance, own)
+    way = authentication_of(instance, own)
+    app = oauth_app_for(organization, element, way, own)
     stored_tokens = instance.tokens.reveal()
     return InstanceDraft(
         instance_id=instance.pk,
@@ -179,27 +198,41 @@ def draft_of(
         organization_user=instance.organization_user,
         element=instance.element.parsed,
         authentication=way,
-        configuration=with_oauth_app(instance.organization, instance.element, way, own),
+        configuration=completed_by(app, way, own),
         tags=tuple(instance.tag_names),
         external_authentication=instance.external_authentication,
         provider_data=provider_data or {},
         code_verifier=code_verifier,
         remote_id=instance.remote_id,
         tokens=TokenSet.from_json(stored_tokens) if stored_tokens else None,
+        allowed_hosts=allowed_hosts(organization, element, app, hosts),
         actor=actor,
     )
 
 
-def changed_configuration(instance: Instance, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The stored configuration with the given keys merged in; masks and empty values change nothing."""
+def changed_configuration(
+    instance: Instance, given: Mapping[str, Any], *, is_authorizing: bool
+) -> dict[str, Any]:
+    """The stored configuration with the given keys merged in; masks and empty values change nothing.
+
+    is_authorizing: new tokens replace the stored ones. Raises InvalidConfigurationError, SecretsNeededAgainError.
+    """
     definition = instance.element.parsed
     normalised = normalise_configuration(definition, authentication_of(instance), given)
-    return instance.full_configuration() | normalised
+    changed = instance.full_configuration() | normalised
+    require_secrets_again(instance, changed, normalised, is_authorizing=is_authorizing)
+    return changed
+
+
+def configuration_columns(instance: Instance, configuration: Mapping[str, str]) -> dict[str, Any]:
+    """The columns that a changed configuration is kept in."""
+    hosts = hosts_to_store(instance, configuration)
+    return {"secret_hosts": hosts, **store_configuration(instance.element.parsed, configuration)}
 
 
 def keep_configuration(instance: Instance, configuration: Mapping[str, str]) -> None:
     """Store a whole configuration; nothing is sent."""
-    columns = store_configuration(instance.element.parsed, configuration)
+    columns = configuration_columns(instance, configuration)
     for name, value in columns.items():
         setattr(instance, name, value)
     instance.save(update_fields=list(columns))

@@ -22,11 +22,16 @@ from instances.platforms.registry import platform_for
 from instances.provisioning.configuration import (
     authentication_of,
     require_complete,
-    store_configuration,
 )
 from instances.provisioning.creations import Creation, connected_columns, send_creation
-from instances.provisioning.drafts import changed_configuration, draft_of, keep_configuration
+from instances.provisioning.drafts import (
+    changed_configuration,
+    configuration_columns,
+    draft_of,
+    keep_configuration,
+)
 from instances.provisioning.due_times import SETTLED_AFTER, STUCK_AFTER, can_refresh
+from instances.provisioning.hosts import moved_hosts
 from instances.provisioning.leases import wait_until_unleased
 from instances.provisioning.refreshing import refresh_instance
 from instances.provisioning.states import NO_CAUSE, Move, State, cause_of, move_instance
@@ -75,7 +80,7 @@ def reauthenticate_instance(
     Failure leaves the stored instance as it was (contract 7.6). An instance that was never connected is
     provisioned instead. Raises InputError, PlatformError, StateConflictError.
     """
-    changed = changed_configuration(instance, configuration or {})
+    changed = changed_configuration(instance, configuration or {}, is_authorizing=True)
     if not instance.token:
         if configuration:
             keep_configuration(instance, changed)
@@ -97,6 +102,9 @@ def reauthenticate_instance(
     if _lacks_code(instance, draft):
         raise MissingCodeError
     require_complete(draft.organization, draft.authentication, draft.configuration)
+    if moved_hosts(instance, changed):
+        # What the old host gave out must not go to the new one, which may answer without a refresh token.
+        draft = replace(draft, tokens=None)
     renewed = platform_for(draft.organization).update_instance(draft)
     move_instance(
         instance,
@@ -104,7 +112,7 @@ def reauthenticate_instance(
         expect=reconnectable,
         actor=actor,
         why="Authenticated again.",
-        **store_configuration(instance.element.parsed, changed),
+        **configuration_columns(instance, changed),
         **connected_columns(instance, renewed, code_in(draft.provider_data)),
     )
     return instance
