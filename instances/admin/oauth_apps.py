@@ -13,7 +13,6 @@ from instances.admin.pages import ModelAdmin, SecretInput, secret_state
 from instances.models import Element, OAuthApp, Organization
 from instances.provisioning.configuration import default_callback_url, takes_oauth_app
 
-
 # A change of these needs the client secret again.
 _WHERE_THE_SECRET_GOES = {"organization", "element", "hosts"}
 

@@ -20,6 +20,9 @@ from instances.catalogue.configuration_keys import (
 from instances.catalogue.url_templates import authority_of, variables_in
 from instances.errors import CatalogueError, InvalidConfigurationError
 
+OAUTH_CLIENT_KEYS = frozenset(
+    {"oauth.api.key", "oauth.api.secret", "oauth.callback.url", "oauth.scope"}
+)
 VARIANT_KEY = "authentication.variant"
 ACCESS_TOKEN = "access_token"  # noqa: S105  the name of a variable
 EndpointName = Literal[
@@ -198,6 +201,22 @@ class AuthenticationType(_Part):
         sent = named | {name for template in templates for name in variables_in(template)}
         aliases = {alias for field in self.fields if field.key in sent for alias in field.aliases}
         return frozenset(name for name in sent | aliases if name)
+
+    @property
+    def client_keys(self) -> frozenset[str]:
+        """The keys of the OAuth client, which an operator registers and no account owner knows."""
+        stated = {self.client_id_key, self.client_secret_key} if self.obtains_token else set()
+        return frozenset(OAUTH_CLIENT_KEYS | stated)
+
+    @property
+    def credential_keys(self) -> frozenset[str]:
+        """The keys by which the account proves itself: what is secret, and the names that go with it."""
+        texts = [text for _, text in self.probe.text_templates()] if self.probe else []
+        named = {name for text in texts for name in variables_in(text)}
+        secret = {field.key for field in self.fields if field.secret}
+        credentials = {*named, *secret, self.username_key or "", self.password_key or ""}
+        keys = {field.key for field in self.fields}
+        return frozenset((credentials & keys) - self.client_keys - self.host_keys)
 
     def host_patterns(self, name: str) -> tuple[str, ...]:
         """The provider's hosts that this variable may be part of; none where nothing is stated."""

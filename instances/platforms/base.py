@@ -100,7 +100,7 @@ class InstanceDraft:
     code_verifier: str = field(default="", repr=False)
     remote_id: int | None = None
     tokens: TokenSet | None = None
-    allowed_hosts: AllowedHosts = AllowedHosts()
+    allowed_hosts: AllowedHosts = field(default_factory=AllowedHosts)
     actor: str = ""
 
     @property

@@ -39,6 +39,7 @@ from instances.models import Authorization, AuthorizationLink, Instance, Interac
 from instances.models.authorizations import LIFETIME
 from instances.platforms.base import InstanceDraft, RequestToken, code_in
 from instances.platforms.registry import platform_for
+from instances.provisioning.authorization_links import accept_from_holder
 from instances.provisioning.configuration import (
     authentication_of,
     default_callback_url,
@@ -97,7 +98,9 @@ def begin_authorization(
         raise InputError(
             f"{instance.label} authenticates with {instance.authentication_type}: provision it instead."
         )
-    changes = _prepare_configuration(instance, configuration or {}, actor=actor)
+    entered = configuration or {}
+    accepted = accept_from_holder(instance, entered) if link else entered
+    changes = _prepare_configuration(instance, accepted, actor=actor)
     state = secrets.token_urlsafe(STATE_BYTES)
     code_verifier = secrets.token_urlsafe(CODE_VERIFIER_BYTES)
     draft = draft_of(

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_http_methods
@@ -15,10 +16,10 @@ from instances.browser import browser_secret_of, remember_browser, send_to_provi
 from instances.forms import ConfigurationForm
 from instances.models import AuthorizationLink, Instance
 from instances.provisioning.authorization_links import (
+    asked_keys,
     claim_link,
     connect_by_link,
     find_link,
-    missing_keys,
 )
 from instances.provisioning.configuration import authentication_of
 from instances.provisioning.readers import tell_holder
@@ -53,10 +54,9 @@ def authorize(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _form_of(instance: Instance, request: HttpRequest) -> ConfigurationForm | None:
-    """What the holder has to enter: all of the element's form, or what a trip to the provider still lacks."""
-    way = authentication_of(instance)
-    missing = missing_keys(instance) if way.needs_browser else []
-    if way.needs_browser and not missing:
+    """What the holder has to enter; None where a trip to the provider lacks nothing."""
+    way, asked = authentication_of(instance), asked_keys(instance)
+    if way.needs_browser and not asked:
         return None
     form = ConfigurationForm(
         way,
@@ -64,8 +64,7 @@ def _form_of(instance: Instance, request: HttpRequest) -> ConfigurationForm | No
         instance=instance,
         data=request.POST if request.method == "POST" else None,
     )
-    if way.needs_browser:
-        form.keep_only(missing)
+    form.keep_only(asked)
     return form
 
 
@@ -87,6 +86,12 @@ def _connect(
                 link=link,
             )
         connect_by_link(link, configuration=entered)
+    except (errors.HostNotAllowedError, errors.SecretsNeededAgainError) as refusal:
+        if form and form.asks_for(refusal.key):
+            form.complain(refusal.key, _("This is not an address of the service. Correct it."))
+        else:
+            messages.error(request, tell_holder(refusal))
+        return None
     except errors.InputError as refusal:
         if form:
             form.add_refusal(refusal)
