@@ -115,10 +115,6 @@ class Variant(_Part):
     token_params: dict[str, str] | None = None
     probe: Probe | None = None
 
-    def url_templates(self) -> Iterator[tuple[str, str]]:
-        """Each URL template with its place, such as ("probe.url", "https://api.example/me")."""
-        return _url_templates(self)
-
     @property
     def stated(self) -> dict[str, object]:
         """What stands in place of the way's own."""
@@ -184,9 +180,13 @@ class AuthenticationType(_Part):
         return _url_templates(self)
 
     @property
+    def _parts(self) -> "tuple[AuthenticationType | Variant, ...]":
+        return (self, *self.variants)
+
+    @property
     def host_keys(self) -> frozenset[str]:
         """What can become part of a host, in this way and in each of its variants."""
-        templates = [t for part in (self, *self.variants) for _, t in part.url_templates()]
+        templates = [t for part in self._parts for _, t in _url_templates(part)]
         return frozenset(name for t in templates for name in variables_in(authority_of(t)))
 
     @property
@@ -195,8 +195,8 @@ class AuthenticationType(_Part):
         named = {self.client_id_key, self.client_secret_key, self.username_key, self.password_key}
         templates = [
             template
-            for part in (self, *self.variants)
-            for template in (*_text_templates(part), *(url for _, url in part.url_templates()))
+            for part in self._parts
+            for template in (*_text_templates(part), *(url for _, url in _url_templates(part)))
         ]
         sent = named | {name for template in templates for name in variables_in(template)}
         aliases = {alias for field in self.fields if field.key in sent for alias in field.aliases}

@@ -159,8 +159,9 @@ def _is_numeric(name: str) -> bool:
 
 
 def _address(name: str, text: str) -> str:
+    bare = name[1:-1] if name.startswith("[") and name.endswith("]") else name
     try:
-        address = ipaddress.ip_address(name.strip("[]"))
+        address = ipaddress.ip_address(bare)
     except ValueError:
         raise ValueError(f"{text}: is not an IP address.") from None
     return f"[{address}]" if address.version == 6 else str(address)

@@ -125,7 +125,7 @@ def check_draft(
 def _require(
     way: AuthenticationType,
     organization: Organization,
-    complete: Mapping[str, str],
+    complete: dict[str, Any],
     external_authentication: str,
 ) -> None:
     """Raises MissingConfigurationError. Tokens obtained elsewhere need no callback URL (contract 7.4)."""
