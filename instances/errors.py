@@ -108,7 +108,7 @@ class HostNotAllowedError(InvalidConfigurationError):
         InputError.__init__(
             self,
             f"The host “{host}” in {key} is not allowed for {element}. Correct it, or ask an operator to list it: "
-            "on the OAuth app, or among the organization's own hosts.",
+            "on the OAuth app, or among the organization's private hosts.",
         )
         self.key = key
 

@@ -16,7 +16,9 @@ class HostsField(forms.CharField):
     def __init__(self, **kwargs: Any) -> None:
         for name in ("encoder", "decoder"):
             kwargs.pop(name, None)
-        super().__init__(**kwargs | {"widget": UnfoldAdminTextareaWidget})
+        # What was there before is read from the row, never from a hidden field that comes with the request.
+        about = {"widget": UnfoldAdminTextareaWidget, "show_hidden_initial": False}
+        super().__init__(**kwargs | about)
 
     def prepare_value(self, value: Any) -> Any:
         return "\n".join(value) if isinstance(value, list) else value
