@@ -25,6 +25,16 @@ _SHARED_SECOND_LEVELS = {"ac", "co", "com", "edu", "gov", "net", "org"}
 
 
 @dataclass(frozen=True, slots=True)
+class NamedHost:
+    """A host, and the variables of the URL template that it is made of: what belongs to the host of one variable does
+    not belong to the same host where another brings it.
+    """
+
+    host: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AllowedHosts:
     """Beside an element's own hosts: those that operators listed, and own, to which the account's own secrets belong.
 
@@ -32,15 +42,7 @@ class AllowedHosts:
     """
 
     listed: tuple[str, ...] = ()
-    own: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class NamedHost:
-    """A host, and the variables of the URL template that it is made of."""
-
-    host: str
-    names: tuple[str, ...]
+    own: frozenset[NamedHost] = frozenset()
 
 
 def parse_pattern(text: str) -> str:
@@ -123,7 +125,7 @@ def refused_name(
     if is_listed(named.host, allowed.listed) or _is_default(way, template, named):
         return None
     unfit = [name for name in named.names if not is_listed(named.host, way.host_patterns(name))]
-    is_own = named.host in allowed.own and set(named.names) <= set(configured)
+    is_own = named in allowed.own and set(named.names) <= set(configured)
     return None if is_own or not unfit else unfit[0]
 
 

@@ -21,6 +21,7 @@ from instances.provisioning.configuration import (
 )
 from instances.provisioning.hosts import (
     allowed_hosts,
+    host_columns,
     hosts_in,
     hosts_to_store,
     own_hosts,
@@ -79,7 +80,8 @@ def new_instance(
     configuration = columns.pop("configuration")
     columns |= store_configuration(element.parsed, configuration)
     instance = Instance(organization_user=organization_user, element=element, **columns)
-    instance.secret_hosts = sorted(own_hosts(instance))
+    for name, value in host_columns(own_hosts(instance)).items():
+        setattr(instance, name, value)
     instance.tag_names = tag_names
     return instance
 
@@ -226,8 +228,8 @@ def changed_configuration(
 
 def configuration_columns(instance: Instance, configuration: Mapping[str, str]) -> dict[str, Any]:
     """The columns that a changed configuration is kept in."""
-    hosts = hosts_to_store(instance, configuration)
-    return {"secret_hosts": hosts, **store_configuration(instance.element.parsed, configuration)}
+    hosts = host_columns(hosts_to_store(instance, configuration))
+    return hosts | store_configuration(instance.element.parsed, configuration)
 
 
 def keep_configuration(instance: Instance, configuration: Mapping[str, str]) -> None:

@@ -6,9 +6,15 @@ from typing import Any
 from django.conf import settings
 
 from instances.catalogue.definition import AuthenticationType
-from instances.catalogue.hosts import AllowedHosts, named_host, named_hosts, refused_name
+from instances.catalogue.hosts import (
+    AllowedHosts,
+    NamedHost,
+    is_listed,
+    named_hosts,
+    refused_name,
+)
 from instances.catalogue.url_templates import overridden
-from instances.errors import HostNotAllowedError, InputError, SecretsNeededAgainError
+from instances.errors import HostNotAllowedError, SecretsNeededAgainError
 from instances.models import Element, Instance, OAuthApp, Organization
 from instances.provisioning.configuration import authentication_of
 
@@ -17,7 +23,7 @@ _TOKEN_KEYS = {"oauth.user.token", "oauth.user.token.secret", "oauth.user.refres
 
 
 def allowed_hosts(
-    organization: Organization, element: Element, app: OAuthApp | None, own: Collection[str]
+    organization: Organization, element: Element, app: OAuthApp | None, own: Collection[NamedHost]
 ) -> AllowedHosts:
     """app: the OAuth app whose client is used, if any. own: the hosts that the account's own secrets belong to."""
     listed = tuple(organization.private_hosts.get(element.key, ()))
@@ -31,21 +37,25 @@ def hosts_in(
     element: Element,
     way: AuthenticationType,
     configuration: Mapping[str, Any],
-) -> dict[str, str]:
-    """The hosts that a configuration makes of the element's URL templates, each with the key that brings it.
+) -> set[NamedHost]:
+    """The hosts that a configuration makes of the element's URL templates.
 
     A host that the element's file or an endpoint override names by itself is none of them.
     """
     templates = _templates(organization, element, way)
-    named = named_hosts(templates, way.values_of(configuration))
-    return {one.host: one.names[0] for one in named}
+    return set(named_hosts(templates, way.values_of(configuration)))
 
 
-def own_hosts(instance: Instance) -> set[str]:
+def own_hosts(instance: Instance) -> set[NamedHost]:
     """The hosts that the instance's stored secrets belong to."""
     if instance.secret_hosts is not None:
-        return set(instance.secret_hosts)
-    return set(_hosts_of(instance, instance.full_configuration()))
+        return {NamedHost(host, tuple(names)) for host, *names in instance.secret_hosts}
+    return _hosts_of(instance, instance.full_configuration())
+
+
+def host_columns(hosts: Collection[NamedHost]) -> dict[str, Any]:
+    """As own_hosts() reads them."""
+    return {"secret_hosts": sorted([one.host, *one.names] for one in hosts)}
 
 
 def require_allowed_hosts(
@@ -63,15 +73,10 @@ def require_allowed_hosts(
         return
     values = way.values_of(configuration)
     for template in _templates(organization, element, way):
-        try:
-            named = named_host(template, values)
-        except InputError:
-            # What is missing or has a wrong form is complained about where it is needed.
-            continue
-        if named and (
-            name := refused_name(way, template, named, allowed=allowed, configured=values)
-        ):
-            raise HostNotAllowedError(name, named.host, element.name)
+        for named in named_hosts([template], values):
+            name = refused_name(way, template, named, allowed=allowed, configured=values)
+            if name:
+                raise HostNotAllowedError(name, named.host, element.name)
 
 
 def require_secrets_again(
@@ -85,34 +90,46 @@ def require_secrets_again(
 
     given: the keys that came with the request that changes it. is_authorizing: new tokens replace the stored ones.
     """
-    moved = moved_hosts(instance, changed)
+    moved = [one for one in moved_hosts(instance, changed) if not _was_left_open(instance, one)]
     if not moved:
         return
-    host, key = next(iter(moved.items()))
+    first = min(moved, key=lambda one: one.names)
     sent = authentication_of(instance, changed).sent_keys | _TOKEN_KEYS
     kept = [name for name in instance.secret_keys if name in sent and name not in given]
     if kept or (instance.tokens and not is_authorizing):
-        raise SecretsNeededAgainError(key, host, kept)
+        raise SecretsNeededAgainError(first.names[0], first.host, kept)
 
 
-def moved_hosts(instance: Instance, changed: Mapping[str, Any]) -> dict[str, str]:
-    """The hosts of a changed configuration that the stored secrets do not belong to, each with its key.
+def moved_hosts(instance: Instance, changed: Mapping[str, Any]) -> set[NamedHost]:
+    """The hosts of a changed configuration that the stored secrets do not belong to.
 
     What the element's file says by default, where nothing is configured, is not the account's to change.
     """
     stored = instance.full_configuration()
-    known = own_hosts(instance)
     by_default = {key: value for key, value in stored.items() if key not in _host_keys(instance)}
-    known |= _hosts_of(instance, stored).keys() & _hosts_of(instance, by_default).keys()
-    return {host: key for host, key in _hosts_of(instance, changed).items() if host not in known}
+    default = _hosts_of(instance, stored) & _hosts_of(instance, by_default)
+    return _hosts_of(instance, changed) - own_hosts(instance) - default
 
 
-def hosts_to_store(instance: Instance, changed: Mapping[str, Any]) -> list[str]:
-    """What to keep with a configuration that is about to be stored: the hosts that its secrets then belong to."""
-    hosts, known = set(_hosts_of(instance, changed)), own_hosts(instance)
+def hosts_to_store(instance: Instance, changed: Mapping[str, Any]) -> set[NamedHost]:
+    """The hosts that the secrets of a configuration belong to once it is stored."""
+    hosts, known = _hosts_of(instance, changed), own_hosts(instance)
     stored = instance.full_configuration()
     is_same = all(stored.get(key) == changed.get(key) for key in _secret_keys(instance, changed))
-    return sorted(known if is_same and hosts <= known else hosts)
+    return known if is_same and hosts <= known else hosts
+
+
+def _was_left_open(instance: Instance, named: NamedHost) -> bool:
+    """Whether an instance that was never connected had no such host yet, and it is one of the provider's, or listed:
+    then whoever entered the secrets left it open, as for an account's holder who comes by a link.
+    """
+    way = authentication_of(instance)
+    had = way.values_of(instance.configuration)
+    listed = instance.organization.private_hosts.get(instance.element_key, ())
+    is_known = is_listed(named.host, listed) or all(
+        is_listed(named.host, way.host_patterns(name)) for name in named.names
+    )
+    return is_known and not instance.tokens and any(name not in had for name in named.names)
 
 
 def _secret_keys(instance: Instance, changed: Mapping[str, Any]) -> set[str]:
@@ -128,7 +145,7 @@ def _host_keys(instance: Instance) -> set[str]:
     return {*way.host_keys, *aliases}
 
 
-def _hosts_of(instance: Instance, configuration: Mapping[str, Any]) -> dict[str, str]:
+def _hosts_of(instance: Instance, configuration: Mapping[str, Any]) -> set[NamedHost]:
     way = authentication_of(instance, configuration)
     return hosts_in(instance.organization, instance.element, way, configuration)
 

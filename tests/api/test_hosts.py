@@ -268,6 +268,19 @@ def test_a_variant_does_not_lead_them_away(api, internet):
     assert internet.requests == []
 
 
+def test_a_host_that_is_known_for_something_else_does_not_count(api, internet):
+    """An address that gets tokens alone does not become one that gets the password."""
+    api_field = {"key": "api.host", "label": "API"}
+    way = PASSWORD_WAY | {
+        "fields": [*PASSWORD_WAY["fields"], api_field],
+        "probe": {"url": "https://{api.host}/me", "scheme": "bearer"},
+    }
+    element_of(way)
+    instance = connected(api, "tested", PASSWORD | OWN_CLIENT | {"api.host": "other.example"})
+    moved = {"configuration": {"base.url": "https://other.example"}}
+    assert api.patch(f"instances/{instance.pk}", moved).status_code == 400
+
+
 def test_every_part_of_a_host_must_be_allowed(api, internet):
     part, zone = (
         {"key": "part", "label": "Part", "required": True, "hosts": ["*.zone.example"]},
