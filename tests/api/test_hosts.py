@@ -1,7 +1,10 @@
 """Where secrets go: the operators' to the hosts that are allowed for them, stored ones to the host they were entered for."""
 
+from typing import Any
+
 import pytest
 from django.core.cache import cache
+from django.core.management import CommandError, call_command
 
 from instances.errors import InstancesError
 from instances.models import Element, Instance, Interaction
@@ -21,7 +24,7 @@ CLIENT_FIELDS = [
     {"key": "oauth.api.secret", "label": "Client secret", "secret": True},
     {"key": "oauth.callback.url", "label": "Callback"},
 ]
-PASSWORD_WAY = {
+PASSWORD_WAY: dict[str, Any] = {
     "type": "custom",
     "grant_type": "password",
     "token_endpoint": "{base.url}/token",
@@ -373,7 +376,26 @@ def test_instances_that_are_older_than_this_rule_stay_at_their_host(api, interne
     assert api.patch(f"instances/{account.pk}", moved).status_code == 400
 
 
-@pytest.mark.django_db
+def test_no_public_address_of_the_caller_gets_the_operators_client(api, internet, salesforce):
+    for parameters in ({"siteAddress": "evil.example"}, {"site.address": "evil.example"}):
+        for path in ("elements/sfdc/oauth/url", "elements/sfdc/oauth/url/default"):
+            query = "&".join(f"{name}={value}" for name, value in parameters.items())
+            assert api.get(f"{path}?{query}").status_code == 400
+
+
+def test_a_dry_run_tells_of_hosts_that_are_not_allowed(api, internet, salesforce, tmp_path, capsys):
+    element = element_of(PASSWORD_WAY)
+    make_oauth_app(organization=api.user.organization, element=element)
+    file = tmp_path / "rows.csv"
+    file.write_text(
+        "name,element,base.url,username,password\nAcme,tested,https://evil.example,ada,p4ss\n"
+    )
+    with pytest.raises(CommandError):
+        call_command("provision_instances", str(file), "--user", api.user.email, "--dry-run")
+    assert "evil.example" in "".join(capsys.readouterr())
+    assert internet.requests == []
+
+
 def test_an_element_of_an_earlier_version_allows_its_operators_hosts_alone(api, internet):
     element = element_of(PASSWORD_WAY)
     app = make_oauth_app(organization=api.user.organization, element=element)
