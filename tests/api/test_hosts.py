@@ -6,13 +6,15 @@ import pytest
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
 
-from instances.errors import InstancesError
+from instances.errors import HostNotAllowedError, InstancesError
 from instances.models import Element, Instance, Interaction
-from instances.provisioning.instances import check_instance
+from instances.provisioning.authorization import begin_authorization
+from instances.provisioning.drafts import create_draft
+from instances.provisioning.instances import check_instance, provision_instance
 from instances.provisioning.refreshing import refresh_instance
 from tests.api.conftest import make_api_client
 from tests.conftest import shipped
-from tests.factories import make_element, make_oauth_app
+from tests.factories import make_account, make_element, make_oauth_app
 from tests.internet import Internet, lead_everything_to
 
 CODE = {"code": "c0de"}
@@ -59,6 +61,11 @@ def api(db):
 def salesforce(api):
     """Salesforce, with the operator's OAuth app; gives the app."""
     return make_oauth_app(organization=api.user.organization, element=shipped("sfdc"))
+
+
+def begin(instance, *, actor):
+    """An authorization, as from a page."""
+    return begin_authorization(instance, account=make_account(actor), browser_secret="x" * 40)
 
 
 def element_of(*ways, key="tested"):
@@ -146,6 +153,27 @@ def test_a_code_is_not_spent_where_the_account_could_not_be_asked_afterwards(api
     )
     configuration = {"sharepoint.site.address": "evil.example"}
     assert connect(api, "sharepoint", configuration, providerData=CODE).status_code == 400
+    assert internet.requests == []
+
+
+@pytest.mark.parametrize("verb", [provision_instance, begin])
+def test_an_oauth_app_that_comes_later_does_not_go_along_either(verb, api, internet):
+    element = shipped("dynamicscrmadfs")
+    instance = create_draft(
+        api.user,
+        element,
+        actor="test",
+        authentication_type="custom" if verb is provision_instance else "oauth2",
+        configuration={
+            "user.username": "ada",
+            "user.password": "p4ss",
+            "dynamics.tenant": "evil.example",
+        },
+        is_to_be_completed=True,
+    )
+    make_oauth_app(organization=api.user.organization, element=element)
+    with pytest.raises(HostNotAllowedError, match=r"evil\.example"):
+        verb(instance, actor="test")
     assert internet.requests == []
 
 

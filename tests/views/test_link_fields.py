@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from instances import crypto
 from instances.models import AuthorizationLink, Instance
+from instances.provisioning.authorization_links import connect_by_link
 from instances.provisioning.drafts import create_draft
 from tests.api.test_hosts import OWN_CLIENT, PASSWORD, PASSWORD_WAY, element_of
 from tests.conftest import shipped
@@ -124,3 +125,28 @@ def test_by_consent_the_browser_only_goes_where_the_operator_meant_it_to_go(link
     assert to.hostname == "login.salesforce.com"
     assert "client_id=client&" in to.query
     assert Instance.objects.get().configuration.keys() <= {"oauth.callback.url"}
+
+
+@pytest.mark.parametrize(
+    ("host", "is_taken"), [("evil.example", False), ("my1.listed.example", True)]
+)
+def test_not_even_the_holders_own_password_goes_to_a_host_that_nobody_listed(
+    host, is_taken, link_to, internet, user
+):
+    user.organization.private_hosts = {"sapc4ccrm": ["*.listed.example"]}
+    user.organization.save()
+    path = link_to(shipped("sapc4ccrm"), {})
+    own = {"username": "ada", "password": "p4ss", "subdomain": host}
+    Client().post(path, entered(own))
+    assert internet.hosts == ([host] if is_taken else [])
+    assert Instance.objects.get().is_connected is is_taken
+
+
+def test_a_link_changes_nothing_else_whatever_an_entrance_hands_on(link_to, internet):
+    link_to(element_of(PASSWORD_WAY), {"base.url": PASSWORD["base.url"]} | OWN_CLIENT)
+    foreign = {"base.url": "https://evil.example", "oauth.api.secret": "evil-s3cret"}
+    link = AuthorizationLink.objects.get()
+    connect_by_link(link, configuration=PASSWORD | foreign)
+    assert set(internet.hosts) == {"crm.example"}
+    kept = Instance.objects.get().full_configuration()
+    assert kept == PASSWORD | OWN_CLIENT
