@@ -8,6 +8,8 @@ InstancesError
 ├── InputError                      what was asked for makes no sense; nothing was changed
 │   ├── UnknownElementError
 │   ├── InvalidConfigurationError
+│   │   ├── HostNotAllowedError     a secret would go to a host that is not allowed for it
+│   │   └── SecretsNeededAgainError a stored secret would go to another host than it was entered for
 │   ├── MissingConfigurationError   names every missing key at once
 │   ├── MissingCodeError            an OAuth element without an authorization code
 │   └── PermissionRefusedError      the person may not do this
@@ -106,6 +108,38 @@ class InvalidConfigurationError(InputError):
     def __init__(self, key: str, why: str) -> None:
         super().__init__(f"Invalid configuration: {key}: {why}")
         self.key = key
+
+
+class HostNotAllowedError(InvalidConfigurationError):
+    """A configuration key, or what a provider sent, names a host to which these secrets may not go. Nothing was sent."""
+
+    def __init__(self, key: str, host: str, element: str) -> None:
+        InputError.__init__(
+            self,
+            f"The host “{host}” in {key} is not allowed for {element}. Correct it, or ask an operator to list it: "
+            "on the OAuth app, or among the organization's private hosts.",
+        )
+        self.key = key
+
+
+class SecretsNeededAgainError(InvalidConfigurationError):
+    """A changed host, to which stored secrets are not sent. keys: the secrets that must come with it; none where it
+    takes a new authorization. Nothing was changed.
+    """
+
+    def __init__(self, key: str, host: str, keys: Sequence[str]) -> None:
+        needed = (
+            f"Give {', '.join(keys)} again in the same request."
+            if keys
+            else "Authenticate again with the new host in the same request."
+        )
+        InputError.__init__(
+            self,
+            f"{key} names another host, “{host}”, and stored secrets are never sent to a host that they were not "
+            f"entered for. {needed}",
+        )
+        self.key = key
+        self.keys = list(keys)
 
 
 class MissingConfigurationError(InputError):

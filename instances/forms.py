@@ -13,11 +13,12 @@ from django.utils.translation import gettext, gettext_lazy as _
 
 from instances import passwords
 from instances.catalogue.configuration_keys import ConfigurationKey, KeyType
-from instances.catalogue.definition import VARIANT_KEY, AuthenticationType
+from instances.catalogue.definition import OAUTH_CLIENT_KEYS, VARIANT_KEY, AuthenticationType
 from instances.errors import (
     InputError,
     InvalidConfigurationError,
     MissingConfigurationError,
+    SecretsNeededAgainError,
     TooManyAttemptsError,
     UnreadableSecretError,
 )
@@ -25,9 +26,7 @@ from instances.models import Instance
 from instances.provisioning.configuration import default_callback_url
 
 # What an OAuth app stands in for.
-OAUTH_APP_KEYS = frozenset(
-    {"oauth.api.key", "oauth.api.secret", "oauth.callback.url", "oauth.scope"}
-)
+OAUTH_APP_KEYS = OAUTH_CLIENT_KEYS
 WAY_LABELS = {
     "oauth2": _("OAuth 2.0"),
     "oauth1": _("OAuth 1.0a"),
@@ -134,11 +133,22 @@ class ConfigurationForm(forms.Form):
         kept = {_PREFIX + key for key in keys}
         self.fields = {name: field for name, field in self.fields.items() if name in kept}
 
+    def asks_for(self, key: str) -> bool:
+        return _PREFIX + key in self.fields
+
+    def complain(self, key: str, sentence: Any) -> None:
+        """Put a sentence beside the field of a configuration key."""
+        self.add_error(_PREFIX + key, sentence)
+
     def add_refusal(self, refusal: InputError | UnreadableSecretError) -> None:
         """Put what a verb refused beside the fields that it is about."""
         if isinstance(refusal, MissingConfigurationError):
             for key in refusal.keys:
                 self._complain(key, _("This is required."), str(refusal))
+        elif isinstance(refusal, SecretsNeededAgainError):
+            self._complain(refusal.key, str(refusal), str(refusal))
+            for key in filter(self.asks_for, refusal.keys):
+                self.complain(key, _("Enter it again for the new host."))
         elif isinstance(refusal, InvalidConfigurationError):
             self._complain(refusal.key, str(refusal), str(refusal))
         else:

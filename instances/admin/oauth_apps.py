@@ -8,9 +8,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from instances.admin.hosts import HostsField
 from instances.admin.pages import ModelAdmin, SecretInput, secret_state
 from instances.models import Element, OAuthApp, Organization
 from instances.provisioning.configuration import default_callback_url, takes_oauth_app
+
+# A change of these needs the client secret again.
+_WHERE_THE_SECRET_GOES = {"organization", "element", "hosts"}
 
 
 class OAuthAppForm(forms.ModelForm[OAuthApp]):
@@ -31,7 +35,17 @@ class OAuthAppForm(forms.ModelForm[OAuthApp]):
 
     class Meta:
         model = OAuthApp
-        fields = ["organization", "element", "client_id", "callback_url", "scope"]
+        fields = ["organization", "element", "client_id", "callback_url", "scope", "hosts"]
+        field_classes = {"hosts": HostsField}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        moved = _WHERE_THE_SECRET_GOES & set(self.changed_data)
+        is_new = self.instance._state.adding
+        if moved and not is_new and not cleaned.get("new_client_secret"):
+            why = _("Enter the client secret again: it would be sent to other hosts.")
+            self.add_error("new_client_secret", why)
+        return cleaned
 
     def clean_element(self) -> Element:
         element: Element = self.cleaned_data["element"]
@@ -57,6 +71,7 @@ class OAuthAppAdmin(ModelAdmin):
         "default_callback",
         "callback_url",
         "scope",
+        "hosts",
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OAuthApp]:

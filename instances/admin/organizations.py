@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _, gettext_lazy
 from unfold.contrib.filters.admin import BooleanRadioFilter
 
 from instances.admin.handover import handover_page, remind_of_connections
+from instances.admin.hosts import clean_private_hosts
 from instances.admin.pages import (
     ModelAdmin,
     SecretInput,
@@ -67,7 +68,7 @@ class SecretForm(forms.ModelForm[Any]):
 class OrganizationForm(SecretForm):
     class Meta:
         model = Organization
-        fields = ["name", "platform_url", "endpoint_overrides"]
+        fields = ["name", "platform_url", "endpoint_overrides", "private_hosts"]
 
     def is_remote(self) -> bool:
         return bool(self.cleaned_data.get("platform_url"))
@@ -83,6 +84,9 @@ class OrganizationForm(SecretForm):
                 _('Enter {"element key": {"URL prefix": "replacement"}}, or {} for none.')
             )
         return dict(entered)
+
+    def clean_private_hosts(self) -> dict[str, list[str]]:
+        return clean_private_hosts(self.cleaned_data["private_hosts"])
 
     def clean_platform_url(self) -> str:
         entered: str = self.cleaned_data["platform_url"].rstrip("/")
@@ -224,7 +228,14 @@ class OrganizationAdmin(SecretOwnerAdmin):
     form = OrganizationForm
     list_display = ["name", "platform", "created_at"]
     search_fields = ["name"]
-    fields = ["name", "platform_url", "secret_label", "new_secret", "endpoint_overrides"]
+    fields = [
+        "name",
+        "platform_url",
+        "secret_label",
+        "new_secret",
+        "endpoint_overrides",
+        "private_hosts",
+    ]
 
     @admin.display(description=gettext_lazy("platform"))
     def platform(self, organization: Organization) -> str:

@@ -42,7 +42,8 @@ class ConfigurationKey(BaseModel):
     """One configuration key, and how a form asks for it.
 
     aliases: other keys whose value satisfies this one. not_secret_because: why a key whose name looks secret
-    holds nothing secret. A key with a default is never missing.
+    holds nothing secret. A key with a default is never missing. hosts: patterns (hosts.py) of the provider's hosts,
+    for a key that can become part of a host; empty: none are known. None: not stated.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,6 +57,7 @@ class ConfigurationKey(BaseModel):
     default: str | None = None
     options: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    hosts: tuple[str, ...] | None = None
     description: str = ""
 
     @property

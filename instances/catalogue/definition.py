@@ -7,7 +7,7 @@ definition once stored stays readable when the rules grow stricter.
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import cached_property
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,8 +17,12 @@ from instances.catalogue.configuration_keys import (
     common_configuration,
     names_a_secret,
 )
+from instances.catalogue.url_templates import authority_of, variables_in
 from instances.errors import CatalogueError, InvalidConfigurationError
 
+OAUTH_CLIENT_KEYS = frozenset(
+    {"oauth.api.key", "oauth.api.secret", "oauth.callback.url", "oauth.scope"}
+)
 VARIANT_KEY = "authentication.variant"
 ACCESS_TOKEN = "access_token"  # noqa: S105  the name of a variable
 EndpointName = Literal[
@@ -28,6 +32,7 @@ EndpointName = Literal[
     "refresh_endpoint",
     "revocation_endpoint",
 ]
+ENDPOINTS: tuple[EndpointName, ...] = get_args(EndpointName)
 
 
 class AuthenticationKind(StrEnum):
@@ -128,9 +133,10 @@ class AuthenticationType(_Part):
 
     endpoints: "unknown" where one that is needed is not known, so that the way can be listed, not used.
     pkce: whether a code challenge may be sent; None: not known. refresh: whether refresh tokens are issued;
-    None: not known. provider_data: what the callback brings that is needed later. issuer: the
-    issuer identifier of the authorization server, what an iss parameter of the callback must be (RFC 9207).
-    sends_iss: whether each of its answers has that parameter (RFC 9207 3). site_address_key: the key that `siteAddress` fills.
+    None: not known. provider_data: what the callback brings that is needed later. provider_data_hosts: patterns
+    (hosts.py) for each of it that can become part of a host. issuer: the issuer identifier of the authorization
+    server, what an iss parameter of the callback must be (RFC 9207). sends_iss: whether each of its answers has that
+    parameter (RFC 9207 3). site_address_key: the key that `siteAddress` fills.
     client_id_key, client_secret_key, username_key, password_key: the configuration keys that hold what a token
     request needs, the last two for a password grant (RFC 6749 4.3).
     """
@@ -138,6 +144,7 @@ class AuthenticationType(_Part):
     type: AuthenticationKind
     fields: tuple[ConfigurationKey, ...] = ()
     provider_data: tuple[str, ...] = ()
+    provider_data_hosts: dict[str, tuple[str, ...]] = {}
     site_address_key: str | None = None
     grant_type: GrantType | None = None
     client_id_key: str = "oauth.api.key"
@@ -174,6 +181,55 @@ class AuthenticationType(_Part):
     def obtains_token(self) -> bool:
         """Whether an access token is asked for before anything else."""
         return self.type == AuthenticationKind.OAUTH1 or self.grant_type is not None
+
+    def url_templates(self) -> Iterator[tuple[str, str]]:
+        """Each URL template with its place, such as ("probe.url", "https://api.example/me")."""
+        return _url_templates(self)
+
+    @property
+    def _parts(self) -> "tuple[AuthenticationType | Variant, ...]":
+        return (self, *self.variants)
+
+    @property
+    def host_keys(self) -> frozenset[str]:
+        """What can become part of a host, in this way and in each of its variants."""
+        templates = [t for part in self._parts for _, t in _url_templates(part)]
+        return frozenset(name for t in templates for name in variables_in(authority_of(t)))
+
+    @property
+    def sent_keys(self) -> frozenset[str]:
+        """Every configuration key whose value a request may carry, in this way and in each of its variants."""
+        named = {self.client_id_key, self.client_secret_key, self.username_key, self.password_key}
+        templates = [
+            template
+            for part in self._parts
+            for template in (*_text_templates(part), *(url for _, url in _url_templates(part)))
+        ]
+        sent = named | {name for template in templates for name in variables_in(template)}
+        aliases = {alias for field in self.fields if field.key in sent for alias in field.aliases}
+        return frozenset(name for name in sent | aliases if name)
+
+    @property
+    def client_keys(self) -> frozenset[str]:
+        """The keys of the OAuth client, which an operator registers and no account owner knows."""
+        stated = {self.client_id_key, self.client_secret_key} if self.obtains_token else set()
+        return frozenset(OAUTH_CLIENT_KEYS | stated)
+
+    @property
+    def credential_keys(self) -> frozenset[str]:
+        """The keys by which the account proves itself: what is secret, and the names that go with it."""
+        texts = [text for _, text in self.probe.text_templates()] if self.probe else []
+        named = {name for text in texts for name in variables_in(text)}
+        secret = {field.key for field in self.fields if field.secret}
+        credentials = {*named, *secret, self.username_key or "", self.password_key or ""}
+        keys = {field.key for field in self.fields}
+        return frozenset((credentials & keys) - self.client_keys - self.host_keys)
+
+    def host_patterns(self, name: str) -> tuple[str, ...]:
+        """The provider's hosts that this variable may be part of; none where nothing is stated."""
+        field = next((field for field in self.fields if field.key == name), None)
+        stated = field.hosts if field else self.provider_data_hosts.get(name)
+        return stated or ()
 
     def with_variant(self, name: str | None) -> Self:
         """This way as the named variant has it; itself without a name.
@@ -216,6 +272,22 @@ class AuthenticationType(_Part):
             if (value := _given(field, configuration) or field.default) is not None:
                 values[field.key] = value
         return values
+
+
+def _url_templates(part: AuthenticationType | Variant) -> Iterator[tuple[str, str]]:
+    for name in ENDPOINTS:
+        if template := getattr(part, name, None):
+            yield name, template
+    if part.probe:
+        yield "probe.url", part.probe.url
+
+
+def _text_templates(part: AuthenticationType | Variant) -> Iterator[str]:
+    for parameters in (part.authorize_params, part.token_params):
+        yield from (parameters or {}).values()
+    yield from part.scopes or ()
+    if part.probe:
+        yield from (template for _, template in part.probe.text_templates())
 
 
 class ElementDefinition(_Part):

@@ -13,6 +13,7 @@ _SCHEME = re.compile(r"https?://", re.IGNORECASE)
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _LABELS = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _HOST_AND_PORT = re.compile(rf"({_LABEL}(?:\.{_LABEL})*)\.?(?::([0-9]{{1,5}}))?")
+_END_OF_AUTHORITY = re.compile(r"[/?#]")
 _PATH = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # RFC 1035 2.3.4; one less than the 254 that the trailing dot of the root would make it.
@@ -23,6 +24,13 @@ _MAX_PORT = 65535
 def variables_in(template: str) -> list[str]:
     """The configuration keys that a template needs, in their order, each once."""
     return list(dict.fromkeys(VARIABLE.findall(template)))
+
+
+def authority_of(template: str) -> str:
+    """The template up to the end of its host part; fill_url() makes a URL of it, too."""
+    start = 0 if VARIABLE.match(template) else template.find("://") + len("://")
+    found = _END_OF_AUTHORITY.search(template, start)
+    return template[: found.start()] if found else template
 
 
 def require_variables(templates: Iterable[str], values: Mapping[str, str]) -> None:
@@ -46,7 +54,7 @@ def fill_url(template: str, values: Mapping[str, str]) -> str:
         base = _absolute_url(opening[1], values[opening[1]])
         return base + _fill_rest(template[opening.end() :], values)
     scheme, _, after_scheme = template.partition("://")
-    authority = re.split(r"[/?#]", after_scheme, maxsplit=1)[0]
+    authority = _END_OF_AUTHORITY.split(after_scheme, maxsplit=1)[0]
     rest = after_scheme[len(authority) :]
     return f"{scheme}://{_fill_authority(authority, values)}{_fill_rest(rest, values)}"
 

@@ -16,6 +16,7 @@ from instances.catalogue.definition import (
     ProbeScheme,
     Variant,
 )
+from instances.catalogue.hosts import parse_pattern
 from instances.catalogue.url_templates import VARIABLE, variables_in
 
 # Where in the file, as `authentication[1].token_endpoint`, and a sentence.
@@ -73,6 +74,7 @@ def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:
     yield from _repeated("variants", [v.name for v in way.variants], "variants with the name")
     yield from _problems_of_grant(way)
     yield from _problems_of_named_keys(way, keys)
+    yield from _problems_of_hosts(way)
     known = {*keys, *way.provider_data} | ({ACCESS_TOKEN} if way.obtains_token else set())
     yield from _problems_of_templates(way, known)
     yield from _problems_of_issuer(way, way)
@@ -106,6 +108,38 @@ def _problems_of_field(field: ConfigurationKey) -> Iterator[Problem]:
         yield "default", f"{field.key}: must be one of its options: {', '.join(field.options)}."
     if (form := _TEXT_OF_TYPE.get(field.type)) and not form.fullmatch(field.default):
         yield "default", f"{field.key}: is no {field.type}."
+
+
+def _problems_of_hosts(way: AuthenticationType) -> Iterator[Problem]:
+    """What can become part of a host says which hosts are the provider's."""
+    for index, field in enumerate(way.fields):
+        yield from _problems_of_patterns(f"fields[{index}].hosts", field.key, field.hosts or ())
+        if field.hosts is None and field.key in way.host_keys:
+            yield (
+                f"fields[{index}].hosts",
+                f"{field.key}: is missing: its value becomes part of a host. State the provider's hosts, as in "
+                '["*.example.com"], or [] where none are known.',
+            )
+    for name, patterns in way.provider_data_hosts.items():
+        yield from _problems_of_patterns("provider_data_hosts", name, patterns)
+    keys = {field.key for field in way.fields}
+    for name in way.provider_data:
+        if name in way.host_keys - keys - way.provider_data_hosts.keys():
+            yield (
+                "provider_data_hosts",
+                f"{name}: is missing: its value becomes part of a host. State the provider's hosts.",
+            )
+
+
+def _problems_of_patterns(place: str, key: str, patterns: Iterable[str]) -> Iterator[Problem]:
+    for pattern in patterns:
+        try:
+            parsed = parse_pattern(pattern)
+        except ValueError as error:
+            yield place, f"{key}: {error}"
+            continue
+        if parsed != pattern:
+            yield place, f"{key}: {pattern}: must be written {parsed}."
 
 
 def _problems_of_grant(way: AuthenticationType) -> Iterator[Problem]:

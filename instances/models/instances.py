@@ -189,6 +189,9 @@ class Instance(SealedRow):
     configuration = models.JSONField(_("configuration"), default=dict, blank=True)
     secret_configuration = SealedJSONField(_("secret configuration"))
     secret_keys = models.JSONField(_("secret keys that are set"), default=list, blank=True)
+    # The hosts that the stored secrets were entered for, each as [host, variable, …]. None, of rows older than this
+    # column: those that the configuration names.
+    secret_hosts = models.JSONField(null=True, default=None, editable=False)
     tokens = SealedJSONField(_("tokens"))
     has_refresh_token = models.BooleanField(_("has a refresh token"), null=True, editable=False)
     expires_at = models.DateTimeField(_("access token expires at"), null=True, blank=True)

@@ -11,7 +11,7 @@ from instances.models.organizations import Organization
 class OAuthApp(SealedRow):
     """One client registered with the provider of one element, for one organization.
 
-    client_id is public (RFC 6749 2.2); client_secret is sealed.
+    client_id is public (RFC 6749 2.2); client_secret is sealed. hosts: patterns (catalogue/hosts.py).
     """
 
     organization = models.ForeignKey(
@@ -35,6 +35,15 @@ class OAuthApp(SealedRow):
         max_length=2000,
         blank=True,
         help_text=_("Empty: the element's own scopes."),
+    )
+    hosts = models.JSONField(
+        _("additional hosts"),
+        default=list,
+        blank=True,
+        help_text=_(
+            "Hosts that the client secret may be sent to, beside the element's own: one a line, for example "
+            "crm.example.com or *.example.com."
+        ),
     )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 

@@ -59,6 +59,16 @@ class Organization(SealedRow):
             'Other endpoints for this organization: {"element key": {"URL prefix": "replacement"}}.'
         ),
     )
+    # Patterns of catalogue/hosts.py, by the key of the element whose instances may use them.
+    private_hosts = models.JSONField(
+        _("private hosts"),
+        default=dict,
+        blank=True,
+        help_text=_(
+            'On-premise hosts of this organization, which may have private addresses: {"element key": '
+            '["crm.example.internal", "10.0.0.5:8443"]}. Secrets may be sent to them.'
+        ),
+    )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     objects = OrganizationQuerySet.as_manager()

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
 from instances.catalogue.definition import AuthenticationType, ElementDefinition
+from instances.catalogue.hosts import AllowedHosts
 from instances.errors import InvalidConfigurationError
 from instances.models import Organization, OrganizationUser
 
@@ -82,7 +83,8 @@ class InstanceDraft:
     configuration is complete: plain keys, secret keys, and the OAuth app's client where the instance names
     none. provider_data is the callback's query. instance_id and label name it in recorded exchanges.
     remote_id and tokens are there once the platform has it. has_lost_token: its row had an Element token that cannot
-    be read any more. tag finds it at a remote platform.
+    be read any more. tag finds it at a remote platform. allowed_hosts: where requests may go, beside the element's
+    own hosts.
     """
 
     instance_id: int | None
@@ -100,11 +102,17 @@ class InstanceDraft:
     remote_id: int | None = None
     tokens: TokenSet | None = None
     has_lost_token: bool = False
+    allowed_hosts: AllowedHosts = field(default_factory=AllowedHosts)
     actor: str = ""
 
     @property
     def organization(self) -> Organization:
         return self.organization_user.organization
+
+    @property
+    def private_hosts(self) -> tuple[str, ...]:
+        """Which may be called though their address is private: operators listed them for this element."""
+        return tuple(self.organization.private_hosts.get(self.element.key, ()))
 
     @property
     def tag(self) -> str:

@@ -37,7 +37,7 @@ from instances.models.authorization_links import browser_digests
 from instances.models.authorizations import LIFETIME
 from instances.platforms.base import InstanceDraft, RequestToken, code_in
 from instances.platforms.registry import platform_for
-from instances.provisioning.authorization_links import require_open
+from instances.provisioning.authorization_links import accept_from_holder, require_open
 from instances.provisioning.changes import locked, save_changes
 from instances.provisioning.configuration import (
     authentication_of,
@@ -96,13 +96,15 @@ def begin_authorization(
         raise InputError(
             f"{instance.label} authenticates with {instance.authentication_type}: provision it instead."
         )
-    changes = _prepare_configuration(instance, configuration or {}, actor=actor)
+    entered = configuration or {}
+    accepted = accept_from_holder(instance, entered) if link else entered
+    changes = _prepare_configuration(instance, accepted, actor=actor)
     state = secrets.token_urlsafe(STATE_BYTES)
     code_verifier = secrets.token_urlsafe(CODE_VERIFIER_BYTES)
     draft = draft_of(
         instance,
         actor=actor,
-        configuration=changed_configuration(instance, changes),
+        configuration=changed_configuration(instance, changes, is_authorizing=True),
         code_verifier=code_verifier,
     )
     require_complete(draft.organization, draft.authentication, draft.configuration)
@@ -141,13 +143,18 @@ def _prepare_configuration(
     Of an instance that was never connected all is stored at once: there is nothing that a failed trip could harm.
     """
     changes = dict(configuration)
-    changed = changed_configuration(instance, changes)
+    changed = changed_configuration(instance, changes, is_authorizing=True)
     draft = draft_of(instance, actor=actor, configuration=changed)
     if not draft.configuration.get("oauth.callback.url"):
         changes["oauth.callback.url"] = default_callback_url()
     if not changes or instance.state in _AGAIN:
         return changes
-    save_changes(instance, configuration=normalised_changes(instance, changes), expect=_FIRST_TIME)
+    save_changes(
+        instance,
+        configuration=normalised_changes(instance, changes),
+        expect=_FIRST_TIME,
+        is_authorizing=True,
+    )
     return {}
 
 
@@ -282,7 +289,8 @@ def _check_issuer(authorization: Authorization, parameters: Mapping[str, str]) -
         return
     if iss is None and not way.sends_iss:
         return
-    changed = changed_configuration(instance, authorization.configuration.reveal())
+    changes = authorization.configuration.reveal()
+    changed = changed_configuration(instance, changes, is_authorizing=True)
     overrides = instance.organization.endpoint_overrides.get(instance.element.key, {})
     template = overridden(way.issuer, overrides, public_url=settings.PUBLIC_URL)
     issuer = fill_url(template, way.values_of(changed))

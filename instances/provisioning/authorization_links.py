@@ -35,9 +35,11 @@ from instances.provisioning.configuration import (
     OAUTH_APP_KEYS,
     authentication_of,
     default_callback_url,
+    oauth_app_for,
     with_oauth_app,
 )
 from instances.provisioning.explanations import Step, is_offered
+from instances.provisioning.hosts import allowed_hosts, require_allowed_hosts
 from instances.provisioning.instances import reauthenticate_instance
 from instances.provisioning.permissions import Verb, require_permission
 
@@ -78,7 +80,8 @@ def make_link(instance: Instance, *, account: User, note: str = "") -> MadeLink:
         raise StateConflictError(
             f"{instance.label} is {instance.get_state_display()}, so nobody can authorize it now."
         )
-    if missing := [key for key in missing_keys(instance) if key in OAUTH_APP_KEYS]:
+    client_keys = authentication_of(instance).client_keys
+    if missing := [key for key in missing_keys(instance) if key in client_keys]:
         raise MissingConfigurationError(missing)
     token = secrets.token_urlsafe(TOKEN_BYTES)
     with locked(instance):
@@ -105,6 +108,40 @@ def missing_keys(instance: Instance) -> list[str]:
     complete = with_oauth_app(organization, instance.element, way, held)
     elsewhere = OAUTH_APP_KEYS if organization.is_remote else ()
     return [key for key in way.missing_keys(complete) if key not in elsewhere]
+
+
+def asked_keys(instance: Instance) -> list[str]:
+    """The configuration keys that are for the account's holder to enter, in order of display.
+
+    With a browser: what is required and nobody has entered. Without: the account's credentials, too. Never the OAuth
+    client, a variant, or a host that was entered already.
+    """
+    way = authentication_of(instance)
+    held = {*instance.configuration, *instance.secret_keys}
+    settled = {
+        field.key
+        for field in way.fields
+        if field.key in way.host_keys and not held.isdisjoint(field.names)
+    }
+    asked = set(missing_keys(instance)) | (set() if way.needs_browser else way.credential_keys)
+    return [field.key for field in way.fields if field.key in asked - settled - way.client_keys]
+
+
+def accept_from_holder(instance: Instance, entered: Mapping[str, Any]) -> dict[str, Any]:
+    """What of it the account's holder may enter; the rest changes nothing.
+
+    A host that was left open must be one of the provider's, or one that operators listed. Raises HostNotAllowedError.
+    """
+    asked = asked_keys(instance)
+    accepted = {key: value for key, value in entered.items() if key in asked}
+    organization, element = instance.organization, instance.element
+    changed = {**instance.full_configuration(), **accepted}
+    way = authentication_of(instance, changed)
+    if not way.host_keys.isdisjoint(accepted):
+        app = oauth_app_for(organization, element, way, changed)
+        listed = allowed_hosts(organization, element, app, own=())
+        require_allowed_hosts(organization, element, way, changed, listed)
+    return accepted
 
 
 def send_link(made: MadeLink, *, to: str) -> None:
@@ -185,7 +222,8 @@ def connect_by_link(link: AuthorizationLink, *, configuration: Mapping[str, Any]
 
     Raises what reauthenticate_instance() raises; the same browser may try again.
     """
-    instance = reauthenticate_instance(link.instance, actor=link.actor, configuration=configuration)
+    accepted = accept_from_holder(link.instance, configuration)
+    instance = reauthenticate_instance(link.instance, actor=link.actor, configuration=accepted)
     AuthorizationLink.objects.complete(link, at=timezone.now())
     return instance
 

@@ -147,7 +147,8 @@ def update_instance(
         reauthenticate_instance(
             instance,
             actor=actor,
-            configuration=changed,
+            # What is given again counts, too: with it, a host may change.
+            configuration=given,
             provider_data=provider_data if is_new_code else {},
         )
         changed = {}

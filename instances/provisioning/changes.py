@@ -14,6 +14,7 @@ from instances.catalogue.definition import VARIANT_KEY, AuthenticationType
 from instances.errors import InstanceDeletedError, StateConflictError
 from instances.models import Instance, Tag
 from instances.provisioning.configuration import authentication_of, store_configuration
+from instances.provisioning.hosts import host_columns, hosts_to_store, require_secrets_again
 
 
 @contextmanager
@@ -39,18 +40,22 @@ def save_changes(
     name: str | None = None,
     tags: Sequence[str] | None = None,
     expect: Collection[str] = Instance.State.values,
+    is_authorizing: bool = False,
 ) -> None:
     """Store what is given, all or nothing, and leave the rest as it is stored now; nothing is sent.
 
-    configuration: the changed keys alone, normalised. expect: the states in which this is meant.
-    Raises InstanceDeletedError, StateConflictError, and InvalidConfigurationError for a variant that is not known.
+    configuration: the changed keys alone, normalised. expect: the states in which this is meant. is_authorizing: new
+    tokens will replace the stored ones. Raises InstanceDeletedError, StateConflictError, SecretsNeededAgainError, and
+    InvalidConfigurationError for a variant that is not known.
     """
     with locked(instance) as stored:
         if stored.state not in expect:
             raise StateConflictError(
                 f"{instance.label} is {stored.get_state_display()}, so this cannot be changed now."
             )
-        columns = _merged(stored, configuration) if configuration else {}
+        columns = (
+            _merged(stored, configuration, is_authorizing=is_authorizing) if configuration else {}
+        )
         columns |= {} if name is None else {"name": name}
         for column, value in columns.items():
             setattr(stored, column, value)
@@ -74,7 +79,7 @@ def merge_proved(
     Raises StateConflictError where another call changed what was proved.
     """
     if instance.lost_keys:
-        return store_configuration(stored.element.parsed, proved)
+        return _columns(stored, proved)
     read, now = instance.full_configuration(), stored.full_configuration()
     names = _proved_names(authentication_of(instance, {**read, **changes})) - changes.keys()
     if others := sorted(name for name in names if read.get(name) != now.get(name)):
@@ -82,7 +87,7 @@ def merge_proved(
             f"{instance.label}: {', '.join(others)} was changed by another call in the meantime, "
             "so this change was not stored. Send it again."
         )
-    return _merged(stored, changes)
+    return _merged(stored, changes, is_authorizing=True)
 
 
 def require_as_read(instance: Instance, stored: Instance) -> None:
@@ -100,13 +105,22 @@ def remove_row(instance: Instance) -> None:
         instance.delete()
 
 
-def _merged(stored: Instance, changes: Mapping[str, str]) -> dict[str, Any]:
+def _merged(
+    stored: Instance, changes: Mapping[str, str], *, is_authorizing: bool
+) -> dict[str, Any]:
     # Secrets that do not decrypt are replaced where all of them are given, and never dropped.
     is_replaced = stored.lost_keys and changes.keys() >= set(stored.lost_keys)
     kept = stored.readable_configuration() if is_replaced else stored.full_configuration()
     merged = {**kept, **changes}
     authentication_of(stored, merged)  # names a variant that there is
-    return store_configuration(stored.element.parsed, merged)
+    require_secrets_again(stored, merged, changes, is_authorizing=is_authorizing)
+    return _columns(stored, merged)
+
+
+def _columns(stored: Instance, configuration: Mapping[str, str]) -> dict[str, Any]:
+    """The configuration as it is stored, with the hosts that its secrets belong to from then on."""
+    hosts = host_columns(hosts_to_store(stored, configuration))
+    return hosts | store_configuration(stored.element.parsed, configuration)
 
 
 def _proved_names(way: AuthenticationType) -> set[str]:

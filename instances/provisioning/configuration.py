@@ -89,9 +89,26 @@ def with_oauth_app(
     configuration: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The configuration, completed by the organization's OAuth app where it names no client itself."""
+    app = oauth_app_for(organization, element, authentication, configuration)
+    return completed_by(app, authentication, configuration)
+
+
+def oauth_app_for(
+    organization: Organization,
+    element: Element,
+    authentication: AuthenticationType,
+    configuration: Mapping[str, Any],
+) -> OAuthApp | None:
+    """The organization's OAuth app, where a client is needed and the configuration names none itself."""
     if not takes_oauth_app(authentication) or configuration.get("oauth.api.key"):
-        return dict(configuration)
-    app = OAuthApp.objects.filter(organization=organization, element=element).first()
+        return None
+    return OAuthApp.objects.filter(organization=organization, element=element).first()
+
+
+def completed_by(
+    app: OAuthApp | None, authentication: AuthenticationType, configuration: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The configuration with the client of this OAuth app, if any."""
     if app is None:
         return dict(configuration)
     client = {"oauth.api.key": app.client_id, "oauth.api.secret": app.client_secret.reveal()}
@@ -132,10 +149,10 @@ def store_configuration(
 def authentication_of(
     instance: Instance, configuration: Mapping[str, Any] | None = None
 ) -> AuthenticationType:
-    """The instance's way of authentication, in the variant it names. configuration: instead of the stored one."""
+    """The instance's way of authentication, in the variant that its configuration, or this one, chooses."""
     way = instance.element.parsed.authentication_type(instance.authentication_type)
-    own = instance.configuration if configuration is None else configuration
-    return way.with_variant(way.variant_of(own))
+    chosen_by = instance.configuration if configuration is None else configuration
+    return way.with_variant(way.variant_of(chosen_by))
 
 
 def _to_text(key: str, value: Any) -> str:

@@ -7,18 +7,28 @@ from django.utils.html import strip_tags
 
 from instances.catalogue.definition import AuthenticationKind, AuthenticationType
 from instances.errors import InputError, MissingConfigurationError
-from instances.models import Element, Instance, OrganizationUser
+from instances.models import Element, Instance, Organization, OrganizationUser
 from instances.platforms.base import InstanceDraft, TokenSet
 from instances.provisioning.changes import save_changes
 from instances.provisioning.configuration import (
     OAUTH_APP_KEYS,
     authentication_of,
+    completed_by,
     default_callback_url,
     has_oauth_app,
     normalise_configuration,
+    oauth_app_for,
     require_complete,
     store_configuration,
-    with_oauth_app,
+)
+from instances.provisioning.hosts import (
+    allowed_hosts,
+    host_columns,
+    hosts_in,
+    hosts_to_store,
+    own_hosts,
+    require_allowed_hosts,
+    require_secrets_again,
 )
 from instances.provisioning.states import State, insert_in_state
 
@@ -69,8 +79,11 @@ def new_instance(
     arguments: check_draft()'s. Raises what it raises.
     """
     columns, tag_names = check_draft(organization_user, element, **arguments)
-    columns |= store_configuration(element.parsed, columns.pop("configuration"))
+    configuration = columns.pop("configuration")
+    columns |= store_configuration(element.parsed, configuration)
     instance = Instance(organization_user=organization_user, element=element, **columns)
+    for name, value in host_columns(own_hosts(instance)).items():
+        setattr(instance, name, value)
     instance.tag_names = tag_names
     return instance
 
@@ -95,8 +108,14 @@ def check_draft(
     way = definition.authentication_type(authentication_type)
     way = way.with_variant(way.variant_of(given))
     normalised = normalise_configuration(definition, way, given)
+    organization = organization_user.organization
+    app = oauth_app_for(organization, element, way, normalised)
+    complete = completed_by(app, way, normalised)
     if not is_to_be_completed:
-        _require(way, organization_user, element, normalised, external_authentication)
+        _require(way, organization, complete, external_authentication)
+    own = hosts_in(organization, element, way, normalised)
+    allowed = allowed_hosts(organization, element, app, own)
+    require_allowed_hosts(organization, element, way, complete, allowed)
     name = clean_name(name) or element.name
     columns = {
         "name": name,
@@ -109,14 +128,11 @@ def check_draft(
 
 def _require(
     way: AuthenticationType,
-    organization_user: OrganizationUser,
-    element: Element,
-    configuration: Mapping[str, str],
+    organization: Organization,
+    complete: dict[str, Any],
     external_authentication: str,
 ) -> None:
     """Raises MissingConfigurationError. Tokens obtained elsewhere need no callback URL (contract 7.4)."""
-    organization = organization_user.organization
-    complete = with_oauth_app(organization, element, way, configuration)
     if external_authentication != Instance.ExternalAuthentication.INITIAL:
         require_complete(organization, way, complete)
         return
@@ -170,11 +186,14 @@ def draft_of(
 ) -> InstanceDraft:
     """The instance as its platform needs it, secrets in clear.
 
-    configuration: instead of the stored one, for who is to authenticate anew; then tokens that cannot be read are as
-    none. Raises UnreadableSecretError.
+    configuration: instead of the stored one, as changed_configuration() gives it, for who is to authenticate anew; then
+    tokens that cannot be read are as none. Raises UnreadableSecretError.
     """
+    organization, element = instance.organization, instance.element
     own = instance.full_configuration() if configuration is None else configuration
+    hosts = own_hosts(instance) if configuration is None else hosts_to_store(instance, own)
     way = authentication_of(instance, own)
+    app = oauth_app_for(organization, element, way, own)
     unreadable = {} if configuration is None else instance.unreadable_secrets()
     stored_tokens = {} if "tokens" in unreadable else instance.reveal("tokens")
     return InstanceDraft(
@@ -185,7 +204,7 @@ def draft_of(
         organization_user=instance.organization_user,
         element=instance.element.parsed,
         authentication=way,
-        configuration=with_oauth_app(instance.organization, instance.element, way, own),
+        configuration=completed_by(app, way, own),
         tags=tuple(instance.tag_names),
         external_authentication=instance.external_authentication,
         provider_data=provider_data or {},
@@ -193,6 +212,7 @@ def draft_of(
         remote_id=instance.remote_id,
         tokens=TokenSet.from_json(stored_tokens) if stored_tokens else None,
         has_lost_token="token" in unreadable,
+        allowed_hosts=allowed_hosts(organization, element, app, hosts),
         actor=actor,
     )
 
@@ -207,12 +227,16 @@ def normalised_changes(instance: Instance, given: Mapping[str, Any]) -> dict[str
     return normalise_configuration(definition, way, given)
 
 
-def changed_configuration(instance: Instance, given: Mapping[str, Any]) -> dict[str, Any]:
+def changed_configuration(
+    instance: Instance, given: Mapping[str, Any], *, is_authorizing: bool
+) -> dict[str, Any]:
     """The stored configuration with the given keys merged in; masks and empty values change nothing.
 
-    Raises MissingConfigurationError where secret keys cannot be read, and are not given again.
+    is_authorizing: new tokens replace the stored ones. Raises InvalidConfigurationError, SecretsNeededAgainError, and
+    MissingConfigurationError where secret keys cannot be read, and are not given again.
     """
-    changed = instance.readable_configuration() | normalised_changes(instance, given)
+    normalised = normalised_changes(instance, given)
+    changed = instance.readable_configuration() | normalised
     way = authentication_of(instance, changed)
     lost = {key for key in instance.lost_keys if key not in changed}
     if "oauth.api.secret" in lost and has_oauth_app(instance.organization, instance.element, way):
@@ -221,4 +245,5 @@ def changed_configuration(instance: Instance, given: Mapping[str, Any]) -> dict[
         lost -= set(OAUTH_APP_KEYS)
     if missing := [key.key for key in way.fields if key.key in lost]:
         raise MissingConfigurationError(missing)
+    require_secrets_again(instance, changed, normalised, is_authorizing=is_authorizing)
     return changed

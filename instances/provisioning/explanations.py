@@ -85,6 +85,12 @@ _REMEDIES: tuple[tuple[type[errors.InstancesError] | UnionType, "StrOrPromise"],
         errors.CatalogueError,
         gettext_lazy("Correct the element's file, and run manage.py sync_elements."),
     ),
+    (
+        errors.HostNotAllowedError,
+        gettext_lazy(
+            "Correct the host, or list it on the OAuth app or among the organization's private hosts."
+        ),
+    ),
     (errors.PermissionRefusedError, gettext_lazy("Ask somebody who may do this.")),
     (errors.InputError, gettext_lazy("Enter what is missing or wrong.")),
     (errors.AuthorizationError, gettext_lazy("Begin the authorization again.")),
@@ -165,6 +171,7 @@ CAUSES: dict[str, "StrOrPromise"] = {
     "ProviderReportedError": gettext_lazy("The provider ended the authorization with an error"),
     "AuthorizationError": gettext_lazy("The authorization came back wrong"),
     "MissingCodeError": gettext_lazy("An authorization code is missing"),
+    "HostNotAllowedError": gettext_lazy("The host is not allowed for this element"),
     "InputError": gettext_lazy("The configuration is incomplete or wrong"),
     "SecretError": gettext_lazy("Stored secrets cannot be used"),
     "UnreadableSecretError": gettext_lazy("Stored secrets cannot be read"),

@@ -30,6 +30,7 @@ from instances.provisioning.configuration import authentication_of, require_comp
 from instances.provisioning.creations import Creation, connected_columns, send_creation
 from instances.provisioning.drafts import changed_configuration, draft_of, normalised_changes
 from instances.provisioning.due_times import SETTLED_AFTER, STUCK_AFTER, can_refresh
+from instances.provisioning.hosts import moved_hosts
 from instances.provisioning.leases import wait_until_unleased
 from instances.provisioning.refreshing import refresh_instance
 from instances.provisioning.states import NO_CAUSE, Move, State, cause_of, move_instance
@@ -89,10 +90,12 @@ def reauthenticate_instance(
     provisioned instead. Raises InputError, PlatformError, StateConflictError.
     """
     changes = normalised_changes(instance, configuration or {})
-    changed = changed_configuration(instance, configuration or {})
+    changed = changed_configuration(instance, configuration or {}, is_authorizing=True)
     if not instance.has_token:
         if changes:
-            save_changes(instance, configuration=changes, expect=_PROVISIONABLE)
+            save_changes(
+                instance, configuration=changes, expect=_PROVISIONABLE, is_authorizing=True
+            )
         return provision_instance(
             instance, actor=actor, provider_data=provider_data, code_verifier=code_verifier
         )
@@ -111,6 +114,9 @@ def reauthenticate_instance(
     if _lacks_code(instance, draft):
         raise MissingCodeError
     require_complete(draft.organization, draft.authentication, draft.configuration)
+    if moved_hosts(instance, changed):
+        # What the old host gave out must not go to the new one, which may answer without a refresh token.
+        draft = replace(draft, tokens=None)
     renewed = platform_for(draft.organization).update_instance(draft)
     why = "Authenticated again."
     token = {}

@@ -8,7 +8,12 @@ from instances.errors import InputError, MissingConfigurationError
 from instances.models import Element, Organization, OrganizationUser
 from instances.platforms.base import InstanceDraft, RequestToken
 from instances.platforms.registry import platform_for
-from instances.provisioning.configuration import normalise_configuration, with_oauth_app
+from instances.provisioning.configuration import (
+    completed_by,
+    normalise_configuration,
+    oauth_app_for,
+)
+from instances.provisioning.hosts import allowed_hosts, hosts_in
 
 # Parameters that fill a configuration key of another name.
 _PARAMETER_KEYS = {
@@ -73,10 +78,11 @@ def _draft(
 ) -> InstanceDraft:
     given = {name: value for name, value in parameters.items() if value}
     user = organization_user or OrganizationUser(organization=Organization())
-    configuration: dict[str, object] = dict(_configuration(element, way, given))
-    way = way.with_variant(way.variant_of(configuration))
-    if organization_user:
-        configuration = with_oauth_app(user.organization, element, way, configuration)
+    own = _configuration(element, way, given)
+    way = way.with_variant(way.variant_of(own))
+    app = oauth_app_for(user.organization, element, way, own) if organization_user else None
+    configuration = completed_by(app, way, own)
+    hosts = hosts_in(user.organization, element, way, own)
     missing = [
         name
         for name, key in _PARAMETER_KEYS.items()
@@ -94,6 +100,7 @@ def _draft(
         authentication=way,
         configuration=configuration,
         provider_data={"oauth_token": given["requestToken"]} if "requestToken" in given else {},
+        allowed_hosts=allowed_hosts(user.organization, element, app, hosts),
         actor=actor,
     )
 

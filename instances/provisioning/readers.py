@@ -53,6 +53,7 @@ def reader_of_many(account: User | AnonymousUser) -> Reader:
 _NEEDS_OPERATOR = (
     errors.ClientRefusedError,
     errors.BlockedAddressError,
+    errors.HostNotAllowedError,
     errors.SecretError,
     errors.CatalogueError,
 )

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_http_methods
@@ -22,10 +23,10 @@ from instances.forms import ConfigurationForm
 from instances.models import AuthorizationLink, Instance
 from instances.provisioning.authorization import new_browser_secret
 from instances.provisioning.authorization_links import (
+    asked_keys,
     claim_link,
     connect_by_link,
     find_link,
-    missing_keys,
 )
 from instances.provisioning.configuration import authentication_of
 from instances.provisioning.readers import tell_holder
@@ -73,10 +74,9 @@ def _page(
 
 
 def _form_of(instance: Instance, request: HttpRequest) -> ConfigurationForm | None:
-    """What the holder has to enter: all of the element's form, or what a trip to the provider still lacks."""
-    way = authentication_of(instance)
-    missing = missing_keys(instance) if way.needs_browser else []
-    if way.needs_browser and not missing:
+    """What the holder has to enter; None where a trip to the provider lacks nothing."""
+    way, asked = authentication_of(instance), asked_keys(instance)
+    if way.needs_browser and not asked:
         return None
     form = ConfigurationForm(
         way,
@@ -84,8 +84,7 @@ def _form_of(instance: Instance, request: HttpRequest) -> ConfigurationForm | No
         instance=instance,
         data=request.POST if request.method == "POST" else None,
     )
-    if way.needs_browser:
-        form.keep_only(missing)
+    form.keep_only(asked)
     return form
 
 
@@ -100,6 +99,12 @@ def _connect(
         if authentication_of(instance).needs_browser:
             return send_to_provider(request, instance, configuration=entered, link=link)
         connect_by_link(link, configuration=entered)
+    except (errors.HostNotAllowedError, errors.SecretsNeededAgainError) as refusal:
+        if form and form.asks_for(refusal.key):
+            form.complain(refusal.key, _("This is not an address of the service. Correct it."))
+        else:
+            messages.error(request, tell_holder(refusal))
+        return None
     except errors.InputError as refusal:
         if form:
             form.add_refusal(refusal)

@@ -337,3 +337,45 @@ def test_an_issuer_may_hold_what_is_known_when_the_trip_begins(stated):
 )
 def test_an_issuer_that_cannot_be_compared_is_refused(way, place):
     assert list(problems(way)) == [f"authentication[0].{place}"]
+
+
+HOSTED = BASIC | {"probe": PROBE | {"url": "https://{site}.acme.test/me", "scheme": "headers"}}
+
+
+def hosted(**field: Any) -> dict[str, Any]:
+    headers = {"X-User": "{username}"}
+    probe = HOSTED["probe"] | {"headers": headers}
+    return HOSTED | {"probe": probe, "fields": [USERNAME, {"key": "site", "label": "Site"} | field]}
+
+
+def test_what_becomes_part_of_a_host_states_the_providers_hosts():
+    why = problems(hosted())["authentication[0].fields[1].hosts"]
+    assert why.startswith("site: is missing: its value becomes part of a host.")
+    assert problems(hosted(hosts=[])) == {}
+    assert problems(hosted(hosts=["*.acme.test"])) == {}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("*", "is not a host"),
+        ("*.test", "allows too many hosts"),
+        ("https://acme.test", "is not a host"),
+        ("Acme.Test", "must be written acme.test"),
+    ],
+)
+def test_hosts_are_patterns(pattern, why):
+    assert why in problems(hosted(hosts=[pattern]))["authentication[0].fields[1].hosts"]
+
+
+def test_a_variants_host_counts_too():
+    field = {"key": "site", "label": "Site"}
+    variant = {"name": "own", "token_endpoint": "https://{site}/token"}
+    found = problems(OAUTH2 | {"fields": [*CLIENT, field], "variants": [variant]})
+    assert list(found) == ["authentication[0].fields[2].hosts"]
+
+
+def test_what_a_callback_brings_states_its_hosts_too():
+    way = OAUTH2 | {"provider_data": ["code", "location"], "token_endpoint": "https://{location}/t"}
+    assert problems(way)["authentication[0].provider_data_hosts"].startswith("location: is missing")
+    assert problems(way | {"provider_data_hosts": {"location": ["*.acme.test"]}}) == {}

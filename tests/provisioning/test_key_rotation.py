@@ -208,11 +208,11 @@ def test_links_and_trips_that_began_before_a_rotation_end_after_it(provider, new
     begun = begin_authorization(instance, account=account, browser_secret="browser")
     new_first_key()
     rotate_encryption_keys()
-    link = find_link(made.url.rpartition("/")[2], browser_secret="")
-    claim_link(link, browser_secret="browser of the link")
+    link = find_link(made.url.rpartition("/")[2], kept="")
+    claim_link(link, fresh_secret="browser of the link")
     answer = provider.authorize(begun.url)
     complete_authorization(answer, account=account, browser_secret="browser")
-    again = find_link(made.url.rpartition("/")[2], browser_secret="browser of the link")
+    again = find_link(made.url.rpartition("/")[2], kept="browser of the link")
     assert again.pk == link.pk
 
 
@@ -226,8 +226,8 @@ def test_a_link_that_was_made_with_the_new_key_needs_that_one_alone(
     made = make_link(instance, account=make_account(is_superuser=True))
     new, old = settings.ENCRYPTION_KEYS
     settings.ENCRYPTION_KEYS = [old, new]
-    claim_link(made.link, browser_secret="browser")
+    claim_link(made.link, fresh_secret="browser")
     settings.ENCRYPTION_KEYS = [new, old]
     assert rotate()[0] == 0
     only_first_key()
-    assert find_link(made.url.rpartition("/")[2], browser_secret="browser") == made.link
+    assert find_link(made.url.rpartition("/")[2], kept="browser") == made.link

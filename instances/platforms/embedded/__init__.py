@@ -24,6 +24,7 @@ from instances.platforms.base import (
 )
 from instances.platforms.embedded import oauth1, oauth2
 from instances.platforms.embedded.credentials import prove
+from instances.platforms.embedded.templates import require_allowed_hosts
 
 TOKEN_BYTES = 32
 _WITHOUT_BROWSER = {GrantType.PASSWORD, GrantType.CLIENT_CREDENTIALS}
@@ -39,9 +40,11 @@ class EmbeddedPlatform:
         self._organization = organization
 
     def request_token(self, draft: InstanceDraft, *, state: str) -> RequestToken:
+        require_allowed_hosts(draft)
         return oauth1.request_token(draft, state=state)
 
     def oauth_url(self, draft: InstanceDraft, *, state: str) -> str:
+        require_allowed_hosts(draft)
         if draft.authentication.type == AuthenticationKind.OAUTH1:
             return oauth1.authorization_url(draft)
         return oauth2.authorization_url(draft, state=state)
@@ -52,12 +55,14 @@ class EmbeddedPlatform:
         return draft.external_authentication == "initial" or is_taken_on_trust
 
     def create_instance(self, draft: InstanceDraft) -> PlatformInstance:
+        require_allowed_hosts(draft)
         if draft.external_authentication == "initial":
             # Nothing is exchanged at creation; the first refresh replaces the tokens (contract 7.4).
             return PlatformInstance(token=_mint_token(), tokens=_imported_tokens(draft))
         return _authenticated(draft, token=_mint_token())
 
     def update_instance(self, draft: InstanceDraft) -> PlatformInstance:
+        require_allowed_hosts(draft)
         return _authenticated(draft, token=_mint_token() if draft.has_lost_token else "")
 
     def get_instance(self, draft: InstanceDraft) -> PlatformInstance:

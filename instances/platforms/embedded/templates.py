@@ -5,8 +5,13 @@ from collections.abc import Mapping
 from django.conf import settings
 
 from instances.catalogue.definition import ACCESS_TOKEN, EndpointName
+from instances.catalogue.hosts import named_host, refused_name
 from instances.catalogue.url_templates import fill_text, fill_url, overridden, variables_in
-from instances.errors import InvalidConfigurationError
+from instances.errors import (
+    HostNotAllowedError,
+    InvalidConfigurationError,
+    MissingConfigurationError,
+)
 from instances.platforms.base import InstanceDraft
 
 
@@ -31,10 +36,34 @@ def endpoint_of(draft: InstanceDraft, name: EndpointName) -> str:
 
 
 def address_of(draft: InstanceDraft, template: str) -> str:
-    """The URL that a template means, with the organization's endpoint overrides applied. Raises InputError."""
+    """The URL that a template means, with the organization's endpoint overrides applied.
+
+    Every request's address is made here, so that none goes to a host that is not allowed for the draft's secrets.
+    Raises HostNotAllowedError, InputError.
+    """
     overrides = draft.organization.endpoint_overrides.get(draft.element.key, {})
     template = overridden(template, overrides, public_url=settings.PUBLIC_URL)
-    return fill_url(template, values_of(draft))
+    values, way = values_of(draft), draft.authentication
+    url, named = fill_url(template, values), named_host(template, values)
+    if named is None:
+        return url
+    configured = way.values_of(draft.configuration)
+    name = refused_name(way, template, named, allowed=draft.allowed_hosts, configured=configured)
+    if name:
+        raise HostNotAllowedError(name, named.host, draft.element.name)
+    return url
+
+
+def require_allowed_hosts(draft: InstanceDraft) -> None:
+    """Look at every address before the first request, so that no code is spent in vain. Raises HostNotAllowedError."""
+    for _place, template in draft.authentication.url_templates():
+        try:
+            address_of(draft, template)
+        except HostNotAllowedError:
+            raise
+        except (InvalidConfigurationError, MissingConfigurationError):
+            # What a token answer brings is not there yet; the rest is complained about where it is needed.
+            continue
 
 
 def texts_of(draft: InstanceDraft, templates: Mapping[str, str]) -> dict[str, str]:

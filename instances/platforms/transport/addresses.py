@@ -1,6 +1,13 @@
 """Which IP addresses belong to the public internet: one table of those that do not, each with its source."""
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 
 # The IANA IPv4 Special-Purpose Address Registry, with the RFC that it names, and what clouds add to it.
 _NOT_PUBLIC_IPV4 = tuple(
@@ -50,11 +57,36 @@ _WRAPPED_IPV4 = (
 )
 
 
+# Where a machine asks about itself: link-local addresses, and the clouds' metadata services that have others.
+_METADATA = tuple(
+    ip_network(block)
+    for block in (
+        "100.100.100.200/32",
+        "168.63.129.16/32",
+        "169.254.0.0/16",
+        "192.0.0.192/32",
+        "fd00:ec2::254/128",
+        "fe80::/10",
+    )
+)
+
+
 def is_public(address: str) -> bool:
     """Whether an IP address belongs to the public internet; one that wraps an IPv4 address is judged by that."""
-    ip = ip_address(address)
+    ip = _unwrapped(address)
     if isinstance(ip, IPv4Address):
         return not any(ip in block for block in _NOT_PUBLIC_IPV4)
-    if any(ip in block for block in _WRAPPED_IPV4):
-        return is_public(str(IPv4Address(int(ip) & 0xFFFFFFFF)))
     return ip in _GLOBAL_UNICAST and not any(ip in block for block in _NOT_PUBLIC_IPV6)
+
+
+def is_metadata(address: str) -> bool:
+    """Whether a machine's own metadata service may answer there, so that nobody may open it by a list of hosts."""
+    ip = _unwrapped(address)
+    return any(ip in block for block in _METADATA)
+
+
+def _unwrapped(address: str) -> IPv4Address | IPv6Address:
+    ip = ip_address(address)
+    if any(ip in block for block in _WRAPPED_IPV4):
+        return IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip

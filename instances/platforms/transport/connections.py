@@ -4,6 +4,7 @@ import http.client
 import io
 import socket
 import threading
+from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any
@@ -12,17 +13,22 @@ import urllib3
 from django.conf import settings
 from requests.adapters import HTTPAdapter
 
+from instances.catalogue.hosts import is_listed
 from instances.errors import BlockedAddressError, UnreachableError
-from instances.platforms.transport.addresses import is_public
+from instances.platforms.transport.addresses import is_metadata, is_public
 
 # Servers close idle connections after 2 s or more; a request must not go out on one that is just being closed.
 MAX_IDLE_SECONDS = 1.0
 
 
 def _checked_addresses(
-    name: str, port: int, *, seconds: float
+    name: str, port: int, *, seconds: float, private_hosts: Sequence[str] = ()
 ) -> list[tuple[socket.AddressFamily, Any]]:
-    """Where a name leads. Raises BlockedAddressError when any address is not public and not allowed."""
+    """Where a name leads. Raises BlockedAddressError when any address is not public and not allowed.
+
+    private_hosts: which operators listed for whom this is about. Unlike PROVIDER_ALLOWED_PRIVATE_HOSTS, they never open
+    an address at which a machine's own metadata service answers.
+    """
     host = f"[{name}]" if ":" in name else name.rstrip(".").lower()
     try:
         found = _look_up(name, port, seconds=seconds)
@@ -32,11 +38,14 @@ def _checked_addresses(
         ) from None
     allowed = {one.lower() for one in settings.PROVIDER_ALLOWED_PRIVATE_HOSTS}
     if allowed.isdisjoint({host, f"{host}:{port}"}):
+        is_private_host = is_listed(f"{host}:{port}", private_hosts)
         for *_, address in found:
-            if not is_public(str(address[0])):
+            is_open = is_private_host and not is_metadata(str(address[0]))
+            if not (is_open or is_public(str(address[0]))):
                 raise BlockedAddressError(
                     f"{host}:{port} is a private address, so nothing was sent. Correct it; if it is meant, "
-                    f"the operator lists {host}:{port} in PROVIDER_ALLOWED_PRIVATE_HOSTS."
+                    "an operator lists it among the organization's private hosts, or in "
+                    "PROVIDER_ALLOWED_PRIVATE_HOSTS."
                 )
     return [(family, address) for family, *_, address in found]
 
@@ -100,10 +109,17 @@ class _GuardedConnection(urllib3.connection.HTTPConnection):
     response_class = _DeadlineResponse
     _answered_at = 0.0
     _unsent: list[bytes] | None = None
+    _opened_for: tuple[str, ...] = ()
 
     def _new_conn(self) -> socket.socket:
         ends_at = monotonic() + float(self.timeout or 0)
-        candidates = _checked_addresses(self._dns_host, self.port, seconds=ends_at - monotonic())
+        self._opened_for = outlet.private_hosts
+        candidates = _checked_addresses(
+            self._dns_host,
+            self.port,
+            seconds=ends_at - monotonic(),
+            private_hosts=self._opened_for,
+        )
         failure: OSError = TimeoutError()
         for number, (family, address) in enumerate(candidates):
             share = (ends_at - monotonic()) / (len(candidates) - number)
@@ -150,8 +166,9 @@ class _GuardedConnection(urllib3.connection.HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Whether the pool may use it once more."""
-        return super().is_connected and monotonic() - self._answered_at < MAX_IDLE_SECONDS
+        """Whether the pool may use it once more: not for whom the address may have been refused."""
+        is_fresh = monotonic() - self._answered_at < MAX_IDLE_SECONDS
+        return super().is_connected and is_fresh and self._opened_for == outlet.private_hosts
 
 
 class _GuardedTLSConnection(_GuardedConnection, urllib3.connection.HTTPSConnection):
@@ -173,12 +190,15 @@ class GuardedAdapter(HTTPAdapter):
 
 
 class Outlet(threading.local):
-    """One thread's connections, and whether a byte of its present request has left."""
+    """One thread's connections, whether a byte of its present request has left, and which private hosts that
+    request may go to.
+    """
 
     def __init__(self) -> None:
         # Retry(total=False): errors come as they are, and nothing is sent a second time.
         self.adapter = GuardedAdapter(pool_maxsize=1, max_retries=urllib3.Retry(total=False))
         self.is_sent = False
+        self.private_hosts: tuple[str, ...] = ()
 
 
 outlet = Outlet()

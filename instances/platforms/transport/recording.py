@@ -41,13 +41,16 @@ _MAY_BE_DONE = "It may have carried out the request all the same."
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom an exchange is about. secrets: values that no record of it may show."""
+    """Whom an exchange is about. secrets: values that no record of it may show. private_hosts: those that may be called
+    for it though their address is private.
+    """
 
     organization_id: int
     instance_id: int | None
     label: str
     step: str
     actor: str = ""
+    private_hosts: tuple[str, ...] = ()
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
@@ -59,6 +62,7 @@ def subject_of(draft: InstanceDraft, step: str, *, secrets: Iterable[str] = froz
         label=draft.label,
         step=step,
         actor=draft.actor,
+        private_hosts=draft.private_hosts,
         secrets=draft.secrets | frozenset(secrets),
     )
 
@@ -145,6 +149,7 @@ class RecordingAdapter(BaseAdapter):
         body = b""
         error: PlatformError | None = None
         outlet.is_sent = False
+        outlet.private_hosts = self._subject.private_hosts
         try:
             response = outlet.adapter.send(
                 request,

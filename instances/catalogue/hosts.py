@@ -1,0 +1,174 @@
+"""Hosts that secrets may be sent to: patterns, and the hosts that an element's URL templates name.
+
+A host is written as `crm.example.com` or `crm.example.com:8443`: in lower case, IDNA-encoded, without the root's dot and
+without the port that its scheme implies.
+"""
+
+import ipaddress
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from instances.catalogue.definition import AuthenticationType
+from instances.catalogue.url_templates import authority_of, fill_url, variables_in
+from instances.errors import InputError
+
+_IMPLIED_PORTS = {"http": 80, "https": 443}
+# What IDNA takes for a dot (RFC 3490 3.1).
+_DOTS = re.compile("[。．｡]")  # noqa: RUF001
+_PORT = re.compile(r":([0-9]{1,5})$")
+_NAME = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
+_MAX_PORT = 65535
+# Below these, as in co.uk, anybody may register a name.
+_SHARED_SECOND_LEVELS = {"ac", "co", "com", "edu", "gov", "net", "org"}
+
+
+@dataclass(frozen=True, slots=True)
+class NamedHost:
+    """A host, and the variables of the URL template that it is made of: what belongs to the host of one variable does
+    not belong to the same host where another brings it.
+    """
+
+    host: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedHosts:
+    """Beside an element's own hosts: those that operators listed, and own, to which the account's own secrets belong.
+
+    own is empty while an operator's OAuth app is used: nobody but an operator says where its secret goes.
+    """
+
+    listed: tuple[str, ...] = ()
+    own: frozenset[NamedHost] = frozenset()
+
+
+def parse_pattern(text: str) -> str:
+    """A pattern as it is stored: `crm.example.com`, `crm.example.com:8443`, or `*.example.com` for all hosts below it.
+
+    A pattern without a port means every port. Raises ValueError with a sentence.
+    """
+    pattern = _DOTS.sub(".", text.strip()).lower()
+    name, port = _split_port(pattern)
+    is_wild = name.startswith("*.")
+    name = name.removeprefix("*.").removesuffix(".")
+    if name.startswith("[") or _is_numeric(name):
+        if is_wild:
+            raise ValueError(f"{text}: an IP address takes no *.")
+        return _address(name, text) + port
+    try:
+        name = name.encode("idna").decode() if not name.isascii() else name
+    except UnicodeError:
+        name = ""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{text}: is not a host such as crm.example.com or *.example.com.")
+    if is_wild and _is_too_wide(name.split(".")):
+        raise ValueError(f"{text}: allows too many hosts. Name the provider's own domain.")
+    return ("*." if is_wild else "") + name + port
+
+
+def is_listed(host: str, patterns: Iterable[str]) -> bool:
+    """Whether any of the patterns, as parse_pattern() gives them, matches the whole host."""
+    name, port = _split_port(host)
+    return any(_matches(name, port, pattern) for pattern in patterns)
+
+
+def host_of(url: str) -> str:
+    """The host that a request to this URL goes to. Raises ValueError when it has none."""
+    parts = urlsplit(url)
+    name = (parts.hostname or "").removesuffix(".")
+    if not name:
+        raise ValueError("a URL without a host")
+    name = f"[{name}]" if ":" in name else name
+    port = parts.port
+    return name if port in {None, _IMPLIED_PORTS.get(parts.scheme)} else f"{name}:{port}"
+
+
+def named_host(template: str, values: Mapping[str, str]) -> NamedHost | None:
+    """The host that these values make of a template; None where its host is fixed.
+
+    Raises MissingConfigurationError, InvalidConfigurationError.
+    """
+    names = variables_in(authority_of(template))
+    if not names:
+        return None
+    return NamedHost(host_of(fill_url(authority_of(template), values)), tuple(names))
+
+
+def named_hosts(templates: Iterable[str], values: Mapping[str, str]) -> Iterator[NamedHost]:
+    """The hosts that these values make of the templates, as far as they make any."""
+    for template in templates:
+        try:
+            named = named_host(template, values)
+        except InputError:
+            # No request can be made of it either.
+            continue
+        if named:
+            yield named
+
+
+def refused_name(
+    way: AuthenticationType,
+    template: str,
+    named: NamedHost,
+    *,
+    allowed: AllowedHosts,
+    configured: Collection[str],
+) -> str | None:
+    """The variable that brings a host to which nothing may be sent; None where the host is allowed.
+
+    configured: the variables whose value is the account's configuration. What a provider sent (the callback, the
+    token answer) counts only where it fits the patterns.
+    """
+    if is_listed(named.host, allowed.listed) or _is_default(way, template, named):
+        return None
+    unfit = [name for name in named.names if not is_listed(named.host, way.host_patterns(name))]
+    is_own = named in allowed.own and set(named.names) <= set(configured)
+    return None if is_own or not unfit else unfit[0]
+
+
+def _is_default(way: AuthenticationType, template: str, named: NamedHost) -> bool:
+    """Whether it is the host that the element's file means where nobody configures another."""
+    defaults = {field.key: field.default for field in way.fields if field.default is not None}
+    return any(default.host == named.host for default in named_hosts([template], defaults))
+
+
+def _matches(name: str, port: str, pattern: str) -> bool:
+    wanted, wanted_port = _split_port(pattern)
+    if wanted_port and wanted_port != port:
+        return False
+    if wanted.startswith("*."):
+        return name.endswith(wanted[1:]) and len(name) >= len(wanted)
+    return name == wanted
+
+
+def _split_port(text: str) -> tuple[str, str]:
+    """Host and ":port", which is empty where none is named."""
+    found = _PORT.search(text)
+    if found is None or (":" in text[: found.start()] and not text[: found.start()].endswith("]")):
+        return text, ""
+    if int(found[1]) > _MAX_PORT:
+        raise ValueError(f"{text}: there is no such port.")
+    return text[: found.start()], f":{int(found[1])}"
+
+
+def _is_numeric(name: str) -> bool:
+    """Whether a resolver would take it for an IPv4 address, in whatever spelling."""
+    last = name.rpartition(".")[2]
+    return last.isdigit() or last.startswith("0x")
+
+
+def _address(name: str, text: str) -> str:
+    bare = name[1:-1] if name.startswith("[") and name.endswith("]") else name
+    try:
+        address = ipaddress.ip_address(bare)
+    except ValueError:
+        raise ValueError(f"{text}: is not an IP address.") from None
+    return f"[{address}]" if address.version == 6 else str(address)
+
+
+def _is_too_wide(labels: list[str]) -> bool:
+    is_shared = len(labels) == 2 and labels[0] in _SHARED_SECOND_LEVELS and len(labels[1]) == 2
+    return len(labels) < 2 or is_shared
