@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import models, transaction
 from django.db.models import F
+from django.db.models.functions import Greatest
 from django.utils.translation import gettext_lazy as _
 
 from instances.fields import SealedJSONField, SealedRow
@@ -93,6 +94,15 @@ class BulkRowQuerySet(models.QuerySet["BulkRow"]):
 
     def held_by(self, holder: UUID) -> Self:
         return self.filter(holder=holder, outcome=BulkRow.Outcome.RUNNING)
+
+    def release(self, *, at: datetime) -> int:
+        """Give back rows that nobody works on any more; the attempt does not count. The number of rows."""
+        return self.update(
+            outcome=BulkRow.Outcome.PENDING,
+            due_at=at,
+            holder=None,
+            attempts=Greatest(F("attempts") - 1, 0),
+        )
 
     def next_due_at(self) -> datetime | None:
         """When the first of these rows is due; None when all have ended."""
