@@ -172,6 +172,8 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # What is under way when the connection is lost is brought to its end, though the broker gives it out again.
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
+# What our programs did not send is rejected, without its body in the log.
+CELERY_WORKER_CONSUMER = "config.celery_worker:CarefulConsumer"
 if CELERY_BROKER_URL.startswith("redis"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         # Redis gives out again what nobody acknowledged for so long: far longer than a chunk takes.
