@@ -66,6 +66,12 @@ def _find(job_id: int | None, *, is_retrying: bool) -> BulkJob:
 
 
 def _set_running(job: BulkJob, *, is_retrying: bool) -> None:
+    if job.state == State.READING:
+        raise StateConflictError(
+            f"Bulk job {job.pk} is being read, or the command that read its file has ended: the rest of the file is "
+            f"missing, so it cannot be resumed. Remove it: manage.py bulk_jobs {job.pk} --cancel. Then provision the "
+            "file again."
+        )
     if is_retrying:
         retry_failures(job)
     elif job.state == State.DRAFT:
