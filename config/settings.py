@@ -70,10 +70,11 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django_tasks_db",
     "ninja",
+    # Before django_tasks_db: its db_worker is ours.
     "instances",
     "instances.sandbox",
+    "django_tasks_db",
     "config.admin.AdminConfig",
 ]
 MIDDLEWARE = [

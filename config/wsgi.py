@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 
 from django.core.checks import run_checks
 from django.core.wsgi import get_wsgi_application
@@ -9,12 +10,22 @@ from django.db import DEFAULT_DB_ALIAS, connection
 
 # The exit status by which a gunicorn worker tells its master not to start another.
 WORKER_BOOT_ERROR = 3
+DATABASE_UNUSABLE = "instances.E003"
+# Before gunicorn takes the worker for dead (--timeout 30).
+WAIT_SECONDS = 20.0
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 application = get_wsgi_application()
 
-if problems := run_checks(tags=["encryption"], databases=[DEFAULT_DB_ALIAS]):
+until = time.monotonic() + WAIT_SECONDS
+while problems := run_checks(tags=["encryption"], databases=[DEFAULT_DB_ALIAS]):
     sys.stderr.write("".join(f"{problem.msg}\n" for problem in problems))
-    raise SystemExit(WORKER_BOOT_ERROR)
+    if any(problem.id != DATABASE_UNUSABLE for problem in problems):
+        raise SystemExit(WORKER_BOOT_ERROR)
+    if time.monotonic() > until:
+        # gunicorn's master begins another worker, which waits again.
+        raise SystemExit(1)
+    connection.close()
+    time.sleep(2)
 connection.close()

@@ -292,9 +292,7 @@ def _clear(job: BulkJob) -> None:
     Rows first: what a worker gives back meanwhile is then found by its own run, which calls this at its end.
     """
     is_free = Q(outcome=Outcome.PENDING) | Q(outcome=Outcome.RUNNING, due_at__lte=timezone.now())
-    job.rows.filter(is_free).update(
-        outcome=Outcome.CANCELLED, due_at=None, holder=None, body=""
-    )
+    job.rows.filter(is_free).update(outcome=Outcome.CANCELLED, due_at=None, holder=None, body="")
     # Nobody can retry them any more.
     job.rows.filter(outcome=Outcome.FAILED).update(body="")
     drafted = job.rows.filter(outcome=Outcome.CANCELLED, is_drafted=True)

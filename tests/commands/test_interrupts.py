@@ -10,7 +10,6 @@ from collections import Counter
 
 import pytest
 
-from tests.provider import ORGANIZATION_SECRET, USER_SECRET
 from tests.server import PROJECT
 from tests.services.far import Installation
 

@@ -110,9 +110,7 @@ RAW = [
     json.dumps({"body": MARK, "properties": MARK}).encode(),
     json.dumps({"body": MARK, "properties": {"delivery_tag": "1"}}).encode(),
     json.dumps({"body": MARK, "properties": {"delivery_tag": [1]}}).encode(),
-    json.dumps(
-        {"body": MARK, "headers": [MARK], "properties": {"delivery_tag": MARK}}
-    ).encode(),
+    json.dumps({"body": MARK, "headers": [MARK], "properties": {"delivery_tag": MARK}}).encode(),
     json.dumps(
         {"body": MARK, "properties": {"delivery_tag": "2", "body_encoding": "base64"}}
     ).encode(),
@@ -211,9 +209,7 @@ def test_malformed_messages_are_rejected_with_a_line_each_and_the_worker_goes_on
         count = send_malformed(installation.broker_url, installation.queue)
         enqueue(installation, tmp_path)
         wait_until(lambda: is_finished(installation), lambda: installation.program.log)
-        wait_until(
-            lambda: len(rejections(installation)) >= count, lambda: installation.program.log
-        )
+        wait_until(lambda: len(rejections(installation)) >= count, lambda: installation.program.log)
         left = broker.SimpleQueue(installation.queue)
         with pytest.raises(left.Empty):
             left.get(timeout=1)
