@@ -31,16 +31,17 @@ from instances.provisioning.bulk_jobs import (
 from instances.provisioning.bulk_results import result_file
 
 _State = BulkJob.State
-STATE_COLOURS = {
+STALLED = "stalled"
+STATE_COLOURS: dict[str, str] = {
     _State.READING: "info",
     _State.DRAFT: "default",
     _State.RUNNING: "info",
     _State.PAUSED: "warning",
     _State.CANCELLED: "default",
     _State.FINISHED: "success",
+    STALLED: "warning",
 }
-STALLED = "stalled"
-STATE_COLOURS_SHOWN = {**STATE_COLOURS, STALLED: "warning"}
+
 ROWS_PAGE = 50
 REFRESH_SECONDS = 2
 WRONG = "wrong"
@@ -62,7 +63,7 @@ class BulkJobAdmin(ModelAdmin):
         operated = OrganizationUser.objects.operated_by(request.user)
         return super().get_queryset(request).filter(organization_user__in=operated)
 
-    @display(description=gettext_lazy("state"), label=STATE_COLOURS_SHOWN, ordering="state")
+    @display(description=gettext_lazy("state"), label=STATE_COLOURS, ordering="state")
     def state_label(self, job: BulkJob) -> tuple[str, str]:
         if is_reading_stalled(job):
             return STALLED, _("reading stalled")

@@ -153,6 +153,13 @@ def test_a_part_that_dies_is_told_and_restarted(up, environment):
     assert child_with(b"db_worker", process) != first
 
 
+def provision_command(*options):
+    """A line for a shell that provisions the demo instance once more."""
+    chosen = " ".join(["--user", DEMO_EMAIL, *options])
+    body = shlex.quote(json.dumps(DEMO_BODY))
+    return f"echo {body} | {sys.executable} manage.py provision_instances - {chosen}"
+
+
 def command_lines(process):
     return [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in descendants_of(process.pid)]
 
@@ -192,11 +199,7 @@ def test_a_database_that_somebody_else_has_locked_is_waited_for(up, environment)
         backup.execute("COMMIT")
     assert set(descendants_of(process.pid)) == children
     wait_until(lambda: json.loads(get(environment, "/readyz")[1])["scheduler"])
-    provisioned = paste(
-        f"echo {shlex.quote(json.dumps(DEMO_BODY))} | {sys.executable} manage.py provision_instances - "
-        f"--user {DEMO_EMAIL} --enqueue",
-        environment,
-    )
+    provisioned = paste(provision_command("--enqueue"), environment)
     assert "is with the workers" in provisioned.stdout
     listing = f"{sys.executable} manage.py bulk_jobs"
     wait_until(lambda: "finished  1/1 rows, 0 failed" in paste(listing, environment).stdout)
