@@ -156,7 +156,7 @@ def _server(port: int) -> Iterator[int]:
     from instances.management.commands.up import web_server_command
 
     process = subprocess.Popen(  # noqa: S603  our own program, no shell
-        web_server_command("127.0.0.1", port, workers=1), cwd=PROJECT
+        [sys.executable, "-m", *web_server_command("127.0.0.1", port, workers=1)], cwd=PROJECT
     )
     try:
         _wait(port, process)

@@ -17,12 +17,15 @@ from django.utils import timezone
 from django.utils.json import normalize_json
 from django.utils.module_loading import import_string
 from kombu.exceptions import OperationalError
+from kombu.transport import TRANSPORT_ALIASES
 
 from instances.errors import TaskNotEnqueuedError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 log = structlog.stdlib.get_logger(__name__)
+
+TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = "config.celery_redis:CarefulTransport"
 
 app = Celery("instances")
 app.config_from_object("django.conf:settings", namespace="CELERY")

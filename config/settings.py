@@ -77,10 +77,11 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django_tasks_db",
     "ninja",
+    # Before django_tasks_db: its db_worker is ours.
     "instances",
     "instances.sandbox",
+    "django_tasks_db",
     "config.admin.AdminConfig",
 ]
 MIDDLEWARE = [
@@ -182,6 +183,8 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # What is under way when the connection is lost is brought to its end, though the broker gives it out again.
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
+# What our programs did not send is rejected, without its body in the log.
+CELERY_WORKER_CONSUMER = "config.celery_worker:CarefulConsumer"
 if CELERY_BROKER_URL.startswith("redis"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         # Redis gives out again what nobody acknowledged for so long: far longer than a chunk takes.

@@ -4,6 +4,7 @@ cannot be read are told and stop nothing.
 
 import os
 import sys
+import time
 
 from django.core.checks import run_checks
 from django.core.wsgi import get_wsgi_application
@@ -11,13 +12,26 @@ from django.db import DEFAULT_DB_ALIAS, connection
 
 # The exit status by which a gunicorn worker tells its master not to start another.
 WORKER_BOOT_ERROR = 3
+DATABASE_UNUSABLE = "instances.E003"
+# Before gunicorn takes the worker for dead (--timeout 30).
+WAIT_SECONDS = 20.0
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 application = get_wsgi_application()
 
-problems = run_checks(tags=["encryption"], databases=[DEFAULT_DB_ALIAS])
-sys.stderr.write("".join(f"{problem.msg}\n" for problem in problems))
-if any(problem.is_serious() for problem in problems):
-    raise SystemExit(WORKER_BOOT_ERROR)
+until = time.monotonic() + WAIT_SECONDS
+while True:
+    problems = run_checks(tags=["encryption"], databases=[DEFAULT_DB_ALIAS])
+    sys.stderr.write("".join(f"{problem.msg}\n" for problem in problems))
+    serious = [problem for problem in problems if problem.is_serious()]
+    if not serious:
+        break
+    if any(problem.id != DATABASE_UNUSABLE for problem in serious):
+        raise SystemExit(WORKER_BOOT_ERROR)
+    if time.monotonic() > until:
+        # gunicorn's master begins another worker, which waits again.
+        raise SystemExit(1)
+    connection.close()
+    time.sleep(2)
 connection.close()

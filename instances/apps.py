@@ -3,7 +3,8 @@
 from typing import Any
 
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
+from django.conf import settings
+from django.db.models.signals import post_migrate, pre_delete
 
 
 class InstancesConfig(AppConfig):
@@ -15,6 +16,13 @@ class InstancesConfig(AppConfig):
 
         # After Django's own receiver, which makes the permissions that the groups are made of.
         post_migrate.connect(_create_groups, sender=self)
+        pre_delete.connect(_keep_log_entries, sender=settings.AUTH_USER_MODEL)
+
+
+def _keep_log_entries(**signal: Any) -> None:
+    from instances.provisioning.offboarding import keep_log_entries
+
+    keep_log_entries(signal["instance"])
 
 
 def _create_groups(**_: Any) -> None:

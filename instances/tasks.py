@@ -1,6 +1,6 @@
 """Background tasks: each is one line that calls a verb, and is safe to run twice.
 
-They answer a sentence rather than raise: what went wrong stands on the instance, and a task engine would keep a
+They outlive an outage of the database, and answer a sentence rather than raise: what went wrong stands on the instance, and a task engine would keep a
 traceback that nobody reads.
 """
 
@@ -17,6 +17,7 @@ from instances.provisioning import instances as verbs
 from instances.provisioning.bulk_checks import check_bulk_job as check_rows_of
 from instances.provisioning.bulk_jobs import tasks_to_enqueue
 from instances.provisioning.bulk_runs import run_chunk
+from instances.provisioning.outages import wait_for_database
 
 
 @task
@@ -41,14 +42,14 @@ def delete_instance(instance_id: int, actor: str) -> str:
 
 @task
 def run_bulk_chunk(job_id: int) -> str:
-    job = BulkJob.objects.filter(pk=job_id).first()
-    return f"{run_chunk(job)} rows." if job else "The bulk job is gone already."
+    return wait_for_database(lambda: _of_job(job_id, run_chunk))
 
 
 @task
 def check_bulk_job(job_id: int) -> str:
-    job = BulkJob.objects.filter(pk=job_id).first()
-    return f"{sum(1 for _ in check_rows_of(job))} rows." if job else "The bulk job is gone already."
+    return wait_for_database(
+        lambda: _of_job(job_id, lambda job: sum(1 for _ in check_rows_of(job)))
+    )
 
 
 def enqueue_bulk_job(job: BulkJob) -> None:
@@ -61,7 +62,16 @@ def enqueue_bulk_job(job: BulkJob) -> None:
         transaction.on_commit(partial(task.enqueue, job.pk))
 
 
+def _of_job(job_id: int, work: Callable[[BulkJob], int]) -> str:
+    job = BulkJob.objects.filter(pk=job_id).first()
+    return f"{work(job)} rows." if job else "The bulk job is gone already."
+
+
 def _run(verb: Callable[..., Any], instance_id: int, **arguments: Any) -> str:
+    return wait_for_database(partial(_of_instance, verb, instance_id, **arguments))
+
+
+def _of_instance(verb: Callable[..., Any], instance_id: int, **arguments: Any) -> str:
     instance = Instance.objects.filter(pk=instance_id).first()
     if instance is None:
         return "The instance is gone already."

@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
 from unfold.forms import (
     AdminPasswordChangeForm,
     AuthenticationForm,
@@ -19,7 +20,10 @@ from unfold.forms import (
 from instances.admin.handover import connections_page, remind_of_connections
 from instances.admin.pages import ModelAdmin
 from instances.forms import SignInForm
+from instances.provisioning.offboarding import log_entries_of
 from instances.provisioning.permissions import visible_users
+
+LISTED_ENTRIES = 20
 
 admin.site.unregister([User, Group])
 
@@ -49,6 +53,16 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin):
             name="auth_user_connections",
         )
         return [connections, *super().get_urls()]
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """As Django's, and what keeps an account from being deleted: its entries in the log."""
+        deleted, counts, needed, protected = super().get_deleted_objects(objs, request)
+        entries = log_entries_of(objs).select_related("user")
+        protected += [
+            _("Log entry of %(name)s: %(entry)s") % {"name": one.user, "entry": one}
+            for one in entries[:LISTED_ENTRIES]
+        ]
+        return deleted, counts, needed, protected
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

@@ -18,6 +18,7 @@ from instances.errors import StateConflictError, TaskNotEnqueuedError
 from instances.models import BulkJob
 from instances.provisioning.bulk_jobs import (
     cancel_bulk_job,
+    delete_bulk_job,
     forget_dry_run,
     pause_bulk_job,
     resume_bulk_job,
@@ -143,7 +144,7 @@ _TABLE = (
         name="cancel",
         label=_("Cancel"),
         effect=_(
-            "What was not begun never will be, and its secrets are removed. Instances that are there stay."
+            "Rows that have not started are removed with their drafts and secrets. Instances that were sent stay."
         ),
         states=frozenset({State.READING, State.DRAFT, State.RUNNING, State.PAUSED}),
         carry_out=cancel_bulk_job,
@@ -154,7 +155,7 @@ _TABLE = (
         label=_("Delete"),
         effect=_("The bulk job and its rows are forgotten. Instances that are there stay."),
         states=frozenset({State.CANCELLED, State.FINISHED}),
-        carry_out=lambda job: job.delete(),
+        carry_out=delete_bulk_job,
         permission="delete",
         is_destructive=True,
     ),

@@ -22,18 +22,26 @@ from instances.admin.bulk_actions import ACTIONS, BulkAction, confirm
 from instances.admin.bulk_uploads import template_file, upload_page
 from instances.admin.pages import ModelAdmin, render_confirmation, render_page
 from instances.models import BulkJob, BulkRow, OrganizationUser
-from instances.provisioning.bulk_jobs import Progress, is_dry_run_given_up, progress_of
+from instances.provisioning.bulk_jobs import (
+    Progress,
+    is_dry_run_given_up,
+    is_reading_stalled,
+    progress_of,
+)
 from instances.provisioning.bulk_results import result_file
 
 _State = BulkJob.State
-STATE_COLOURS = {
+STALLED = "stalled"
+STATE_COLOURS: dict[str, str] = {
     _State.READING: "info",
     _State.DRAFT: "default",
     _State.RUNNING: "info",
     _State.PAUSED: "warning",
     _State.CANCELLED: "default",
     _State.FINISHED: "success",
+    STALLED: "warning",
 }
+
 ROWS_PAGE = 50
 REFRESH_SECONDS = 2
 WRONG = "wrong"
@@ -57,6 +65,8 @@ class BulkJobAdmin(ModelAdmin):
 
     @display(description=gettext_lazy("state"), label=STATE_COLOURS, ordering="state")
     def state_label(self, job: BulkJob) -> tuple[str, str]:
+        if is_reading_stalled(job):
+            return STALLED, _("reading stalled")
         return job.state, job.get_state_display()
 
     @display(description=gettext_lazy("rows"))
@@ -155,6 +165,7 @@ class BulkJobAdmin(ModelAdmin):
             "state_colour": STATE_COLOURS[_State(job.state)],
             "progress": progress,
             "time_left": _time_left(progress),
+            "is_reading_stalled": is_reading_stalled(job),
             "is_dry_run_given_up": is_dry_run_given_up(job),
             "refresh_seconds": REFRESH_SECONDS if _is_changing(job) else None,
             "wrong_count": job.rows.exclude(verdict="").count(),
@@ -177,7 +188,8 @@ def _is_offered(action: BulkAction, job: BulkJob, progress: Progress) -> bool:
 
 def _is_changing(job: BulkJob) -> bool:
     is_being_checked = job.state == _State.DRAFT and job.checked_at is None
-    return is_being_checked or job.state in {_State.READING, _State.RUNNING}
+    is_being_read = job.state == _State.READING and not is_reading_stalled(job)
+    return is_being_checked or is_being_read or job.state == _State.RUNNING
 
 
 def _chosen_rows(job: BulkJob, chosen: str) -> QuerySet[BulkRow]:

@@ -20,7 +20,7 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldBooleanWidget
 from instances import tasks
 from instances.admin.bulk_actions import later
 from instances.admin.pages import ModelAdmin, render_page
-from instances.errors import InputError, TaskNotEnqueuedError
+from instances.errors import InputError, StateConflictError, TaskNotEnqueuedError
 from instances.models import BulkJob, Element, Instance, OrganizationUser
 from instances.provisioning.bulk_csv import csv_template
 from instances.provisioning.bulk_files import read_rows
@@ -162,7 +162,7 @@ def _read(request: HttpRequest, form: UploadForm) -> BulkJob | None:
             is_skipping_existing=chosen["is_skipping_existing"],
             is_keeping_wrong_rows=True,
         )
-    except InputError as refusal:
+    except (InputError, StateConflictError) as refusal:
         form.add_error("file", str(refusal))
         return None
 

@@ -1,4 +1,4 @@
-"""What the commands that run bulk jobs have in common: tell of each row, end with the sum, pause at Ctrl-C."""
+"""What the commands that run bulk jobs have in common: tell of each row, end with the sum, pause when interrupted."""
 
 import json
 import logging
@@ -6,12 +6,13 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from time import monotonic
-from typing import Any, TypedDict
+from typing import Any, NoReturn, TypedDict
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, DatabaseError
 
 from instances.errors import StateConflictError, TaskNotEnqueuedError
+from instances.management.interruption import Interruption
 from instances.models import BulkJob, BulkRow
 from instances.provisioning.bulk_jobs import (
     MAX_CONCURRENCY,
@@ -61,8 +62,13 @@ class BulkCommand(BaseCommand):
         """Refuses to write without usable keys, and warns of secrets that they cannot read."""
         return {"databases": [DEFAULT_DB_ALIAS]}
 
-    def carry_out(self, job: BulkJob, *, is_json: bool, is_enqueued: bool) -> None:
-        """Run a running job to its end, here or by the workers. Raises CommandError when rows failed."""
+    def carry_out(
+        self, job: BulkJob, *, is_json: bool, is_enqueued: bool, interruption: Interruption
+    ) -> None:
+        """Run a running job to its end, here or by the workers; an interrupt pauses it.
+
+        Raises CommandError when rows failed, or when it was interrupted.
+        """
         if is_enqueued:
             try:
                 enqueue_bulk_job(job)
@@ -78,17 +84,17 @@ class BulkCommand(BaseCommand):
             return
         progress = progress_of(job)
         ended = progress.ended
+        run = run_bulk_job(job, is_interrupted=lambda: interruption.is_requested)
         try:
-            with closing(run_bulk_job(job)) as rows:
+            with closing(run) as rows:
                 for row in rows:
                     ended += 1
                     if not is_json:
                         self._tell_of(row, ended, progress.total, job)
         except KeyboardInterrupt:
-            # Another process may have ended it in the meantime.
-            with suppress(StateConflictError):
-                pause_bulk_job(job)
-            raise CommandError(_how_to_go_on(job)) from None
+            self._pause(job)
+        if interruption.is_requested and job.state == BulkJob.State.RUNNING:
+            self._pause(job)
         self._sum_up(job, is_json=is_json)
 
     def tell(self, result: RowResult, number: int, total: int) -> None:
@@ -105,6 +111,18 @@ class BulkCommand(BaseCommand):
         for number, result in enumerate(results):
             self.stdout.write((", " if number else "") + json.dumps(result), ending="")
         self.stdout.write("]}")
+
+    def _pause(self, job: BulkJob) -> NoReturn:
+        try:
+            # Another process may have ended it in the meantime.
+            with suppress(StateConflictError):
+                pause_bulk_job(job)
+            raise CommandError(_how_to_go_on(job)) from None
+        except DatabaseError:
+            raise CommandError(
+                f"Bulk job {job.pk} was interrupted while the database did not answer. When it does: "
+                f"manage.py resume_bulk_job {job.pk}"
+            ) from None
 
     def _say(self, sentence: str, document: dict[str, Any], *, is_json: bool) -> None:
         self.stdout.write(json.dumps(document) if is_json else sentence)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import models, transaction
 from django.db.models import F
+from django.db.models.functions import Greatest
 from django.utils.translation import gettext_lazy as _
 
 from instances.fields import SealedJSONField, SealedRow
@@ -23,7 +24,7 @@ class BulkJob(models.Model):
 
     concurrency: so many rows at once in one process. checked_at: when the last dry run ended. dry_runs_begun: how many
     began since one was asked for or ended: all but the last were lost with their workers. resumed_at: when it was
-    started or resumed last; ended_before: how many rows had ended then. enqueued_at: when workers were last asked to
+    started or resumed last; reading_at: when the last rows of its file came in; ended_before: how many rows had ended then. enqueued_at: when workers were last asked to
     check it or to work on it; None while it runs in a command alone.
     """
 
@@ -50,6 +51,7 @@ class BulkJob(models.Model):
     is_skipping_existing = models.BooleanField(_("skips what is there already"), default=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     checked_at = models.DateTimeField(_("dry run ended at"), null=True, blank=True)
+    reading_at = models.DateTimeField(null=True, blank=True, editable=False)
     dry_runs_begun = models.PositiveSmallIntegerField(default=0, editable=False)
     started_at = models.DateTimeField(_("started at"), null=True, blank=True)
     resumed_at = models.DateTimeField(_("resumed at"), null=True, blank=True)
@@ -93,6 +95,15 @@ class BulkRowQuerySet(models.QuerySet["BulkRow"]):
 
     def held_by(self, holder: UUID) -> Self:
         return self.filter(holder=holder, outcome=BulkRow.Outcome.RUNNING)
+
+    def release(self, *, at: datetime) -> int:
+        """Give back rows that nobody works on any more; the attempt does not count. The number of rows."""
+        return self.update(
+            outcome=BulkRow.Outcome.PENDING,
+            due_at=at,
+            holder=None,
+            attempts=Greatest(F("attempts") - 1, 0),
+        )
 
     def next_due_at(self) -> datetime | None:
         """When the first of these rows is due; None when all have ended."""
@@ -138,7 +149,7 @@ class BulkRow(SealedRow):
 
     number: its line, or its place in a JSON list. body: the `POST /instances` body, sealed, emptied when the
     instance has what is in it. due_at: a pending row is not taken before, a running one not taken over before; None
-    when it has ended. holder: who claimed it. verdict: what the dry run found wrong; empty when nothing.
+    when it has ended. holder: who claimed it. is_drafted: its instance was made for it, not found. verdict: what the dry run found wrong; empty when nothing.
     """
 
     class Outcome(models.TextChoices):
@@ -164,6 +175,7 @@ class BulkRow(SealedRow):
     instance = models.ForeignKey(
         Instance, on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("instance")
     )
+    is_drafted = models.BooleanField(default=False, editable=False)
     verdict = models.TextField(_("dry run"), blank=True)
     error = models.TextField(_("error"), blank=True)
 

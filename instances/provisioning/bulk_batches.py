@@ -99,6 +99,7 @@ class Drafting:
             if is_new := row.instance is None:
                 arguments = draft_arguments(element, body)
                 row.instance = create_draft(self._user, element, actor=self._job.actor, **arguments)
+            row.is_drafted = is_new
             row.body = {"providerData": body.provider_data} if body.provider_data else {}
             hold_rows([row], holder=self._holder)
         return is_new
@@ -134,7 +135,7 @@ class Drafting:
                 why="Provisioning began.",
             )
             for row, instance in rows.items():
-                row.instance, row.body = instance, {}
+                row.instance, row.body, row.is_drafted = instance, {}, row in new
             hold_rows(rows, holder=self._holder)
 
     def _element(self, row: BulkRow, body: InstanceBody) -> Element:

@@ -11,7 +11,7 @@ from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
 
 from instances.errors import StateConflictError
-from instances.models import BulkJob, BulkRow, OrganizationUser
+from instances.models import BulkJob, BulkRow, Instance, OrganizationUser
 from instances.models.bulk_jobs import DEFAULT_CONCURRENCY
 from instances.provisioning.bulk_files import MAX_ERRORS_TOLD, told
 from instances.provisioning.bulk_lines import FileRow
@@ -21,6 +21,8 @@ CHUNK_ROWS = 200
 MAX_CONCURRENCY = 200
 # Rows that are due, and that no worker turned to for so long, are given out again.
 ADOPT_AFTER = timedelta(seconds=60)
+# Whoever reads a file has ended, or waits for it, when no rows came in for so long.
+READING_STALLED_AFTER = timedelta(minutes=2)
 # A dry run that was lost with its worker so often is not asked for again.
 MAX_DRY_RUNS = 8
 _INSERT_ROWS = 500
@@ -42,7 +44,7 @@ def read_bulk_job(
     """A draft job with the rows of a file, sealed as they are read; nothing is sent.
 
     Wrong rows are kept as failed ones, or else make it raise InputError with all of them, and nothing is kept.
-    Raises InputError, too, where the file cannot be read on.
+    Raises InputError, too, where the file cannot be read on, and StateConflictError when it is cancelled meanwhile.
     """
     job = BulkJob.objects.create(
         organization_user=organization_user,
@@ -50,13 +52,15 @@ def read_bulk_job(
         name=name[:200],
         concurrency=concurrency,
         is_skipping_existing=is_skipping_existing,
+        reading_at=timezone.now(),
     )
     try:
         errors, count = _store(job, rows)
         if errors and not is_keeping_wrong_rows:
             raise told(errors, count)
     except BaseException:
-        job.delete()
+        # One that was cancelled stays, for whoever cancelled it.
+        BulkJob.objects.filter(pk=job.pk, state=State.READING).delete()
         raise
     return _move(job, State.DRAFT, expect={State.READING})
 
@@ -86,8 +90,17 @@ def cancel_bulk_job(job: BulkJob) -> BulkJob:
     """End it: what was not begun never will be, and its secrets are removed. Raises StateConflictError."""
     unended = {State.READING, State.DRAFT, State.RUNNING, State.PAUSED}
     cancelled = _move(job, State.CANCELLED, expect=unended, finished_at=timezone.now())
-    _cancel_rows(job.rows.filter(outcome=Outcome.PENDING))
+    _clear(job)
     return cancelled
+
+
+def delete_bulk_job(job: BulkJob) -> None:
+    """Forget a job that has ended, and its rows. Raises StateConflictError while workers end what they had begun."""
+    if job.rows.filter(outcome=Outcome.RUNNING, due_at__gt=timezone.now()).exists():
+        raise StateConflictError(
+            f"Rows of bulk job {job.pk} are still in progress. Delete it in a minute."
+        )
+    job.delete()
 
 
 def retry_failures(job: BulkJob) -> BulkJob:
@@ -105,11 +118,13 @@ def retry_failures(job: BulkJob) -> BulkJob:
 
 
 def finish_bulk_job(job: BulkJob) -> bool:
-    """Mark a running job whose rows have all ended as finished; whether it was one."""
+    """Mark a running job whose rows have all ended as finished; whether it was one. A cancelled one is cleared up."""
     left = BulkRow.objects.filter(job=OuterRef("pk")).unended()
     running = BulkJob.objects.filter(pk=job.pk, state=State.RUNNING)
     ended = running.filter(~Exists(left)).update(state=State.FINISHED, finished_at=timezone.now())
     job.refresh_from_db()
+    if job.state == State.CANCELLED:
+        _clear(job)
     return ended == 1
 
 
@@ -126,6 +141,12 @@ def tasks_to_enqueue(job: BulkJob) -> int:
     return max(-(-job.rows.unended().count() // CHUNK_ROWS), 1)
 
 
+def is_reading_stalled(job: BulkJob) -> bool:
+    """Whether its file is not read on: the command or the upload that did so was killed, or waits for its input."""
+    last = job.reading_at or job.created_at
+    return job.state == State.READING and last < timezone.now() - READING_STALLED_AFTER
+
+
 def is_dry_run_given_up(job: BulkJob) -> bool:
     """Whether its workers ended MAX_DRY_RUNS times while they were at it, and nobody is at it now."""
     is_unchecked = job.state == State.DRAFT and job.checked_at is None
@@ -140,7 +161,9 @@ def tend_bulk_jobs() -> list[BulkJob]:
     What runs in a command alone is left to it.
     """
     now = timezone.now()
-    _cancel_rows(BulkRow.objects.filter(job__state=State.CANCELLED, due_at__lte=now))
+    left = BulkRow.objects.filter(job__state=State.CANCELLED, due_at__lte=now)
+    for job in BulkJob.objects.filter(pk__in=left.values("job")):
+        _clear(job)
     unchecked = Q(state=State.DRAFT, checked_at=None, dry_runs_begun__lt=MAX_DRY_RUNS)
     orphans = []
     for job in BulkJob.objects.filter(Q(state=State.RUNNING) | unchecked):
@@ -210,11 +233,23 @@ def _store(job: BulkJob, rows: Iterable[FileRow]) -> tuple[list[str], int]:
     errors: list[str] = []
     count = 0
     for batch in batched(rows, _INSERT_ROWS):
-        BulkRow.objects.bulk_create(_row_of(job, row) for row in batch)
+        _insert(job, batch)
         wrong = [row.error for row in batch if row.error]
         count += len(wrong)
         errors += wrong[: MAX_ERRORS_TOLD - len(errors)]
     return errors, count
+
+
+def _insert(job: BulkJob, rows: Sequence[FileRow]) -> None:
+    """Under the job's row lock, so that whoever cancels it finds either these rows, or nobody who adds any."""
+    sealed = [_row_of(job, row) for row in rows]
+    reading = BulkJob.objects.filter(pk=job.pk, state=State.READING)
+    with transaction.atomic():
+        if reading.update(reading_at=timezone.now()) != 1:
+            raise StateConflictError(
+                f"Bulk job {job.pk} was cancelled while its file was being read; nothing was started."
+            )
+        BulkRow.objects.bulk_create(sealed)
 
 
 def _row_of(job: BulkJob, read: FileRow) -> BulkRow:
@@ -251,8 +286,24 @@ def _resumed(job: BulkJob, *, left_out: int = 0) -> dict[str, Any]:
     }
 
 
-def _cancel_rows(rows: Any) -> None:
-    rows.update(outcome=Outcome.CANCELLED, due_at=None, holder=None, body="")
+def _clear(job: BulkJob) -> None:
+    """Remove from a cancelled job what was never sent: rows that nobody works on, their drafts, and all bodies.
+
+    Rows first: what a worker gives back meanwhile is then found by its own run, which calls this at its end.
+    """
+    is_free = Q(outcome=Outcome.PENDING) | Q(outcome=Outcome.RUNNING, due_at__lte=timezone.now())
+    job.rows.filter(is_free).update(outcome=Outcome.CANCELLED, due_at=None, holder=None, body="")
+    # Nobody can retry them any more.
+    job.rows.filter(outcome=Outcome.FAILED).update(body="")
+    drafted = job.rows.filter(outcome=Outcome.CANCELLED, is_drafted=True)
+    unsent = drafted.filter(instance__state=Instance.State.DRAFT)
+    # What somebody has taken up since is theirs.
+    unsent = unsent.filter(instance__links=None, instance__authorizations=None)
+    for batch in batched(unsent.values_list("instance", flat=True), _INSERT_ROWS):
+        with transaction.atomic():
+            drafts = Instance.objects.filter(pk__in=batch, state=Instance.State.DRAFT)
+            locked = [draft.pk for draft in drafts.select_for_update().order_by("pk")]
+            Instance.objects.filter(pk__in=locked).delete()
 
 
 def _is_orphan(job: BulkJob, *, at: datetime) -> bool:

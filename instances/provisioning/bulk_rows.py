@@ -25,7 +25,7 @@ from instances.wire import InstanceBody
 # So often, an outage of about two minutes is outlived.
 MAX_ATTEMPTS = 8
 FIRST_WAIT = timedelta(seconds=1)
-_HELD = ("due_at", "body", "instance_id")
+_HELD = ("due_at", "body", "instance_id", "is_drafted")
 _ENDED = ("outcome", "error", "attempts", "due_at", "holder", "body")
 
 Outcome = BulkRow.Outcome

@@ -11,8 +11,8 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -56,6 +56,8 @@ ROWS_PER_THREAD = 6
 STORE_EVERY_SECONDS = 0.1
 LOOK_AGAIN_SECONDS = 0.2
 LAST_TRIES_TO_STORE = 5
+# An interrupted run waits so long for the answers to what it has sent.
+INTERRUPTED_SECONDS = 2.5
 _WORKER_LOST = (
     f"Its worker ended {MAX_ATTEMPTS} times while it was at this row, so it was given up. Look at its instance, "
     "then retry it."
@@ -65,12 +67,22 @@ _NOT_SENT = "It was not sent after all: its bulk job was stopped, or its platfor
 log = structlog.stdlib.get_logger(__name__)
 
 
-def run_bulk_job(job: BulkJob) -> Generator[BulkRow, None, None]:
+def run_bulk_job(
+    job: BulkJob, *, is_interrupted: Callable[[], bool] = lambda: False
+) -> Generator[BulkRow, None, None]:
     """Work on a running job until no row is left; yields each when it has ended.
 
     Ends early when the job is paused or cancelled. When it is closed, rows that were begun are brought to their end.
+    Once is_interrupted() is true, it ends within INTERRUPTED_SECONDS, gives back every row that has not ended, and
+    leaves the job running.
     """
-    run = _Run(job, max_rows=sys.maxsize, max_seconds=math.inf, patience_seconds=math.inf)
+    run = _Run(
+        job,
+        max_rows=sys.maxsize,
+        max_seconds=math.inf,
+        patience_seconds=math.inf,
+        is_interrupted=is_interrupted,
+    )
     yield from run.rows()
     finish_bulk_job(job)
 
@@ -97,7 +109,13 @@ class _Run:
     """What one process does for a job, with as many threads as the job allows."""
 
     def __init__(
-        self, job: BulkJob, *, max_rows: int, max_seconds: float, patience_seconds: float
+        self,
+        job: BulkJob,
+        *,
+        max_rows: int,
+        max_seconds: float,
+        patience_seconds: float,
+        is_interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         self._job = job
         self._holder = uuid4()
@@ -105,6 +123,7 @@ class _Run:
         self._rows_allowed = max_rows
         self._ends_at = monotonic() + max_seconds
         self._patience_seconds = patience_seconds
+        self._is_interrupted = is_interrupted
         self._threads = max(min(job.concurrency, job.rows.unended().count(), max_rows), 1)
         self._stopping = threading.Event()
         self._work = SimpleQueue[Work | None]()
@@ -117,16 +136,21 @@ class _Run:
 
     def rows(self) -> Generator[BulkRow, None, None]:
         """Each row when it has ended."""
-        with ThreadPoolExecutor(max_workers=self._threads) as pool:
-            for _ in range(self._threads):
-                pool.submit(self._work_off)
-            try:
-                while self._is_going_on():
-                    yield from self._store()
-            finally:
-                self._bring_to_an_end()
+        # Daemons: whoever is interrupted does not wait for a provider that never answers.
+        threads = [
+            threading.Thread(target=self._work_off, daemon=True) for _ in range(self._threads)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            while self._is_going_on():
+                yield from self._store()
+        finally:
+            self._bring_to_an_end(threads)
 
     def _is_going_on(self) -> bool:
+        if self._is_interrupted():
+            return False
         try:
             self._poll()
             self._refill()
@@ -253,15 +277,40 @@ class _Run:
             log.exception("bulk job failed at a row", job=self._job.pk, row=result.row.number)
             return self._stored([_fault(result.row)])
 
-    def _bring_to_an_end(self) -> None:
-        """Wait for what was sent, and give back the rest."""
+    def _bring_to_an_end(self, threads: Sequence[threading.Thread]) -> None:
+        """Store what was sent, and give back the rest.
+
+        The threads themselves tell when nothing more can come: no count can be wrong, wherever an interrupt fell.
+        """
         self._stopping.set()
-        for _ in range(self._threads):
+        self._take_back_work()
+        for _ in threads:
             self._work.put(None)
+        ends_at = monotonic() + INTERRUPTED_SECONDS if self._is_interrupted() else math.inf
         tries = 0
-        while self._under_way and tries < LAST_TRIES_TO_STORE:
+        while tries < LAST_TRIES_TO_STORE and monotonic() < ends_at:
+            is_last = not any(thread.is_alive() for thread in threads)
             self._store()
             tries += bool(self._unstored)
+            if is_last and self._results.empty() and not self._unstored:
+                break
+            if self._is_interrupted():
+                ends_at = min(ends_at, monotonic() + INTERRUPTED_SECONDS)
+        self._release()
+
+    def _take_back_work(self) -> None:
+        """What no thread has begun is not sent any more."""
+        while not self._work.empty():
+            with suppress(Empty):
+                if work := self._work.get_nowait():
+                    self._results.put(self._unsent(work))
+
+    def _release(self) -> None:
+        """Give back at once whatever is still this run's, not only when its lease has run out."""
+        try:
+            BulkRow.objects.held_by(self._holder).filter(job=self._job).release(at=timezone.now())
+        except AnyDatabaseError as error:
+            log.warning("bulk job cannot give back rows", error=type(error).__name__)
 
     def _pause_after(self, error: AnyDatabaseError) -> None:
         log.warning("bulk job cannot write", error=type(error).__name__)
@@ -290,8 +339,7 @@ class _Run:
         """Only the network is used: what comes of it is written with what comes of other rows."""
         row = work.row
         if not self._may_begin(work):
-            self._give_back(row)
-            return Result(row, partial(Move, work.instance, State.DRAFT, _NOT_SENT))
+            return self._unsent(work)
         with interactions_kept() as interactions:
             try:
                 creation = send_creation(work.instance, work.draft)
@@ -310,7 +358,7 @@ class _Run:
         if row.attempts > MAX_ATTEMPTS:
             end_row(row, Outcome.FAILED, _WORKER_LOST)
         elif not self._may_begin(work):
-            self._give_back(row)
+            return self._unsent(work)
         else:
             try:
                 end_row(row, self._provision(row))
@@ -340,9 +388,14 @@ class _Run:
             self._resting_until[row.element_key] = timezone.now() + rest
         end_or_put_off_row(row, error)
 
-    def _give_back(self, row: BulkRow) -> None:
+    def _unsent(self, work: Work) -> Result:
+        """Nothing was sent: the row is given back, and its instance is a draft again."""
         now = timezone.now()
+        row = work.row
         give_back_row(row, due_at=max(now, self._resting_until.get(row.element_key, now)))
+        if isinstance(work, Sendable):
+            return Result(row, partial(Move, work.instance, State.DRAFT, _NOT_SENT))
+        return Result(row)
 
 
 def _fault(row: BulkRow) -> Result:

@@ -16,6 +16,7 @@ from instances.provisioning.bulk_checks import check_bulk_job
 from instances.provisioning.bulk_jobs import (
     ADOPT_AFTER,
     MAX_DRY_RUNS,
+    READING_STALLED_AFTER,
     read_bulk_job,
     tend_bulk_jobs,
 )
@@ -303,3 +304,18 @@ def test_an_operator_sees_and_fills_the_bulk_jobs_of_their_organizations_alone(u
     assert set(BulkJob.objects.values_list("pk", flat=True)) == {foreign.pk, visible.pk}
     upload(client, own)
     assert BulkJob.objects.filter(organization_user=own).count() == 2
+
+
+def test_a_file_that_is_not_read_on_is_told_and_can_be_cancelled_and_deleted(operator, user):
+    job = make_job(user)
+    url = reverse("admin:instances_bulkjob_change", args=[job.pk])
+    BulkJob.objects.update(state="reading", reading_at=timezone.now())
+    assert "No rows of the file came in" not in operator.get(url).text
+    BulkJob.objects.update(reading_at=timezone.now() - READING_STALLED_AFTER)
+    assert "No rows of the file came in since" in operator.get(url).text
+    listed = operator.get(reverse("admin:instances_bulkjob_changelist")).text
+    assert "reading stalled" in listed
+    do(operator, job, "cancel")
+    assert not any(row.body for row in job.rows.all())
+    do(operator, job, "delete")
+    assert not BulkJob.objects.exists()

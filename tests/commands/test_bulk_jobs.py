@@ -3,10 +3,12 @@
 import json
 import re
 import time
+from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
 from instances.models import BulkJob, Instance
 from instances.provisioning import bulk_runs
@@ -181,3 +183,20 @@ def test_a_template_names_the_columns_and_holds_no_secret(manage):
 def test_a_senseless_concurrency_is_refused(manage, file, number):
     with pytest.raises(CommandError, match="a number from 1 to 200"):
         call_command(*provision(file, "--concurrency", number))
+
+
+def test_a_job_whose_command_was_killed_while_it_read_is_told_and_removed(manage, file):
+    manage(*provision(file, "--enqueue"))
+    job = BulkJob.objects.get()
+    job.rows.update(outcome="pending", due_at=timezone.now(), instance=None)
+    BulkJob.objects.update(state="reading", reading_at=timezone.now() - timedelta(minutes=5))
+    _, out, _ = manage("bulk_jobs", str(job.pk))
+    assert "reading (stalled)" in out
+    status, _, err = manage("resume_bulk_job", str(job.pk))
+    assert status == 2
+    assert f"Remove it: manage.py bulk_jobs {job.pk} --cancel" in err
+    status, out, _ = manage("bulk_jobs", str(job.pk), "--cancel")
+    assert (status, out.split()[1]) == (0, "cancelled")
+    assert not any(row.body for row in job.rows.all())
+    assert manage("bulk_jobs", str(job.pk), "--cancel")[0] == 2
+    assert manage("bulk_jobs", "--cancel")[0] == 2

@@ -5,16 +5,20 @@ import json
 import os
 import re
 import select
+import shlex
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from instances import crypto
+from instances.management.commands.up import DEMO_BODY, DEMO_EMAIL
 from tests.program import PROJECT, START_SECONDS, STOP_SECONDS, environment_in, start_up
 
 
@@ -124,17 +128,102 @@ def test_the_second_time_no_secret_is_printed_and_sigterm_stops_it_as_well(up, e
     assert second.wait(timeout=STOP_SECONDS) == 0
 
 
-def test_when_one_part_dies_everything_stops_and_says_so(up):
+def child_with(word, process):
+    return next(
+        pid
+        for pid in descendants_of(process.pid)
+        if word in Path(f"/proc/{pid}/cmdline").read_bytes()
+    )
+
+
+def wait_until(is_so, seconds=START_SECONDS):
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_part_that_dies_is_told_and_restarted(up, environment):
+    process, _ = up()
+    first = child_with(b"db_worker", process)
+    os.kill(first, signal.SIGKILL)
+    read_until(process, "The worker ended (exit status -9). Restarting it in 1 s.")
+    wait_until(lambda: any(b"db_worker" in line for line in command_lines(process)))
+    assert get(environment, "/healthz")[0] == 200
+    assert child_with(b"db_worker", process) != first
+
+
+def provision_command(*options):
+    """A line for a shell that provisions the demo instance once more."""
+    chosen = " ".join(["--user", DEMO_EMAIL, *options])
+    body = shlex.quote(json.dumps(DEMO_BODY))
+    return f"echo {body} | {sys.executable} manage.py provision_instances - {chosen}"
+
+
+def command_lines(process):
+    return [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in descendants_of(process.pid)]
+
+
+def test_ctrl_c_stops_it_while_a_part_waits_for_its_restart(up):
     process, _ = up()
     children = descendants_of(process.pid)
-    worker = next(
-        pid for pid in children if b"db_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    )
-    os.kill(worker, signal.SIGKILL)
-    told = read_until(process, "so everything was stopped")
-    assert "The worker has ended by itself (exit status -9)" in told
-    assert process.wait(timeout=STOP_SECONDS) == 1
+    for _ in range(2):
+        wait_until(lambda: any(b"scheduler" in line for line in command_lines(process)))
+        os.kill(child_with(b"scheduler", process), signal.SIGKILL)
+        read_until(process, "The scheduler ended (exit status -9). Restarting it in")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=STOP_SECONDS) == 0
     assert still_running(children) == []
+
+
+@pytest.mark.slow
+def test_when_it_is_killed_nothing_of_it_is_left(up, environment):
+    process, _ = up()
+    children = descendants_of(process.pid)
+    assert len(children) >= 4
+    process.kill()
+    process.wait()
+    wait_until(lambda: still_running(children) == [], STOP_SECONDS)
+    # The port is free again.
+    up()
+
+
+@pytest.mark.slow
+def test_a_database_that_somebody_else_has_locked_is_waited_for(up, environment):
+    process, _ = up()
+    children = set(descendants_of(process.pid))
+    database = Path(environment["DATA_DIR"]) / "db.sqlite3"
+    with closing(sqlite3.connect(database, isolation_level=None)) as backup:
+        backup.execute("BEGIN EXCLUSIVE")
+        time.sleep(24)
+        backup.execute("COMMIT")
+    assert set(descendants_of(process.pid)) == children
+    wait_until(lambda: json.loads(get(environment, "/readyz")[1])["scheduler"])
+    provisioned = paste(provision_command("--enqueue"), environment)
+    assert "is with the workers" in provisioned.stdout
+    listing = f"{sys.executable} manage.py bulk_jobs"
+    wait_until(lambda: "finished  1/1 rows, 0 failed" in paste(listing, environment).stdout)
+
+
+@pytest.mark.slow
+def test_a_start_waits_for_a_locked_database_and_ctrl_c_ends_the_waiting(environment, up):
+    first, _ = up()
+    first.send_signal(signal.SIGTERM)
+    first.wait(timeout=STOP_SECONDS)
+    database = Path(environment["DATA_DIR"]) / "db.sqlite3"
+    with closing(sqlite3.connect(database, isolation_level=None)) as backup:
+        backup.execute("BEGIN EXCLUSIVE")
+        waiting = start_up(environment, subprocess.PIPE)
+        read_until(waiting, "It is tried again until it answers.")
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.wait(timeout=STOP_SECONDS) == 1
+        waiting.communicate()
+        patient = start_up(environment, subprocess.PIPE)
+        read_until(patient, "It is tried again until it answers.")
+        backup.execute("COMMIT")
+    read_until(patient, "Ctrl-C stops everything.")
+    patient.terminate()
+    patient.communicate(timeout=STOP_SECONDS)
 
 
 def refused(environment, **changes):
@@ -178,8 +267,8 @@ def test_a_lost_key_stops_no_start_and_the_lines_say_what_to_do(environment, up)
         ({"PORT": "http"}, "PORT has a value of the wrong form"),
         ({"DATA_DIR": "/dev/null/var"}, "DATA_DIR /dev/null/var: Not a directory"),
         (
-            {"DATABASE_URL": "postgres://ada:s3cret-word@127.0.0.1:9/x"},
-            "The database cannot be used: ",
+            {"DATABASE_URL": "sqlite:////dev/null/db.sqlite3"},
+            "The database cannot be used: unable to open database file",
         ),
     ],
 )
@@ -187,3 +276,15 @@ def test_what_stands_in_the_way_of_a_start_is_told_in_a_sentence(environment, ch
     told = refused(environment, **changes)
     assert sentence in told
     assert "s3cret-word" not in told
+
+
+def test_a_start_waits_for_a_server_that_does_not_answer_and_tells_no_password(environment):
+    process = start_up(
+        environment | {"DATABASE_URL": "postgres://ada:s3cret-word@127.0.0.1:9/x"}, subprocess.PIPE
+    )
+    told = read_until(process, "It is tried again until it answers.")
+    assert "The database cannot be used: " in told
+    assert "s3cret-word" not in told
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=STOP_SECONDS) == 1
+    assert b"Traceback" not in process.communicate()[0]

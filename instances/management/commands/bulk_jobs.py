@@ -1,26 +1,37 @@
-"""`manage.py bulk_jobs`: the latest bulk jobs, or how one of them is."""
+"""`manage.py bulk_jobs`: the latest bulk jobs, how one of them is, or an end to it."""
 
 import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from instances.errors import StateConflictError
 from instances.models import BulkJob
-from instances.provisioning.bulk_jobs import progress_of
+from instances.provisioning.bulk_jobs import cancel_bulk_job, is_reading_stalled, progress_of
 
 LISTED = 20
 FAILURES_TOLD = 20
 
 
 class Command(BaseCommand):
-    help = "List the latest bulk jobs; with ID, how that one is, and its first failures."
+    help = (
+        "List the latest bulk jobs; with ID, how that one is, and its first failures. Exit status of --cancel: 2 when "
+        "it has ended already."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("job", nargs="?", type=int, metavar="ID")
+        parser.add_argument(
+            "--cancel",
+            action="store_true",
+            help="end the job: rows that have not started are removed with their secrets",
+        )
         parser.add_argument("--json", action="store_true", help="print JSON")
 
-    def handle(self, *, job: int | None, **options: Any) -> None:
+    def handle(self, *, job: int | None, cancel: bool, **options: Any) -> None:
         jobs = BulkJob.objects.select_related("organization_user")
+        if job is None and cancel:
+            raise CommandError("Which bulk job? Name its ID.", returncode=2)
         if job is None:
             documents = [_document(one) for one in jobs[:LISTED]]
             lines = [_line(one) for one in documents] or ["There are no bulk jobs."]
@@ -29,6 +40,11 @@ class Command(BaseCommand):
         found = jobs.filter(pk=job).first()
         if found is None:
             raise CommandError(f"There is no bulk job {job}.", returncode=2)
+        if cancel:
+            try:
+                cancel_bulk_job(found)
+            except StateConflictError as error:
+                raise CommandError(str(error), returncode=2) from None
         failures = [
             {"row": row.number, "name": row.name, "error": row.error}
             for row in found.rows.failed()[:FAILURES_TOLD]
@@ -52,6 +68,7 @@ def _document(job: BulkJob) -> dict[str, Any]:
         "file": job.name,
         "user": job.organization_user.email,
         "state": job.state,
+        "is_stalled": is_reading_stalled(job),
         "total": progress.total,
         "ended": progress.ended,
         "failed": progress.failed,
@@ -62,8 +79,9 @@ def _document(job: BulkJob) -> dict[str, Any]:
 
 
 def _line(document: dict[str, Any]) -> str:
+    state = "reading (stalled)" if document["is_stalled"] else document["state"]
     line = (
-        f"{document['id']}  {document['state']}  {document['ended']}/{document['total']} rows, "
+        f"{document['id']}  {state}  {document['ended']}/{document['total']} rows, "
         f"{document['failed']} failed  {document['file']}  {document['user']}"
     )
     if document["seconds_left"] is not None:

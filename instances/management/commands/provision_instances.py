@@ -1,23 +1,26 @@
 """`manage.py provision_instances`: every instance of a file, several at once."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from django.core.management.base import CommandError, CommandParser
 
-from instances.errors import InputError
+from instances.errors import InputError, StateConflictError
 from instances.management.bulk_command import BulkCommand, RowResult
+from instances.management.interruption import Interruption
 from instances.models import BulkJob, BulkRow
 from instances.models.bulk_jobs import DEFAULT_CONCURRENCY
 from instances.provisioning.bulk_checks import check_bulk_job
 from instances.provisioning.bulk_files import read_rows
 from instances.provisioning.bulk_jobs import read_bulk_job, start_bulk_job
+from instances.provisioning.bulk_lines import FileRow
 from instances.provisioning.organizations import find_user
 
 ACTOR = "command line"
+_NOTHING_KEPT = "Interrupted while the file was being read; nothing is kept."
 
 
 class Command(BulkCommand):
@@ -46,33 +49,50 @@ class Command(BulkCommand):
         )
         self.add_run_arguments(parser)
 
-    def handle(self, *, file: str, user: str, dry_run: bool, **options: Any) -> None:
+    def handle(self, **options: Any) -> None:
+        with Interruption() as interruption:
+            self._provision(interruption, **options)
+
+    def _provision(
+        self, interruption: Interruption, *, file: str, user: str, dry_run: bool, **options: Any
+    ) -> None:
         try:
             organization_user = find_user(user, options["organization"] or "")
             with _opened(file) as stream:
+                rows = read_rows(stream, default_element=options["element"] or "")
                 job = read_bulk_job(
                     organization_user,
-                    read_rows(stream, default_element=options["element"] or ""),
+                    _interruptible(rows, interruption),
                     actor=ACTOR,
                     name=Path(file).name,
                     concurrency=options["concurrency"] or DEFAULT_CONCURRENCY,
                     is_skipping_existing=options["skip_existing"],
                 )
-        except InputError as error:
+        except (InputError, StateConflictError) as error:
             raise CommandError(str(error), returncode=2) from None
         except KeyboardInterrupt:
-            raise CommandError("Stopped while the file was read; nothing is kept.") from None
+            raise CommandError(_NOTHING_KEPT) from None
         if dry_run:
-            self._check(job, is_json=options["json"])
-        else:
-            start_bulk_job(job)
-            self.carry_out(job, is_json=options["json"], is_enqueued=options["enqueue"])
+            self._check(job, interruption, is_json=options["json"])
+            return
+        if interruption.is_requested:
+            job.delete()
+            raise CommandError(_NOTHING_KEPT)
+        start_bulk_job(job)
+        self.carry_out(
+            job,
+            is_json=options["json"],
+            is_enqueued=options["enqueue"],
+            interruption=interruption,
+        )
 
-    def _check(self, job: BulkJob, *, is_json: bool) -> None:
+    def _check(self, job: BulkJob, interruption: Interruption, *, is_json: bool) -> None:
         """A dry run's rows are kept, sealed, for as long as it takes."""
         try:
             total = job.rows.count()
             for number, row in enumerate(check_bulk_job(job), start=1):
+                if interruption.is_requested:
+                    raise CommandError("The dry run was interrupted; nothing is kept.")
                 if not is_json:
                     self.tell(_verdict(row), number, total)
             failed = job.rows.exclude(verdict="").count()
@@ -97,6 +117,18 @@ def _opened(file: str) -> Iterator[BinaryIO]:
             yield stream
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}.") from None
+
+
+def _interruptible(rows: Iterable[FileRow], interruption: Interruption) -> Iterator[FileRow]:
+    """The same rows. An interrupt is raised while the next one is read, never while some are stored."""
+    each = iter(rows)
+    while True:
+        with interruption.is_immediate():
+            try:
+                row = next(each)
+            except StopIteration:
+                return
+        yield row
 
 
 def _verdict(row: BulkRow) -> RowResult:

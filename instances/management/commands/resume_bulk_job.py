@@ -6,6 +6,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from instances.errors import StateConflictError
 from instances.management.bulk_command import BulkCommand
+from instances.management.interruption import Interruption
 from instances.models import BulkJob
 from instances.provisioning.bulk_jobs import resume_bulk_job, retry_failures, start_bulk_job
 
@@ -27,7 +28,13 @@ class Command(BulkCommand):
         )
         self.add_run_arguments(parser)
 
-    def handle(self, *, job: int | None, retry_failures: bool, **options: Any) -> None:
+    def handle(self, **options: Any) -> None:
+        with Interruption() as interruption:
+            self._resume(interruption, **options)
+
+    def _resume(
+        self, interruption: Interruption, *, job: int | None, retry_failures: bool, **options: Any
+    ) -> None:
         found = _find(job, is_retrying=retry_failures)
         if options["concurrency"]:
             found.concurrency = options["concurrency"]
@@ -36,7 +43,12 @@ class Command(BulkCommand):
             _set_running(found, is_retrying=retry_failures)
         except StateConflictError as error:
             raise CommandError(str(error), returncode=2) from None
-        self.carry_out(found, is_json=options["json"], is_enqueued=options["enqueue"])
+        self.carry_out(
+            found,
+            is_json=options["json"],
+            is_enqueued=options["enqueue"],
+            interruption=interruption,
+        )
 
 
 def _find(job_id: int | None, *, is_retrying: bool) -> BulkJob:
@@ -54,6 +66,12 @@ def _find(job_id: int | None, *, is_retrying: bool) -> BulkJob:
 
 
 def _set_running(job: BulkJob, *, is_retrying: bool) -> None:
+    if job.state == State.READING:
+        raise StateConflictError(
+            f"Bulk job {job.pk} is being read, or the command that read its file has ended: the rest of the file is "
+            f"missing, so it cannot be resumed. Remove it: manage.py bulk_jobs {job.pk} --cancel. Then provision the "
+            "file again."
+        )
     if is_retrying:
         retry_failures(job)
     elif job.state == State.DRAFT:

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, connection
+from django.db import Error as AnyDatabaseError, connection
 from django.utils import timezone
 
 from instances.errors import TaskNotEnqueuedError
@@ -43,7 +43,7 @@ class Command(BaseCommand):
             has_more = False
             try:
                 has_more = self.tick()
-            except DatabaseError as error:
+            except AnyDatabaseError as error:
                 # The database may be back at the next tick; a scheduler that ends would not be.
                 log.warning("scheduler cannot reach the database", error=type(error).__name__)
                 connection.close()

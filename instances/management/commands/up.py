@@ -8,6 +8,7 @@ import shlex
 import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,13 +18,14 @@ from django.contrib.auth.models import User
 from django.core.checks import run_checks
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DEFAULT_DB_ALIAS, connection
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connection
 
 from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
 from instances.errors import InstancesError
 from instances.management.processes import Processes
 from instances.provisioning.elements import sync_elements
 from instances.provisioning.organizations import Account, create_account
+from instances.provisioning.outages import database_problem, wait_for_database
 
 DEMO_EMAIL = "demo@example.com"
 DEMO_BODY = {
@@ -40,6 +42,9 @@ DEMO_BODY = {
 # More than one processor can use: most of them wait for a provider's answer.
 WEB_THREADS = 16
 TICK_SECONDS = 0.2
+LOCK_SECONDS = 1.0
+# The check that could not be made (instances.checks).
+DATABASE_UNUSABLE = "instances.E003"
 
 
 class Command(BaseCommand):
@@ -52,7 +57,16 @@ class Command(BaseCommand):
 
     def handle(self, **_: Any) -> None:
         _refuse_port_in_use()
-        demo = _prepare_database()
+        _make_data_folder()
+        if connection.vendor == "sqlite":
+            # Whoever waits for a lock does not hear Ctrl-C.
+            connection.settings_dict["OPTIONS"]["timeout"] = LOCK_SECONDS
+        try:
+            demo = wait_for_database(_prepare_database, tell=self._tell)
+        except KeyboardInterrupt:
+            raise CommandError("Stopped before anything was started.") from None
+        except DatabaseError as error:
+            raise CommandError(database_problem(error)) from None
         connection.close()
         with Processes(settings.BASE_DIR) as processes:
             processes.start(
@@ -61,19 +75,26 @@ class Command(BaseCommand):
             )
             if command := _worker_command():
                 processes.start("worker", command)
-            processes.start("scheduler", [sys.executable, "manage.py", "scheduler"])
+            processes.start("scheduler", ["manage.py", "scheduler"])
             self._watch(processes, demo)
         self.stdout.write("Stopped.")
 
     def _watch(self, processes: Processes, demo: Account | None) -> None:
         is_announced = False
         while not processes.is_stopping:
-            if ended := processes.ended():
-                raise CommandError(f"{ended}, so everything was stopped. The lines above say why.")
+            for sentence in processes.tend():
+                self._tell(sentence)
             if not is_announced and _is_serving():
-                self._announce(demo)
-                is_announced = True
+                # The first administrator is made then; the database may be away just now.
+                with suppress(DatabaseError):
+                    self._announce(demo)
+                    is_announced = True
+                connection.close()
             time.sleep(TICK_SECONDS)
+
+    def _tell(self, sentence: str) -> None:
+        self.stderr.write(sentence)
+        self.stderr.flush()
 
     def _announce(self, demo: Account | None) -> None:
         lines = ["", f"Instance Manager runs at {settings.PUBLIC_URL}/admin/", *_sign_in_lines()]
@@ -98,16 +119,22 @@ def _refuse_port_in_use() -> None:
         ) from None
 
 
-def _prepare_database() -> Account | None:
-    """The demo organization's account, where there is a sandbox to try it against."""
+def _make_data_folder() -> None:
     try:
         settings.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise CommandError(f"DATA_DIR {settings.DATA_DIR}: {error.strerror}.") from None
+
+
+def _prepare_database() -> Account | None:
+    """The demo organization's account, where there is a sandbox to try it against. Raises DatabaseError."""
+    connection.ensure_connection()
     # Before the migrations, so that nothing is ever written under the wrong key.
     problems = run_checks(tags=["encryption"], databases=[DEFAULT_DB_ALIAS])
-    if serious := [problem.msg for problem in problems if problem.is_serious()]:
-        raise CommandError("\n".join(serious))
+    if serious := [problem for problem in problems if problem.is_serious()]:
+        if any(problem.id == DATABASE_UNUSABLE for problem in serious):
+            raise OperationalError(serious[0].msg)
+        raise CommandError("\n".join(problem.msg for problem in serious))
     call_command("migrate", interactive=False, verbosity=0)
     try:
         sync_elements()
@@ -129,16 +156,16 @@ def web_server_command(host: str, port: int, *, workers: int) -> list[str]:
         "--log-level": "warning",
     }
     words = [word for option in options.items() for word in option]
-    return [sys.executable, "-m", "gunicorn", *words, "--no-control-socket", "config.wsgi"]
+    return ["gunicorn", *words, "--no-control-socket", "config.wsgi"]
 
 
 def _worker_command() -> list[str]:
     """Empty where tasks run inside the request."""
     match settings.TASKS_BACKEND:
         case "database":
-            return [sys.executable, "manage.py", "db_worker"]
+            return ["manage.py", "db_worker", "--no-reload"]
         case "celery":
-            command = [sys.executable, "-m", "celery", "-A", "config", "worker"]
+            command = ["celery", "-A", "config", "worker"]
             return [*command, "--concurrency", str(_process_count())]
     return []
 
@@ -149,7 +176,7 @@ def _process_count() -> int:
 
 
 def _is_serving() -> bool:
-    web = http.client.HTTPConnection(settings.HOST, settings.PORT, timeout=2)
+    web = http.client.HTTPConnection(settings.HOST, settings.PORT, timeout=0.5)
     try:
         web.request("GET", "/healthz", headers={"Host": urlsplit(settings.PUBLIC_URL).netloc})
         return web.getresponse().status == 200

@@ -1,0 +1,101 @@
+"""Deleting an account: what an audit needs stays, or the account does."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import ProtectedError
+from django.urls import reverse
+from django.utils import timezone
+
+from instances.models import (
+    Authorization,
+    AuthorizationLink,
+    BulkJob,
+    Interaction,
+    Membership,
+    OrganizationUser,
+    StateChange,
+)
+from tests.factories import (
+    make_account,
+    make_instance,
+    make_interaction,
+    make_member,
+    make_organization_user,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def leaver():
+    return make_account("mina")
+
+
+def make_authorization(account):
+    return Authorization.objects.create(
+        instance=make_instance(),
+        started_by=account,
+        state_digest="s" * 64,
+        browser_digest="b" * 64,
+        expires_at=timezone.now(),
+        used_at=timezone.now(),
+        outcome="completed",
+    )
+
+
+def make_link(account):
+    return AuthorizationLink.objects.create(
+        instance=make_instance(),
+        made_by=account,
+        token_digest="t" * 64,
+        expires_at=timezone.now() + timedelta(days=1),
+    )
+
+
+def make_log_entry(account):
+    return LogEntry.objects.create(
+        user=account, object_repr="Acme", action_flag=2, change_message="Rotated the secret."
+    )
+
+
+@pytest.mark.parametrize("make", [make_authorization, make_link, make_log_entry])
+@pytest.mark.parametrize("is_bulk", [False, True], ids=["one", "queryset"])
+def test_what_names_an_account_as_a_row_keeps_it_from_being_deleted(leaver, make, is_bulk):
+    trace = make(leaver)
+    with pytest.raises(ProtectedError), transaction.atomic():
+        (User.objects.filter(pk=leaver.pk) if is_bulk else leaver).delete()
+    assert User.objects.filter(pk=leaver.pk).exists()
+    assert type(trace).objects.filter(pk=trace.pk).exists()
+
+
+@pytest.mark.parametrize("make", [make_authorization, make_link, make_log_entry])
+def test_the_admin_says_what_keeps_an_account_and_deletes_nothing(operator, leaver, make):
+    trace = make(leaver)
+    url = reverse("admin:auth_user_delete", args=[leaver.pk])
+    asked = operator.get(url).context
+    assert asked["protected"] or asked["perms_lacking"]
+    assert operator.post(url, {"post": "yes"}).status_code == 200
+    chosen = {"action": "delete_selected", "_selected_action": leaver.pk, "post": "yes"}
+    operator.post(reverse("admin:auth_user_changelist"), chosen)
+    assert User.objects.filter(pk=leaver.pk).exists()
+    assert type(trace).objects.filter(pk=trace.pk).exists()
+
+
+def test_what_names_an_account_in_words_stays_as_it_is_when_the_account_goes(leaver):
+    owner = make_organization_user(account=leaver)
+    make_member(leaver, owner.organization, "operator")
+    instance = make_instance(organization_user=owner)
+    StateChange.objects.create(
+        instance=instance, from_state="", to_state="draft", actor="mina", reason="Made."
+    )
+    make_interaction(instance=instance, actor="mina")
+    BulkJob.objects.create(organization_user=owner, actor="mina")
+    leaver.delete()
+    for model in (StateChange, Interaction, BulkJob):
+        assert model.objects.filter(actor="mina").count() == 1
+    assert OrganizationUser.objects.get(pk=owner.pk).account is None
+    assert not Membership.objects.exists()
