@@ -114,7 +114,9 @@ class InstanceDraft:
         found = {
             str(value)
             for key, value in self.configuration.items()
-            if value and self.element.is_secret(key)
+            # A switch whose key looks secret must not blacken every true and false of a document.
+            if str(value).lower() not in {"", "none", "true", "false"}
+            and self.element.is_secret(key)
         }
         found |= set(self.provider_data.values()) | {self.code_verifier}
         if self.tokens:
