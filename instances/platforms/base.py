@@ -153,6 +153,14 @@ class ListedInstance:
     configuration: Mapping[str, Any] = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class UnusableListing:
+    """An entry of a platform's list that makes no sense, and a sentence about it."""
+
+    name: str
+    error: str
+
+
 class Platform(Protocol):
     """Turns a draft into an instance. Every method raises PlatformError when an exchange fails."""
 
@@ -209,6 +217,8 @@ class Platform(Protocol):
         """Those that carry the draft's tag: what a lost answer may have left behind."""
         ...
 
-    def list_instances(self, user: OrganizationUser, *, actor: str) -> Iterator[ListedInstance]:
+    def list_instances(
+        self, user: OrganizationUser, *, actor: str
+    ) -> Iterator[ListedInstance | UnusableListing]:
         """All that the platform has of a user, whoever made them; nothing where that is this program itself."""
         ...

@@ -15,7 +15,6 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
 from uuid import uuid4
@@ -291,7 +290,7 @@ class _Run:
         row = work.row
         if not self._may_begin(work):
             self._give_back(row)
-            return Result(row, partial(Move, work.instance, State.DRAFT, _NOT_SENT))
+            return Result(row, move=Move(work.instance, State.DRAFT, _NOT_SENT))
         with interactions_kept() as interactions:
             try:
                 creation = send_creation(work.instance, work.draft)
@@ -302,7 +301,7 @@ class _Run:
             self._fail(row, creation.error)
         else:
             end_row(row, Outcome.SUCCEEDED)
-        return Result(row, creation.move, interactions)
+        return Result(row, creation, interactions=interactions)
 
     def _go_its_way(self, work: Work) -> Result | None:
         """What is not straight: its instance is written as it goes. None where nothing can be written."""
