@@ -40,9 +40,10 @@ _SECRET_ENDINGS = (
     "privatekey", "pwd", "secret", "secretkey", "securitycode", "securitykey", "sessionkey", "sharedkey", "signingkey",
     "subscriptionkey", "token", "userpass", "verifier",
 )  # fmt: skip
-# Secret, though none of the words is by itself.
+# Secret, though none of the words is by itself: SAMLResponse, passwordhash.
 _SECRET_PHRASES = re.compile(
-    "connectionstring|pkcs12|relaystate|samlart|samlresponse|securityanswer|sessid|sessionid"
+    "apikey|connectionstring|passcode|passphrase|passwd|password|pkcs12|relaystate|samlart|samlresponse|secretid|"
+    "securityanswer|sessid|sessionid|tokenid"
 )
 # A last word after which a name tells of a secret, and is none: session.timeout, token_type.
 _ABOUT_A_SECRET = {
@@ -101,10 +102,10 @@ def is_secret_key(name: str) -> bool:
         return False
     *_, last = words
     secret = {word for word in words if _is_secret_word(word)}
+    if not secret:
+        return _SECRET_PHRASES.search("".join(words)) is not None
     is_endpoint = last in _PLACES and secret <= _ENDPOINT_WORDS
-    if secret and not is_endpoint and (last in secret or _singular(last) not in _ABOUT_A_SECRET):
-        return True
-    return _SECRET_PHRASES.search("".join(words)) is not None
+    return not is_endpoint and (last in secret or _singular(last) not in _ABOUT_A_SECRET)
 
 
 def redact_headers(headers: Mapping[str, str], secrets: Collection[str] = ()) -> dict[str, str]:
@@ -317,7 +318,7 @@ class _Known:
         """Whether any is there, in whatever encoding."""
         if not self.forms:
             return False
-        return self._is_in_plain(text) or (self._is_in_percent_encoded(text))
+        return self._is_in_plain(text) or self._is_in_percent_encoded(text)
 
     def spans_in(self, text: str) -> Iterator[tuple[int, int]]:
         """From where to where each is; they may overlap."""

@@ -250,6 +250,8 @@ def test_a_field_of_a_secret_name_is_hidden_though_its_value_is_unknown(value, p
         "connectionString",
         "X-CSRF-Token",
         "JSESSIONID",
+        "passwordhash",
+        "tokenid",
         "Proxy-Authorization",
     ],
 )
