@@ -36,6 +36,7 @@ InstancesError
     │   └── GoneError               404: there is no such instance at the platform
     ├── RateLimitedError            429
     ├── ProviderFaultError          5xx
+    ├── IdentityConflictError       the answer names what belongs to another instance here
     └── UnusableAnswerError         an answer that cannot be understood, for example HTML
 """
 
@@ -320,6 +321,10 @@ class OutcomeUnknownError(PlatformError):
 
     retryable = True
     responsible = Responsible.PROVIDER
+
+
+class IdentityConflictError(PlatformError):
+    """A remote platform answers with an id or an Element token that belongs to another instance here."""
 
 
 class RefusedError(PlatformError):

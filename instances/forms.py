@@ -163,7 +163,7 @@ class ConfigurationForm(forms.Form):
     def _field_of(self, key: ConfigurationKey) -> forms.Field:
         initial = self._stored.get(key.key, key.default)
         about: dict[str, Any] = {"label": key.label, "help_text": key.description}
-        if key.secret or key.type == KeyType.PASSWORD:
+        if key.is_secret:
             is_stored = key.key in self._stored_secrets
             if is_stored:
                 about["help_text"] = f"{key.description} {gettext('Empty: unchanged.')}".strip()

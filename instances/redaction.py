@@ -1,17 +1,22 @@
-"""What a recorded exchange, a log line or an error may show: pure functions, by name and by value.
+"""What is secret, and what a recorded exchange, a log line or an error may show of it: pure functions.
 
-By name: fields and headers known to carry secrets. By value: the secrets that the caller knows it sent.
-Both are applied, so a provider that echoes a password under a name of its own does not leak it.
+By name: fields, headers and configuration keys that carry secrets; this is the only list of them. By value: the
+secrets that the caller knows it sent, in whatever case, percent-encoded, and in base64 or hex. Both are applied, so
+a provider that echoes a password under a name of its own does not leak it.
 """
 
+import binascii
 import html
 import json
 import logging
 import re
-from collections.abc import Collection, Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate, chain
 from typing import Any
-from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlencode, urlsplit, urlunsplit
 
 import structlog
 
@@ -22,20 +27,49 @@ MAX_PLAIN_NUMBER = 9_999
 # In running text a shorter value would blacken ordinary words; a field that is nothing but it is redacted.
 MIN_SECRET_LENGTH = 4
 
-# Whole words of a dotted, dashed, underscored or camelCase name.
+# Whole words of a dotted, dashed, underscored or camelCase name, in the singular.
 _SECRET_WORDS = {
-    "assertion", "auth", "authorization", "code", "cookie", "credential", "key", "passphrase", "pin", "pwd",
-    "session", "sessionid", "signature", "ticket", "verifier",
+    "assertion", "auth", "authorization", "bearer", "code", "cookie", "cred", "credential", "csrf", "dsn", "hmac",
+    "jwe", "jws", "jwt", "key", "keystore", "mfa", "otp", "pass", "passphrase", "pem", "pfx", "pin", "psk", "pw",
+    "pwd", "sas", "seed", "session", "sessionid", "sig", "signature", "ticket", "totp", "verifier", "xsrf",
 }  # fmt: skip
-# Endings that are also secret inside a word written without a break: accesstoken, apikey.
-_SECRET_ENDINGS = ("apikey", "passwd", "password", "secret", "token")
+# Endings that are also secret inside a word written without a break: accesstoken, apikey. Not "key": monkey.
+_SECRET_ENDINGS = (
+    "accesscode", "accesskey", "accountkey", "apikey", "authcode", "authkey", "clientkey", "consumerkey", "credential",
+    "dbpass", "encryptionkey", "licensekey", "masterkey", "passcode", "passphrase", "passwd", "password", "pincode",
+    "privatekey", "pwd", "secret", "secretkey", "securitycode", "securitykey", "sessionkey", "sharedkey", "signingkey",
+    "subscriptionkey", "token", "userpass", "verifier",
+)  # fmt: skip
+# Secret, though none of the words is by itself: SAMLResponse, passwordhash.
+_SECRET_PHRASES = re.compile(
+    "apikey|connectionstring|passcode|passphrase|passwd|password|pkcs12|relaystate|samlart|samlresponse|secretid|"
+    "securityanswer|sessid|sessionid|tokenid"
+)
+# A last word after which a name tells of a secret, and is none: session.timeout, token_type.
+_ABOUT_A_SECRET = {
+    "algorithm", "at", "count", "enabled", "expire", "expiration", "expiry", "format", "in", "interval", "length",
+    "lifetime", "method", "required", "timeout", "ttl", "type", "version",
+}  # fmt: skip
+# What OAuth's endpoints are named after, and a last word after which such a name is an address: auth.url.
+_ENDPOINT_WORDS = {"auth", "authorization", "session", "token"}
+_PLACES = {"domain", "endpoint", "host", "port", "server", "uri", "url"}
 # Names with such a word that say nothing secret, and that an operator needs to read.
-_PLAIN_NAMES = {
-    "authorization_endpoint", "code_challenge_method", "element_key", "error_code", "error_codes", "key", "key_id", "status_code",
-    "token_type",
-}  # fmt: skip
-# What is written the same everywhere (RFC 3986 2.3).
-_UNCHANGED = re.compile(r"[A-Za-z0-9._~-]+")
+_PLAIN_NAMES = {"error_code", "error_codes", "status_code"}
+# Likewise in a record: an element's key. As a configuration key of its own, `key` is an account's.
+_PLAIN_IN_RECORDS = {"element_key", "key", "key_id"}
+# A URL, or a part of a document that may be one; and a part of that.
+_STRETCH = re.compile(r"[^\s\"'<>]++")
+_PART_OF_URL = re.compile(r"[^/?&=#;,:]++")
+_PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
+# Encoded twice, and once more on the way.
+_MAX_ENCODINGS = 3
+_LONGEST_RUN_ASKED_FOR = 20
+_BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_BASE64 = bytes(
+    one if one in _BASE64_ALPHABET else {b"-"[0]: b"+"[0], b"_"[0]: b"/"[0]}.get(one, b"A"[0])
+    for one in range(256)
+)
+_HEX = bytes(one if one in b"0123456789abcdefABCDEF" else b"0"[0] for one in range(256))
 # Without any of these, a text neither introduces nor assigns anything; most are but one word.
 _BEFORE_SECRET = re.compile(r"[\s/=:]")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -52,13 +86,26 @@ _ASSIGNED_VALUE = re.compile(
 @lru_cache(maxsize=1024)
 def is_secret_name(name: str) -> bool:
     """Whether a header, parameter or field of this name carries a secret."""
-    words = [word.lower() for word in _WORD.findall(name)]
+    return "_".join(_words_of(name)) not in _PLAIN_IN_RECORDS and is_secret_key(name)
+
+
+@lru_cache(maxsize=1024)
+def is_secret_key(name: str) -> bool:
+    """Whether the value of a configuration key that no element declares is a secret, by its name.
+
+    `oauth.api.key`, `userPassword`, `db.passwd` and `session.id` are; `monkey` and `oauth.callback.url` are not.
+    """
+    words = _words_of(name)
     if words == ["state"]:
         return True
-    singular = [word.removesuffix("s") for word in words]
-    if "_".join(words) in _PLAIN_NAMES:
+    if not words or "_".join(words) in _PLAIN_NAMES:
         return False
-    return any(word in _SECRET_WORDS or word.endswith(_SECRET_ENDINGS) for word in singular)
+    *_, last = words
+    secret = {word for word in words if _is_secret_word(word)}
+    if not secret:
+        return _SECRET_PHRASES.search("".join(words)) is not None
+    is_endpoint = last in _PLACES and secret <= _ENDPOINT_WORDS
+    return not is_endpoint and (last in secret or _singular(last) not in _ABOUT_A_SECRET)
 
 
 def redact_headers(headers: Mapping[str, str], secrets: Collection[str] = ()) -> dict[str, str]:
@@ -82,11 +129,12 @@ def redact_url(url: str, secrets: Collection[str] = ()) -> str:
 def redact_body(body: str, content_type: str = "", secrets: Collection[str] = ()) -> str:
     """A request or answer body (JSON, form or text), redacted and cut to MAX_BODY_CHARACTERS."""
     try:
-        redacted = json.dumps(_redact_json(json.loads(body), secrets), ensure_ascii=False)
+        redacted = _redact_document(json.loads(body), secrets)
     except (ValueError, RecursionError):
         is_form = "x-www-form-urlencoded" in content_type
         redacted = _redact_form(body, secrets) if is_form else redact_text(body, secrets)
-    redacted = redact_values(redacted, secrets).replace("\x00", "")
+        redacted = redact_values(redacted, secrets)
+    redacted = storable(redacted)
     if len(redacted) > MAX_BODY_CHARACTERS:
         cut = len(redacted) - MAX_BODY_CHARACTERS
         redacted = f"{redacted[:MAX_BODY_CHARACTERS]}… [{cut} more characters]"
@@ -95,7 +143,7 @@ def redact_body(body: str, content_type: str = "", secrets: Collection[str] = ()
 
 def redact_text(text: str, secrets: Collection[str] = ()) -> str:
     """Free text: credentials after their scheme, `name=value` of secret names, and known values."""
-    text = redact_values(text, secrets)
+    text = redact_values(storable(text), secrets)
     if not _BEFORE_SECRET.search(text):
         return text
     text = _CREDENTIALS.sub(rf"\1\2{REDACTED}", text)
@@ -113,9 +161,22 @@ def redact_text(text: str, secrets: Collection[str] = ()) -> str:
 
 def redact_values(text: str, secrets: Collection[str]) -> str:
     """Known values alone: for words that are to stay as they were said."""
-    for form in _known_forms(frozenset(secrets)):
-        text = text.replace(form, REDACTED)
-    return text
+    known = _known(frozenset(secrets))
+    if not known.is_in(text):
+        return text
+    shown, end = "", 0
+    for start, stop in sorted(known.spans_in(text)):
+        if start >= end:
+            shown += text[end:start] + REDACTED
+        end = max(end, stop)
+    return shown + text[end:]
+
+
+def storable(text: str) -> str:
+    """Without what no database takes: NUL, and half of a surrogate pair."""
+    if text.isascii():
+        return text.replace("\x00", "")
+    return text.replace("\x00", "").encode(errors="replace").decode()
 
 
 def log_formatter() -> logging.Formatter:
@@ -148,6 +209,47 @@ def _redact_event(
 ) -> structlog.typing.EventDict:
     redacted: dict[str, Any] = _redact_json(dict(event), ())
     return redacted
+
+
+def _words_of(name: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(name)]
+
+
+def _singular(word: str) -> str:
+    return word.removesuffix("s")
+
+
+def _is_secret_word(word: str) -> bool:
+    return any(
+        one in _SECRET_WORDS or one.endswith(_SECRET_ENDINGS) for one in (word, _singular(word))
+    )
+
+
+def _redact_document(document: Any, secrets: Collection[str]) -> str:
+    """A JSON document as text. Known values are looked for in the whole of it first: most documents hold none."""
+    known = _known(frozenset(secrets))
+    is_clean = _is_clean(document, known) or _is_clean(_hidden_by_name(document), known)
+    shown = _redact_json(document, known.short if is_clean else secrets)
+    redacted = json.dumps(shown, ensure_ascii=False)
+    return redacted if is_clean else redact_values(redacted, secrets)
+
+
+def _is_clean(document: Any, known: "_Known") -> bool:
+    return not known.is_in(json.dumps(document, ensure_ascii=False))
+
+
+def _hidden_by_name(value: Any, *, is_secret: bool = False) -> Any:
+    """A document without the texts that its names hide whatever they are."""
+    if isinstance(value, str):
+        return "" if is_secret else value
+    if isinstance(value, dict):
+        return {
+            name: _hidden_by_name(item, is_secret=is_secret or _names_secret(name, value))
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_hidden_by_name(item, is_secret=is_secret) for item in value]
+    return value
 
 
 def _redact_json(value: Any, secrets: Collection[str], *, is_secret: bool = False) -> Any:
@@ -185,33 +287,188 @@ def _redact_form(form: str, secrets: Collection[str]) -> str:
 def _redact_pairs(
     pairs: Iterable[tuple[str, str]], secrets: Collection[str]
 ) -> list[tuple[str, str]]:
+    pairs = [(name, REDACTED if value and is_secret_name(name) else value) for name, value in pairs]
+    known = _known(frozenset(secrets))
+    if not known.is_in("\n".join(chain.from_iterable(pairs))):
+        secrets = known.short
     return [
         (
             redact_text(name, secrets),
-            REDACTED if value and (is_secret_name(name) or value in secrets)
-            else redact_text(value, secrets),
+            REDACTED if value and value in secrets else redact_text(value, secrets),
         )
         for name, value in pairs
-    ]  # fmt: skip
+    ]
 
 
-# The record of one exchange asks for them a hundred times.
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What stands for one of some secrets, prepared once: the record of one exchange asks for it many times.
+
+    forms: as the secrets are written in text, URLs, forms, JSON and HTML, case folded. encoded: as bytes, in lower case,
+    for what is in base64 or hex. runs: finds what is long enough to hold one of them. short: secrets that would blacken
+    ordinary words, so hidden only where they are all of a value.
+    """
+
+    forms: tuple[str, ...]
+    encoded: tuple[bytes, ...]
+    runs: re.Pattern[str]
+    short: frozenset[str]
+
+    def is_in(self, text: str) -> bool:
+        """Whether any is there, in whatever encoding."""
+        if not self.forms:
+            return False
+        return self._is_in_plain(text) or self._is_in_percent_encoded(text)
+
+    def spans_in(self, text: str) -> Iterator[tuple[int, int]]:
+        """From where to where each is; they may overlap."""
+        folded = text.casefold()
+        places = _places_in(text, folded)
+        for form in self.forms:
+            for start in _occurrences(folded, form):
+                yield places(start)[0], places(start + len(form) - 1)[1]
+        for decoding in _decodings(text):
+            for one in self.encoded:
+                for start in _occurrences(decoding.decoded, one):
+                    yield decoding.span(start, start + len(one))
+        if self._is_in_percent_encoded(text):
+            yield from self._spans_percent_encoded(text)
+
+    def _is_in_plain(self, text: str) -> bool:
+        folded = text.casefold()
+        for form in self.forms:
+            if form in folded:
+                return True
+        runs = self.runs.findall(text)
+        return bool(runs) and self._is_in_decoded(" ".join(runs))
+
+    def _is_in_decoded(self, text: str) -> bool:
+        everything = b"\n".join(decoding.decoded for decoding in _decodings(text))
+        return any(one in everything for one in self.encoded)
+
+    def _is_in_percent_encoded(self, text: str) -> bool:
+        for _ in range(_MAX_ENCODINGS):
+            if "%" not in text or not _PERCENT.search(text):
+                return False
+            text = unquote(text)
+            if self._is_in_plain(text) or (
+                "+" in text and self._is_in_plain(text.replace("+", " "))
+            ):
+                return True
+        return False
+
+    def _spans_percent_encoded(self, text: str) -> Iterator[tuple[int, int]]:
+        """Stretches that hold a secret once they are decoded: as little of a URL as is enough."""
+        for stretch in _STRETCH.finditer(text):
+            if not self._is_in_percent_encoded(stretch[0]):
+                continue
+            parts = list(_PART_OF_URL.finditer(text, *stretch.span()))
+            telling = [one for one in parts if self._is_in_percent_encoded(one[0])]
+            for one in telling or [stretch]:
+                yield one.span()
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoding:
+    """A text decoded as a whole from one of its first characters on, as if all of it were base64 or hex.
+
+    decoded: its bytes, in lower case. Each character stands for so many bits of it.
+    """
+
+    decoded: bytes
+    offset: int
+    bits: int
+
+    def span(self, start: int, stop: int) -> tuple[int, int]:
+        """The characters that hold a bit of these bytes."""
+        return self.offset + start * 8 // self.bits, self.offset - (-stop * 8 // self.bits)
+
+
+def _decodings(text: str) -> Iterator[_Decoding]:
+    """Whatever is encoded in the text, wherever it begins, stands in one of these; linear in the text.
+
+    A secret inside a longer value, as in the base64 of `id:secret`, has no form of its own: that depends on what is
+    before it. What belongs to neither alphabet is read as zero.
+    """
+    characters = text.encode("ascii", "replace")
+    for alphabet, bits, group, decode in (
+        (_BASE64, 6, 4, binascii.a2b_base64),
+        (_HEX, 4, 2, binascii.a2b_hex),
+    ):
+        translated = characters.translate(alphabet)
+        translated += alphabet[:1] * group
+        for offset in range(group):
+            end = len(translated) - (len(translated) - offset) % group
+            yield _Decoding(decode(translated[offset:end]).lower(), offset, bits)
+
+
+def _occurrences[T: (str, bytes)](text: T, one: T) -> Iterator[int]:
+    start = text.find(one)
+    while start >= 0:
+        yield start
+        start = text.find(one, start + len(one))
+
+
+def _places_in(text: str, folded: str) -> Callable[[int], tuple[int, int]]:
+    """From where to where the character is that a folded one came from: folding makes two of some."""
+    if len(text) == len(folded):
+        return lambda place: (place, place + 1)
+    ends = list(accumulate(len(character.casefold()) for character in text))
+
+    def of(place: int) -> tuple[int, int]:
+        index = bisect_right(ends, place)
+        return index, index + 1
+
+    return of
+
+
 @lru_cache(maxsize=256)
-def _known_forms(secrets: frozenset[str]) -> tuple[str, ...]:
-    """All that stands for one of the secrets, the longest first: one that contains another is replaced whole."""
-    forms = {
-        form for one in secrets if len(one) >= MIN_SECRET_LENGTH for form in _written_forms(one)
-    }
-    return tuple(sorted(forms, key=len, reverse=True))
+def _known(secrets: frozenset[str]) -> _Known:
+    telling = [storable(one) for one in secrets if len(one) >= MIN_SECRET_LENGTH]
+    encoded = {one for secret in telling for one in _bytes_of(secret)}
+    shortest = min(map(len, encoded), default=MIN_SECRET_LENGTH)
+    # So many characters of base64 are filled by it alone; the pattern tries each of them again.
+    length = min(shortest * 8 // 6, _LONGEST_RUN_ASKED_FOR)
+    return _Known(
+        forms=tuple({form for secret in telling for form in _written_forms(secret)}),
+        encoded=tuple(encoded),
+        runs=re.compile(rf"[A-Za-z0-9+/_-]{{{length},}}+"),
+        short=frozenset(one for one in secrets if len(one) < MIN_SECRET_LENGTH),
+    )
 
 
 @lru_cache(maxsize=256)
 def _written_forms(secret: str) -> set[str]:
-    """The secret as it stands in text, URLs, forms, JSON and HTML."""
-    if _UNCHANGED.fullmatch(secret):
+    """The secret as it stands in text, URLs, forms, JSON and HTML, case folded."""
+    forms = {form for one in _cases(secret) for form in _forms_of_case(one)}
+    forms |= {json.dumps(form, ensure_ascii=False)[1:-1] for form in forms}
+    return {form.casefold() for form in forms}
+
+
+def _cases(secret: str) -> set[str]:
+    """Of other letters than ASCII's, each case has an encoding of its own."""
+    if secret.isascii():
         return {secret}
+    return {secret, secret.lower(), secret.upper(), secret.title(), secret.swapcase()}
+
+
+def _forms_of_case(secret: str) -> set[str]:
     percent = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
-    lower = {re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), form) for form in percent}
-    in_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     in_html = html.escape(secret)
-    return percent | lower | in_json | {secret, in_html, in_html.replace("&#x27;", "&#39;")}
+    return percent | {
+        secret,
+        json.dumps(secret)[1:-1],
+        in_html,
+        in_html.replace("&#x27;", "&#39;"),
+    }
+
+
+@lru_cache(maxsize=256)
+def _bytes_of(secret: str) -> set[bytes]:
+    """What an encoding may be made of: the secret, or what a client makes of it before (RFC 6749 2.3.1)."""
+    written = {
+        form for one in _cases(secret) for form in (one, quote(one, safe=""), quote_plus(one))
+    }
+    # requests takes Latin-1 for Basic credentials.
+    latin = {one.encode("latin-1") for one in written if max(one) <= "\xff"}
+    return {one.lower() for one in latin | {one.encode() for one in written}}

@@ -6,8 +6,21 @@ to_wire() gives the contract's names and leaves out what is not set.
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+
+# What a bigint column and a header take of another side.
+MAX_ID = 2**63 - 1
+MAX_TOKEN_CHARACTERS = 8_000
+MAX_ERROR_CHARACTERS = 10_000
 
 
 def _none_as_empty(value: Any) -> Any:
@@ -29,6 +42,31 @@ def _scalar_as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
+def _not_a_fraction(value: Any) -> Any:
+    if isinstance(value, bool | float):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _not_masked(value: str) -> str:
+    if not value.strip("*"):
+        raise ValueError("is masked")
+    return value
+
+
+def _as_words(value: str) -> str:
+    # Half of a surrogate pair, which JSON can carry, is no character that could be stored or sent on.
+    readable = value.encode(errors="replace").decode()
+    return readable.replace("\x00", "")[:MAX_ERROR_CHARACTERS]
+
+
+# Visible ASCII, as an Authorization header carries it.
+type Token = Annotated[
+    str,
+    StringConstraints(pattern=r"^[!-~]+$", max_length=MAX_TOKEN_CHARACTERS),
+    AfterValidator(_not_masked),
+]
+type RemoteId = Annotated[int, BeforeValidator(_not_a_fraction), Field(ge=1, le=MAX_ID)]
 type Text = Annotated[str, BeforeValidator(_scalar_as_text)]
 type Tag = Annotated[str, BeforeValidator(_tag_name)]
 type Configuration = Annotated[dict[str, Any], BeforeValidator(_none_as_empty)]
@@ -52,8 +90,8 @@ class ErrorDocument(Document):
     """What an error answers (contract 3). provider_message: the provider's own words, if it was asked."""
 
     request_id: Text = ""
-    message: Text = ""
-    provider_message: Text | None = None
+    message: Annotated[Text, AfterValidator(_as_words)] = ""
+    provider_message: Annotated[Text, AfterValidator(_as_words)] | None = None
 
 
 class OAuthUrlDocument(Document):
@@ -66,8 +104,8 @@ class OAuthUrlDocument(Document):
 class RequestTokenDocument(Document):
     """What `GET /elements/{key}/oauth/token` answers (contract 8.1): OAuth 1.0a's request token and its secret."""
 
-    token: Annotated[str, Field(min_length=1)]
-    secret: Annotated[str, Field(min_length=1)]
+    token: Token
+    secret: Token
 
 
 class ElementReference(Document):
@@ -103,8 +141,8 @@ class InstanceDocument(Document):
     Secrets in configuration are masked, so it is never taken over.
     """
 
-    id: int
-    token: Annotated[str, Field(min_length=1)]
+    id: RemoteId
+    token: Token
     tags: list[Tag] = Field(default_factory=list)
     valid: bool = True
     disabled: bool = False
@@ -119,7 +157,7 @@ class AuthenticationReference(Document):
 class ListedElement(Document):
     """The element of a listed instance, as far as we read it (contract 6)."""
 
-    key: str
+    key: Annotated[str, StringConstraints(pattern=r"^[^\x00]+$", max_length=200)]
     authentication: AuthenticationReference = AuthenticationReference()
 
 

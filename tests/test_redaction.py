@@ -1,5 +1,6 @@
 """What a recorded exchange, a log line or an error may show."""
 
+import base64
 import json
 import logging
 from time import perf_counter
@@ -12,6 +13,7 @@ from hypothesis import given, strategies as st
 from instances.redaction import (
     MAX_BODY_CHARACTERS,
     REDACTED,
+    is_secret_key,
     is_secret_name,
     log_formatter,
     redact_body,
@@ -26,6 +28,25 @@ SECRETS = st.text(
 ).filter(lambda one: one.strip() == one and not one.isdigit())
 NAMES = st.sampled_from(["note", "password", "user.password", "q", "access_token", "a[b]"])
 FORM = "application/x-www-form-urlencoded"
+ENCODINGS = st.sampled_from(
+    [
+        "base64",
+        "base64 of a pair",
+        "base64 of a form's pair",
+        "base64 in Latin-1",
+        "hex",
+        "HEX",
+        "percent twice",
+        "percent thrice",
+        "percent of base64",
+        "every character in percent",
+        "upper",
+        "lower",
+        "swapped",
+        "upper in base64",
+    ]
+)
+AROUND = st.text(st.characters(codec="ascii", categories=["L", "N"]), max_size=5)
 
 
 def forms_of(secret):
@@ -35,6 +56,86 @@ def forms_of(secret):
 
 def survivors(secret, shown):
     return [form for form in forms_of(secret) if form in shown]
+
+
+def in_base64(before, secret, after, *, is_url_safe, charset="utf-8"):
+    """The base64 of all three, and those of its characters that hold the secret alone."""
+    encode = base64.urlsafe_b64encode if is_url_safe else base64.b64encode
+    start = len(before.encode(charset))
+    stop = start + len(secret.encode(charset))
+    whole = encode(f"{before}{secret}{after}".encode(charset)).decode()
+    return whole, whole[-(-start * 8 // 6) : stop * 8 // 6]
+
+
+def encoded(secret, encoding, before, after, *, is_url_safe):
+    """How somebody writes a secret, and what of that must not be shown."""
+    match encoding:
+        case "base64":
+            whole, telling = in_base64("", secret, "", is_url_safe=is_url_safe)
+            return whole.rstrip("="), telling
+        case "base64 of a pair":
+            return in_base64(before + ":", secret, after, is_url_safe=is_url_safe)
+        case "base64 of a form's pair":
+            quoted = quote_plus(secret)
+            return in_base64(before + ":", quoted, after, is_url_safe=is_url_safe)
+        case "base64 in Latin-1" if max(secret) <= "\xff":
+            return in_base64(before, secret, "", is_url_safe=is_url_safe, charset="latin-1")
+        case "upper in base64":
+            return in_base64(before, secret.upper(), after, is_url_safe=is_url_safe)
+        case "percent of base64":
+            whole, telling = in_base64(before, secret, after, is_url_safe=is_url_safe)
+            return quote(quote(whole, safe=""), safe=""), telling
+        case "hex":
+            return before + secret.encode().hex(), secret.encode().hex()
+        case "HEX":
+            return secret.encode().hex().upper() + after, secret.encode().hex().upper()
+        case "percent thrice":
+            written = quote(quote(quote(secret, safe=""), safe=""), safe="")
+        case "every character in percent":
+            written = "".join(f"%{byte:02x}" for byte in secret.encode())
+        case "upper":
+            written = secret.upper()
+        case "lower":
+            written = secret.lower()
+        case "swapped":
+            written = secret.swapcase()
+        case _:
+            written = quote_plus(quote(secret, safe=""))
+    return written, written
+
+
+@given(SECRETS, ENCODINGS, AROUND, AROUND, st.booleans(), NAMES)
+def test_a_secret_never_survives_encoded_or_in_another_case(
+    secret, encoding, before, after, is_url_safe, name
+):
+    written, telling = encoded(secret, encoding, before, after, is_url_safe=is_url_safe)
+    texts = [
+        redact_text(f"it said {written} then", {secret}),
+        redact_text(f"<a href='https://x.example/{quote(written)}?q={quote(written)}'>", {secret}),
+        redact_headers({name: f"{before} {written}"}, {secret})[name],
+        redact_body(json.dumps({name: {"deep": [written], written: 1}}), "", {secret}),
+        redact_body(urlencode({name: written, "other": "1"}), FORM, {secret}),
+        redact_body(f"<p>{written}</p>", "text/html", {secret}),
+        redact_url(
+            f"https://x.example/p/{quote(written, safe='')}?{urlencode({'q': written})}", {secret}
+        ),
+    ]
+    hidden = {telling, quote(telling, safe=""), quote_plus(telling), json.dumps(telling)[1:-1]}
+    assert not [text for text in texts if any(one in text for one in hidden)]
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        ("Basic YWRhO[redacted]==", "Basic YWRhOlMzY3IzdC1WYWx1ZQ=="),
+        ("a YWRhO[redacted] b", "a YWRhOlMzY3IzdC1WYWx1ZQ b"),
+        ("a [redacted] b", "a s3CR3T-value b"),
+        ("a [redacted] b", "a 53336372337431d56616c7565 b".replace("31d", "2d")),
+        ("https://x.example/a/[redacted]?b=c", "https://x.example/a/S3cr3t%252DValue?b=c"),
+    ],
+)
+def test_what_surrounds_an_encoded_secret_stays_readable(shown, text):
+    assert redact_text(text, {"S3cr3t-Value"}) == shown
 
 
 @given(SECRETS, NAMES)
@@ -114,6 +215,44 @@ def test_a_field_of_a_secret_name_is_hidden_though_its_value_is_unknown(value, p
         "X-Auth",
         "sessionId",
         "oauth.api.key",
+        "db.passwd",
+        "account.pin",
+        "user.pwd",
+        "userpwd",
+        "db_pass",
+        "session.id",
+        "client.assertion",
+        "client_assertion",
+        "passcode",
+        "passcodes",
+        "x_amz_security_token",
+        "X-Amz-Signature",
+        "X-Amz-Credential",
+        "AWSAccessKeyId",
+        "oauth_verifier",
+        "SAMLResponse",
+        "id_token",
+        "jwt",
+        "sas",
+        "sasToken",
+        "sig",
+        "otp",
+        "TOTP",
+        "mfa_code",
+        "seed",
+        "private_key",
+        "privatekey",
+        "signingKeys",
+        "client.pfx",
+        "pkcs12",
+        "credentials",
+        "creds",
+        "connectionString",
+        "X-CSRF-Token",
+        "JSESSIONID",
+        "passwordhash",
+        "tokenid",
+        "Proxy-Authorization",
     ],
 )
 def test_these_names_are_secret(name):
@@ -138,9 +277,35 @@ def test_these_names_are_secret(name):
         "grant_type",
         "tenant",
         "expires_in",
+        "oauth.callback.url",
+        "oauth.authorization.url",
+        "oauth.token.url",
+        "authentication.type",
+        "authType",
+        "error.code",
+        "key",
+        "token_expires_in",
+        "session.timeout",
+        "mfa.enabled",
+        "client_assertion_type",
+        "password_changed_at",
+        "bypass",
+        "compass",
+        "signal",
+        "assign",
+        "seedling",
+        "opinion",
+        "pinned",
+        "",
     ],
 )
 def test_these_names_are_not(name):
+    assert not is_secret_name(name)
+
+
+@pytest.mark.parametrize("name", ["key", "key.id", "element.key"])
+def test_a_key_of_a_configuration_is_secret_where_that_of_a_record_is_not(name):
+    assert is_secret_key(name)
     assert not is_secret_name(name)
 
 
@@ -194,12 +359,20 @@ def test_long_bodies_are_cut_after_they_are_redacted():
 
 
 @pytest.mark.parametrize(
-    "unit", ["a", "token", "a=", "a.b-", '"', "\\", "Bearer ", '{"a":', "= ", "token=x ", 'token="']
-)
+    "unit",
+    [
+        "a", "token", "a=", "a.b-", '"', "\\", "Bearer ", '{"a":', "= ", "token=x ", 'token="',
+        "%", "%25", "%41 ", "a%20/", "aaaaaaaaa ", "İ", "c29tZS1zZWNyZXQ ",
+    ],
+)  # fmt: skip
 def test_a_hostile_body_takes_no_time(unit):
     began = perf_counter()
-    redact_body(unit * (1024 * 1024 // len(unit)), "text/html", {"some-secret"})
+    redact_body(unit * (1024 * 1024 // len(unit)) + "some-secret", "text/html", {"some-secret"})
     assert perf_counter() - began < 5
+
+
+def test_nul_and_halves_of_surrogate_pairs_are_left_out():
+    assert redact_body('{"a": "\\ud800\\u0000b"}') == '{"a": "?b"}'
 
 
 def test_nul_characters_are_left_out():

@@ -1,6 +1,5 @@
 """Configuration keys: what an element asks of an account, and which of it is secret."""
 
-import re
 import tomllib
 from enum import StrEnum
 from functools import cache
@@ -8,23 +7,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from instances.redaction import is_secret_key
+
 # What the wire shows in place of a secret (contract 5); as a value it says nothing.
 MASK = "********"
 _COMMON_FILE = Path(__file__).with_name("common.toml")
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
-_SECRET_WORDS = {"key", "code"}
-_SECRET_ENDINGS = (
-    "password",
-    "passphrase",
-    "passcode",
-    "secret",
-    "token",
-    "credential",
-    "apikey",
-    "accesskey",
-    "privatekey",
-    "secretkey",
-)
 
 
 class KeyType(StrEnum):
@@ -65,18 +52,20 @@ class ConfigurationKey(BaseModel):
         """The key and its aliases, the key first."""
         return (self.key, *self.aliases)
 
+    @property
+    def looks_secret(self) -> bool:
+        """Whether it is named like a secret; what is true or false is none."""
+        return self.type != KeyType.BOOLEAN and any(map(is_secret_key, self.names))
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether its value is sealed and masked: by declaration, or by its name where nothing says why not."""
+        is_declared = self.secret or self.type == KeyType.PASSWORD
+        return is_declared or (self.looks_secret and not self.not_secret_because)
+
 
 @cache
 def common_configuration() -> tuple[ConfigurationKey, ...]:
     """The keys that an instance of any element may carry (contract 9)."""
     with _COMMON_FILE.open("rb") as file:
         return tuple(ConfigurationKey(**entry) for entry in tomllib.load(file)["configuration"])
-
-
-def names_a_secret(key: str) -> bool:
-    """Whether a key that no element declares must be treated as secret, by the words in its name.
-
-    `oauth.api.key`, `userPassword` and `quickbase.apptoken` are; `monkey` and `keyword` are not.
-    """
-    words = [word.lower().removesuffix("s") for word in _WORD.findall(key)]
-    return any(word in _SECRET_WORDS or word.endswith(_SECRET_ENDINGS) for word in words)

@@ -15,10 +15,10 @@ from instances.catalogue.configuration_keys import (
     MASK,
     ConfigurationKey,
     common_configuration,
-    names_a_secret,
 )
 from instances.catalogue.url_templates import authority_of, variables_in
 from instances.errors import CatalogueError, InvalidConfigurationError
+from instances.redaction import is_secret_key
 
 OAUTH_CLIENT_KEYS = frozenset(
     {"oauth.api.key", "oauth.api.secret", "oauth.callback.url", "oauth.scope"}
@@ -334,10 +334,10 @@ class ElementDefinition(_Part):
     def is_secret(self, key: str) -> bool:
         """Whether a configuration key's value must be sealed and masked.
 
-        A declared key is if any way of authentication says so; an undeclared one if its name does.
+        A declared key is if any way of authentication says so; an undeclared one if its name does (redaction.py).
         """
         declared = self._declared_secrecy.get(key)
-        return names_a_secret(key) if declared is None else declared
+        return is_secret_key(key) if declared is None else declared
 
     @cached_property
     def _declared_secrecy(self) -> dict[str, bool]:
@@ -345,7 +345,7 @@ class ElementDefinition(_Part):
         declared: dict[str, bool] = {}
         for field in fields:
             for name in field.names:
-                declared[name] = declared.get(name, False) or field.secret
+                declared[name] = declared.get(name, False) or field.is_secret
         return declared
 
 

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from instances.catalogue.configuration_keys import ConfigurationKey, KeyType, names_a_secret
+from instances.catalogue.configuration_keys import ConfigurationKey, KeyType
 from instances.catalogue.definition import (
     ACCESS_TOKEN,
     AuthenticationKind,
@@ -97,7 +97,7 @@ def _problems_of_field(field: ConfigurationKey) -> Iterator[Problem]:
         )
     if field.type == KeyType.PASSWORD and not field.secret:
         yield "secret", f"{field.key}: must be true for a password."
-    elif names_a_secret(field.key) and not (field.secret or field.not_secret_because):
+    elif field.looks_secret and not (field.secret or field.not_secret_because):
         yield (
             "secret",
             f"{field.key}: looks like a secret: state secret = true, or say in not_secret_because why it is none.",

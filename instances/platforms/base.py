@@ -124,7 +124,9 @@ class InstanceDraft:
         found = {
             str(value)
             for key, value in self.configuration.items()
-            if value and self.element.is_secret(key)
+            # A switch whose key looks secret must not blacken every true and false of a document.
+            if str(value).lower() not in {"", "none", "true", "false"}
+            and self.element.is_secret(key)
         }
         found |= set(self.provider_data.values()) | {self.code_verifier}
         if self.tokens:
@@ -159,6 +161,14 @@ class ListedInstance:
     authentication_type: str
     tags: tuple[str, ...]
     configuration: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class UnusableListing:
+    """An entry of a platform's list that makes no sense, and a sentence about it."""
+
+    name: str
+    error: str
 
 
 class Platform(Protocol):
@@ -219,6 +229,8 @@ class Platform(Protocol):
         """Those that carry the draft's tag: what a lost answer may have left behind."""
         ...
 
-    def list_instances(self, user: OrganizationUser, *, actor: str) -> Iterator[ListedInstance]:
+    def list_instances(
+        self, user: OrganizationUser, *, actor: str
+    ) -> Iterator[ListedInstance | UnusableListing]:
         """All that the platform has of a user, whoever made them; nothing where that is this program itself."""
         ...

@@ -3,7 +3,7 @@
 Each is one transaction for all of them. What is out of the ordinary goes its way row by row (bulk_rows).
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -24,6 +24,7 @@ from instances.provisioning.bulk_rows import (
     hold_rows,
     store_rows,
 )
+from instances.provisioning.creations import Creation, without_conflicts
 from instances.provisioning.drafts import (
     create_draft,
     draft_of,
@@ -51,10 +52,13 @@ class Sendable(Work):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A row as it is to be stored, and what is to be stored with it: exchanges, and where its instance goes."""
+    """A row as it is to be stored, and what is to be stored with it: exchanges, and what came of its instance, or
+    where that goes where nothing was sent.
+    """
 
     row: BulkRow
-    move: Callable[[], Move] | None = None
+    creation: Creation | None = field(default=None, repr=False)
+    move: Move | None = None
     interactions: Sequence[Interaction] = field(default=(), repr=False)
 
 
@@ -152,10 +156,16 @@ def store_results(results: Sequence[Result], *, holder: UUID, actor: str) -> lis
         interaction.pk = None
     with transaction.atomic():
         Interaction.objects.bulk_create(interactions)
-        moves = [result.move() for result in results if result.move]
-        conflicts = move_instances(moves, expect={State.PROVISIONING}, actor=actor)
+        moves = [result.move for result in results if result.move]
+        conflicts: dict[int, InstancesError] = {}
+        for ended in without_conflicts([result.creation for result in results if result.creation]):
+            moves.append(ended.move())
+            if ended.error:
+                conflicts[ended.instance.pk] = ended.error
+        conflicts.update(move_instances(moves, expect={State.PROVISIONING}, actor=actor))
         for result in results:
-            if result.move and (conflict := conflicts.get(result.row.instance_id or 0)):
+            is_moved = result.creation or result.move
+            if is_moved and (conflict := conflicts.get(result.row.instance_id or 0)):
                 end_or_put_off_row(result.row, conflict)
         held = store_rows([result.row for result in results], holder=holder)
     return [one.row for one in results if one.row.pk in held and one.row.due_at is None]

@@ -20,6 +20,7 @@ from instances.provisioning.drafts import clean_name
 from instances.provisioning.due_times import SETTLED_AFTER
 from instances.provisioning.instances import provision_instance, reconcile_instance
 from instances.provisioning.states import State, move_instance
+from instances.redaction import storable
 from instances.wire import InstanceBody
 
 # So often, an outage of about two minutes is outlived.
@@ -61,7 +62,7 @@ def bring_to_its_end(row: BulkRow, body: InstanceBody, *, actor: str) -> str:
 
 def end_row(row: BulkRow, outcome: str, error: str = "") -> None:
     """It has ended, once store_rows() has written it."""
-    row.outcome, row.error = outcome, error
+    row.outcome, row.error = outcome, storable(error)
     row.due_at = row.holder = None
     # What failed may be tried again, and needs what it has not given to its instance yet.
     if outcome != Outcome.FAILED:
@@ -71,10 +72,10 @@ def end_row(row: BulkRow, outcome: str, error: str = "") -> None:
 def end_or_put_off_row(row: BulkRow, error: InstancesError) -> None:
     """What may succeed later is due again later, the rest has failed; once store_rows() has written it."""
     if settled_at := _settled_at(row, error):
-        row.error = str(error)
+        row.error = storable(str(error))
         give_back_row(row, due_at=max(settled_at, timezone.now() + FIRST_WAIT))
     elif error.retryable and row.attempts < MAX_ATTEMPTS:
-        row.error = str(error)
+        row.error = storable(str(error))
         _make_due(row, at=_due_again_at(row, error))
     else:
         end_row(row, Outcome.FAILED, str(error))

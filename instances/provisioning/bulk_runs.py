@@ -15,7 +15,6 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
 from uuid import uuid4
@@ -350,7 +349,7 @@ class _Run:
             self._fail(row, creation.error)
         else:
             end_row(row, Outcome.SUCCEEDED)
-        return Result(row, creation.move, interactions)
+        return Result(row, creation, interactions=interactions)
 
     def _go_its_way(self, work: Work) -> Result | None:
         """What is not straight: its instance is written as it goes. None where nothing can be written."""
@@ -394,7 +393,7 @@ class _Run:
         row = work.row
         give_back_row(row, due_at=max(now, self._resting_until.get(row.element_key, now)))
         if isinstance(work, Sendable):
-            return Result(row, partial(Move, work.instance, State.DRAFT, _NOT_SENT))
+            return Result(row, move=Move(work.instance, State.DRAFT, _NOT_SENT))
         return Result(row)
 
 

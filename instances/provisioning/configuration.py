@@ -15,6 +15,7 @@ from instances.catalogue.definition import (
 )
 from instances.errors import InvalidConfigurationError, MissingConfigurationError
 from instances.models import Element, Instance, OAuthApp, Organization
+from instances.redaction import storable
 
 MAX_VALUE_CHARACTERS = 20_000
 OAUTH_APP_KEYS = ("oauth.api.key", "oauth.api.secret", "oauth.callback.url")
@@ -59,6 +60,10 @@ def normalise_configuration(
     options = {field.key: field.options for field in authentication.fields if field.options}
     normalised = {}
     for key, value in given.items():
+        if storable(key) != key:
+            raise InvalidConfigurationError(
+                storable(key), "is a key with a character that no database takes."
+            )
         text = _to_text(key, value)
         if text in {"", MASK}:
             continue
@@ -163,8 +168,8 @@ def _to_text(key: str, value: Any) -> str:
     text = json.dumps(value) if isinstance(value, dict | list) else str(value)
     if len(text) > MAX_VALUE_CHARACTERS:
         raise InvalidConfigurationError(key, f"is longer than {MAX_VALUE_CHARACTERS} characters.")
-    if "\x00" in text:
-        raise InvalidConfigurationError(key, "holds a NUL character.")
+    if storable(text) != text:
+        raise InvalidConfigurationError(key, "holds a character that no database takes.")
     return text
 
 

@@ -31,6 +31,7 @@ from instances.provisioning.hosts import (
     require_secrets_again,
 )
 from instances.provisioning.states import State, insert_in_state
+from instances.redaction import storable
 
 MAX_NAME_CHARACTERS = 200
 # Either is enough of what a caller obtained elsewhere (contract 7.4); OAuth 1.0a takes both of its own.
@@ -162,7 +163,7 @@ def rename_instance(
 
 def clean_name(name: str) -> str:
     """Without HTML tags (contract 5). Raises InputError when it is too long."""
-    cleaned = strip_tags(name).replace("\x00", "").strip()
+    cleaned = strip_tags(storable(name)).strip()
     if len(cleaned) > MAX_NAME_CHARACTERS:
         raise InputError(f"A name has at most {MAX_NAME_CHARACTERS} characters.")
     return cleaned
@@ -171,7 +172,8 @@ def clean_name(name: str) -> str:
 def clean_tags(tags: Iterable[str]) -> list[str]:
     """Each once, in their order. Raises InputError when one is empty or too long."""
     names = list(dict.fromkeys(tag.strip() for tag in tags))
-    if any(not name or len(name) > MAX_NAME_CHARACTERS or "\x00" in name for name in names):
+    is_usable = [0 < len(name) <= MAX_NAME_CHARACTERS and storable(name) == name for name in names]
+    if not all(is_usable):
         raise InputError(f"A tag has 1 to {MAX_NAME_CHARACTERS} characters.")
     return names
 

@@ -96,6 +96,12 @@ _REMEDIES: tuple[tuple[type[errors.InstancesError] | UnionType, "StrOrPromise"],
     (errors.AuthorizationError, gettext_lazy("Begin the authorization again.")),
     (errors.StateConflictError, gettext_lazy("Somebody else was at work on it.")),
     (errors.RateLimitedError, gettext_lazy("The provider takes no more calls for now.")),
+    (
+        errors.IdentityConflictError,
+        gettext_lazy(
+            "Compare both instances with what the platform has, and delete the one that is wrong here."
+        ),
+    ),
     (errors.OutcomeUnknownError, gettext_lazy("It may exist at the platform already.")),
     (
         errors.AnswerLostError,
@@ -165,6 +171,7 @@ CAUSES: dict[str, "StrOrPromise"] = {
     "AnswerTimeoutError": gettext_lazy("The provider answered too late"),
     "AnswerLostError": gettext_lazy("The provider's answer was cut off"),
     "UnusableAnswerError": gettext_lazy("The provider's answer could not be understood"),
+    "IdentityConflictError": gettext_lazy("The platform's answer names another instance"),
     "OutcomeUnknownError": gettext_lazy("The platform's answer to a creation was lost"),
     "BlockedAddressError": gettext_lazy("The address is private, and calls to it are blocked"),
     "AuthorizationDeniedError": gettext_lazy("The account's holder did not allow access"),

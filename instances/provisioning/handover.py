@@ -102,6 +102,15 @@ def _require_sense(instance: Instance, to: OrganizationUser, why: str) -> None:
             )
             % words
         )
+    theirs = Instance.objects.filter(organization_user=to, remote_id=instance.remote_id)
+    if instance.remote_id is not None and theirs.exists():
+        raise InputError(
+            _(
+                "%(name)s cannot be given to %(to)s, who has an instance with the same id at the platform already. "
+                "Delete the one that is wrong here."
+            )
+            % words
+        )
     if instance.state in _UNDER_WAY:
         raise StateConflictError(
             _("%(name)s is %(state)s, so it cannot be handed over now. Try again in a few minutes.")

@@ -8,23 +8,26 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from instances.errors import InputError, InstancesError, UnknownElementError
+from instances.errors import IdentityConflictError, InputError, InstancesError, UnknownElementError
 from instances.models import Instance, OrganizationUser
-from instances.platforms.base import ListedInstance
+from instances.platforms.base import ListedInstance, UnusableListing
 from instances.platforms.registry import platform_for
-from instances.provisioning.drafts import new_instance
+from instances.provisioning.drafts import MAX_NAME_CHARACTERS, new_instance
 from instances.provisioning.elements import find_element
+from instances.provisioning.identities import Identity, sentences_of_conflicts
 from instances.provisioning.states import State, insert_in_state, move_instance
+from instances.redaction import storable
 
 _OUR_TAG = "im-"
+_TAKEN = "the platform lists it with %s. Compare both with what the platform has, and delete the one that is wrong here."
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedInstance:
-    """What became of one. instance: None where it could not be taken over, and error says why."""
+    """What became of one. remote_id: None where the platform's list makes no sense of it. instance: None where it could not be taken over, and error says why."""
 
     name: str
-    remote_id: int
+    remote_id: int | None
     instance: Instance | None = None
     is_new: bool = False
     error: str = ""
@@ -42,29 +45,34 @@ def import_instances(user: OrganizationUser, *, actor: str) -> Iterator[Imported
             f"{organization} provisions here, so there is no other platform to import from."
         )
     for listed in platform_for(organization).list_instances(user, actor=actor):
-        yield _import(user, listed, actor=actor)
+        if isinstance(listed, UnusableListing):
+            yield ImportedInstance(listed.name, None, error=listed.error)
+        else:
+            yield _import(user, listed, actor=actor)
 
 
 def _import(user: OrganizationUser, listed: ListedInstance, *, actor: str) -> ImportedInstance:
-    remote_id = listed.instance.remote_id or 0
+    remote_id = listed.instance.remote_id
+    name = storable(listed.name)[:MAX_NAME_CHARACTERS]
     if here := _instance_here(user, listed):
-        return ImportedInstance(listed.name, remote_id, here)
+        return ImportedInstance(name, remote_id, here)
     try:
         instance = _adopt(user, listed, actor=actor)
     except UnknownElementError:
         error = (
-            f"{listed.name} ({remote_id}): the element {listed.element} is not in the catalogue here. Load a file of "
+            f"{name} ({remote_id}): the element {listed.element} is not in the catalogue here. Load a file of "
             "it with sync_elements, and import again."
         )
-        return ImportedInstance(listed.name, remote_id, error=error)
+        return ImportedInstance(name, remote_id, error=error)
     except InstancesError as refusal:
-        return ImportedInstance(
-            listed.name, remote_id, error=f"{listed.name} ({remote_id}): {refusal}"
-        )
+        return ImportedInstance(name, remote_id, error=f"{name} ({remote_id}): {refusal}")
     except IntegrityError:
-        # Another import was quicker.
-        return ImportedInstance(listed.name, remote_id, _instance_here(user, listed))
-    return ImportedInstance(listed.name, remote_id, instance, is_new=True)
+        # Another process was quicker.
+        here = _instance_here(user, listed)
+        taken = _TAKEN % "the id or the Element token of another instance here"
+        error = "" if here else f"{name} ({remote_id}): {taken}"
+        return ImportedInstance(name, remote_id, here, error=error)
+    return ImportedInstance(name, remote_id, instance, is_new=True)
 
 
 def _instance_here(user: OrganizationUser, listed: ListedInstance) -> Instance | None:
@@ -90,9 +98,15 @@ def _adopt(user: OrganizationUser, listed: ListedInstance, *, actor: str) -> Ins
         configuration=listed.configuration,
         is_to_be_completed=True,
     )
-    instance.token = listed.instance.token
-    instance.remote_id = listed.instance.remote_id
-    instance.is_disabled = listed.instance.is_disabled
+    given = listed.instance
+    if given.remote_id is not None:
+        identity = Identity(None, user.organization, given.remote_id, given.token)
+        [clause] = sentences_of_conflicts([identity])
+        if clause:
+            raise IdentityConflictError(_TAKEN % clause)
+    instance.token = given.token
+    instance.remote_id = given.remote_id
+    instance.is_disabled = given.is_disabled
     with transaction.atomic():
         why = "Imported from the remote platform."
         insert_in_state([instance], State.CONNECTED, actor=actor, why=why)

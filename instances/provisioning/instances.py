@@ -1,9 +1,10 @@
 """The life of an instance: provisioned, checked, authenticated again, disabled, deleted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from instances.errors import (
@@ -27,7 +28,12 @@ from instances.provisioning.changes import (
     save_changes,
 )
 from instances.provisioning.configuration import authentication_of, require_complete
-from instances.provisioning.creations import Creation, connected_columns, send_creation
+from instances.provisioning.creations import (
+    Creation,
+    connected_columns,
+    send_creation,
+    without_conflicts,
+)
 from instances.provisioning.drafts import changed_configuration, draft_of, normalised_changes
 from instances.provisioning.due_times import SETTLED_AFTER, STUCK_AFTER, can_refresh
 from instances.provisioning.hosts import moved_hosts
@@ -257,10 +263,12 @@ def reconcile_instance(instance: Instance, *, actor: str, is_abandoned: bool = F
     )
     if not found:
         return _create_again(instance, draft)
-    adopted = Creation(instance, draft, created=found[0])
-    _carry_out(adopted.move(why="Found at the platform by its tag."), actor=actor)
-    for copy in found[1:]:
-        platform.delete_instance(replace(draft, remote_id=copy.remote_id))
+    adopted = next(iter(_own_among(found, instance, draft)), None)
+    creation = Creation(instance, draft, created=adopted or found[0])
+    _end(creation, why="Found at the platform by its tag.", is_final=True)
+    for copy in _own_among(found, instance, draft):
+        if copy.remote_id != instance.remote_id:
+            platform.delete_instance(replace(draft, remote_id=copy.remote_id))
     return instance
 
 
@@ -327,7 +335,7 @@ def _delete_at_platform(instance: Instance, *, actor: str) -> None:
     if instance.has_token:
         platform.delete_instance(draft)
         return
-    for copy in platform.find_instances(draft):
+    for copy in _own_among(platform.find_instances(draft), instance, draft):
         platform.delete_instance(replace(draft, remote_id=copy.remote_id))
 
 
@@ -373,16 +381,41 @@ def _lacks_code(instance: Instance, draft: InstanceDraft) -> bool:
     return draft.authentication.needs_browser and not code_in(draft.provider_data)
 
 
-def create_at_platform(instance: Instance, draft: InstanceDraft) -> Instance:
+def create_at_platform(
+    instance: Instance, draft: InstanceDraft, *, is_final: bool = False
+) -> Instance:
     """The second half of provision_instance(): create it, and record how that ended.
 
-    The network is used here, so never inside a transaction.
+    is_final: the platform was asked for it before (without_conflicts()). The network is used here, so never inside a
+    transaction.
     """
-    creation = send_creation(instance, draft)
-    _carry_out(creation.move(), actor=draft.actor)
-    if creation.error:
-        raise creation.error
+    _end(send_creation(instance, draft), is_final=is_final)
     return instance
+
+
+def _end(creation: Creation, *, why: str = "Provisioned.", is_final: bool = False) -> None:
+    """Out of provisioning, as what came of it says. Raises the error that it ended in."""
+    instance = creation.instance
+    [ended] = without_conflicts([creation], is_final=is_final)
+    try:
+        with transaction.atomic():
+            _carry_out(ended.move(why=why), actor=creation.draft.actor)
+    except IntegrityError:
+        # In the meantime, another process stored the id or the Element token.
+        instance.refresh_from_db()
+        [ended] = without_conflicts([creation], is_final=is_final)
+        _carry_out(ended.move(why=why), actor=creation.draft.actor)
+    if ended.error:
+        raise ended.error
+
+
+def _own_among(
+    found: Sequence[PlatformInstance], instance: Instance, draft: InstanceDraft
+) -> list[PlatformInstance]:
+    """Those at the platform that are no other instance's here, each once."""
+    once = {one.remote_id: one for one in reversed(found)}
+    creations = [Creation(instance, draft, created=once[key]) for key in reversed(once)]
+    return [one.created for one in without_conflicts(creations) if one.created]
 
 
 def connect_unsaved(instance: Instance, created: PlatformInstance) -> None:
@@ -396,7 +429,7 @@ def connect_unsaved(instance: Instance, created: PlatformInstance) -> None:
 
 def _create_again(instance: Instance, draft: InstanceDraft) -> Instance:
     if not _lacks_code(instance, draft):
-        return create_at_platform(instance, draft)
+        return create_at_platform(instance, draft, is_final=True)
     error = GrantRejectedError(
         f"{instance.label}: its creation was cut off and the authorization code is spent. Authorize it again."
     )

@@ -17,8 +17,10 @@ from instances.models import Instance, StateChange, Tag
 from instances.models.row_updates import RowUpdate, update_rows
 from instances.models.statements import insert_row_with
 from instances.provisioning.due_times import work_due_at
+from instances.redaction import storable
 
 State = Instance.State
+MAX_WORDS_CHARACTERS = 5_000
 
 MOVES: dict[str, frozenset[str]] = {
     # Where a new instance begins: being provisioned before anything is sent, connected where nothing is to be sent.
@@ -87,7 +89,11 @@ def move_instance(
         moved = QuerySet.update(unmoved, **(columns | move))
         if moved == 1:
             StateChange.objects.create(
-                instance=instance, from_state=came_from, to_state=to, actor=actor, reason=why
+                instance=instance,
+                from_state=came_from,
+                to_state=to,
+                actor=actor,
+                reason=_bounded(why),
             )
     if moved != 1:
         instance.refresh_from_db()
@@ -141,7 +147,7 @@ def _move_alike(moves: Sequence[Move], *, actor: str) -> dict[int, StateConflict
             from_state=move.instance.state,
             to_state=move.to,
             actor=actor,
-            reason=move.why,
+            reason=_bounded(move.why),
         )
         for move in moves
         if move.instance.pk in moved
@@ -191,12 +197,17 @@ def cause_of(error: InstancesError) -> dict[str, Any]:
     """The columns that keep why an instance is not connected."""
     return {
         "cause": type(error).__name__,
-        "cause_message": str(error),
+        "cause_message": _bounded(str(error)),
         "cause_interaction_id": error.interaction_id if isinstance(error, PlatformError) else None,
     }
 
 
 NO_CAUSE: dict[str, Any] = {"cause": "", "cause_message": "", "cause_interaction_id": None}
+
+
+def _bounded(words: str) -> str:
+    """Words that may be another side's, as a database takes them."""
+    return storable(words)[:MAX_WORDS_CHARACTERS]
 
 
 def _require_possible(instance: Instance, to: str, expect: Collection[str]) -> None:

@@ -46,6 +46,26 @@ def test_nothing_there_is_404_in_the_words_that_clients_match(api):
     assert (response.status_code, response.json()["message"]) == (404, "No instances found")
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["db.passwd", "account.pin", "user.pwd", "session.id", "client.assertion", "passcode", "Jwt"],
+)
+def test_a_key_that_is_named_like_a_secret_is_sealed_and_masked(api, key):
+    value = "v4lue-that-nobody-may-see"
+    created = create(api, configuration=KEYED_BODY["configuration"] | {key: value})
+    assert created["configuration"][key] == "********"
+    instance = Instance.objects.get(pk=created["id"])
+    assert (key in instance.configuration, key in instance.secret_keys) == (False, True)
+    assert instance.full_configuration()[key] == value
+    answers = [
+        api.get("instances"),
+        api.get(f"instances/{created['id']}/configuration"),
+        api.patch(f"instances/{created['id']}", {"configuration": {key: "********"}}),
+    ]
+    assert not [one for one in answers if value in one.content.decode()]
+    assert Instance.objects.get(pk=created["id"]).full_configuration()[key] == value
+
+
 def test_a_created_instance_has_every_field_of_the_contract(instance):
     assert {name: type(instance[name]) for name in ALWAYS} == ALWAYS
     assert instance["provisionInteractions"] == []

@@ -2,7 +2,8 @@
 
 import pytest
 
-from instances.catalogue.configuration_keys import common_configuration, names_a_secret
+from instances.catalogue.configuration_keys import common_configuration
+from instances.redaction import is_secret_key
 
 
 @pytest.mark.parametrize(
@@ -22,10 +23,17 @@ from instances.catalogue.configuration_keys import common_configuration, names_a
         "PASSWORD_2",
         "credentials",
         "aws.accessKeys",
+        "db.passwd",
+        "account.pin",
+        "user.pwd",
+        "session.id",
+        "client.assertion",
+        "passcode",
+        "key",
     ],
 )
 def test_a_name_that_says_secret_is_taken_for_one(key):
-    assert names_a_secret(key)
+    assert is_secret_key(key)
 
 
 @pytest.mark.parametrize(
@@ -38,18 +46,23 @@ def test_a_name_that_says_secret_is_taken_for_one(key):
         "barcode",
         "big.turkey",
         "decoder",
+        "error.code",
+        "oauth.callback.url",
+        "oauth.authorization.url",
+        "authentication.type",
+        "session.timeout",
         "",
     ],
 )
 def test_a_name_that_only_contains_the_letters_is_not(key):
-    assert not names_a_secret(key)
+    assert not is_secret_key(key)
 
 
 def test_common_keys_with_a_secret_looking_name_say_whether_they_are_secret():
     silent = [
         key.key
         for key in common_configuration()
-        if names_a_secret(key.key) and not (key.secret or key.not_secret_because)
+        if is_secret_key(key.key) and not (key.secret or key.not_secret_because)
     ]
 
     assert silent == []

@@ -5,6 +5,7 @@ import pytest
 from instances.catalogue.definition import AuthenticationKind, AuthenticationType, ElementDefinition
 from instances.catalogue.loading import shipped_elements
 from instances.errors import CatalogueError, InvalidConfigurationError
+from tests.factories import KEY_DEFINITION
 
 ELEMENTS = {element.key: element for element in shipped_elements()}
 DYNAMICS = ELEMENTS["dynamicscrmadfs"]
@@ -181,6 +182,11 @@ def test_an_endpoint_that_nobody_knows_is_said_to_be_unknown_when_it_is_used():
         ("connectwisecrm", "public.key", False),
         ("connectwisecrmrest", "public.key", True),
         ("campaignmonitor", "username", True),
+        ("netsuitecrmv2", "netsuite.single.session", False),
+        ("dynamicscrmadfs", "db.passwd", True),
+        ("dynamicscrmadfs", "session.id", True),
+        ("dynamicscrmadfs", "passcode", True),
+        ("dynamicscrmadfs", "oauth.authorization.url", False),
     ],
 )
 def test_secrecy_is_what_the_element_declares_else_what_the_name_says(element, key, is_secret):
@@ -204,6 +210,26 @@ def test_a_key_is_secret_when_any_way_of_authentication_says_so():
     )
 
     assert element.is_secret("account")
+
+
+@pytest.mark.parametrize(
+    ("field", "is_secret"),
+    [
+        ({"key": "account.pin"}, True),
+        ({"key": "account.pin", "not_secret_because": "It is a postal code."}, False),
+        ({"key": "account", "aliases": ["api.key"]}, True),
+        ({"key": "account", "type": "password"}, True),
+        ({"key": "single.session", "type": "boolean"}, False),
+    ],
+)
+def test_a_stored_definition_of_before_a_name_was_secret_does_not_keep_it_in_clear(
+    field, is_secret
+):
+    definition = KEY_DEFINITION | {
+        "authentication": [{"type": "basic", "fields": [{"label": "A"} | field]}]
+    }
+    element = ElementDefinition.model_validate(definition)
+    assert element.is_secret(field["key"]) is is_secret
 
 
 def test_a_stored_definition_is_the_one_that_was_stored():

@@ -95,3 +95,13 @@ def test_a_remote_platform_must_let_the_other_user_have_it(provider, secret):
     held = Instance.objects.get()
     assert held.organization_user == (colleague if secret == USER_SECRET else owner)
     assert held.token.reveal() == instance.token.reveal()
+
+
+def test_it_is_not_handed_to_somebody_who_has_the_same_id_at_the_platform(instance, operator):
+    Instance.objects.filter(pk=instance.pk).update(remote_id=77)
+    colleague = colleague_of(instance)
+    theirs = make_instance(organization_user=colleague)
+    Instance.objects.filter(pk=theirs.pk).update(remote_id=77)
+    instance.refresh_from_db()
+    with pytest.raises(InputError, match="the same id at the platform"):
+        hand_over_instance(instance, colleague, account=operator, why="left")

@@ -21,6 +21,7 @@ from instances.platforms.base import (
     ListedInstance,
     PlatformInstance,
     RequestToken,
+    UnusableListing,
     callback_with_state,
 )
 from instances.platforms.cloud_elements.refusals import (
@@ -36,6 +37,7 @@ from instances.platforms.transport import (
     subject_of,
     unusable,
 )
+from instances.redaction import storable
 from instances.wire import (
     Document,
     InstanceBody,
@@ -48,6 +50,8 @@ from instances.wire import (
 API_PATH = "/elements/api-v2"
 # Contract 4: the largest page.
 PAGE_SIZE = 200
+MAX_NAME_CHARACTERS = 200
+MAX_URL_CHARACTERS = 16_000
 _OAUTH_URL_KEYS = {
     "oauth.api.key": "apiKey",
     "oauth.api.secret": "apiSecret",
@@ -78,7 +82,7 @@ class CloudElementsPlatform:
         subject = self._subject(draft, "ask for the authorization URL", state)
         answer = self._ask_oauth("url", _oauth_query(draft, state), draft, subject)
         url = _read(OAuthUrlDocument, answer, subject).oauth_url
-        if urlsplit(url).scheme not in {"http", "https"}:
+        if not _is_web_address(url):
             raise unusable(answer, subject)
         return url
 
@@ -140,11 +144,18 @@ class CloudElementsPlatform:
         if is_nothing_found(answer):
             return []
         raise_for_refusal(answer, subject)
-        documents = _read_list(InstanceDocument, answer, subject)
-        # A platform that ignores the parameter answers strangers' instances, which must not be adopted.
+        # A platform that ignores the parameter answers strangers' instances, which must not be adopted, or even make
+        # sense. One that seems to be ours has to.
+        documents = [
+            _validate(InstanceDocument, item, answer, subject)
+            for item in _items(answer, subject)
+            if not isinstance(item, dict) or draft.tag in str(item.get("tags"))
+        ]
         return [_instance(document) for document in documents if draft.tag in document.tags]
 
-    def list_instances(self, user: OrganizationUser, *, actor: str) -> Iterator[ListedInstance]:
+    def list_instances(
+        self, user: OrganizationUser, *, actor: str
+    ) -> Iterator[ListedInstance | UnusableListing]:
         subject = Subject(
             organization_id=self._organization.pk,
             instance_id=None,
@@ -154,15 +165,18 @@ class CloudElementsPlatform:
             secrets=frozenset({self._organization.secret.reveal(), user.secret.reveal()}),
         )
         query = {"pageSize": str(PAGE_SIZE)}
+        seen: set[str] = set()
         while True:
             answer = self._send("GET", "/instances", user, subject, params=query)
             if is_nothing_found(answer):
                 return
             raise_for_refusal(answer, subject)
-            yield from map(_listed, _read_list(ListedInstanceDocument, answer, subject))
+            items = _items(answer, subject)
+            yield from map(_listed, items)
             next_page = answer.headers.get("Elements-Next-Page-Token")
-            if not next_page or next_page == query.get("nextPage"):
+            if not (items and next_page) or next_page in seen:
                 return
+            seen.add(next_page)
             query["nextPage"] = next_page
 
     def _ask_oauth(
@@ -179,7 +193,11 @@ class CloudElementsPlatform:
         subject = self._subject(draft, step)
         answer = self._send(method, _path(draft), draft.organization_user, subject, **sent)
         raise_for_refusal(answer, subject, has_code=bool(draft.provider_data))
-        return _instance(_read(InstanceDocument, answer, subject))
+        document = _read(InstanceDocument, answer, subject)
+        if document.id != draft.remote_id:
+            what = f"the instance {document.id}, and asked for {draft.remote_id}"
+            raise unusable(answer, subject, what)
+        return _instance(document)
 
     def _subject(self, draft: InstanceDraft, step: str, *secrets: str) -> Subject:
         organization, user = self._organization, draft.organization_user
@@ -263,7 +281,17 @@ def _instance(document: InstanceDocument) -> PlatformInstance:
     )
 
 
-def _listed(document: ListedInstanceDocument) -> ListedInstance:
+def _listed(item: Any) -> ListedInstance | UnusableListing:
+    try:
+        document = ListedInstanceDocument.model_validate(item)
+    except ValidationError as error:
+        name = item.get("name") if isinstance(item, dict) else None
+        name = storable(name)[:MAX_NAME_CHARACTERS] if isinstance(name, str) else "An instance"
+        return UnusableListing(
+            name,
+            f"{name}: what the platform lists of it has {_wrong_fields(error)}. Correct it at the platform, and "
+            "import again.",
+        )
     return ListedInstance(
         instance=_instance(document),
         name=document.name,
@@ -278,18 +306,35 @@ def _read[D: Document](kind: type[D], answer: Answer, subject: Subject) -> D:
     return _validate(kind, json_of(answer), answer, subject)
 
 
-def _read_list[D: Document](kind: type[D], answer: Answer, subject: Subject) -> list[D]:
+def _items(answer: Answer, subject: Subject) -> list[Any]:
     items = json_of(answer)
     if not isinstance(items, list):
         raise unusable(answer, subject)
-    return [_validate(kind, item, answer, subject) for item in items]
+    return items
 
 
 def _validate[D: Document](kind: type[D], document: Any, answer: Answer, subject: Subject) -> D:
     try:
         return kind.model_validate(document)
-    except ValidationError:
-        raise unusable(answer, subject) from None
+    except ValidationError as error:
+        is_object = isinstance(document, dict)
+        what = f"an answer with {_wrong_fields(error)}" if is_object else ""
+        raise unusable(answer, subject, what) from None
+
+
+def _wrong_fields(error: ValidationError) -> str:
+    """The fields that make no sense, by our names for them; never what is in them."""
+    names = dict.fromkeys(str(one["loc"][0]) for one in error.errors() if one["loc"])
+    return f"no usable {' and '.join(names)}" if names else "nothing usable"
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    is_plain = url.isprintable() and " " not in url and len(url) <= MAX_URL_CHARACTERS
+    return is_plain and parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
 def _may_have_created(error: PlatformError) -> bool:

@@ -57,7 +57,7 @@ def raise_for_refusal(
 
     element: what a 404 means the platform lacks; else it is the instance. has_code: a code was sent along.
     """
-    if answer.ok:
+    if 200 <= answer.status_code < 300:
         # A proxy's sign-in page must not pass for a deletion that was carried out.
         is_html = answer.headers.get("Content-Type", "").startswith("text/html")
         if is_html and answer.content:

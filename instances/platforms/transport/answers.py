@@ -18,6 +18,7 @@ from instances.redaction import redact_text
 
 Answer = requests.Response
 MAX_MESSAGE_CHARACTERS = 500
+MAX_RETRY_AFTER_SECONDS = 86_400.0
 # Where providers put their own words, the most telling first.
 _MESSAGE_FIELDS = ("error_description", "providerMessage", "message", "error", "detail", "title")
 
@@ -63,10 +64,11 @@ def raise_for_fault(response: Answer, subject: Subject) -> None:
         raise error_of(ProviderFaultError, why, response, subject)
 
 
-def unusable(response: Answer, subject: Subject) -> UnusableAnswerError:
-    """The error for an answer that is not what it should be."""
+def unusable(response: Answer, subject: Subject, what: str = "") -> UnusableAnswerError:
+    """The error for an answer that is not what it should be. what: it was, where that is known."""
     content_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
-    what = "an HTML page" if content_type == "text/html" else "an answer that cannot be understood"
+    is_page = content_type == "text/html"
+    what = what or ("an HTML page" if is_page else "an answer that cannot be understood")
     why = f"got {what} ({response.status_code}). Check the address, or try again later."
     return error_of(UnusableAnswerError, why, response, subject)
 
@@ -89,12 +91,13 @@ def _plain_text_of(response: Answer) -> str:
 
 
 def _retry_after_seconds(value: str) -> float | None:
-    """Retry-After (RFC 9110 10.2.3): seconds, or a date."""
+    """Retry-After (RFC 9110 10.2.3): seconds, or a date; at most a day."""
     if value.strip().isdecimal():
-        return float(value)
+        return min(float(value), MAX_RETRY_AFTER_SECONDS)
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+        aware = at if at.tzinfo else at.replace(tzinfo=UTC)
+        seconds = (aware - datetime.now(UTC)).total_seconds()
+    except (ValueError, OverflowError):
         return None
-    aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return max((aware - datetime.now(UTC)).total_seconds(), 0.0)
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)

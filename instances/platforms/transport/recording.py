@@ -31,7 +31,7 @@ from instances.errors import (
 from instances.models import Interaction
 from instances.platforms.base import InstanceDraft
 from instances.platforms.transport.connections import outlet
-from instances.redaction import redact_body, redact_headers, redact_text, redact_url
+from instances.redaction import redact_body, redact_headers, redact_text, redact_url, storable
 
 MAX_BODY_BYTES = 1024 * 1024
 CHUNK_BYTES = 16 * 1024
@@ -307,4 +307,4 @@ def _where(location: str, request: requests.PreparedRequest) -> str:
         parts = urlsplit(urljoin(request.url or "", location))
     except ValueError:
         return "an address that makes no sense"
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return storable(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
