@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.tasks import task
 
-from instances.errors import InstancesError
+from instances.errors import ClockSkewError, InstancesError
 from instances.models import BulkJob, Instance
 from instances.provisioning import instances as verbs
 from instances.provisioning.bulk_checks import check_bulk_job as check_rows_of
@@ -42,7 +42,10 @@ def delete_instance(instance_id: int, actor: str) -> str:
 @task
 def run_bulk_chunk(job_id: int) -> str:
     job = BulkJob.objects.filter(pk=job_id).first()
-    return f"{run_chunk(job)} rows." if job else "The bulk job is gone already."
+    try:
+        return f"{run_chunk(job)} rows." if job else "The bulk job is gone already."
+    except ClockSkewError as error:
+        return str(error)
 
 
 @task

@@ -25,6 +25,7 @@ STATUSES: list[tuple[type[errors.InstancesError], int]] = [
     (errors.RateLimitedError, 429),
     (errors.PlatformError, 502),
     (errors.CatalogueError, 400),
+    (errors.ClockSkewError, 503),
     (errors.InstancesError, 500),
 ]
 

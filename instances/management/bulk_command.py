@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS
 
-from instances.errors import StateConflictError, TaskNotEnqueuedError
+from instances.errors import ClockSkewError, StateConflictError, TaskNotEnqueuedError
 from instances.models import BulkJob, BulkRow
 from instances.provisioning.bulk_jobs import (
     MAX_CONCURRENCY,
@@ -89,6 +89,8 @@ class BulkCommand(BaseCommand):
             with suppress(StateConflictError):
                 pause_bulk_job(job)
             raise CommandError(_how_to_go_on(job)) from None
+        except ClockSkewError as error:
+            raise CommandError(f"{error} {_how_to_go_on(job)}") from None
         self._sum_up(job, is_json=is_json)
 
     def tell(self, result: RowResult, number: int, total: int) -> None:

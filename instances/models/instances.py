@@ -6,6 +6,7 @@ from typing import Any, Self
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext, gettext_lazy as _
 
 from instances import crypto
@@ -128,7 +129,7 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         is_resting = Q(state=Instance.State.CONNECTED, is_disabled=True)
         return self.filter(work_due_at__lte=at).exclude(is_resting).order_by("work_due_at")
 
-    def unleased(self, *, at: datetime) -> Self:
+    def unleased(self, *, at: datetime | Now) -> Self:
         return self.filter(Q(leased_until=None) | Q(leased_until__lte=at))
 
 

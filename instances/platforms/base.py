@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
 from instances.catalogue.definition import AuthenticationType, ElementDefinition
+from instances.deadlines import Deadline
 from instances.errors import InvalidConfigurationError
 from instances.models import Organization, OrganizationUser
 
@@ -81,7 +82,8 @@ class InstanceDraft:
 
     configuration is complete: plain keys, secret keys, and the OAuth app's client where the instance names
     none. provider_data is the callback's query. instance_id and label name it in recorded exchanges.
-    remote_id and tokens are there once the platform has it. tag finds it at a remote platform.
+    remote_id and tokens are there once the platform has it. tag finds it at a remote platform. deadline: no request
+    may leave after it; None where nobody else would send the same.
     """
 
     instance_id: int | None
@@ -99,6 +101,7 @@ class InstanceDraft:
     remote_id: int | None = None
     tokens: TokenSet | None = None
     actor: str = ""
+    deadline: Deadline | None = field(default=None, compare=False)
 
     @property
     def organization(self) -> Organization:

@@ -156,6 +156,7 @@ CAUSES: dict[str, "StrOrPromise"] = {
     "RateLimitedError": gettext_lazy("The provider takes no more calls for now"),
     "ProviderFaultError": gettext_lazy("The provider is out of order"),
     "UnreachableError": gettext_lazy("The provider could not be reached"),
+    "LeaseLostError": gettext_lazy("Another process took over"),
     "AnswerTimeoutError": gettext_lazy("The provider answered too late"),
     "AnswerLostError": gettext_lazy("The provider's answer was cut off"),
     "UnusableAnswerError": gettext_lazy("The provider's answer could not be understood"),
@@ -169,6 +170,7 @@ CAUSES: dict[str, "StrOrPromise"] = {
     "SecretError": gettext_lazy("Stored secrets cannot be read"),
     "CatalogueError": gettext_lazy("The element's definition is wrong"),
     "TaskNotEnqueuedError": gettext_lazy("The workers could not be reached"),
+    "ClockSkewError": gettext_lazy("This machine's clock is wrong"),
     "StateConflictError": gettext_lazy("Somebody else was at work on it"),
     "InstancesError": gettext_lazy("Something went wrong"),
 }

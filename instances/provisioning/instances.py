@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from instances.deadlines import Deadline
 from instances.errors import (
     CredentialsRefusedError,
     GoneError,
@@ -17,6 +18,7 @@ from instances.errors import (
     StateConflictError,
 )
 from instances.models import Instance, StateChange
+from instances.models.database_clock import database_now, require_right_clock
 from instances.platforms.base import InstanceDraft, PlatformInstance, code_in
 from instances.platforms.registry import platform_for
 from instances.provisioning.configuration import (
@@ -26,7 +28,12 @@ from instances.provisioning.configuration import (
 )
 from instances.provisioning.creations import Creation, connected_columns, send_creation
 from instances.provisioning.drafts import changed_configuration, draft_of, keep_configuration
-from instances.provisioning.due_times import SETTLED_AFTER, STUCK_AFTER, can_refresh
+from instances.provisioning.due_times import (
+    SEND_WITHIN,
+    SETTLED_AFTER,
+    STUCK_AFTER,
+    can_refresh,
+)
 from instances.provisioning.leases import wait_until_unleased
 from instances.provisioning.refreshing import refresh_instance
 from instances.provisioning.states import NO_CAUSE, Move, State, cause_of, move_instance
@@ -42,9 +49,10 @@ def provision_instance(
     """Turn a draft into a connected instance at its platform.
 
     provider_data: what the provider sent to the callback; needed for OAuth. Ends connected, failed or
-    unknown, and raises what made it so: PlatformError, MissingConfigurationError. Raises MissingCodeError and
-    StateConflictError before anything is sent.
+    unknown, and raises what made it so: PlatformError, MissingConfigurationError. Raises MissingCodeError,
+    StateConflictError and ClockSkewError before anything is sent.
     """
+    require_right_clock()
     draft = draft_of(
         instance, actor=actor, provider_data=provider_data or {}, code_verifier=code_verifier
     )
@@ -52,6 +60,7 @@ def provision_instance(
         raise MissingCodeError
     if instance.external_authentication == Instance.ExternalAuthentication.NONE:
         require_complete(draft.organization, draft.authentication, draft.configuration)
+    draft = sent_in_time(draft)
     move_instance(
         instance,
         State.PROVISIONING,
@@ -73,8 +82,9 @@ def reauthenticate_instance(
     """Authenticate again with changed configuration or a new code; id, Element token and history stay.
 
     Failure leaves the stored instance as it was (contract 7.6). An instance that was never connected is
-    provisioned instead. Raises InputError, PlatformError, StateConflictError.
+    provisioned instead. Raises InputError, PlatformError, StateConflictError, ClockSkewError.
     """
+    require_right_clock()
     changed = changed_configuration(instance, configuration or {})
     if not instance.token:
         if configuration:
@@ -104,6 +114,7 @@ def reauthenticate_instance(
         expect=reconnectable,
         actor=actor,
         why="Authenticated again.",
+        is_outlasting=True,
         **store_configuration(instance.element.parsed, changed),
         **connected_columns(instance, renewed, code_in(draft.provider_data)),
     )
@@ -183,6 +194,7 @@ def reconcile_instance(instance: Instance, *, actor: str, is_abandoned: bool = F
     is_cut_off = is_stuck(instance) or (is_abandoned and instance.state == State.PROVISIONING)
     if instance.state != State.UNKNOWN and not is_cut_off:
         raise StateConflictError(f"{instance.label} has no lost answer to reconcile.")
+    require_right_clock()
     draft = draft_of(instance, actor=actor)
     platform = platform_for(draft.organization)
     found = platform.find_instances(draft)
@@ -193,6 +205,7 @@ def reconcile_instance(instance: Instance, *, actor: str, is_abandoned: bool = F
             f"{instance.label} is not at the platform yet; its creation may still be under way. "
             f"Check again in {int(SETTLED_AFTER.total_seconds())} seconds."
         )
+    draft = sent_in_time(draft)
     move_instance(
         instance,
         State.PROVISIONING,
@@ -275,14 +288,20 @@ def forget_instance(instance: Instance, *, actor: str) -> None:
 
 def is_stuck(instance: Instance) -> bool:
     """Whether provisioning began so long ago that the process that did it is gone."""
-    since = timezone.now() - STUCK_AFTER
-    return instance.state == State.PROVISIONING and instance.state_changed_at < since
+    if instance.state != State.PROVISIONING:
+        return False
+    return bool(instance.state_changed_at < database_now() - STUCK_AFTER)
 
 
 def _lacks_code(instance: Instance, draft: InstanceDraft) -> bool:
     if instance.external_authentication == Instance.ExternalAuthentication.INITIAL:
         return False
     return draft.authentication.needs_browser and not code_in(draft.provider_data)
+
+
+def sent_in_time(draft: InstanceDraft) -> InstanceDraft:
+    """The draft of a create that begins now: a process that is stopped meanwhile does not send it later."""
+    return replace(draft, deadline=Deadline(SEND_WITHIN))
 
 
 def create_at_platform(instance: Instance, draft: InstanceDraft) -> Instance:
@@ -324,9 +343,16 @@ def _create_again(instance: Instance, draft: InstanceDraft) -> Instance:
 
 
 def _carry_out(move: Move, *, actor: str) -> None:
-    """Out of provisioning."""
-    expect = {State.PROVISIONING}
-    move_instance(move.instance, move.to, expect=expect, actor=actor, why=move.why, **move.changes)
+    """Out of provisioning, with what the platform answered."""
+    move_instance(
+        move.instance,
+        move.to,
+        expect={State.PROVISIONING},
+        actor=actor,
+        why=move.why,
+        is_outlasting=True,
+        **move.changes,
+    )
 
 
 def _mark_refused(instance: Instance, error: PlatformError, *, actor: str) -> None:
@@ -337,6 +363,7 @@ def _mark_refused(instance: Instance, error: PlatformError, *, actor: str) -> No
         expect={State.CONNECTED, State.NEEDS_REAUTHORIZATION},
         actor=actor,
         why=str(error),
+        only_if={"tokens_version": instance.tokens_version},
         last_checked_at=timezone.now(),
         **cause_of(error),
         **({"token": "", "remote_id": None} if is_gone else {}),

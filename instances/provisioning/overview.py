@@ -111,7 +111,9 @@ def overview_of(account: User | AnonymousUser) -> Overview:
         elements=_by_element(counts),
         troubles=_by_cause(counts),
         overdue=visible.overdue_for_refresh(at=now).order_by()[:MAX_COUNTED].count(),
-        is_scheduler_alive=ProcessBeat.objects.alive(at=now).exists(),
+        is_scheduler_alive=ProcessBeat.objects.alive()
+        .filter(kind=ProcessBeat.Kind.SCHEDULER)
+        .exists(),
     )
 
 

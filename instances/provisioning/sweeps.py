@@ -12,11 +12,12 @@ from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore, Lock
 
 import structlog
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from instances.errors import InstancesError, RateLimitedError, StateConflictError
 from instances.models import Instance
+from instances.models.database_clock import require_right_clock
 from instances.provisioning.due_times import DELETION_RETRY, retry_after, work_due_at
 from instances.provisioning.instances import check_instance, delete_instance, reconcile_instance
 from instances.provisioning.refreshing import refresh_instance
@@ -58,7 +59,11 @@ class SweepReport:
 def refresh_due_instances(
     *, at: datetime | None = None, limit: int = BATCH, concurrency: int = CONCURRENCY
 ) -> SweepReport:
-    """Refresh whatever is due, longest overdue first; what another process holds is left to it."""
+    """Refresh whatever is due, longest overdue first; what another process holds is left to it.
+
+    Raises ClockSkewError.
+    """
+    require_right_clock()
     now = at or timezone.now()
     due = Instance.objects.due_for_refresh(at=now)[:limit]
 
@@ -75,7 +80,11 @@ def work_due_instances(
     limit: int = BATCH,
     concurrency: int = CONCURRENCY,
 ) -> SweepReport:
-    """Check what is connected, reconcile what is unknown, delete what was being deleted, where it is due."""
+    """Check what is connected, reconcile what is unknown, delete what was being deleted, where it is due.
+
+    Raises ClockSkewError.
+    """
+    require_right_clock()
     now = at or timezone.now()
     due = Instance.objects.due_for_work(at=now).filter(state__in=list(states))[:limit]
     instances = list(due)
@@ -155,6 +164,11 @@ def _run(verb: Callable[[Instance], None], instance: Instance, report: SweepRepo
         report.count(instance.pk)
     except InstancesError as error:
         report.count(instance.pk, str(error))
+    except DatabaseError as error:
+        # It is still due. The next one of this thread needs another connection.
+        connection.close()
+        log.warning("sweep cannot reach the database", error=type(error).__name__)
+        report.count(instance.pk, "The database could not be reached; it will be tried again.")
     except Exception:  # one instance must not stop the others
         log.exception("sweep failed at an instance", uid=str(instance.uid))
         report.count(instance.pk, "An unexpected fault; the log holds it.")

@@ -28,6 +28,7 @@ _STATUSES: tuple[tuple[type[errors.InstancesError], int], ...] = (
     (errors.PlatformError, 502),
     (errors.StateConflictError, 409),
     (errors.SecretError, 500),
+    (errors.ClockSkewError, 503),
     (errors.InstancesError, 400),
 )
 _HEADINGS: tuple[tuple[type[errors.InstancesError], "StrPromise"], ...] = (

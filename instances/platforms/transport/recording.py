@@ -15,12 +15,14 @@ from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
 
 import requests
+import structlog
 import urllib3
 from django.conf import settings
-from django.db import IntegrityError
+from django.db import DatabaseError, IntegrityError, InterfaceError, connection
 from django.utils import timezone
 from requests.adapters import BaseAdapter
 
+from instances.deadlines import Deadline
 from instances.errors import (
     AnswerLostError,
     AnswerTimeoutError,
@@ -29,6 +31,7 @@ from instances.errors import (
     UnreachableError,
 )
 from instances.models import Interaction
+from instances.models.outages import outlast_outage
 from instances.platforms.base import InstanceDraft
 from instances.platforms.transport.connections import outlet
 from instances.redaction import redact_body, redact_headers, redact_text, redact_url
@@ -38,10 +41,15 @@ CHUNK_BYTES = 16 * 1024
 MAX_REDIRECTS = 3
 _MAY_BE_DONE = "It may have carried out the request all the same."
 
+log = structlog.stdlib.get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom an exchange is about. secrets: values that no record of it may show."""
+    """Whom an exchange is about. secrets: values that no record of it may show.
+
+    timeout_seconds: for the whole exchange; None: HTTP_TIMEOUT_SECONDS. deadline: nothing is sent after it.
+    """
 
     organization_id: int
     instance_id: int | None
@@ -49,9 +57,17 @@ class Subject:
     step: str
     actor: str = ""
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    timeout_seconds: float | None = None
+    deadline: Deadline | None = field(default=None, compare=False)
 
 
-def subject_of(draft: InstanceDraft, step: str, *, secrets: Iterable[str] = frozenset()) -> Subject:
+def subject_of(
+    draft: InstanceDraft,
+    step: str,
+    *,
+    secrets: Iterable[str] = frozenset(),
+    timeout_seconds: float | None = None,
+) -> Subject:
     """The subject of one step for a draft. secrets: beside the draft's own, for example the platform's."""
     return Subject(
         organization_id=draft.organization.pk,
@@ -60,6 +76,8 @@ def subject_of(draft: InstanceDraft, step: str, *, secrets: Iterable[str] = froz
         step=step,
         actor=draft.actor,
         secrets=draft.secrets | frozenset(secrets),
+        timeout_seconds=timeout_seconds,
+        deadline=draft.deadline,
     )
 
 
@@ -144,12 +162,12 @@ class RecordingAdapter(BaseAdapter):
         response: requests.Response | None = None
         body = b""
         error: PlatformError | None = None
-        outlet.is_sent = False
+        outlet.is_sent, outlet.deadline = False, self._subject.deadline
         try:
             response = outlet.adapter.send(
                 request,
                 stream=True,
-                timeout=_timeout(),
+                timeout=_timeout(self._timeout_seconds),
                 verify=settings.PROVIDER_CA_BUNDLE or True,
             )
             body = _read_body(response)
@@ -171,12 +189,16 @@ class RecordingAdapter(BaseAdapter):
         response.interaction = interaction  # type: ignore[attr-defined]
         return response
 
+    @property
+    def _timeout_seconds(self) -> float:
+        return self._subject.timeout_seconds or float(settings.HTTP_TIMEOUT_SECONDS)
+
     def _explain(self, caught: Exception, request: requests.PreparedRequest) -> PlatformError:
         """What happened as the error to raise: a sentence of the host, never of the URL or the body."""
         is_wrapped = isinstance(caught, requests.RequestException) and caught.args
         cause = caught.args[0] if is_wrapped else caught
         host = urlsplit(request.url or "").netloc.rpartition("@")[2]
-        kind, why = _what_happened(cause, host)
+        kind, why = _what_happened(cause, host, timeout_seconds=self._timeout_seconds)
         sentence = f"{self._subject.label}: {self._subject.step} failed: {why}"
         return kind(redact_text(sentence, self._subject.secrets))
 
@@ -218,6 +240,17 @@ class RecordingAdapter(BaseAdapter):
 
 
 def _keep(interaction: Interaction) -> None:
+    """Write it, outlasting a database outage. Where that is in vain, the answer must not be lost with its record."""
+    try:
+        outlast_outage(lambda: _write(interaction), what="interaction")
+    except (DatabaseError, InterfaceError) as error:
+        if connection.in_atomic_block:
+            raise
+        interaction.pk = None
+        log.error("interaction not recorded", step=interaction.step, error=type(error).__name__)
+
+
+def _write(interaction: Interaction) -> None:
     try:
         interaction.save()
     except IntegrityError:
@@ -226,9 +259,9 @@ def _keep(interaction: Interaction) -> None:
         interaction.save()
 
 
-def _timeout() -> Any:
+def _timeout(seconds: float) -> Any:
     # Typed without, but requests takes urllib3's own: the only one that limits the exchange as a whole.
-    return urllib3.Timeout(total=settings.HTTP_TIMEOUT_SECONDS)
+    return urllib3.Timeout(total=seconds)
 
 
 def _shown(body: str | bytes, content_type: str | None, subject: Subject) -> str:
@@ -250,8 +283,10 @@ def _read_body(response: requests.Response) -> bytes:
     return bytes(body)
 
 
-def _what_happened(cause: Exception, host: str) -> tuple[type[PlatformError], str]:
-    seconds = f"{settings.HTTP_TIMEOUT_SECONDS:g} seconds"
+def _what_happened(
+    cause: Exception, host: str, *, timeout_seconds: float
+) -> tuple[type[PlatformError], str]:
+    seconds = f"{timeout_seconds:g} seconds"
     is_timeout = isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError)
     if isinstance(cause, PlatformError):
         return type(cause), str(cause)
