@@ -4,9 +4,14 @@ call ID THREADS LEASE_SECONDS     callers, round after round: "ready" once all h
                                   input all refresh it at once; then how each ended (a lease of 0 is left as it is)
 turn                              "ready"; at a line of input one turn of the scheduler
 stop VERB ID before|after NAME    refresh or delete, as far as the function NAME: there "stopped", for ever
+halt ID LEASE_SECONDS NAME        refresh, as far as the function NAME: there "halted"; at a line of input it goes on;
+                                  then how it ended. An empty NAME halts nowhere, after a "begun"
+
+CLOCK_SKEW_SECONDS in the environment: its clock is so far ahead of the machine's.
 """
 
 import json
+import os
 import pkgutil
 import sys
 import threading
@@ -19,6 +24,7 @@ import django
 django.setup()
 
 from django.core.management import call_command  # noqa: E402
+from django.utils import timezone  # noqa: E402
 
 from instances.errors import InstancesError  # noqa: E402
 from instances.models import Instance  # noqa: E402
@@ -74,6 +80,34 @@ def turn():
     call_command("scheduler", once=True)
 
 
+def halt(instance_id, lease_seconds, name):
+    leases.lease_duration = lambda: timedelta(seconds=lease_seconds)  # type: ignore[attr-defined]
+    instance = Instance.objects.get(pk=instance_id)
+    if name:
+        owner_name, _, function_name = name.rpartition(".")
+        owner = pkgutil.resolve_name(owner_name)
+        function = getattr(owner, function_name)
+
+        def halting(*args, **kwargs):
+            setattr(owner, function_name, function)
+            say("halted")
+            sys.stdin.readline()
+            return function(*args, **kwargs)
+
+        setattr(owner, function_name, halting)
+    else:
+        say("begun")
+    try:
+        say(refresh_instance(instance, actor="halted").tokens_version)
+    except InstancesError as error:
+        say(str(error))
+
+
+def skew_clock(seconds):
+    real_now = timezone.now
+    timezone.now = lambda: real_now() + timedelta(seconds=seconds)
+
+
 def stop(verb, instance_id, when, name):
     owner_name, _, function_name = name.rpartition(".")
     owner = pkgutil.resolve_name(owner_name)
@@ -90,9 +124,13 @@ def stop(verb, instance_id, when, name):
 
 
 if __name__ == "__main__":
+    if "CLOCK_SKEW_SECONDS" in os.environ:
+        skew_clock(float(os.environ["CLOCK_SKEW_SECONDS"]))
     match sys.argv[1:]:
         case ["call", instance_id, threads, lease_seconds]:
             call(int(instance_id), int(threads), float(lease_seconds))
+        case ["halt", instance_id, lease_seconds, name]:
+            halt(int(instance_id), float(lease_seconds), name)
         case ["turn"]:
             turn()
         case ["stop", verb, instance_id, when, name]:
