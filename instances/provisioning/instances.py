@@ -357,6 +357,7 @@ def _carry_out(move: Move, *, actor: str) -> None:
 
 def _mark_refused(instance: Instance, error: PlatformError, *, actor: str) -> None:
     is_gone = isinstance(error, GoneError)
+    gone: dict[str, Any] = {"token": "", "remote_id": None} if is_gone else {}
     move_instance(
         instance,
         State.FAILED if is_gone else State.NEEDS_REAUTHORIZATION,
@@ -366,5 +367,5 @@ def _mark_refused(instance: Instance, error: PlatformError, *, actor: str) -> No
         only_if={"tokens_version": instance.tokens_version},
         last_checked_at=timezone.now(),
         **cause_of(error),
-        **({"token": "", "remote_id": None} if is_gone else {}),
+        **gone,
     )

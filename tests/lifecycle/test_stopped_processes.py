@@ -8,8 +8,11 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from instances.models import Instance, StateChange
-from instances.provisioning.instances import check_instance
+from instances.provisioning.due_times import STUCK_AFTER
+from instances.provisioning.instances import check_instance, reconcile_instance
 from instances.provisioning.refreshing import refresh_instance
+from tests.factories import make_instance, make_organization, make_organization_user
+from tests.provider import ORGANIZATION_SECRET, USER_SECRET
 from tests.provisioning.test_refreshing import make_connected, token_requests, tokens_of
 
 pytestmark = [
@@ -19,6 +22,7 @@ pytestmark = [
 ]
 
 PATIENCE_SECONDS = 10
+HALT = ("-m", "tests.lifecycle.worker", "halt")
 # Before the draft is sent, and when the connection is about to be made: the last moment that a test can reach.
 BEFORE_SENDING = "instances.platforms.embedded.oauth2.refresh_token"
 BEFORE_CONNECTING = "instances.platforms.transport.connections._checked_addresses"
@@ -29,7 +33,7 @@ def freeze_refresh(run):
     """Begins a refresh in a process that is stopped at a function, and waits until its lease has run out."""
 
     def freeze_refresh(instance, *, at):
-        holder = run("-m", "tests.lifecycle.worker", "halt", str(instance.pk), "1", at)
+        holder = run(*HALT, "refresh", str(instance.pk), "1", at)
         assert holder.hear() == "halted"
         holder.freeze()
         wait_until_the_lease_is_over(instance)
@@ -45,8 +49,7 @@ def freeze_waiting(run, provider):
     def freeze_waiting(instance, **environment):
         provider.delay_seconds = 0.5
         asked = len(token_requests(provider))
-        arguments = ("-m", "tests.lifecycle.worker", "halt", str(instance.pk), "1", "")
-        holder = run(*arguments, **environment)
+        holder = run(*HALT, "refresh", str(instance.pk), "1", "", **environment)
         assert holder.hear() == "begun"
         wait_until(lambda: len(token_requests(provider)) > asked)
         holder.freeze()
@@ -148,3 +151,21 @@ def test_its_late_tokens_end_the_need_to_authorize_again(provider, freeze_waitin
     assert (row.state, row.cause) == ("connected", "")
     assert row.work_due_at <= timezone.now()
     check_instance(row, actor="test")
+
+
+def test_it_does_not_create_what_another_process_has_created_meanwhile(provider, run):
+    organization = make_organization(platform_url=provider.url, secret=ORGANIZATION_SECRET)
+    user = make_organization_user(organization=organization, secret=USER_SECRET)
+    instance = make_instance(organization_user=user)
+    creator = run(*HALT, "provision", str(instance.pk), "1", BEFORE_CONNECTING)
+    assert creator.hear() == "halted"
+    creator.freeze()
+    # As if it had been stopped for so long.
+    Instance.objects.update(state_changed_at=timezone.now() - STUCK_AFTER)
+    time.sleep(1)
+    reconcile_instance(Instance.objects.get(), actor="test")
+    creator.say()
+    creator.thaw()
+    assert "was changed by somebody else" in creator.hear()
+    assert list(provider.instances) == [Instance.objects.get().remote_id]
+    assert Instance.objects.get().state == "connected"

@@ -4,8 +4,9 @@ call ID THREADS LEASE_SECONDS     callers, round after round: "ready" once all h
                                   input all refresh it at once; then how each ended (a lease of 0 is left as it is)
 turn                              "ready"; at a line of input one turn of the scheduler
 stop VERB ID before|after NAME    refresh or delete, as far as the function NAME: there "stopped", for ever
-halt ID LEASE_SECONDS NAME        refresh, as far as the function NAME: there "halted"; at a line of input it goes on;
-                                  then how it ended. An empty NAME halts nowhere, after a "begun"
+halt VERB ID SECONDS NAME         refresh or provision, as far as the function NAME: there "halted"; at a line of input it
+                                  goes on; then how it ended. An empty NAME halts nowhere, after a "begun". SECONDS: how
+                                  long its lease is, and within how long it sends
 
 CLOCK_SKEW_SECONDS in the environment: its clock is so far ahead of the machine's.
 """
@@ -28,12 +29,16 @@ from django.utils import timezone  # noqa: E402
 
 from instances.errors import InstancesError  # noqa: E402
 from instances.models import Instance  # noqa: E402
-from instances.provisioning import leases  # noqa: E402
-from instances.provisioning.instances import delete_instance  # noqa: E402
+from instances.provisioning import instances, leases  # noqa: E402
+from instances.provisioning.instances import delete_instance, provision_instance  # noqa: E402
 from instances.provisioning.refreshing import refresh_instance  # noqa: E402
 
 MEETING_SECONDS = 120
-VERBS = {"refresh": refresh_instance, "delete": delete_instance}
+VERBS = {
+    "refresh": refresh_instance,
+    "delete": delete_instance,
+    "provision": provision_instance,
+}
 
 
 def say(word):
@@ -80,8 +85,9 @@ def turn():
     call_command("scheduler", once=True)
 
 
-def halt(instance_id, lease_seconds, name):
-    leases.lease_duration = lambda: timedelta(seconds=lease_seconds)  # type: ignore[attr-defined]
+def halt(verb, instance_id, seconds, name):
+    instances.SEND_WITHIN = timedelta(seconds=seconds)  # type: ignore[attr-defined]
+    leases.lease_duration = lambda: timedelta(seconds=seconds)  # type: ignore[attr-defined]
     instance = Instance.objects.get(pk=instance_id)
     if name:
         owner_name, _, function_name = name.rpartition(".")
@@ -98,7 +104,7 @@ def halt(instance_id, lease_seconds, name):
     else:
         say("begun")
     try:
-        say(refresh_instance(instance, actor="halted").tokens_version)
+        say(VERBS[verb](instance, actor="halted").tokens_version)
     except InstancesError as error:
         say(str(error))
 
@@ -129,8 +135,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["call", instance_id, threads, lease_seconds]:
             call(int(instance_id), int(threads), float(lease_seconds))
-        case ["halt", instance_id, lease_seconds, name]:
-            halt(int(instance_id), float(lease_seconds), name)
+        case ["halt", verb, instance_id, seconds, name]:
+            halt(verb, int(instance_id), float(seconds), name)
         case ["turn"]:
             turn()
         case ["stop", verb, instance_id, when, name]:

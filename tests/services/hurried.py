@@ -18,7 +18,8 @@ WAIT = timedelta(seconds=4)
 
 if __name__ == "__main__":
     instances.SETTLED_AFTER = bulk_rows.SETTLED_AFTER = WAIT  # type: ignore[attr-defined]
-    bulk_jobs.ADOPT_AFTER = bulk_runs.SEND_WITHIN = WAIT
+    instances.SEND_WITHIN = bulk_runs.SEND_WITHIN = WAIT  # type: ignore[attr-defined]
+    bulk_jobs.ADOPT_AFTER = WAIT
     scheduler.TICK_SECONDS = 1.0
     sys.argv = sys.argv[1:]
     if sys.argv[0] == "celery":
