@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from instances import tasks
 from instances.errors import ClockSkewError
 from instances.models import BulkJob, BulkRow, IdempotencyKey, Instance, Interaction, ProcessBeat
 from instances.models.idempotency_keys import LIFETIME
@@ -19,7 +20,6 @@ from instances.provisioning.bulk_lines import FileRow
 from instances.provisioning.instances import check_instance, provision_instance
 from instances.provisioning.leases import leased
 from instances.provisioning.refreshing import refresh_instance
-from instances.tasks import run_bulk_chunk
 from tests.api.conftest import KEYED_BODY, make_api_client
 from tests.factories import (
     make_account,
@@ -201,14 +201,28 @@ def test_a_bulk_job_waits_for_a_process_whose_clock_is_right(provider, set_clock
     body = {"name": "R", "element": {"key": "probed"}, "configuration": {"api.key": API_KEY}}
     job = start_bulk_job(read_bulk_job(make_organization_user(), [FileRow(1, body)], actor="test"))
     set_clock(DAY)
-    assert "takes on no work" in run_bulk_chunk.call(job.pk)
+    assert "takes on no work" in tasks.run_bulk_chunk.call(job.pk)
     with pytest.raises(CommandError, match=rf"Correct the clock.*resume_bulk_job {job.pk}"):
         call_command("resume_bulk_job", str(job.pk), stdout=io.StringIO())
     assert provider.requests == []
     assert BulkRow.objects.get().outcome == "pending"
     set_clock(timedelta(0))
-    assert run_bulk_chunk.call(job.pk) == "1 rows."
+    assert tasks.run_bulk_chunk.call(job.pk) == "1 rows."
     assert BulkJob.objects.get().state == "finished"
+
+
+@has_clock
+def test_a_task_is_held_until_the_clock_of_its_worker_is_right(
+    provider, set_clock, settings, monkeypatch
+):
+    settings.TASKS_BACKEND = "database"
+    monkeypatch.setattr("instances.tasks.time.sleep", lambda _: set_clock(timedelta(0)))
+    instance = make_instance(
+        element=make_element(keyed_definition(provider.url)), configuration={"api.key": API_KEY}
+    )
+    set_clock(DAY)
+    assert tasks.provision_instance.call(instance.pk, "test") == "Done."
+    assert Instance.objects.get().state == "connected"
 
 
 @has_clock
