@@ -12,10 +12,15 @@ from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore, Lock
 
 import structlog
-from django.db import DatabaseError, connection
+from django.db import Error as AnyDatabaseError, connection
 from django.utils import timezone
 
-from instances.errors import InstancesError, RateLimitedError, StateConflictError
+from instances.errors import (
+    ClockSkewError,
+    InstancesError,
+    RateLimitedError,
+    StateConflictError,
+)
 from instances.models import Instance
 from instances.models.database_clock import require_right_clock
 from instances.provisioning.due_times import DELETION_RETRY, retry_after, work_due_at
@@ -131,7 +136,7 @@ def _put_off(instance: Instance, error: InstancesError, *, at: datetime) -> None
     due = at + retry_after(failures, asked_for_seconds=asked)
     row = Instance.objects.filter(pk=instance.pk).exclude(work_due_at=None)
     row.update(work_failures=failures, work_due_at=due)
-    if isinstance(error, StateConflictError):
+    if isinstance(error, StateConflictError | ClockSkewError):
         return
     unfinished = Instance.objects.filter(state__in=[State.UNKNOWN, State.DELETING])
     unfinished.filter(pk=instance.pk).update(**cause_of(error))
@@ -164,7 +169,7 @@ def _run(verb: Callable[[Instance], None], instance: Instance, report: SweepRepo
         report.count(instance.pk)
     except InstancesError as error:
         report.count(instance.pk, str(error))
-    except DatabaseError as error:
+    except AnyDatabaseError as error:
         # It is still due. The next one of this thread needs another connection.
         connection.close()
         log.warning("sweep cannot reach the database", error=type(error).__name__)
