@@ -107,7 +107,8 @@ def move_instance(
     instance.accept_move(**move)
     computed = [name for name, value in changes.items() if hasattr(value, "resolve_expression")]
     if computed:
-        instance.refresh_from_db(fields=computed)
+        read = partial(instance.refresh_from_db, fields=computed)
+        outlast_outage(read, what="state") if is_outlasting else read()
     log.info("instance moved", uid=str(instance.uid), from_state=came_from, to_state=to)
 
 

@@ -141,6 +141,15 @@ def test_a_scheduler_with_a_wrong_clock_does_nothing_and_health_tells(
     assert ready(client)["clock"] is True
 
 
+def test_the_console_says_that_a_clock_is_wrong(admin_client):
+    page = admin_client.get("/admin/").content.decode()
+    assert "The clock of a machine is wrong" not in page
+    ProcessBeat.objects.beat("wrong_clock", skew=DAY)
+    page = admin_client.get("/admin/").content.decode()
+    assert "The clock of a machine is wrong" in page
+    assert "No scheduler is at work" in page
+
+
 @has_clock
 @skews(-20, 20)
 def test_a_web_process_with_a_wrong_clock_takes_on_no_work(provider, set_clock, client, skew):
