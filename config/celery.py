@@ -19,7 +19,7 @@ from django.utils.module_loading import import_string
 from kombu.exceptions import OperationalError
 from kombu.transport import TRANSPORT_ALIASES
 
-from instances.errors import TaskNotEnqueuedError
+from instances.errors import ClockSkewError, TaskNotEnqueuedError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -56,9 +56,13 @@ def beat(**_: Any) -> None:
     from django.db import DatabaseError, connection
 
     from instances.models import ProcessBeat
+    from instances.models.database_clock import clock_skew, require_right_clock
 
     try:
-        ProcessBeat.objects.beat(ProcessBeat.Kind.WORKER, at=timezone.now())
+        require_right_clock()
+        ProcessBeat.objects.beat(ProcessBeat.Kind.WORKER, skew=clock_skew())
+    except ClockSkewError as error:
+        log.error("worker takes on no work", why=str(error))
     except DatabaseError as error:
         log.warning("worker cannot tell the database that it runs", error=type(error).__name__)
     finally:

@@ -196,6 +196,8 @@ if CELERY_BROKER_URL.startswith("redis"):
 # Providers and platforms
 
 HTTP_TIMEOUT_SECONDS = env.float("HTTP_TIMEOUT_SECONDS", default=10.0)
+# A refresh token may be spent with its request: whoever stops waiting for the answer loses the grant.
+REFRESH_TIMEOUT_SECONDS = env.float("REFRESH_TIMEOUT_SECONDS", default=6 * HTTP_TIMEOUT_SECONDS)
 PROVIDER_CA_BUNDLE = env.str("PROVIDER_CA_BUNDLE", default="")
 if PROVIDER_CA_BUNDLE and not Path(PROVIDER_CA_BUNDLE).is_file():
     raise ImproperlyConfigured(

@@ -17,6 +17,7 @@ InstancesError
 ├── StateConflictError              the instance is not in a state in which this can be done
 │   └── InstanceDeletedError        another call deleted it
 ├── TaskNotEnqueuedError            a background task could not be handed to the workers
+├── ClockSkewError                  this machine's clock differs from the database's
 ├── AuthorizationError              one trip to a provider came back wrong
 │   ├── MissingStateError  UnknownStateError  ExpiredStateError  ReplayedStateError
 │   ├── WrongBrowserError  IssuerMismatchError
@@ -24,7 +25,8 @@ InstancesError
 │   └── AuthorizationDeniedError    ProviderReportedError
 └── PlatformError                   an exchange with a platform or a provider failed
     ├── UnreachableError            no connection was made, so nothing was sent
-    │   └── BlockedAddressError     the address is private and not allowed
+    │   ├── BlockedAddressError     the address is private and not allowed
+    │   └── LeaseLostError          the time in which this process might send it had passed
     ├── AnswerLostError             sent, but no whole answer came: it may have been carried out
     │   └── AnswerTimeoutError
     ├── OutcomeUnknownError         a create at a remote platform may have been carried out
@@ -41,6 +43,7 @@ InstancesError
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
@@ -205,6 +208,21 @@ class TaskNotEnqueuedError(InstancesError):
     retryable = True
 
 
+class ClockSkewError(InstancesError):
+    """This machine's clock differs too much from the database's, so it takes on no work."""
+
+    retryable = True
+    retry_after_seconds: ClassVar[int] = 60
+
+    def __init__(self, skew: timedelta) -> None:
+        seconds = skew.total_seconds()
+        direction = "ahead of" if seconds > 0 else "behind"
+        super().__init__(
+            f"This machine's clock is {abs(seconds):.0f} seconds {direction} the database's, so it takes on no work. "
+            "Correct the clock (NTP), then try again."
+        )
+
+
 class AuthorizationError(InstancesError):
     """One trip to a provider came back wrong; the message says how, and what to do."""
 
@@ -305,6 +323,12 @@ class BlockedAddressError(UnreachableError):
     responsible = Responsible.OPERATOR
 
 
+class LeaseLostError(UnreachableError):
+    """Nothing was sent: the time in which this process might send it had passed, so another may be at work on it."""
+
+    responsible = Responsible.PROGRAM
+
+
 class AnswerLostError(PlatformError):
     """The request went out and no whole answer came back: it may have been carried out."""
 
@@ -313,7 +337,7 @@ class AnswerLostError(PlatformError):
 
 
 class AnswerTimeoutError(AnswerLostError):
-    """The answer did not come within HTTP_TIMEOUT_SECONDS."""
+    """The answer did not come within HTTP_TIMEOUT_SECONDS; to a refresh, within REFRESH_TIMEOUT_SECONDS."""
 
 
 class OutcomeUnknownError(PlatformError):

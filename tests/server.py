@@ -86,8 +86,12 @@ class Server:
 
     def manage(self, *arguments: str) -> str:
         """Run a command that must succeed; what it printed."""
+        return self.run_python("manage.py", *arguments)
+
+    def run_python(self, *arguments: str) -> str:
+        """As manage(), of any of our programs."""
         run = subprocess.run(  # noqa: S603  as above
-            [sys.executable, "manage.py", *arguments],
+            [sys.executable, *arguments],
             cwd=PROJECT,
             env=self._environment,
             capture_output=True,
@@ -102,12 +106,12 @@ class Server:
         """Run a command on the same data, and leave it running in a session of its own."""
         return self.begin_python("manage.py", *arguments)
 
-    def begin_python(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def begin_python(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
         with self._log.open("a") as log:
             return subprocess.Popen(  # noqa: S603  as above
                 [sys.executable, *arguments],
                 cwd=PROJECT,
-                env=self._environment,
+                env=self._environment | environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

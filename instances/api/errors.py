@@ -29,6 +29,7 @@ STATUSES: list[tuple[type[errors.InstancesError], int]] = [
     (errors.PlatformError, 502),
     (errors.CatalogueError, 400),
     (errors.UnreadableSecretError, 409),
+    (errors.ClockSkewError, 503),
     (errors.InstancesError, 500),
 ]
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypedDict
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, DatabaseError
 
-from instances.errors import StateConflictError, TaskNotEnqueuedError
+from instances.errors import ClockSkewError, StateConflictError, TaskNotEnqueuedError
 from instances.management.interruption import Interruption
 from instances.models import BulkJob, BulkRow
 from instances.provisioning.bulk_jobs import (
@@ -93,6 +93,8 @@ class BulkCommand(BaseCommand):
                         self._tell_of(row, ended, progress.total, job)
         except KeyboardInterrupt:
             self._pause(job)
+        except ClockSkewError as error:
+            raise CommandError(f"{error} {_how_to_go_on(job)}") from None
         if interruption.is_requested and job.state == BulkJob.State.RUNNING:
             self._pause(job)
         self._sum_up(job, is_json=is_json)

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from instances.errors import ClockSkewError
 from instances.models import Instance
 from instances.provisioning.explanations import explain
 from instances.provisioning.sweeps import SweepReport
@@ -24,7 +25,10 @@ class SweepCommand(BaseCommand):
         raise CommandError("This command sweeps nothing.")
 
     def handle(self, **options: Any) -> None:
-        report = self.sweep(**options)
+        try:
+            report = self.sweep(**options)
+        except ClockSkewError as error:
+            raise CommandError(str(error)) from None
         rows = _rows_of(report)
         total = report.total
         if options["json"]:

@@ -7,6 +7,7 @@ from django.apps import apps
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext, gettext_lazy as _
 
 from instances import crypto
@@ -137,7 +138,7 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         due = self.filter(work_due_at__lte=at, quarantined_at=None).exclude(is_resting)
         return due.order_by("work_due_at")
 
-    def unleased(self, *, at: datetime) -> Self:
+    def unleased(self, *, at: datetime | Now) -> Self:
         return self.filter(Q(leased_until=None) | Q(leased_until__lte=at))
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from instances.catalogue.definition import AuthenticationType, ElementDefinition
 from instances.catalogue.hosts import AllowedHosts
+from instances.deadlines import Deadline
 from instances.errors import InvalidConfigurationError
 from instances.models import Organization, OrganizationUser
 
@@ -84,7 +85,7 @@ class InstanceDraft:
     none. provider_data is the callback's query. instance_id and label name it in recorded exchanges.
     remote_id and tokens are there once the platform has it. has_lost_token: its row had an Element token that cannot
     be read any more. tag finds it at a remote platform. allowed_hosts: where requests may go, beside the element's
-    own hosts.
+    own hosts. deadline: no request may leave after it; None where nobody else would send the same.
     """
 
     instance_id: int | None
@@ -104,6 +105,7 @@ class InstanceDraft:
     has_lost_token: bool = False
     allowed_hosts: AllowedHosts = field(default_factory=AllowedHosts)
     actor: str = ""
+    deadline: Deadline | None = field(default=None, compare=False)
 
     @property
     def organization(self) -> Organization:

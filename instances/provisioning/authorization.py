@@ -35,6 +35,8 @@ from instances.errors import (
 from instances.models import Authorization, AuthorizationLink, Instance, Interaction
 from instances.models.authorization_links import browser_digests
 from instances.models.authorizations import LIFETIME
+from instances.models.database_clock import require_right_clock
+from instances.models.outages import outlast_outage
 from instances.platforms.base import InstanceDraft, RequestToken, code_in
 from instances.platforms.registry import platform_for
 from instances.provisioning.authorization_links import accept_from_holder, require_open
@@ -85,8 +87,9 @@ def begin_authorization(
     configuration: what is to be changed with it; of an instance that was connected before, when the trip has
     succeeded and not earlier (contract 7.6). link: what the browser was sent here with, in place of an account.
     Raises InputError when the element's way of authentication needs no browser, MissingConfigurationError,
-    StateConflictError, PlatformError.
+    StateConflictError, ClockSkewError, PlatformError.
     """
+    require_right_clock()
     actor = link.actor if link else account.get_username()
     if instance.state not in _FIRST_TIME | _AGAIN:
         raise StateConflictError(
@@ -194,8 +197,10 @@ def complete_authorization(
     browser_secret: what the browser keeps, one or several. renewed_secret: what it is recognised by once the trip
     is used up; the same as before where there is none.
     Every outcome is recorded as an interaction. Without is_recorded, one that belongs to no trip is not.
-    Raises one AuthorizationError a way in which it can go wrong, and what reauthenticate_instance() raises.
+    Raises one AuthorizationError a way in which it can go wrong, and what reauthenticate_instance() raises:
+    ClockSkewError before the state is spent.
     """
+    require_right_clock()
     started_at = timezone.now()
     authorization: Authorization | None = None
     is_claimed = False
@@ -359,16 +364,21 @@ def _connect(
             code_verifier=authorization.code_verifier.reveal(),
         )
     except InstancesError:
-        Authorization.objects.filter(pk=authorization.pk).update(
-            outcome=Authorization.Outcome.FAILED
-        )
+        _end(authorization, Authorization.Outcome.FAILED)
         raise
-    Authorization.objects.filter(pk=authorization.pk).update(
-        outcome=Authorization.Outcome.COMPLETED
-    )
-    if authorization.link:
-        AuthorizationLink.objects.complete(authorization.link, at=timezone.now())
+    _end(authorization, Authorization.Outcome.COMPLETED)
     return instance
+
+
+def _end(authorization: Authorization, outcome: str) -> None:
+    """The answer is stored by now, so that an outage of the database must not hide how it ended."""
+
+    def write() -> None:
+        Authorization.objects.filter(pk=authorization.pk).update(outcome=outcome)
+        if authorization.link and outcome == Authorization.Outcome.COMPLETED:
+            AuthorizationLink.objects.complete(authorization.link, at=timezone.now())
+
+    outlast_outage(write, what="authorization")
 
 
 def _record_callback(

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from instances import crypto
 from instances.errors import InputError, InstancesError, MissingCodeError, OutcomeUnknownError
 from instances.models import Element, Instance, OrganizationUser
+from instances.models.database_clock import require_right_clock
 from instances.platforms.base import InstanceDraft, code_in
 from instances.platforms.registry import platform_for
 from instances.provisioning.changes import save_changes
@@ -29,6 +30,7 @@ from instances.provisioning.instances import (
     describe_instance,
     forget_instance,
     reauthenticate_instance,
+    sent_in_time,
 )
 from instances.provisioning.states import State, insert_in_state
 from instances.wire import InstanceBody
@@ -100,6 +102,9 @@ def create_instance(
     if is_whole := platform.creates_without_exchange(draft):
         connect_unsaved(instance, platform.create_instance(draft))
         begins, why = State.CONNECTED, "Provisioned."
+    else:
+        require_right_clock()
+        draft = sent_in_time(draft)
     # Alone it is one statement, which needs no transaction around it.
     with transaction.atomic() if on_insert else nullcontext():
         insert_in_state([instance], begins, actor=actor, why=why)

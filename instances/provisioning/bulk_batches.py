@@ -6,11 +6,11 @@ Each is one transaction for all of them. What is out of the ordinary goes its wa
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
 
+from instances.deadlines import Deadline
 from instances.errors import InstancesError
 from instances.models import BulkJob, BulkRow, Element, Instance, Interaction
 from instances.platforms.base import InstanceDraft
@@ -39,7 +39,7 @@ class Work:
     """A row that a thread is to turn to, before send_before."""
 
     row: BulkRow
-    send_before: datetime
+    send_before: Deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Drafting:
         self._holder = holder
         self._elements: dict[str, Element] = {}
 
-    def draft_rows(self, rows: Sequence[BulkRow], *, send_before: datetime) -> list[Work | Result]:
+    def draft_rows(self, rows: Sequence[BulkRow], *, send_before: Deadline) -> list[Work | Result]:
         """Draft the instances of rows that have none, and begin to provision them, before anything is sent.
 
         Rows whose way is not straight are left as they are, and those whose instance is there already skipped.
@@ -183,9 +183,12 @@ class _Plan:
         """By what it is recognised as being there already."""
         return self.instance.element_id, self.instance.name
 
-    def sendable(self, row: BulkRow, send_before: datetime) -> Sendable:
+    def sendable(self, row: BulkRow, send_before: Deadline) -> Sendable:
         """Once it is inserted."""
-        draft = replace(self.draft, instance_id=self.instance.pk, label=self.instance.label)
+        instance = self.instance
+        draft = replace(
+            self.draft, instance_id=instance.pk, label=instance.label, deadline=send_before
+        )
         return Sendable(row, send_before, self.instance, draft)
 
 

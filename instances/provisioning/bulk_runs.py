@@ -24,9 +24,11 @@ from django.conf import settings
 from django.db import Error as AnyDatabaseError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
+from instances.deadlines import Deadline
 from instances.errors import InstancesError, RateLimitedError
 from instances.models import BulkJob, BulkRow
 from instances.models.bulk_jobs import BulkRowQuerySet
+from instances.models.database_clock import require_right_clock
 from instances.platforms.transport import interactions_kept
 from instances.provisioning.bodies import parse_body
 from instances.provisioning.bulk_batches import Drafting, Result, Sendable, Work, store_results
@@ -41,6 +43,7 @@ from instances.provisioning.bulk_rows import (
     hold_rows,
 )
 from instances.provisioning.creations import send_creation
+from instances.provisioning.due_times import SEND_WITHIN
 from instances.provisioning.states import Move, State
 
 # What is due later than this is left to the task that the scheduler enqueues then.
@@ -48,13 +51,10 @@ CHUNK_PATIENCE_SECONDS = 5.0
 # A task takes no further row after this: brokers take one for lost that is not acknowledged (RabbitMQ after 30 minutes).
 CHUNK_SECONDS = 600.0
 POLL_SECONDS = 1.0
-# What is drafted is sent by then, or given back: long before anybody takes its process for dead.
-SEND_WITHIN = timedelta(seconds=30)
 # So much work for each thread is drafted ahead, so that none waits for the database.
 ROWS_PER_THREAD = 6
 STORE_EVERY_SECONDS = 0.1
 LOOK_AGAIN_SECONDS = 0.2
-LAST_TRIES_TO_STORE = 5
 # An interrupted run waits so long for the answers to what it has sent.
 INTERRUPTED_SECONDS = 2.5
 _WORKER_LOST = (
@@ -73,7 +73,7 @@ def run_bulk_job(
 
     Ends early when the job is paused or cancelled. When it is closed, rows that were begun are brought to their end.
     Once is_interrupted() is true, it ends within INTERRUPTED_SECONDS, gives back every row that has not ended, and
-    leaves the job running.
+    leaves the job running. Raises ClockSkewError, then too.
     """
     run = _Run(
         job,
@@ -87,7 +87,10 @@ def run_bulk_job(
 
 
 def run_chunk(job: BulkJob) -> int:
-    """Work on at most CHUNK_ROWS rows of a running job that are due, for CHUNK_SECONDS; how many have ended."""
+    """Work on at most CHUNK_ROWS rows of a running job that are due, for CHUNK_SECONDS; how many have ended.
+
+    Raises ClockSkewError when rows that were begun have been brought to their end.
+    """
     run = _Run(
         job,
         max_rows=CHUNK_ROWS,
@@ -177,7 +180,8 @@ class _Run:
         is_enough = limit < min(2 * self._threads, self._rows_allowed) or self._is_at_suspect
         if self._stopping.is_set() or is_early or is_enough:
             return
-        now = timezone.now()
+        require_right_clock()
+        now, send_before = timezone.now(), Deadline(SEND_WITHIN)
         rows = self._claim(BulkRow.objects.unsuspected(), limit, at=now)
         rows = rows or self._claim_suspect(at=now)
         self._rows_allowed -= len(rows)
@@ -185,7 +189,7 @@ class _Run:
             self._look_at = monotonic() + LOOK_AGAIN_SECONDS
             return
         self._under_way += len(rows)
-        for one in self._drafted(rows, send_before=now + SEND_WITHIN):
+        for one in self._drafted(rows, send_before=send_before):
             if isinstance(one, Work):
                 self._work.put(one)
             else:
@@ -209,7 +213,7 @@ class _Run:
         self._is_at_suspect = bool(rows)
         return rows
 
-    def _drafted(self, rows: Sequence[BulkRow], *, send_before: datetime) -> list[Work | Result]:
+    def _drafted(self, rows: Sequence[BulkRow], *, send_before: Deadline) -> list[Work | Result]:
         try:
             return self._drafting.draft_rows(rows, send_before=send_before)
         except Exception:  # one row must not stop the others
@@ -286,11 +290,11 @@ class _Run:
         for _ in threads:
             self._work.put(None)
         ends_at = monotonic() + INTERRUPTED_SECONDS if self._is_interrupted() else math.inf
-        tries = 0
-        while tries < LAST_TRIES_TO_STORE and monotonic() < ends_at:
+        # After that, other processes take over, and ask the platform for what was sent.
+        lease = Deadline(row_lease())
+        while monotonic() < ends_at and not (self._unstored and lease.has_passed):
             is_last = not any(thread.is_alive() for thread in threads)
             self._store()
-            tries += bool(self._unstored)
             if is_last and self._results.empty() and not self._unstored:
                 break
             if self._is_interrupted():
@@ -329,10 +333,11 @@ class _Run:
     def _may_begin(self, work: Work) -> bool:
         """Waits while its element rests; not so long that it would come too late."""
         if until := self._resting_until.get(work.row.element_key):
-            if until > work.send_before:
+            seconds = (until - timezone.now()).total_seconds()
+            if seconds > work.send_before.seconds_left:
                 return False
-            self._stopping.wait(max((until - timezone.now()).total_seconds(), 0))
-        return not self._stopping.is_set() and timezone.now() < work.send_before
+            self._stopping.wait(max(seconds, 0))
+        return not self._stopping.is_set() and not work.send_before.has_passed
 
     def _send(self, work: Sendable) -> Result:
         """Only the network is used: what comes of it is written with what comes of other rows."""

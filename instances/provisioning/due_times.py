@@ -18,6 +18,8 @@ REFRESH_MARGIN = timedelta(minutes=15)
 SHORTEST_WAIT = timedelta(seconds=30)
 # A process that has not ended provisioning by now is gone: its whole HTTP budget is a part of this.
 STUCK_AFTER = timedelta(minutes=2)
+# A create leaves within this, or not at all: what is sent later could meet another process's.
+SEND_WITHIN = timedelta(seconds=30)
 # A create whose answer was lost may still be under way at the platform for so long.
 SETTLED_AFTER = timedelta(minutes=1)
 # A deletion that did not end is gone on with after this; its process may have been killed.
@@ -32,8 +34,9 @@ _WORK_DUE_AFTER: Mapping[str, timedelta | None] = {
 
 
 def lease_duration() -> timedelta:
-    """Longer than the whole HTTP budget of an exchange; whoever is slower than that renews its lease."""
-    return timedelta(seconds=1.5 * settings.HTTP_TIMEOUT_SECONDS + 5)
+    """Longer than the whole HTTP budget of a refresh: it lasts although the database cannot be asked to renew it."""
+    seconds = max(settings.REFRESH_TIMEOUT_SECONDS, settings.HTTP_TIMEOUT_SECONDS)
+    return timedelta(seconds=seconds + 0.5 * settings.HTTP_TIMEOUT_SECONDS + 5)
 
 
 def work_due_at(state: str, *, at: datetime) -> datetime | None:

@@ -168,6 +168,7 @@ CAUSES: dict[str, "StrOrPromise"] = {
     "RateLimitedError": gettext_lazy("The provider takes no more calls for now"),
     "ProviderFaultError": gettext_lazy("The provider is out of order"),
     "UnreachableError": gettext_lazy("The provider could not be reached"),
+    "LeaseLostError": gettext_lazy("Another process took over"),
     "AnswerTimeoutError": gettext_lazy("The provider answered too late"),
     "AnswerLostError": gettext_lazy("The provider's answer was cut off"),
     "UnusableAnswerError": gettext_lazy("The provider's answer could not be understood"),
@@ -185,6 +186,7 @@ CAUSES: dict[str, "StrOrPromise"] = {
     "CatalogueError": gettext_lazy("The element's definition is wrong"),
     "TaskNotEnqueuedError": gettext_lazy("The workers could not be reached"),
     "TooManyAttemptsError": gettext_lazy("Too many attempts"),
+    "ClockSkewError": gettext_lazy("This machine's clock is wrong"),
     "StateConflictError": gettext_lazy("Somebody else was at work on it"),
     "InstancesError": gettext_lazy("Something went wrong"),
 }

@@ -1,7 +1,7 @@
 """A create that may be sent twice: the Idempotency-Key of our own API."""
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from instances import crypto
 from instances.errors import (
@@ -34,7 +34,8 @@ def create_instance_once(
     What was refused may be sent again; what may have been created is reconciled first. Raises
     IdempotencyKeyReusedError, StillRunningError, and what create_instance() raises.
     """
-    now = timezone.now()
+    # The database's time: one process's wrong clock must not make a key too old for another one.
+    now = Now()
     keys = IdempotencyKey.objects.filter(organization_user=organization_user).with_key(key)
     keys.filter(created_at__lt=now - LIFETIME).delete()
     # Its process ended before it had even a draft, so nothing was sent.

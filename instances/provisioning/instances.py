@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from instances.deadlines import Deadline
 from instances.errors import (
     CredentialsRefusedError,
     GoneError,
@@ -18,6 +20,8 @@ from instances.errors import (
     UnreadableSecretError,
 )
 from instances.models import Instance, Interaction, StateChange
+from instances.models.database_clock import database_now, require_right_clock
+from instances.models.outages import outlast_outage
 from instances.platforms.base import InstanceDraft, PlatformInstance, code_in
 from instances.platforms.registry import platform_for
 from instances.provisioning.changes import (
@@ -35,7 +39,12 @@ from instances.provisioning.creations import (
     without_conflicts,
 )
 from instances.provisioning.drafts import changed_configuration, draft_of, normalised_changes
-from instances.provisioning.due_times import SETTLED_AFTER, STUCK_AFTER, can_refresh
+from instances.provisioning.due_times import (
+    SEND_WITHIN,
+    SETTLED_AFTER,
+    STUCK_AFTER,
+    can_refresh,
+)
 from instances.provisioning.hosts import moved_hosts
 from instances.provisioning.leases import wait_until_unleased
 from instances.provisioning.refreshing import refresh_instance
@@ -56,9 +65,10 @@ def provision_instance(
     """Turn a draft into a connected instance at its platform.
 
     provider_data: what the provider sent to the callback; needed for OAuth. Ends connected, failed or
-    unknown, and raises what made it so: PlatformError, MissingConfigurationError. Raises MissingCodeError and
-    StateConflictError before anything is sent.
+    unknown, and raises what made it so: PlatformError, MissingConfigurationError. Raises MissingCodeError,
+    StateConflictError and ClockSkewError before anything is sent.
     """
+    require_right_clock()
     draft = draft_of(
         instance,
         actor=actor,
@@ -70,6 +80,7 @@ def provision_instance(
         raise MissingCodeError
     if instance.external_authentication == Instance.ExternalAuthentication.NONE:
         require_complete(draft.organization, draft.authentication, draft.configuration)
+    draft = sent_in_time(draft)
     with locked(instance) as stored:
         require_as_read(instance, stored)
         move_instance(
@@ -93,8 +104,9 @@ def reauthenticate_instance(
     """Authenticate again with changed configuration or a new code; id, Element token and history stay.
 
     Failure leaves the stored instance as it was (contract 7.6). An instance that was never connected is
-    provisioned instead. Raises InputError, PlatformError, StateConflictError.
+    provisioned instead. Raises InputError, PlatformError, StateConflictError, ClockSkewError.
     """
+    require_right_clock()
     changes = normalised_changes(instance, configuration or {})
     changed = changed_configuration(instance, configuration or {}, is_authorizing=True)
     if not instance.has_token:
@@ -129,17 +141,35 @@ def reauthenticate_instance(
     if draft.has_lost_token:
         why = "Authenticated again; the Element token could not be read, so it is a new one."
         token = {"token": renewed.token}
-    with locked(instance) as stored:
-        move_instance(
-            instance,
-            State.CONNECTED,
-            expect=reconnectable,
-            actor=actor,
-            why=why,
-            **token,
-            **merge_proved(instance, stored, changes, changed),
-            **connected_columns(instance, renewed, code_in(draft.provider_data)),
-        )
+    columns = token | connected_columns(instance, renewed, code_in(draft.provider_data))
+    read: dict[str, Any] = {
+        "state": instance.state,
+        "state_changed_at": instance.state_changed_at,
+    }
+    moved_at: datetime | None = None
+
+    def store() -> None:
+        nonlocal moved_at
+        # After an attempt that was rolled back, as it was read.
+        instance.accept_move(**read)
+        with locked(instance) as stored:
+            if stored.state_changed_at == moved_at:
+                # The commit of that attempt was made, and not confirmed.
+                instance.accept_move(state=stored.state, state_changed_at=moved_at)
+                return
+            merged = merge_proved(instance, stored, changes, changed)
+            move_instance(
+                instance,
+                State.CONNECTED,
+                expect=reconnectable,
+                actor=actor,
+                why=why,
+                **merged,
+                **columns,
+            )
+            moved_at = instance.state_changed_at
+
+    outlast_outage(store, what="state")
     describe_instance(instance, actor=actor, told=draft)
     return instance
 
@@ -244,6 +274,7 @@ def reconcile_instance(instance: Instance, *, actor: str, is_abandoned: bool = F
     is_cut_off = is_stuck(instance) or (is_abandoned and instance.state == State.PROVISIONING)
     if instance.state != State.UNKNOWN and not is_cut_off:
         raise StateConflictError(f"{instance.label} has no lost answer to reconcile.")
+    require_right_clock()
     draft = draft_of(instance, actor=actor)
     platform = platform_for(draft.organization)
     found = platform.find_instances(draft)
@@ -254,6 +285,7 @@ def reconcile_instance(instance: Instance, *, actor: str, is_abandoned: bool = F
             f"{instance.label} is not at the platform yet; its creation may still be under way. "
             f"Check again in {int(SETTLED_AFTER.total_seconds())} seconds."
         )
+    draft = sent_in_time(draft)
     move_instance(
         instance,
         State.PROVISIONING,
@@ -371,14 +403,20 @@ def forget_instance(instance: Instance, *, actor: str) -> None:
 
 def is_stuck(instance: Instance) -> bool:
     """Whether provisioning began so long ago that the process that did it is gone."""
-    since = timezone.now() - STUCK_AFTER
-    return instance.state == State.PROVISIONING and instance.state_changed_at < since
+    if instance.state != State.PROVISIONING:
+        return False
+    return bool(instance.state_changed_at < database_now() - STUCK_AFTER)
 
 
 def _lacks_code(instance: Instance, draft: InstanceDraft) -> bool:
     if instance.external_authentication == Instance.ExternalAuthentication.INITIAL:
         return False
     return draft.authentication.needs_browser and not code_in(draft.provider_data)
+
+
+def sent_in_time(draft: InstanceDraft) -> InstanceDraft:
+    """The draft of a create that begins now: a process that is stopped meanwhile does not send it later."""
+    return replace(draft, deadline=Deadline(SEND_WITHIN))
 
 
 def create_at_platform(
@@ -445,20 +483,29 @@ def _create_again(instance: Instance, draft: InstanceDraft) -> Instance:
 
 
 def _carry_out(move: Move, *, actor: str) -> None:
-    """Out of provisioning."""
-    expect = {State.PROVISIONING}
-    move_instance(move.instance, move.to, expect=expect, actor=actor, why=move.why, **move.changes)
+    """Out of provisioning, with what the platform answered."""
+    move_instance(
+        move.instance,
+        move.to,
+        expect={State.PROVISIONING},
+        actor=actor,
+        why=move.why,
+        is_outlasting=True,
+        **move.changes,
+    )
 
 
 def _mark_refused(instance: Instance, error: PlatformError, *, actor: str) -> None:
     is_gone = isinstance(error, GoneError)
+    gone: dict[str, Any] = {"token": "", "remote_id": None} if is_gone else {}
     move_instance(
         instance,
         State.FAILED if is_gone else State.NEEDS_REAUTHORIZATION,
         expect={State.CONNECTED, State.NEEDS_REAUTHORIZATION},
         actor=actor,
         why=str(error),
+        only_if={"tokens_version": instance.tokens_version},
         last_checked_at=timezone.now(),
         **cause_of(error),
-        **({"token": "", "remote_id": None} if is_gone else {}),
+        **gone,
     )

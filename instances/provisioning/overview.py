@@ -71,6 +71,8 @@ class Overview:
     troubles: list[TroubleGroup]
     overdue: int
     is_scheduler_alive: bool
+    # Whether a process took on no work just now, because its clock differs from the database's.
+    is_clock_wrong: bool
 
     @property
     def total(self) -> int:
@@ -105,13 +107,15 @@ def overview_of(account: User | AnonymousUser) -> Overview:
     states: Counter[str] = Counter()
     for one in counts:
         states[one.state] += one.number
+    alive = set(ProcessBeat.objects.alive().values_list("kind", flat=True))
     return Overview(
         states=states,
         disabled=sum(one.number for one in counts if one.is_resting),
         elements=_by_element(counts),
         troubles=_by_cause(counts),
         overdue=visible.overdue_for_refresh(at=now).order_by()[:MAX_COUNTED].count(),
-        is_scheduler_alive=ProcessBeat.objects.alive(at=now).exists(),
+        is_scheduler_alive=ProcessBeat.Kind.SCHEDULER in alive,
+        is_clock_wrong=ProcessBeat.Kind.WRONG_CLOCK in alive,
     )
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from instances.errors import InstancesError, PlatformError, StateConflictError
 from instances.fields import SealedTextField
 from instances.models import Instance, StateChange, Tag
+from instances.models.outages import outlast_outage
 from instances.models.row_updates import RowUpdate, update_rows
 from instances.models.statements import insert_row_with
 from instances.provisioning.due_times import work_due_at
@@ -70,38 +71,50 @@ def move_instance(
     expect: Collection[str],
     actor: str,
     why: str,
+    only_if: Mapping[str, Any] | None = None,
+    is_outlasting: bool = False,
     **changes: Any,
 ) -> None:
     """Move an instance to another state, and change other columns with it, by one compare-and-set UPDATE.
 
     expect: the states in which this is meant; it also matches only when nobody moved the instance since it was
-    read. changes may name sealed fields, and work_due_at where the state's own is too late. Raises
-    StateConflictError, and leaves the row alone, otherwise.
+    read. only_if: other columns that must hold these values. is_outlasting: wait for the end of a database outage,
+    because changes hold what a platform answered. changes may name sealed fields, and work_due_at where the state's
+    own is too late. Raises StateConflictError, and leaves the row alone, otherwise.
     """
     came_from = instance.state
     _require_possible(instance, to, expect)
     unmoved = Instance.objects.filter(
-        pk=instance.pk, state=came_from, state_changed_at=instance.state_changed_at
+        pk=instance.pk,
+        state=came_from,
+        state_changed_at=instance.state_changed_at,
+        **(only_if or {}),
     )
     move = _move_columns(instance, to, changes)
     columns = _columns(instance, changes)
-    with transaction.atomic(savepoint=False):
-        moved = QuerySet.update(unmoved, **(columns | move))
-        if moved == 1:
-            StateChange.objects.create(
-                instance=instance,
-                from_state=came_from,
-                to_state=to,
-                actor=actor,
-                reason=_bounded(why),
-            )
-    if moved != 1:
+
+    def write() -> bool:
+        with transaction.atomic(savepoint=False):
+            moved = QuerySet.update(unmoved, **(columns | move))
+            if moved == 1:
+                StateChange.objects.create(
+                    instance=instance,
+                    from_state=came_from,
+                    to_state=to,
+                    actor=actor,
+                    reason=_bounded(why),
+                )
+        # A commit that was not confirmed matches no row the second time.
+        return moved == 1 or (is_outlasting and _is_written(instance, move))
+
+    if not (outlast_outage(write, what="state") if is_outlasting else write()):
         instance.refresh_from_db()
         raise _moved_by_another(instance)
     instance.accept_move(**move)
     computed = [name for name, value in changes.items() if hasattr(value, "resolve_expression")]
     if computed:
-        instance.refresh_from_db(fields=computed)
+        read = partial(instance.refresh_from_db, fields=computed)
+        outlast_outage(read, what="state") if is_outlasting else read()
     log.info("instance moved", uid=str(instance.uid), from_state=came_from, to_state=to)
 
 
@@ -232,6 +245,11 @@ def _move_columns(instance: Instance, to: str, changes: Mapping[str, Any]) -> di
         "work_due_at": changes.get("work_due_at") or work_due_at(to, at=now),
         "work_failures": instance.work_failures if to == instance.state else 0,
     }
+
+
+def _is_written(instance: Instance, move: Mapping[str, Any]) -> bool:
+    own = {name: move[name] for name in ("state", "state_changed_at")}
+    return Instance.objects.filter(pk=instance.pk, **own).exists()
 
 
 def _columns(instance: Instance, changes: Mapping[str, Any]) -> dict[str, Any]:

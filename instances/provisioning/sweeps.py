@@ -13,11 +13,17 @@ from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore, Lock
 
 import structlog
-from django.db import connection
+from django.db import Error as AnyDatabaseError, connection
 from django.utils import timezone
 
-from instances.errors import InstancesError, RateLimitedError, StateConflictError
+from instances.errors import (
+    ClockSkewError,
+    InstancesError,
+    RateLimitedError,
+    StateConflictError,
+)
 from instances.models import Instance
+from instances.models.database_clock import require_right_clock
 from instances.provisioning.due_times import DELETION_RETRY, retry_after, work_due_at
 from instances.provisioning.instances import check_instance, delete_instance, reconcile_instance
 from instances.provisioning.refreshing import refresh_instance
@@ -59,7 +65,11 @@ class SweepReport:
 def refresh_due_instances(
     *, at: datetime | None = None, limit: int = BATCH, concurrency: int = CONCURRENCY
 ) -> SweepReport:
-    """Refresh whatever is due, longest overdue first; what another process holds is left to it."""
+    """Refresh whatever is due, longest overdue first; what another process holds is left to it.
+
+    Raises ClockSkewError.
+    """
+    require_right_clock()
     now = at or timezone.now()
     due = Instance.objects.due_for_refresh(at=now)[:limit]
 
@@ -76,7 +86,11 @@ def work_due_instances(
     limit: int = BATCH,
     concurrency: int = CONCURRENCY,
 ) -> SweepReport:
-    """Check what is connected, reconcile what is unknown, delete what was being deleted, where it is due."""
+    """Check what is connected, reconcile what is unknown, delete what was being deleted, where it is due.
+
+    Raises ClockSkewError.
+    """
+    require_right_clock()
     now = at or timezone.now()
     due = Instance.objects.due_for_work(at=now).filter(state__in=list(states))[:limit]
     instances = list(due)
@@ -124,7 +138,7 @@ def _put_off(instance: Instance, error: InstancesError, *, at: datetime) -> None
     due = at + retry_after(failures, asked_for_seconds=asked)
     row = Instance.objects.filter(pk=instance.pk).exclude(work_due_at=None)
     row.update(work_failures=failures, work_due_at=due)
-    if isinstance(error, StateConflictError):
+    if isinstance(error, StateConflictError | ClockSkewError):
         return
     unfinished = Instance.objects.filter(state__in=[State.UNKNOWN, State.DELETING])
     unfinished.filter(pk=instance.pk).update(**cause_of(error))
@@ -157,6 +171,11 @@ def _run(verb: Callable[[Instance], None], instance: Instance, report: SweepRepo
         report.count(instance.pk)
     except InstancesError as error:
         report.count(instance.pk, str(error))
+    except AnyDatabaseError as error:
+        # It is still due. The next one of this thread needs another connection.
+        connection.close()
+        log.warning("sweep cannot reach the database", error=type(error).__name__)
+        report.count(instance.pk, "The database could not be reached; it will be tried again.")
     except Exception:  # one instance must not stop the others
         log.exception("sweep failed at an instance", uid=str(instance.uid))
         report.count(instance.pk, "An unexpected fault; the log holds it.")

@@ -30,6 +30,7 @@ _STATUSES: tuple[tuple[type[errors.InstancesError], int], ...] = (
     (errors.StateConflictError, 409),
     (errors.UnreadableSecretError, 409),
     (errors.SecretError, 500),
+    (errors.ClockSkewError, 503),
     (errors.InstancesError, 400),
 )
 _HEADINGS: tuple[tuple[type[errors.InstancesError], "StrPromise"], ...] = (

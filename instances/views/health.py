@@ -10,7 +10,6 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count, Min
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_tasks_db.models import DBTaskResult
@@ -19,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from instances.models import Instance, ProcessBeat
+from instances.models.database_clock import MAX_SKEW, clock_skew, database_now
 from instances.models.process_beats import ALIVE_FOR
 
 
@@ -32,13 +32,14 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when database, migrations, keys, scheduler and worker are as they must be; else 503. It names no secret.
+    """200 when database, migrations, keys, clocks, scheduler and worker are as they must be; else 503. It names no
+    secret.
 
     The worker is taken for gone when a task has waited for it for a minute; one of Celery when it has not beaten
     for so long.
     """
     parts = {"database": True} | dict.fromkeys(
-        ("migrations", "encryption_keys", "scheduler", "worker"), False
+        ("migrations", "encryption_keys", "clock", "scheduler", "worker"), False
     )
     try:
         executor = MigrationExecutor(connection)
@@ -49,8 +50,10 @@ def readyz(request: HttpRequest) -> HttpResponse:
             parts["encryption_keys"] = not any(
                 problem.is_serious() or problem.id == "instances.W003" for problem in problems
             )
-            now = timezone.now()
-            alive = set(ProcessBeat.objects.alive(at=now).values_list("kind", flat=True))
+            now = database_now()
+            alive = set(ProcessBeat.objects.alive().values_list("kind", flat=True))
+            is_ours_right = abs(clock_skew()) <= MAX_SKEW
+            parts["clock"] = is_ours_right and ProcessBeat.Kind.WRONG_CLOCK not in alive
             parts["scheduler"] = ProcessBeat.Kind.SCHEDULER in alive
             parts["worker"] = _age(_oldest_waiting_task(), now) < ALIVE_FOR.total_seconds()
             if settings.TASKS_BACKEND == "celery":
@@ -77,7 +80,7 @@ class _InstanceCollector(Collector):
     """Gauges that are read from the rows, so that every process tells the same."""
 
     def collect(self) -> Iterable[Metric]:
-        now = timezone.now()
+        now = database_now()
         rows = Instance.objects.order_by()
         states = GaugeMetricFamily("instances", "Instances by state", labels=["state"])
         for row in rows.values("state").annotate(n=Count("id")):
@@ -105,12 +108,23 @@ class _InstanceCollector(Collector):
             "Since the scheduler's last turn",
             _age(beats.get(ProcessBeat.Kind.SCHEDULER), now),
         )
+        yield _skews()
         if settings.TASKS_BACKEND == "celery":
             yield GaugeMetricFamily(
                 "worker_beat_age_seconds",
                 "Since a worker last reached the broker",
                 _age(beats.get(ProcessBeat.Kind.WORKER), now),
             )
+
+
+def _skews() -> Metric:
+    skews = GaugeMetricFamily(
+        "clock_skew_seconds", "How far a clock is ahead of the database's", labels=["process"]
+    )
+    skews.add_metric(["web"], clock_skew().total_seconds())
+    for kind, seconds in ProcessBeat.objects.alive().values_list("kind", "clock_skew_seconds"):
+        skews.add_metric([kind], seconds)
+    return skews
 
 
 def _oldest_waiting_task() -> datetime | None:

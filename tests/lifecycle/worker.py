@@ -6,9 +6,15 @@ change ID NAME COUNT              "ready"; at a line of input COUNT changes of t
                                   then how each ended
 turn                              "ready"; at a line of input one turn of the scheduler
 stop VERB ID before|after NAME    refresh or delete, as far as the function NAME: there "stopped", for ever
+halt VERB ID SECONDS NAME         refresh or provision, as far as the function NAME: there "halted"; at a line of input it
+                                  goes on; then how it ended. An empty NAME halts nowhere, after a "begun". SECONDS: how
+                                  long its lease is, and within how long it sends
+
+CLOCK_SKEW_SECONDS in the environment: its clock is so far ahead of the machine's.
 """
 
 import json
+import os
 import pkgutil
 import sys
 import threading
@@ -21,16 +27,21 @@ import django
 django.setup()
 
 from django.core.management import call_command  # noqa: E402
+from django.utils import timezone  # noqa: E402
 
 from instances.errors import InstancesError  # noqa: E402
 from instances.models import Instance  # noqa: E402
-from instances.provisioning import leases  # noqa: E402
+from instances.provisioning import instances, leases  # noqa: E402
 from instances.provisioning.bodies import parse_body, update_instance  # noqa: E402
-from instances.provisioning.instances import delete_instance  # noqa: E402
+from instances.provisioning.instances import delete_instance, provision_instance  # noqa: E402
 from instances.provisioning.refreshing import refresh_instance  # noqa: E402
 
 MEETING_SECONDS = 120
-VERBS = {"refresh": refresh_instance, "delete": delete_instance}
+VERBS = {
+    "refresh": refresh_instance,
+    "delete": delete_instance,
+    "provision": provision_instance,
+}
 
 
 def say(word):
@@ -92,6 +103,35 @@ def turn():
     call_command("scheduler", once=True)
 
 
+def halt(verb, instance_id, seconds, name):
+    instances.SEND_WITHIN = timedelta(seconds=seconds)  # type: ignore[attr-defined]
+    leases.lease_duration = lambda: timedelta(seconds=seconds)  # type: ignore[attr-defined]
+    instance = Instance.objects.get(pk=instance_id)
+    if name:
+        owner_name, _, function_name = name.rpartition(".")
+        owner = pkgutil.resolve_name(owner_name)
+        function = getattr(owner, function_name)
+
+        def halting(*args, **kwargs):
+            setattr(owner, function_name, function)
+            say("halted")
+            sys.stdin.readline()
+            return function(*args, **kwargs)
+
+        setattr(owner, function_name, halting)
+    else:
+        say("begun")
+    try:
+        say(VERBS[verb](instance, actor="halted").tokens_version)
+    except InstancesError as error:
+        say(str(error))
+
+
+def skew_clock(seconds):
+    real_now = timezone.now
+    timezone.now = lambda: real_now() + timedelta(seconds=seconds)
+
+
 def stop(verb, instance_id, when, name):
     owner_name, _, function_name = name.rpartition(".")
     owner = pkgutil.resolve_name(owner_name)
@@ -108,11 +148,15 @@ def stop(verb, instance_id, when, name):
 
 
 if __name__ == "__main__":
+    if "CLOCK_SKEW_SECONDS" in os.environ:
+        skew_clock(float(os.environ["CLOCK_SKEW_SECONDS"]))
     match sys.argv[1:]:
         case ["call", instance_id, threads, lease_seconds]:
             call(int(instance_id), int(threads), float(lease_seconds))
         case ["change", instance_id, name, count]:
             change(int(instance_id), name, int(count))
+        case ["halt", verb, instance_id, seconds, name]:
+            halt(verb, int(instance_id), float(seconds), name)
         case ["turn"]:
             turn()
         case ["stop", verb, instance_id, when, name]:

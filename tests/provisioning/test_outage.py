@@ -28,6 +28,8 @@ class Clock:
     def __init__(self, monkeypatch):
         self.now = timezone.now()
         monkeypatch.setattr(timezone, "now", lambda: self.now)
+        # The database's clock is taken to go with it.
+        monkeypatch.setattr("instances.models.database_clock.clock_skew", lambda: timedelta(0))
 
     def run_for(self, duration):
         """Let the scheduler do whatever falls due in that time."""

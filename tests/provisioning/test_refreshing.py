@@ -172,6 +172,21 @@ def test_a_provider_slower_than_the_lease_still_gets_one_request(
     assert outcomes == [stale.tokens_version + 1] * 3
 
 
+def test_a_refresh_waits_longer_for_its_answer_than_other_calls(provider, instance, settings):
+    settings.HTTP_TIMEOUT_SECONDS, settings.REFRESH_TIMEOUT_SECONDS = 0.3, 3
+    provider.delay_seconds = 0.6
+    make_due(instance)
+    assert refresh_due_instances().succeeded == 1
+    assert tokens_of(instance)["refresh_token"] in provider.refresh_tokens
+
+
+def test_a_refresh_that_is_not_answered_in_its_own_time_says_so(provider, instance, settings):
+    settings.HTTP_TIMEOUT_SECONDS, settings.REFRESH_TIMEOUT_SECONDS = 0.1, 0.3
+    provider.delay_seconds = 0.6
+    with pytest.raises(PlatformError, match=r"did not answer within 0\.3 seconds"):
+        refresh_instance(instance, actor="test")
+
+
 def test_an_outage_backs_off_and_never_ends_the_grant(provider, instance):
     provider.override = (503, "<html>down</html>")
     at = timezone.now()

@@ -90,17 +90,24 @@ class Installation:
         secrets = ["--organization-secret", ORGANIZATION_SECRET, "--user-secret", USER_SECRET]
         self.program.manage("create_account", *account, "--platform-url", platform_url, *secrets)
 
-    def begin(self, *command: str) -> subprocess.Popen[bytes]:
+    def begin(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
         if self._is_hurried:
             command = (*HURRIED, *command)
         elif command[0] == "celery":
             command = ("-m", *command)
-        process = self.program.begin_python(*command)
+        process = self.program.begin_python(*command, **environment)
         self._processes.append(process)
         return process
 
-    def begin_worker(self) -> subprocess.Popen[bytes]:
-        return self.begin(*(CELERY_WORKER if self.broker_url else DATABASE_WORKER))
+    def begin_worker(self, **environment: str) -> subprocess.Popen[bytes]:
+        command = CELERY_WORKER if self.broker_url else DATABASE_WORKER
+        return self.begin(*command, **environment)
+
+    def keep_workers(self, workers: list[subprocess.Popen[bytes]]) -> None:
+        """Begin those again that have ended by themselves, as whatever watches over them would."""
+        for number, worker in enumerate(workers):
+            if worker.poll() is not None:
+                workers[number] = self.begin_worker()
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         if not self._server_url:
@@ -136,6 +143,17 @@ class Installation:
     def _at_server(self, sql: str) -> None:
         with psycopg.connect(self._server_url, autocommit=True) as server:
             server.execute(sql)
+
+
+def freeze(process: subprocess.Popen[bytes]) -> None:
+    """With its children, as when its machine is suspended."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGSTOP)
+
+
+def thaw(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGCONT)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:

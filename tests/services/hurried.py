@@ -1,4 +1,7 @@
-"""Our programs with short waits: `python -m tests.services.hurried manage.py scheduler`, or `… celery -A config worker`."""
+"""Our programs with short waits: `python -m tests.services.hurried manage.py scheduler`, or `… celery -A config worker`.
+
+CLOCK_SKEW_SECONDS in the environment: their clock is so far ahead of the machine's.
+"""
 
 import os
 import sys
@@ -7,6 +10,7 @@ from datetime import timedelta
 import django
 from celery.__main__ import main as celery
 from django.core.management import execute_from_command_line
+from django.utils import timezone
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
@@ -18,8 +22,12 @@ WAIT = timedelta(seconds=4)
 
 if __name__ == "__main__":
     instances.SETTLED_AFTER = bulk_rows.SETTLED_AFTER = WAIT  # type: ignore[attr-defined]
-    bulk_jobs.ADOPT_AFTER = bulk_runs.SEND_WITHIN = WAIT
+    instances.SEND_WITHIN = bulk_runs.SEND_WITHIN = WAIT  # type: ignore[attr-defined]
+    bulk_jobs.ADOPT_AFTER = WAIT
     scheduler.TICK_SECONDS = 1.0
+    if "CLOCK_SKEW_SECONDS" in os.environ:
+        real_now, skew = timezone.now, timedelta(seconds=float(os.environ["CLOCK_SKEW_SECONDS"]))
+        timezone.now = lambda: real_now() + skew
     sys.argv = sys.argv[1:]
     if sys.argv[0] == "celery":
         celery()

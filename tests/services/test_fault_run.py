@@ -1,4 +1,5 @@
-"""A platform that loses and refuses, workers that are killed: each row becomes one instance, on every engine.
+"""A platform that loses and refuses, workers that are killed or stopped, databases that restart, clocks that are wrong:
+each row becomes one instance, on every engine.
 
 FAULT_RUN_ROWS=2000 takes so many rows, and the program's own waits: some minutes for each engine.
 """
@@ -11,7 +12,16 @@ from collections import Counter
 
 import pytest
 
-from tests.services.far import SCHEDULER, FarPlatform, Installation, kill, kill_a_child
+from tests.services.cluster import Cluster
+from tests.services.far import (
+    SCHEDULER,
+    FarPlatform,
+    Installation,
+    freeze,
+    kill,
+    kill_a_child,
+    thaw,
+)
 
 pytestmark = [
     pytest.mark.services,
@@ -29,6 +39,10 @@ KILL_SECONDS = 2 if IS_HURRIED else 10
 DELAY_SECONDS = 0.05
 PATIENCE_SECONDS = 180 if IS_HURRIED else 900
 POLL_SECONDS = 0.2
+# Longer than a row's lease: 15 seconds where everything is hurried, else 41.
+FROZEN_SECONDS = 18 if IS_HURRIED else 45
+AWAY_SECONDS = 2.0
+DAY_SECONDS = 24 * 60 * 60
 # Longer than it takes to kill whoever waits for an answer.
 HOLD_SECONDS = 0.6
 ENGINES = [
@@ -50,12 +64,12 @@ def platform():
 
 @pytest.fixture(params=ENGINES, ids=" and ".join)
 def install(request, tmp_path, database_url, broker_url):
-    """Installs the program where it reaches one platform, on one of the engines."""
+    """Installs the program where it reaches one platform, on one of the engines; or on another server's database."""
     database, engine = request.param
-    addresses = database_url(database), broker_url(engine)
     installed = []
 
-    def install(netloc):
+    def install(netloc, server_url=None):
+        addresses = server_url or database_url(database), broker_url(engine)
         installation = Installation(
             tmp_path,
             database_url=addresses[0],
@@ -142,6 +156,18 @@ def test_a_row_that_ends_its_workers_is_given_up_and_the_others_are_not(
     assert Counter(one["name"] for one in provider.instances.values()) == Counter(others)
 
 
+def require_one_instance_a_row(installation, platform):
+    outcomes = installation.query("SELECT outcome, error FROM instances_bulkrow")
+    assert Counter(outcomes) == {("succeeded", ""): ROWS}
+    connected = installation.query(
+        "SELECT i.name, i.remote_id FROM instances_instance i "
+        "JOIN instances_bulkrow r ON r.instance_id = i.id WHERE i.state = 'connected'"
+    )
+    held = platform.look()["held"]
+    assert Counter(held.values()) == Counter(f"Row {number}" for number in range(ROWS))
+    assert {str(remote_id): name for name, remote_id in connected} == held
+
+
 def test_every_row_is_connected_once_whatever_the_platform_does_and_whoever_is_killed(
     install, platform, tmp_path
 ):
@@ -164,12 +190,77 @@ def test_every_row_is_connected_once_whatever_the_platform_does_and_whoever_is_k
     assert is_finished(installation), installation.program.log
     sys.stderr.write(f"{time.monotonic() - began:.0f} s, {platform.look()['faults']}\n")
 
-    outcomes = installation.query("SELECT outcome, error FROM instances_bulkrow")
-    assert Counter(outcomes) == {("succeeded", ""): ROWS}
-    connected = installation.query(
-        "SELECT i.name, i.remote_id FROM instances_instance i "
-        "JOIN instances_bulkrow r ON r.instance_id = i.id WHERE i.state = 'connected'"
-    )
-    held = platform.look()["held"]
-    assert Counter(held.values()) == Counter(f"Row {number}" for number in range(ROWS))
-    assert {str(remote_id): name for name, remote_id in connected} == held
+    require_one_instance_a_row(installation, platform)
+
+
+@pytest.fixture
+def cluster():
+    with Cluster() as cluster:
+        yield cluster
+
+
+class Thaw:
+    """Stopped workers, each of which goes on after FROZEN_SECONDS."""
+
+    def __init__(self):
+        self._due = []
+
+    def add(self, worker):
+        freeze(worker)
+        self._due.append((time.monotonic() + FROZEN_SECONDS, worker))
+
+    def turn(self, *, is_last=False):
+        for due_at, worker in list(self._due):
+            if is_last or time.monotonic() > due_at:
+                thaw(worker)
+                self._due.remove((due_at, worker))
+
+
+@pytest.mark.parametrize(
+    "install",
+    [("postgresql", "database"), ("postgresql", "redis")],
+    ids=" and ".join,
+    indirect=True,
+)
+def test_every_row_is_connected_once_though_databases_restart_workers_stop_and_clocks_are_wrong(
+    cluster, install, platform, tmp_path
+):
+    installation = install(platform.netloc, cluster.url)
+    enqueue(installation, tmp_path, [f"Row {number}" for number in range(ROWS)], CONCURRENCY)
+    schedulers = [installation.begin(*SCHEDULER)]
+    for skew in (-20, DAY_SECONDS):
+        installation.begin(*SCHEDULER, CLOCK_SKEW_SECONDS=str(skew))
+        installation.begin_worker(CLOCK_SKEW_SECONDS=str(skew))
+    workers = [installation.begin_worker() for _ in range(WORKERS)]
+    frozen = Thaw()
+
+    def is_over():
+        frozen.turn()
+        installation.keep_workers(workers)
+        if schedulers[0].poll() is not None:
+            schedulers[0] = installation.begin(*SCHEDULER)
+        return is_finished(installation)
+
+    try:
+        for number in range(1, KILLS + 1):
+            due = number * ROWS // (KILLS + 1)
+            wait_until(lambda due=due: len(platform.look()["held"]) >= due, KILL_SECONDS)
+            victim = workers.pop(0)
+            match number % 3:
+                case 0:
+                    kill(victim)
+                case 1:
+                    frozen.add(victim)
+                case 2:
+                    workers.insert(0, victim)
+                    cluster.restart(away_seconds=AWAY_SECONDS if number % 2 else 0.0)
+            while len(workers) < WORKERS:
+                workers.append(installation.begin_worker())
+            is_over()
+        wait_until(is_over, PATIENCE_SECONDS)
+    finally:
+        frozen.turn(is_last=True)
+    assert is_finished(installation), installation.program.log
+    # What was stopped when the last row ended goes on now: it must change nothing.
+    time.sleep(2)
+    require_one_instance_a_row(installation, platform)

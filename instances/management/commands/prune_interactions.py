@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from instances.errors import ClockSkewError
 from instances.provisioning.pruning import prune
 
 
@@ -21,6 +22,9 @@ class Command(BaseCommand):
         if options["days"] < 1:
             raise CommandError("--days must be 1 or more.", returncode=2)
         before = timezone.now() - timedelta(days=options["days"])
-        removed = prune(before=before, is_dry_run=options["dry_run"])
+        try:
+            removed = prune(before=before, is_dry_run=options["dry_run"])
+        except ClockSkewError as error:
+            raise CommandError(str(error)) from None
         word = "Would remove" if options["dry_run"] else "Removed"
         self.stdout.write(f"{word} {removed} interactions from before {before:%Y-%m-%d}.")

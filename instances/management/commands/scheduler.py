@@ -11,8 +11,9 @@ from django.core.management.base import BaseCommand
 from django.db import Error as AnyDatabaseError, connection
 from django.utils import timezone
 
-from instances.errors import TaskNotEnqueuedError
+from instances.errors import ClockSkewError, TaskNotEnqueuedError
 from instances.models import ProcessBeat
+from instances.models.database_clock import clock_skew, require_right_clock
 from instances.provisioning.bulk_jobs import tend_bulk_jobs
 from instances.provisioning.pruning import prune
 from instances.provisioning.sweeps import BATCH, refresh_due_instances, work_due_instances
@@ -54,8 +55,13 @@ class Command(BaseCommand):
 
     def tick(self) -> bool:
         """One turn. True after a full batch, which is followed by the next at once."""
+        try:
+            require_right_clock()
+        except ClockSkewError as error:
+            log.error("scheduler takes on no work", why=str(error))
+            return False
         now = timezone.now()
-        ProcessBeat.objects.beat(ProcessBeat.Kind.SCHEDULER, at=now)
+        ProcessBeat.objects.beat(ProcessBeat.Kind.SCHEDULER, skew=clock_skew())
         refreshed, worked = refresh_due_instances(), work_due_instances()
         done = refreshed.succeeded + worked.succeeded
         failed = len(refreshed.failures) + len(worked.failures)

@@ -107,7 +107,8 @@ def _authenticated(draft: InstanceDraft, *, token: str) -> PlatformInstance:
     """With tokens, where the way of authentication has any, proved by the probe."""
     tokens = _obtain(draft)
     try:
-        prove(replace(draft, tokens=tokens))
+        # The deadline is for what must not be sent twice.
+        prove(replace(draft, tokens=tokens, deadline=None))
     except PlatformError as error:
         # The code is spent: what it brought must not be lost with an outage of the probe's.
         if not (draft.authentication.needs_browser and error.retryable):

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from authlib.integrations.requests_client import OAuth2Session
+from django.conf import settings
 from django.utils import timezone
 
 from instances.catalogue.definition import (
@@ -115,13 +116,17 @@ def obtain_token(draft: InstanceDraft) -> TokenSet:
 def refresh_token(draft: InstanceDraft) -> TokenSet:
     """New tokens for the refresh token (RFC 6749 6), which is kept where the provider sends no new one.
 
+    An answer that comes late is waited for longer than others: it may hold the only refresh token that still works.
     Raises GrantRejectedError when it is no good any more, ClientRefusedError, PlatformError.
     """
     tokens = draft.tokens or TokenSet("")
     form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh_token}
     has_own = draft.authentication.refresh_endpoint is not None
     endpoint: EndpointName = "refresh_endpoint" if has_own else "token_endpoint"
-    return _ask(draft, "refresh the token", endpoint, form, GrantRejectedError)
+    seconds = settings.REFRESH_TIMEOUT_SECONDS
+    return _ask(
+        draft, "refresh the token", endpoint, form, GrantRejectedError, timeout_seconds=seconds
+    )
 
 
 def revoke_token(draft: InstanceDraft) -> None:
@@ -148,9 +153,11 @@ def _ask(
     endpoint: EndpointName,
     form: Mapping[str, str | None],
     refusal: Refusal,
+    *,
+    timeout_seconds: float | None = None,
 ) -> TokenSet:
     """One token request. refusal: what it means for this grant that the provider does not take it."""
-    subject = subject_of(draft, step)
+    subject = subject_of(draft, step, timeout_seconds=timeout_seconds)
     answer = _post(draft, subject, endpoint, form)
     raise_for_fault(answer, subject)
     document = document_of(answer, subject)

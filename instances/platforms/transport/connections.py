@@ -14,11 +14,15 @@ from django.conf import settings
 from requests.adapters import HTTPAdapter
 
 from instances.catalogue.hosts import is_listed
-from instances.errors import BlockedAddressError, UnreachableError
+from instances.deadlines import Deadline
+from instances.errors import BlockedAddressError, LeaseLostError, UnreachableError
 from instances.platforms.transport.addresses import is_metadata, is_public
 
 # Servers close idle connections after 2 s or more; a request must not go out on one that is just being closed.
 MAX_IDLE_SECONDS = 1.0
+# What arrived while the process was stopped is read within this, although the time is up.
+LATE_READ_SECONDS = 0.5
+_ARRIVED_SECONDS = 0.01
 
 
 def _checked_addresses(
@@ -77,6 +81,7 @@ class _DeadlineReader(io.RawIOBase):
         self._sock = sock
         self._stream = sock.makefile("rb", buffering=0)
         self._ends_at = monotonic() + (sock.gettimeout() or 0)
+        self._ends_late_at = 0.0
 
     def readable(self) -> bool:
         return True
@@ -84,7 +89,11 @@ class _DeadlineReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         remaining = self._ends_at - monotonic()
         if remaining <= 0:
-            raise TimeoutError
+            # Only what is here already: an answer may have come while this process was stopped.
+            self._ends_late_at = self._ends_late_at or monotonic() + LATE_READ_SECONDS
+            if monotonic() > self._ends_late_at:
+                raise TimeoutError
+            remaining = _ARRIVED_SECONDS
         self._sock.settimeout(remaining)
         return self._stream.readinto(buffer)
 
@@ -156,6 +165,11 @@ class _GuardedConnection(urllib3.connection.HTTPConnection):
             return
         if self.sock is None:
             self.connect()
+        if outlet.deadline and outlet.deadline.has_passed:
+            raise LeaseLostError(
+                "the time in which this process might send it had passed, so nothing was sent. Another process may "
+                "be at work on it."
+            )
         outlet.is_sent = True
         super().send(data)
 
@@ -190,8 +204,8 @@ class GuardedAdapter(HTTPAdapter):
 
 
 class Outlet(threading.local):
-    """One thread's connections, whether a byte of its present request has left, and which private hosts that
-    request may go to.
+    """One thread's connections, whether a byte of its present request has left, or may leave, and which private
+    hosts that request may go to.
     """
 
     def __init__(self) -> None:
@@ -199,6 +213,7 @@ class Outlet(threading.local):
         self.adapter = GuardedAdapter(pool_maxsize=1, max_retries=urllib3.Retry(total=False))
         self.is_sent = False
         self.private_hosts: tuple[str, ...] = ()
+        self.deadline: Deadline | None = None
 
 
 outlet = Outlet()

@@ -15,12 +15,14 @@ from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
 
 import requests
+import structlog
 import urllib3
 from django.conf import settings
-from django.db import IntegrityError
+from django.db import DatabaseError, IntegrityError, InterfaceError, connection
 from django.utils import timezone
 from requests.adapters import BaseAdapter
 
+from instances.deadlines import Deadline
 from instances.errors import (
     AnswerLostError,
     AnswerTimeoutError,
@@ -29,6 +31,7 @@ from instances.errors import (
     UnreachableError,
 )
 from instances.models import Interaction
+from instances.models.outages import outlast_outage
 from instances.platforms.base import InstanceDraft
 from instances.platforms.transport.connections import outlet
 from instances.redaction import redact_body, redact_headers, redact_text, redact_url, storable
@@ -38,11 +41,14 @@ CHUNK_BYTES = 16 * 1024
 MAX_REDIRECTS = 3
 _MAY_BE_DONE = "It may have carried out the request all the same."
 
+log = structlog.stdlib.get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
     """Whom an exchange is about. secrets: values that no record of it may show. private_hosts: those that may be called
-    for it though their address is private.
+    for it though their address is private. timeout_seconds: for the whole exchange; None: HTTP_TIMEOUT_SECONDS.
+    deadline: nothing is sent after it.
     """
 
     organization_id: int
@@ -52,9 +58,17 @@ class Subject:
     actor: str = ""
     private_hosts: tuple[str, ...] = ()
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    timeout_seconds: float | None = None
+    deadline: Deadline | None = field(default=None, compare=False)
 
 
-def subject_of(draft: InstanceDraft, step: str, *, secrets: Iterable[str] = frozenset()) -> Subject:
+def subject_of(
+    draft: InstanceDraft,
+    step: str,
+    *,
+    secrets: Iterable[str] = frozenset(),
+    timeout_seconds: float | None = None,
+) -> Subject:
     """The subject of one step for a draft. secrets: beside the draft's own, for example the platform's."""
     return Subject(
         organization_id=draft.organization.pk,
@@ -64,6 +78,8 @@ def subject_of(draft: InstanceDraft, step: str, *, secrets: Iterable[str] = froz
         actor=draft.actor,
         private_hosts=draft.private_hosts,
         secrets=draft.secrets | frozenset(secrets),
+        timeout_seconds=timeout_seconds,
+        deadline=draft.deadline,
     )
 
 
@@ -148,13 +164,13 @@ class RecordingAdapter(BaseAdapter):
         response: requests.Response | None = None
         body = b""
         error: PlatformError | None = None
-        outlet.is_sent = False
+        outlet.is_sent, outlet.deadline = False, self._subject.deadline
         outlet.private_hosts = self._subject.private_hosts
         try:
             response = outlet.adapter.send(
                 request,
                 stream=True,
-                timeout=_timeout(),
+                timeout=_timeout(self._timeout_seconds),
                 verify=settings.PROVIDER_CA_BUNDLE or True,
             )
             body = _read_body(response)
@@ -176,12 +192,16 @@ class RecordingAdapter(BaseAdapter):
         response.interaction = interaction  # type: ignore[attr-defined]
         return response
 
+    @property
+    def _timeout_seconds(self) -> float:
+        return self._subject.timeout_seconds or float(settings.HTTP_TIMEOUT_SECONDS)
+
     def _explain(self, caught: Exception, request: requests.PreparedRequest) -> PlatformError:
         """What happened as the error to raise: a sentence of the host, never of the URL or the body."""
         is_wrapped = isinstance(caught, requests.RequestException) and caught.args
         cause = caught.args[0] if is_wrapped else caught
         host = urlsplit(request.url or "").netloc.rpartition("@")[2]
-        kind, why = _what_happened(cause, host)
+        kind, why = _what_happened(cause, host, timeout_seconds=self._timeout_seconds)
         sentence = f"{self._subject.label}: {self._subject.step} failed: {why}"
         return kind(redact_text(sentence, self._subject.secrets))
 
@@ -223,6 +243,17 @@ class RecordingAdapter(BaseAdapter):
 
 
 def _keep(interaction: Interaction) -> None:
+    """Write it, outlasting a database outage. Where that is in vain, the answer must not be lost with its record."""
+    try:
+        outlast_outage(lambda: _write(interaction), what="interaction")
+    except (DatabaseError, InterfaceError) as error:
+        if connection.in_atomic_block:
+            raise
+        interaction.pk = None
+        log.error("interaction not recorded", step=interaction.step, error=type(error).__name__)
+
+
+def _write(interaction: Interaction) -> None:
     try:
         interaction.save()
     except IntegrityError:
@@ -231,9 +262,9 @@ def _keep(interaction: Interaction) -> None:
         interaction.save()
 
 
-def _timeout() -> Any:
+def _timeout(seconds: float) -> Any:
     # Typed without, but requests takes urllib3's own: the only one that limits the exchange as a whole.
-    return urllib3.Timeout(total=settings.HTTP_TIMEOUT_SECONDS)
+    return urllib3.Timeout(total=seconds)
 
 
 def _shown(body: str | bytes, content_type: str | None, subject: Subject) -> str:
@@ -255,8 +286,10 @@ def _read_body(response: requests.Response) -> bytes:
     return bytes(body)
 
 
-def _what_happened(cause: Exception, host: str) -> tuple[type[PlatformError], str]:
-    seconds = f"{settings.HTTP_TIMEOUT_SECONDS:g} seconds"
+def _what_happened(
+    cause: Exception, host: str, *, timeout_seconds: float
+) -> tuple[type[PlatformError], str]:
+    seconds = f"{timeout_seconds:g} seconds"
     is_timeout = isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError)
     if isinstance(cause, PlatformError):
         return type(cause), str(cause)

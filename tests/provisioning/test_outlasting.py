@@ -1,0 +1,173 @@
+"""A database that is away while a provider answers costs no token, no instance and no record."""
+
+import pytest
+from django.db import connections
+
+from instances.models import Authorization, Instance, Interaction
+from instances.provisioning.authorization import begin_authorization, complete_authorization
+from instances.provisioning.bulk_jobs import read_bulk_job, start_bulk_job
+from instances.provisioning.bulk_lines import FileRow
+from instances.provisioning.bulk_runs import run_bulk_job
+from instances.provisioning.instances import provision_instance, reauthenticate_instance
+from instances.provisioning.refreshing import refresh_instance
+from tests.factories import make_account, make_element, make_instance, make_organization_user
+from tests.outages import break_database
+from tests.provider import API_KEY, CLIENT_ID, CLIENT_SECRET
+from tests.provisioning.test_refreshing import (
+    make_connected,
+    oauth_definition,
+    token_requests,
+    tokens_of,
+)
+from tests.provisioning.test_sweeps import keyed_definition
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BROWSER = "secret-of-the-browser"
+
+
+@pytest.fixture(autouse=True)
+def impatient():
+    """SQLite gives up at once where it would wait for a lock for 20 seconds."""
+    for one in connections.all():
+        if one.vendor == "sqlite":
+            one.close()
+            one.settings_dict["OPTIONS"]["timeout"] = 0.05
+    yield
+    for one in connections.all():
+        if one.vendor == "sqlite":
+            one.close()
+            one.settings_dict["OPTIONS"]["timeout"] = 20
+
+
+@pytest.fixture
+def break_during(provider):
+    """break_during("/token"): the database goes away once, when the provider has done what this path asks for."""
+
+    def break_during(path):
+        answer = provider.answer
+
+        def breaking(request):
+            answered = answer(request)
+            if request.path == path:
+                provider.answer = answer
+                break_database()
+            return answered
+
+        provider.answer = breaking
+
+    return break_during
+
+
+def draft_granted(provider, **fields):
+    return make_instance(
+        element=make_element(oauth_definition(provider.url)),
+        configuration={
+            "oauth.api.key": CLIENT_ID,
+            "oauth.api.secret": CLIENT_SECRET,
+            "oauth.callback.url": "https://app.example/callback",
+        },
+        authentication_type="oauth2",
+        **fields,
+    )
+
+
+def authorize(provider, instance):
+    """One trip of a browser, as far as the callback; gives what the provider sends back."""
+    account = make_account(is_superuser=True)
+    begun = begin_authorization(instance, account=account, browser_secret=BROWSER)
+    return account, provider.authorize(begun.url)
+
+
+def require_working(provider, instance):
+    stored = tokens_of(instance)
+    assert stored["refresh_token"] in provider.refresh_tokens
+    assert stored["access_token"] in provider.access_tokens
+    assert Instance.objects.get(pk=instance.pk).state == "connected"
+
+
+def test_a_refresh_keeps_its_new_tokens(provider, break_during):
+    instance = make_connected(provider)
+    break_during("/token")
+    refresh_instance(instance, actor="test")
+    assert len(token_requests(provider)) == 1
+    require_working(provider, instance)
+    row = Instance.objects.get()
+    assert (row.tokens_version, row.lease_holder, row.refresh_started_at) == (2, None, None)
+    assert Interaction.objects.filter(step="refresh the token").count() == 1
+
+
+def test_a_refusal_is_recorded_all_the_same(provider, break_during):
+    instance = make_connected(provider)
+    provider.refresh_tokens.clear()
+    break_during("/token")
+    with pytest.raises(Exception, match="the grant is expired"):
+        refresh_instance(instance, actor="test")
+    row = Instance.objects.get()
+    assert (row.refresh_refusals, row.cause) == (1, "GrantRejectedError")
+    assert row.cause_interaction.step == "refresh the token"
+
+
+@pytest.mark.parametrize("path", ["/token", "/probe"])
+def test_a_code_exchange_keeps_its_tokens(provider, break_during, path):
+    instance = draft_granted(provider)
+    account, parameters = authorize(provider, instance)
+    break_during(path)
+    complete_authorization(parameters, account=account, browser_secret=BROWSER)
+    require_working(provider, instance)
+    assert Authorization.objects.get().outcome == "completed"
+    steps = set(Interaction.objects.values_list("step", flat=True))
+    assert {"exchange the code", "OAuth callback"} < steps
+
+
+@pytest.mark.parametrize("path", ["/token", "/probe"])
+def test_a_new_authorization_of_a_connected_instance_keeps_its_tokens(provider, break_during, path):
+    instance = make_connected(provider)
+    account, parameters = authorize(provider, instance)
+    break_during(path)
+    complete_authorization(parameters, account=account, browser_secret=BROWSER)
+    require_working(provider, instance)
+    assert Instance.objects.get().tokens_version == 2
+
+
+def test_provisioning_ends_connected(provider, break_during):
+    instance = make_instance(
+        element=make_element(keyed_definition(provider.url)), configuration={"api.key": API_KEY}
+    )
+    break_during("/probe")
+    provision_instance(instance, actor="test")
+    assert Instance.objects.get().state == "connected"
+    assert len(provider.requests) == 1
+
+
+def test_changed_credentials_are_kept(provider, break_during):
+    instance = make_instance(
+        element=make_element(keyed_definition(provider.url)), configuration={"api.key": "old"}
+    )
+    provider_key = {"api.key": API_KEY}
+    with pytest.raises(Exception, match="credentials"):
+        provision_instance(instance, actor="test")
+    break_during("/probe")
+    reauthenticate_instance(instance, actor="test", configuration=provider_key)
+    assert Instance.objects.get().full_configuration() == provider_key
+
+
+def test_each_row_of_a_bulk_job_ends_connected_and_is_sent_once(provider, break_during):
+    make_element(keyed_definition(provider.url))
+    rows = [
+        FileRow(
+            number,
+            {
+                "name": f"Row {number}",
+                "element": {"key": keyed_definition("")["key"]},
+                "configuration": {"api.key": API_KEY},
+            },
+        )
+        for number in range(1, 7)
+    ]
+    job = read_bulk_job(make_organization_user(), rows, actor="test", concurrency=2)
+    break_during("/probe")
+    ended = list(run_bulk_job(start_bulk_job(job)))
+    assert [row.outcome for row in ended] == ["succeeded"] * 6
+    assert set(Instance.objects.values_list("state", flat=True)) == {"connected"}
+    assert Interaction.objects.count() == len(provider.requests) == 6
