@@ -1,6 +1,7 @@
 """A database that is away while a provider answers costs no token, no instance and no record."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, OperationalError, connections
@@ -180,8 +181,9 @@ def test_a_commit_that_the_database_could_not_confirm_is_no_conflict(provider, m
     """The connection ends after the commit and before its answer."""
     instance = draft_granted(provider)
     account, parameters = authorize(provider, instance)
-    wrapper, answer = type(connections["default"]), provider.answer
-    commit, unconfirmed = wrapper._commit, []
+    wrapper: Any = type(connections["default"])
+    commit, answer = wrapper._commit, provider.answer
+    unconfirmed: list[bool] = []
 
     def commit_unheard(self):
         commit(self)
