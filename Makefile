@@ -44,7 +44,8 @@ services-test: $(DEVELOPMENT)
 
 fault-run: $(DEVELOPMENT)
 	@unset DATA_DIR; export FAULT_RUN_ROWS="$${FAULT_RUN_ROWS:-2000}"; \
-	  DATABASE_URL="$(SERVICES_DATABASE_URL)" $(PY) -m pytest -s tests/services/test_fault_run.py
+	  DATABASE_URL="$(SERVICES_DATABASE_URL)" $(PY) -m pytest -s tests/services/test_fault_run.py \
+	  tests/services/test_faults_of_tokens.py
 
 endurance-test: $(DEVELOPMENT)
 	@unset DATABASE_URL DATA_DIR; $(PY) -m pytest -m endurance

@@ -1,9 +1,13 @@
 """A database that is away while a provider answers costs no token, no instance and no record."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
-from django.db import connections
+from django.db import IntegrityError, OperationalError, connections
 
 from instances.models import Authorization, Instance, Interaction
+from instances.models.outages import outlast_outage
 from instances.provisioning.authorization import begin_authorization, complete_authorization
 from instances.provisioning.bulk_jobs import read_bulk_job, start_bulk_job
 from instances.provisioning.bulk_lines import FileRow
@@ -171,3 +175,53 @@ def test_each_row_of_a_bulk_job_ends_connected_and_is_sent_once(provider, break_
     assert [row.outcome for row in ended] == ["succeeded"] * 6
     assert set(Instance.objects.values_list("state", flat=True)) == {"connected"}
     assert Interaction.objects.count() == len(provider.requests) == 6
+
+
+def test_a_commit_that_the_database_could_not_confirm_is_no_conflict(provider, monkeypatch):
+    """The connection ends after the commit and before its answer."""
+    instance = draft_granted(provider)
+    account, parameters = authorize(provider, instance)
+    wrapper: Any = type(connections["default"])
+    commit, answer = wrapper._commit, provider.answer
+    unconfirmed: list[bool] = []
+
+    def commit_unheard(self):
+        commit(self)
+        if not unconfirmed:
+            unconfirmed.append(True)
+            raise OperationalError("server closed the connection unexpectedly")
+
+    def answering(request):
+        answered = answer(request)
+        if request.path == "/probe":
+            monkeypatch.setattr(wrapper, "_commit", commit_unheard)
+        return answered
+
+    provider.answer = answering
+    complete_authorization(parameters, account=account, browser_secret=BROWSER)
+    assert unconfirmed
+    require_working(provider, instance)
+    assert instance.state_changes.filter(to_state="connected").count() == 1
+    assert Interaction.objects.filter(step="exchange the code").count() == 1
+
+
+def test_an_outage_without_end_is_told_without_a_secret(caplog):
+    def write():
+        raise OperationalError("it has the secret 'hunter2' in its words")
+
+    with pytest.raises(OperationalError):
+        outlast_outage(write, what="tokens", duration=timedelta(seconds=0.2))
+    assert "gave up storing" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_what_is_no_outage_is_not_repeated():
+    calls = []
+
+    def write():
+        calls.append(1)
+        raise IntegrityError
+
+    with pytest.raises(IntegrityError):
+        outlast_outage(write, what="tokens")
+    assert len(calls) == 1

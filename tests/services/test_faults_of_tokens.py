@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 GRANTS = int(os.environ.get("FAULT_RUN_GRANTS", "16"))
-ROUNDS = int(os.environ.get("FAULT_RUN_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("FAULT_RUN_ROUNDS", "2"))
 ANSWER_SECONDS = 0.5
 AWAY_SECONDS = 2.0
 # Longer than a lease with the timeouts below.
@@ -143,8 +143,7 @@ def test_a_restart_of_the_database_while_the_provider_answers_costs_no_grant(clu
             make_due(installation)
             wait_until(lambda asked=asked: requests_of(provider) >= asked + GRANTS // 2)
             cluster.restart(away_seconds=AWAY_SECONDS if number else 0.0)
-            make_sure = are_refreshed(installation, 2 + number)
-            wait_until(make_sure)
+            wait_until(are_refreshed(installation, 2 + number))
         require_all_kept(installation, provider)
         assert provider.reused == []
 
@@ -160,10 +159,8 @@ def test_schedulers_with_wrong_clocks_beside_a_right_one_cost_no_grant(cluster, 
         require_all_kept(installation, provider)
         assert provider.reused == []
         assert len(provider.requests) == ROUNDS * GRANTS
-        [(kind,)] = installation.query(
-            "SELECT kind FROM instances_processbeat WHERE kind = 'wrong_clock'"
-        )
-        assert kind
+        beats = installation.query("SELECT kind FROM instances_processbeat")
+        assert ("wrong_clock",) in beats
 
 
 def test_schedulers_that_are_stopped_beyond_their_leases_cost_no_grant(cluster, tmp_path):
