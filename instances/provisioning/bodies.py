@@ -161,7 +161,8 @@ def update_instance(
         if instance.organization.is_remote:
             # What cannot be told to the platform is refused before anything is changed here.
             draft_of(instance, actor=actor)
-        save_changes(instance, configuration=changed, name=name, tags=tags)
+        # What was given again counts as given, also where it is as stored.
+        save_changes(instance, configuration=given if changed else None, name=name, tags=tags)
         if instance.is_readable:
             describe_instance(instance, actor=actor)
     return instance

@@ -1,11 +1,12 @@
 """The life of an instance: provisioned, checked, authenticated again, disabled, deleted."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from instances.deadlines import Deadline
@@ -434,14 +435,19 @@ def create_at_platform(
 def _end(creation: Creation, *, why: str = "Provisioned.", is_final: bool = False) -> None:
     """Out of provisioning, as what came of it says. Raises the error that it ended in."""
     instance = creation.instance
-    [ended] = without_conflicts([creation], is_final=is_final)
+
+    def compare() -> list[Creation]:
+        return without_conflicts([creation], is_final=is_final)
+
+    [ended] = outlast_outage(compare, what="state")
     try:
-        with transaction.atomic():
+        # Alone it outlasts an outage; within a caller's transaction, only what is done here is undone.
+        with transaction.atomic() if connection.in_atomic_block else nullcontext():
             _carry_out(ended.move(why=why), actor=creation.draft.actor)
     except IntegrityError:
         # In the meantime, another process stored the id or the Element token.
         instance.refresh_from_db()
-        [ended] = without_conflicts([creation], is_final=is_final)
+        [ended] = compare()
         _carry_out(ended.move(why=why), actor=creation.draft.actor)
     if ended.error:
         raise ended.error

@@ -311,7 +311,7 @@ TENANT = {"key": "tenant", "label": "Tenant"}
         {
             "issuer": "https://{tenant}.acme.test",
             "authorization_endpoint": "https://{tenant}.acme.test/authorize",
-            "fields": [*CLIENT, TENANT],
+            "fields": [*CLIENT, TENANT | {"hosts": ["*.acme.test"]}],
         },
     ],
 )

@@ -45,7 +45,7 @@ def link_to(user):
         )
         AuthorizationLink.objects.create(
             instance=instance,
-            made_by=make_account("mina"),
+            made_by=make_account("mina", is_superuser=True),
             token_digest=crypto.digest("token"),
             expires_at=timezone.now() + timedelta(days=1),
         )
