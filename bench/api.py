@@ -141,7 +141,7 @@ def _prepare() -> str:
     """Tables, the element, and an organization user; the header that the user sends."""
     django.setup()
     from instances.models import Element
-    from instances.provisioning.organizations import create_account
+    from instances.provisioning.access.organizations import create_account
 
     call_command("migrate", run_syncdb=True, interactive=False, verbosity=0)
     columns = {name: ELEMENT[name] for name in ("id", "key", "name", "hub")}

@@ -91,7 +91,7 @@ def _prepare() -> None:
 
 def _user(port: int) -> "OrganizationUser":
     """Another organization each time, since the stub's ids may come again."""
-    from instances.provisioning.organizations import create_account
+    from instances.provisioning.access.organizations import create_account
 
     platform = f"http://127.0.0.1:{port}"
     name = f"Bench {secrets.token_hex(4)}"
@@ -165,9 +165,9 @@ def _seconds(job: "BulkJob") -> float:
 
 def _workers_rate(port: int, worker_count: int) -> float:
     """The rate between the first row's end and the last one's, without the start of the processes."""
+    from instances.bulk.jobs import read_bulk_job, start_bulk_job
+    from instances.bulk.lines import FileRow
     from instances.models import Instance
-    from instances.provisioning.bulk_jobs import read_bulk_job, start_bulk_job
-    from instances.provisioning.bulk_lines import FileRow
 
     user = _user(port)
     bodies = (FileRow(number, _body(number)) for number in range(1, ROWS + 1))

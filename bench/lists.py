@@ -128,7 +128,7 @@ def _accounts() -> list[str]:
 
     from bench.rows import USERS
     from instances.models import Membership, Organization, OrganizationUser
-    from instances.provisioning.permissions import OPERATOR, STAFF, VIEWER
+    from instances.provisioning.access.permissions import OPERATOR, STAFF, VIEWER
 
     User.objects.create_superuser("superuser")
     organizations = list(Organization.objects.order_by("pk"))

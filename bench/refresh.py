@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def _measure(port: int) -> None:
-    from instances.provisioning.sweeps import CONCURRENCY, refresh_due_instances
+    from instances.provisioning.lifecycle.sweeps import CONCURRENCY, refresh_due_instances
 
     _make_due_instances(port)
     ideal = CONCURRENCY / DELAY_SECONDS
@@ -86,7 +86,7 @@ def _ask(port: int) -> None:
 def _make_due_instances(port: int) -> None:
     from instances.models import Element, Instance
     from instances.platforms.base import TokenSet
-    from instances.provisioning.organizations import create_account
+    from instances.provisioning.access.organizations import create_account
 
     definition = _definition(port)
     columns = {name: definition[name] for name in ("id", "key", "name", "hub")}

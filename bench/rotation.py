@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _measure() -> None:
-    from instances.provisioning.key_rotation import rotate_encryption_keys
+    from instances.provisioning.keys.rotation import rotate_encryption_keys
 
     read = _reader(*_make_instances())
     bare = _rate(_update_bare, 3 * COUNT)
@@ -132,8 +132,8 @@ def _make_instances() -> tuple[str, str]:
     """The address of a page of them, and the header of who may read it."""
     from instances.models import Element, Instance
     from instances.platforms.base import TokenSet
+    from instances.provisioning.access.organizations import create_account
     from instances.provisioning.elements import sync_elements
-    from instances.provisioning.organizations import create_account
 
     sync_elements()
     element = Element.objects.get(key="dynamicscrmadfs")

@@ -82,7 +82,7 @@ INSTALLED_APPS = [
     "instances",
     "instances.sandbox",
     "django_tasks_db",
-    "config.admin.AdminConfig",
+    "config.admin_site.AdminConfig",
 ]
 MIDDLEWARE = [
     "instances.api.middleware.PlatformApiMiddleware",
@@ -94,7 +94,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "instances.views.time_zone.in_readers_zone",
+    "instances.pages.time_zone.in_readers_zone",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES: list[dict[str, Any]] = [
@@ -138,7 +138,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
     }
 else:
-    # models.statements has PostgreSQL plan what it sends often. A pooler that hands out another connection for each
+    # queries.prepared has PostgreSQL plan what it sends often. A pooler that hands out another connection for each
     # transaction, and does not follow prepared statements, needs ?prepare_threshold=1000000000 in DATABASE_URL.
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("prepare_threshold", 5)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -156,7 +156,7 @@ if CACHES["default"]["BACKEND"].endswith("LocMemCache"):
 
 _TASKS_BACKENDS = {
     "database": "django_tasks_db.DatabaseBackend",
-    "celery": "config.celery.CeleryBackend",
+    "celery": "instances.taskqueue.celery_backend.CeleryBackend",
     "immediate": "django.tasks.backends.immediate.ImmediateBackend",
 }
 TASKS_BACKEND = env.str("TASKS_BACKEND", default="database")
@@ -184,7 +184,7 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 # What our programs did not send is rejected, without its body in the log.
-CELERY_WORKER_CONSUMER = "config.celery_worker:CarefulConsumer"
+CELERY_WORKER_CONSUMER = "instances.taskqueue.celery_worker:CarefulConsumer"
 if CELERY_BROKER_URL.startswith("redis"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         # Redis gives out again what nobody acknowledged for so long: far longer than a chunk takes.

@@ -20,12 +20,12 @@ class InstancesConfig(AppConfig):
 
 
 def _keep_log_entries(**signal: Any) -> None:
-    from instances.provisioning.offboarding import keep_log_entries
+    from instances.provisioning.access.offboarding import keep_log_entries
 
     keep_log_entries(signal["instance"])
 
 
 def _create_groups(**_: Any) -> None:
-    from instances.provisioning.permissions import create_groups
+    from instances.provisioning.access.permissions import create_groups
 
     create_groups()

@@ -11,71 +11,39 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 from django.tasks import task
 
 from instances.deadlines import Deadline
 from instances.errors import ClockSkewError, InstancesError
-from instances.models import BulkJob, Instance
-from instances.provisioning import instances as verbs
-from instances.provisioning.bulk_checks import check_bulk_job as check_rows_of
-from instances.provisioning.bulk_jobs import tasks_to_enqueue
-from instances.provisioning.bulk_runs import run_chunk
-from instances.provisioning.outages import wait_for_database
+from instances.models import Instance
+from instances.provisioning.lifecycle import check, delete, provision, switches
+from instances.queries.outages import wait_for_database
 
 # Brokers take a task for lost that nobody acknowledges (RabbitMQ after 30 minutes).
 HOLD_TASK_FOR = timedelta(minutes=10)
+
+
 POLL_SECONDS = 5.0
 
 
 @task
 def provision_instance(instance_id: int, actor: str) -> str:
-    return _run(verbs.provision_instance, instance_id, actor=actor)
+    return _run(provision.provision_instance, instance_id, actor=actor)
 
 
 @task
 def check_instance(instance_id: int, actor: str) -> str:
-    return _run(verbs.check_instance, instance_id, actor=actor)
+    return _run(check.check_instance, instance_id, actor=actor)
 
 
 @task
 def set_enabled(instance_id: int, actor: str, is_enabled: bool) -> str:
-    return _run(verbs.set_enabled, instance_id, actor=actor, is_enabled=is_enabled)
+    return _run(switches.set_enabled, instance_id, actor=actor, is_enabled=is_enabled)
 
 
 @task
 def delete_instance(instance_id: int, actor: str) -> str:
-    return _run(verbs.delete_instance, instance_id, actor=actor)
-
-
-@task
-def run_bulk_chunk(job_id: int) -> str:
-    try:
-        return wait_for_database(lambda: _with_right_clock(partial(_of_job, job_id, run_chunk)))
-    except ClockSkewError as error:
-        return str(error)
-
-
-@task
-def check_bulk_job(job_id: int) -> str:
-    return wait_for_database(
-        lambda: _of_job(job_id, lambda job: sum(1 for _ in check_rows_of(job)))
-    )
-
-
-def enqueue_bulk_job(job: BulkJob) -> None:
-    """Hand a job to the workers, once this is committed: a draft for its dry run, a running one chunk by chunk.
-
-    Raises TaskNotEnqueuedError; the scheduler then does it later.
-    """
-    task = check_bulk_job if job.state == BulkJob.State.DRAFT else run_bulk_chunk
-    for _ in range(tasks_to_enqueue(job)):
-        transaction.on_commit(partial(task.enqueue, job.pk))
-
-
-def _of_job(job_id: int, work: Callable[[BulkJob], int]) -> str:
-    job = BulkJob.objects.filter(pk=job_id).first()
-    return f"{work(job)} rows." if job else "The bulk job is gone already."
+    return _run(delete.delete_instance, instance_id, actor=actor)
 
 
 def _run(verb: Callable[..., Any], instance_id: int, **arguments: Any) -> str:

@@ -4,11 +4,11 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
 from instances.api.urls import api
-from instances.views.authorization_links import authorize
-from instances.views.health import healthz, metrics, readyz
-from instances.views.oauth_callback import oauth_callback
-from instances.views.self_service import catalogue, connections, links, steps
-from instances.views.sign_in import PasswordView, SignInView, SignOutView
+from instances.callbacks.authorize_link import authorize
+from instances.callbacks.oauth_callback import oauth_callback
+from instances.selfservice import catalogue, connections, links, steps
+from instances.sign_in.views import PasswordView, SignInView, SignOutView
+from instances.taskqueue.health import healthz, metrics, readyz
 
 self_service: list[URLPattern | URLResolver] = [
     path("", connections.connections, name="connections"),

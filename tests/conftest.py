@@ -11,7 +11,7 @@ from django.test import Client
 
 from instances.catalogue.loading import shipped_elements
 from instances.models import Element, Organization
-from instances.provisioning.organizations import create_account
+from instances.provisioning.access.organizations import create_account
 from tests.factories import make_account, make_member
 from tests.oauth1_provider import OAuth1Provider
 from tests.provider import Provider

@@ -15,11 +15,11 @@ from instances.models import (
     Organization,
     OrganizationUser,
 )
-from instances.provisioning.drafts import create_draft
-from instances.provisioning.organizations import (
+from instances.provisioning.access.organizations import (
     generate_organization_secret,
     generate_user_secret,
 )
+from instances.provisioning.create import create_draft
 
 _numbers = itertools.count(1)
 

@@ -19,7 +19,7 @@ from instances.models import (
     Instance,
     OrganizationUser,
 )
-from instances.provisioning.organizations import create_account
+from instances.provisioning.access.organizations import create_account
 from tests.factories import (
     make_account,
     make_instance,

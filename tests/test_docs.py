@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from instances import errors
-from instances.provisioning.states import MOVES
+from instances.provisioning.lifecycle.states import MOVES
 
 PROJECT = Path(__file__).resolve().parent.parent
 DOCS = PROJECT / "docs"

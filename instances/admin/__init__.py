@@ -4,13 +4,13 @@ from instances.admin import (
     accounts,
     authorization_links,
     authorizations,
-    bulk_jobs,
     elements,
     instances,
     interactions,
     oauth_apps,
     organizations,
 )
+from instances.bulk.admin import jobs as bulk_jobs
 
 __all__ = [
     "accounts",

@@ -18,10 +18,10 @@ from unfold.forms import (
 )
 
 from instances.admin.handover import connections_page, remind_of_connections
-from instances.admin.pages import ModelAdmin
-from instances.forms import SignInForm
-from instances.provisioning.offboarding import log_entries_of
-from instances.provisioning.permissions import visible_users
+from instances.pages.admin_pages import ModelAdmin
+from instances.pages.forms import SignInForm
+from instances.provisioning.access.offboarding import log_entries_of
+from instances.provisioning.access.permissions import visible_users
 
 LISTED_ENTRIES = 20
 

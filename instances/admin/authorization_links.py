@@ -7,10 +7,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _, gettext_lazy
 from unfold.decorators import display
 
-from instances.admin.pages import ReadOnlyAdmin
 from instances.errors import InstancesError
 from instances.models import AuthorizationLink
-from instances.provisioning.authorization_links import revoke_link
+from instances.pages.admin_pages import ReadOnlyAdmin
+from instances.provisioning.oauth.links import revoke_link
 
 _Status = AuthorizationLink.Status
 _STATUS_COLOURS = {

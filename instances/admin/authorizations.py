@@ -8,8 +8,8 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from instances.admin.pages import ReadOnlyAdmin
 from instances.models import Authorization, Instance
+from instances.pages.admin_pages import ReadOnlyAdmin
 
 _OUTCOME_COLOURS = {
     Authorization.Outcome.PENDING: "info",

@@ -14,16 +14,16 @@ from instances.admin.instance_filters import NO_CAUSE
 from instances.admin.instance_search import SEARCH_HELP
 from instances.admin.instances import STATE_COLOURS
 from instances.admin.interactions import exchange_of
+from instances.bulk.jobs import Progress, progress_of_each
 from instances.models import BulkJob, Instance, Interaction, OrganizationUser
-from instances.provisioning.bulk_jobs import Progress, progress_of_each
-from instances.provisioning.overview import (
+from instances.provisioning.status.audience import Reader, reader_of_many
+from instances.provisioning.status.overview import (
     MAX_COUNTED,
     ElementCount,
     Overview,
     TroubleGroup,
     overview_of,
 )
-from instances.provisioning.readers import Reader, reader_of_many
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise

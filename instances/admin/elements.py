@@ -10,10 +10,10 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _, gettext_lazy
 from unfold.contrib.filters.admin import AllValuesCheckboxFilter, ChoicesCheckboxFilter
 
-from instances.admin.pages import ModelAdmin, render_page
 from instances.catalogue.definition import AuthenticationType
-from instances.forms import WAY_LABELS
 from instances.models import Element
+from instances.pages.admin_pages import ModelAdmin, render_page
+from instances.pages.forms import WAY_LABELS
 
 _ENDPOINTS = {
     "authorization_endpoint": gettext_lazy("Authorization endpoint"),

@@ -14,9 +14,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _, gettext_lazy, ngettext
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from instances.admin.pages import ModelAdmin, render_page
 from instances.models import Authorization, Instance, OrganizationUser
-from instances.provisioning.handover import Handover, hand_over_instances
+from instances.pages.admin_pages import ModelAdmin, render_page
+from instances.provisioning.access.handover import Handover, hand_over_instances
 
 MAX_AT_ONCE = 500
 

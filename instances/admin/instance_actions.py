@@ -13,14 +13,14 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from instances import tasks
-from instances.admin.pages import ModelAdmin, render_secrets
-from instances.browser import send_to_provider
 from instances.errors import InstancesError
 from instances.models import Instance
-from instances.provisioning import instances as verbs
-from instances.provisioning.explanations import Step
-from instances.provisioning.permissions import Verb, is_permitted
-from instances.provisioning.tokens import reveal_token
+from instances.pages.admin_pages import ModelAdmin, render_secrets
+from instances.pages.oauth_redirect import send_to_provider
+from instances.provisioning.access.permissions import Verb, is_permitted
+from instances.provisioning.access.tokens import reveal_token
+from instances.provisioning.lifecycle import check, delete, provision, switches
+from instances.provisioning.status.explain import Step
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -105,7 +105,7 @@ PROVISION = ConfirmedAction(
     label=_("Provision"),
     effect=_("The platform is asked to connect it with the configuration that is stored."),
     done=_("{name} is connected."),
-    carry_out=_verb(verbs.provision_instance),
+    carry_out=_verb(provision.provision_instance),
     enqueue=tasks.provision_instance.enqueue,
 )
 AUTHORIZE = ConfirmedAction(
@@ -126,7 +126,7 @@ _TABLE: tuple[InstanceAction, ...] = (
         label=_("Check"),
         effect=_("The provider is asked whether the connection works; nothing is changed there."),
         done=_("{name} works."),
-        carry_out=_verb(verbs.check_instance),
+        carry_out=_verb(check.check_instance),
         enqueue=tasks.check_instance.enqueue,
     ),
     REAUTHENTICATE,
@@ -135,7 +135,7 @@ _TABLE: tuple[InstanceAction, ...] = (
         label=_("Enable"),
         effect=_("It can be used again, here and at its platform."),
         done=_("{name} is enabled."),
-        carry_out=_verb(verbs.set_enabled, is_enabled=True),
+        carry_out=_verb(switches.set_enabled, is_enabled=True),
         enqueue=partial(tasks.set_enabled.enqueue, is_enabled=True),
     ),
     ConfirmedAction(
@@ -143,7 +143,7 @@ _TABLE: tuple[InstanceAction, ...] = (
         label=_("Disable"),
         effect=_("Calls with its Element token are refused until it is enabled again."),
         done=_("{name} is disabled."),
-        carry_out=_verb(verbs.set_enabled, is_enabled=False),
+        carry_out=_verb(switches.set_enabled, is_enabled=False),
         enqueue=partial(tasks.set_enabled.enqueue, is_enabled=False),
     ),
     ConfirmedAction(
@@ -161,7 +161,7 @@ _TABLE: tuple[InstanceAction, ...] = (
             "forgotten here. Its interactions stay. This cannot be undone."
         ),
         done=_("{name} is deleted."),
-        carry_out=_verb(verbs.delete_instance),
+        carry_out=_verb(delete.delete_instance),
         enqueue=tasks.delete_instance.enqueue,
         verb=Verb.DELETE,
         is_destructive=True,

@@ -19,8 +19,6 @@ from instances.admin.instance_forms import (
     ConfigurationForm,
     NewInstanceForm,
 )
-from instances.admin.pages import ModelAdmin, allow_leaving, render_page
-from instances.browser import send_to_provider
 from instances.catalogue.definition import AuthenticationType
 from instances.errors import (
     InputError,
@@ -28,11 +26,13 @@ from instances.errors import (
     InvalidConfigurationError,
     UnreadableSecretError,
 )
-from instances.forms import WAY_LABELS, split_tags
 from instances.models import Element, Instance, OrganizationUser
-from instances.provisioning.configuration import authentication_of, has_oauth_app
-from instances.provisioning.drafts import create_draft
-from instances.provisioning.instances import reauthenticate_instance
+from instances.pages.admin_pages import ModelAdmin, allow_leaving, render_page
+from instances.pages.forms import WAY_LABELS, split_tags
+from instances.pages.oauth_redirect import send_to_provider
+from instances.provisioning.create import create_draft
+from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance
+from instances.provisioning.plan import authentication_of, has_oauth_app
 
 
 def choose_page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:

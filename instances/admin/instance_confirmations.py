@@ -11,9 +11,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _, ngettext
 
 from instances.admin.instance_actions import ACTIONS, ConfirmedAction, Enqueue, perform
-from instances.admin.pages import ModelAdmin, allow_leaving, render_confirmation
 from instances.errors import TaskNotEnqueuedError
 from instances.models import Instance
+from instances.pages.admin_pages import ModelAdmin, allow_leaving, render_confirmation
 
 MAX_AT_ONCE = 500
 

@@ -16,7 +16,7 @@ from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 from instances.models import Authorization, Instance, OrganizationUser
 from instances.models.instances import InstanceQuerySet
 from instances.models.organizations import ids_of
-from instances.provisioning.explanations import CAUSES, explain_many
+from instances.provisioning.status.explain import CAUSES, explain_many
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise

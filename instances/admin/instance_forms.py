@@ -15,9 +15,9 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from instances import forms
-from instances.admin.pages import SecretInput
 from instances.models import Element, Instance, OrganizationUser
+from instances.pages import forms
+from instances.pages.admin_pages import SecretInput
 
 
 class Widgets(forms.Widgets):

@@ -39,16 +39,16 @@ from instances.admin.instance_forms import RenameForm
 from instances.admin.instance_search import SEARCH_HELP, hide_token, search_page
 from instances.admin.interactions import exchange_of
 from instances.admin.keyset import KeysetAdmin
-from instances.admin.pages import render_page, secret_state
 from instances.errors import InputError, StateConflictError
-from instances.forms import WAY_LABELS
-from instances.keyset import page_of
 from instances.models import Instance
-from instances.provisioning.authorization_links import takes_link
-from instances.provisioning.drafts import rename_instance
-from instances.provisioning.explanations import explain, is_offered
-from instances.provisioning.permissions import Verb, is_permitted
-from instances.provisioning.readers import readers_of
+from instances.pages.admin_pages import render_page, secret_state
+from instances.pages.forms import WAY_LABELS
+from instances.provisioning.access.permissions import Verb, is_permitted
+from instances.provisioning.oauth.links import takes_link
+from instances.provisioning.status.audience import readers_of
+from instances.provisioning.status.explain import explain, is_offered
+from instances.provisioning.update import rename_instance
+from instances.queries.cursor_pages import page_of
 
 _State = Instance.State
 STATE_COLOURS = {

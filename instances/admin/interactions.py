@@ -14,9 +14,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
 from instances.admin.keyset import KeysetAdmin
-from instances.admin.pages import ReadOnlyAdmin, render_page
 from instances.models import Interaction
 from instances.models.interactions import InteractionQuerySet
+from instances.pages.admin_pages import ReadOnlyAdmin, render_page
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.views import ChangeList
 
-from instances.admin.pages import ModelAdmin
-from instances.keyset import EVERY, page_of
+from instances.pages.admin_pages import ModelAdmin
+from instances.queries.cursor_pages import EVERY, page_of
 
 
 class KeysetPaginator(Paginator[Any]):

@@ -9,9 +9,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from instances.admin.hosts import HostsField
-from instances.admin.pages import ModelAdmin, SecretInput, secret_state
 from instances.models import Element, OAuthApp, Organization
-from instances.provisioning.configuration import default_callback_url, takes_oauth_app
+from instances.pages.admin_pages import ModelAdmin, SecretInput, secret_state
+from instances.provisioning.plan import default_callback_url, takes_oauth_app
 
 # A change of these needs the client secret again.
 _WHERE_THE_SECRET_GOES = {"organization", "element", "hosts"}

@@ -15,17 +15,17 @@ from unfold.contrib.filters.admin import BooleanRadioFilter
 
 from instances.admin.handover import handover_page, remind_of_connections
 from instances.admin.hosts import clean_private_hosts
-from instances.admin.pages import (
+from instances.errors import InputError
+from instances.models import Membership, Organization, OrganizationUser
+from instances.pages.admin_pages import (
     ModelAdmin,
     SecretInput,
     render_confirmation,
     render_secrets,
     secret_state,
 )
-from instances.errors import InputError
-from instances.models import Membership, Organization, OrganizationUser
-from instances.provisioning.organizations import check_secret, rotate_secret
-from instances.provisioning.permissions import visible_users
+from instances.provisioning.access.organizations import check_secret, rotate_secret
+from instances.provisioning.access.permissions import visible_users
 
 type Owner = Organization | OrganizationUser
 

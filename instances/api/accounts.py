@@ -34,8 +34,8 @@ from instances.api.schemas import (
 from instances.api.security import HUB_CALL, PLATFORM_CALL, BearerToken
 from instances.catalogue.configuration_keys import MASK
 from instances.models import Instance, OrganizationUser
-from instances.provisioning.instances import check_instance
-from instances.provisioning.tokens import reveal_secrets
+from instances.provisioning.access.tokens import reveal_secrets
+from instances.provisioning.lifecycle.check import check_instance
 from instances.wire import Document
 
 router = Router(tags=["Accounts"], by_alias=True, auth=PLATFORM_CALL)

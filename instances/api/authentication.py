@@ -17,7 +17,7 @@ from instances import crypto
 from instances.api.rate_limit import count_call
 from instances.errors import PermissionRefusedError
 from instances.models import Instance, OrganizationUser
-from instances.models.statements import Argument, Statement
+from instances.queries.prepared import Argument, Statement
 
 REFUSAL = "Invalid Organization or User secret, or invalid Element token provided."
 BEARER_SALT = "instances.api.bearer"

@@ -13,7 +13,7 @@ from instances.catalogue.configuration_keys import (
 )
 from instances.catalogue.definition import ElementDefinition
 from instances.models import Element, Instance, Interaction, Organization, OrganizationUser
-from instances.provisioning.explanations import explain
+from instances.provisioning.status.explain import explain
 
 # An instance has fewer configuration keys than this; entry ids are unique over instances (contract 8.3).
 ENTRIES_PER_OWNER = 1_000

@@ -31,7 +31,7 @@ from instances.client_address import client_address
 from instances.models import Element
 from instances.models.elements import ElementQuerySet
 from instances.provisioning.elements import find_element
-from instances.provisioning.oauth_urls import oauth_url, request_token
+from instances.provisioning.oauth.urls import oauth_url, request_token
 from instances.wire import OAuthUrlDocument, RequestTokenDocument
 
 router = Router(tags=["Elements"], by_alias=True)

@@ -15,7 +15,7 @@ from instances.api.responses import BODY, PLATFORM, answers
 from instances.api.schemas import InstanceConfigurationDocument
 from instances.api.security import OWN_INSTANCE_CALL, PLATFORM_CALL
 from instances.models import Instance
-from instances.provisioning.bodies import update_instance
+from instances.provisioning.update import update_instance
 from instances.wire import Document, InstanceBody
 
 router = Router(tags=["Configuration of instances"], by_alias=True, auth=PLATFORM_CALL)

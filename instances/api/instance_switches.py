@@ -21,7 +21,7 @@ from instances.api.security import (
     SWITCH_CALL,
 )
 from instances.models import Instance, Interaction
-from instances.provisioning.instances import set_enabled, set_trace_logging
+from instances.provisioning.lifecycle.switches import set_enabled, set_trace_logging
 
 router = Router(tags=["Instances"], by_alias=True, auth=PLATFORM_CALL)
 DOCS = answers(SwaggerDocument, 404)

@@ -19,11 +19,12 @@ from instances.api.security import OWN_INSTANCE_CALL, PLATFORM_CALL
 from instances.catalogue.configuration_keys import MASK
 from instances.models import Element, Instance, OrganizationUser
 from instances.models.instances import InstanceQuerySet
-from instances.models.statements import Argument, Statement
-from instances.provisioning import bodies, idempotency, instances as verbs
+from instances.provisioning import create, idempotency, update
+from instances.provisioning.access.permissions import Verb, is_permitted
+from instances.provisioning.access.tokens import reveal_token
 from instances.provisioning.elements import find_element
-from instances.provisioning.permissions import Verb, is_permitted
-from instances.provisioning.tokens import reveal_token
+from instances.provisioning.lifecycle import delete
+from instances.queries.prepared import Argument, Statement
 from instances.wire import InstanceBody
 
 router = Router(tags=["Instances"], by_alias=True, auth=PLATFORM_CALL)
@@ -263,7 +264,7 @@ def _create(
             element=element,
         )
     else:
-        instance = bodies.create_instance(caller.user, body, actor=actor, element=element)
+        instance = create.create_instance(caller.user, body, actor=actor, element=element)
     return _document(caller, instance)
 
 
@@ -289,7 +290,7 @@ def _update(
 ) -> HttpResponse:
     if body.element and body.element.id not in {None, instance.element_id}:
         raise BadRequest("An instance cannot be moved to another element; create a new one")
-    bodies.update_instance(
+    update.update_instance(
         instance, body, actor=actor_of(caller), is_reauthenticating=change.re_authenticate
     )
     return _document(caller, _as_stored(caller.user, instance))
@@ -304,7 +305,7 @@ def _as_stored(user: OrganizationUser, instance: Instance) -> Instance:
 
 
 def _delete(caller: Caller, instance: Instance) -> HttpResponse:
-    verbs.delete_instance(instance, actor=actor_of(caller))
+    delete.delete_instance(instance, actor=actor_of(caller))
     return HttpResponse()
 
 

@@ -16,7 +16,7 @@ from instances.catalogue.configuration_keys import (
     ConfigurationKey,
     common_configuration,
 )
-from instances.catalogue.url_templates import authority_of, variables_in
+from instances.catalogue.templates import authority_of, variables_in
 from instances.errors import CatalogueError, InvalidConfigurationError
 from instances.redaction import is_secret_key
 

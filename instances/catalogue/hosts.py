@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from instances.catalogue.definition import AuthenticationType
-from instances.catalogue.url_templates import authority_of, fill_url, variables_in
+from instances.catalogue.templates import authority_of, fill_url, variables_in
 from instances.errors import InputError
 
 _IMPLIED_PORTS = {"http": 80, "https": 443}

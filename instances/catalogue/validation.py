@@ -17,7 +17,7 @@ from instances.catalogue.definition import (
     Variant,
 )
 from instances.catalogue.hosts import parse_pattern
-from instances.catalogue.url_templates import VARIABLE, variables_in
+from instances.catalogue.templates import VARIABLE, variables_in
 
 # Where in the file, as `authentication[1].token_endpoint`, and a sentence.
 type Problem = tuple[str, str]

@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from instances.errors import ClockSkewError
 from instances.models import Instance
-from instances.provisioning.explanations import explain
-from instances.provisioning.sweeps import SweepReport
+from instances.provisioning.lifecycle.sweeps import SweepReport
+from instances.provisioning.status.explain import explain
 
 
 class SweepCommand(BaseCommand):

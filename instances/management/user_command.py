@@ -8,7 +8,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from instances.errors import InputError
 from instances.models import OrganizationUser
-from instances.provisioning.organizations import find_user
+from instances.provisioning.access.organizations import find_user
 
 
 class UserCommand(BaseCommand):

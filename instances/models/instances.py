@@ -49,7 +49,7 @@ class _TagNames(models.Func):
 
 class InstanceQuerySet(models.QuerySet["Instance"]):
     def update(self, **changes: Any) -> int:
-        """Any column but state, which provisioning.states.move_instance() alone may change."""
+        """Any column but state, which provisioning.lifecycle.states.move_instance() alone may change."""
         if "state" in changes:
             raise TypeError("An instance's state is changed by move_instance() alone.")
         return super().update(**changes)
@@ -302,7 +302,7 @@ class Instance(SealedRow):
         self._loaded_state = self.state
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Any column but state, which provisioning.states.move_instance() alone may change."""
+        """Any column but state, which provisioning.lifecycle.states.move_instance() alone may change."""
         if not self._state.adding and self.state != self._loaded_state:
             raise TypeError("An instance's state is changed by move_instance() alone.")
         super().save(*args, **kwargs)

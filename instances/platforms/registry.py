@@ -2,8 +2,8 @@
 
 from instances.models import Organization
 from instances.platforms.base import Platform
-from instances.platforms.cloud_elements import CloudElementsPlatform
-from instances.platforms.embedded import EmbeddedPlatform
+from instances.platforms.embedded.embedded_platform import EmbeddedPlatform
+from instances.platforms.remote.remote_platform import CloudElementsPlatform
 
 
 def platform_for(organization: Organization) -> Platform:

@@ -10,7 +10,7 @@ from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.loading import load_element, shipped_elements
 from instances.errors import CatalogueError, UnknownElementError
 from instances.models import Element
-from instances.models.statements import Argument, Statement
+from instances.queries.prepared import Argument, Statement
 
 
 @dataclass(slots=True)

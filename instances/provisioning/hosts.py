@@ -13,10 +13,10 @@ from instances.catalogue.hosts import (
     named_hosts,
     refused_name,
 )
-from instances.catalogue.url_templates import overridden
+from instances.catalogue.templates import overridden
 from instances.errors import HostNotAllowedError, SecretsNeededAgainError
 from instances.models import Element, Instance, OAuthApp, Organization
-from instances.provisioning.configuration import authentication_of
+from instances.provisioning.plan import authentication_of
 
 # Tokens that a caller obtained elsewhere are kept among the configuration, too (contract 7.4).
 _TOKEN_KEYS = {"oauth.user.token", "oauth.user.token.secret", "oauth.user.refresh_token"}

@@ -13,10 +13,10 @@ from instances.errors import (
 )
 from instances.models import Element, IdempotencyKey, Instance, OrganizationUser
 from instances.models.idempotency_keys import LIFETIME
-from instances.provisioning.bodies import create_instance
-from instances.provisioning.due_times import STUCK_AFTER
-from instances.provisioning.instances import is_stuck, reconcile_instance
-from instances.provisioning.states import State
+from instances.provisioning.create import create_instance
+from instances.provisioning.lifecycle.reconcile import is_stuck, reconcile_instance
+from instances.provisioning.lifecycle.schedule import STUCK_AFTER
+from instances.provisioning.lifecycle.states import State
 from instances.wire import InstanceBody
 
 

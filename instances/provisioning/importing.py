@@ -12,10 +12,10 @@ from instances.errors import IdentityConflictError, InputError, InstancesError, 
 from instances.models import Instance, OrganizationUser
 from instances.platforms.base import ListedInstance, UnusableListing
 from instances.platforms.registry import platform_for
-from instances.provisioning.drafts import MAX_NAME_CHARACTERS, new_instance
+from instances.provisioning.create import MAX_NAME_CHARACTERS, new_instance
 from instances.provisioning.elements import find_element
-from instances.provisioning.identities import Identity, sentences_of_conflicts
-from instances.provisioning.states import State, insert_in_state, move_instance
+from instances.provisioning.lifecycle.identities import Identity, sentences_of_conflicts
+from instances.provisioning.lifecycle.states import State, insert_in_state, move_instance
 from instances.redaction import storable
 
 _OUR_TAG = "im-"

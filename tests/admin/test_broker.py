@@ -8,8 +8,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from config.celery import app
 from instances.models import BulkJob, Instance
+from instances.taskqueue.celery_backend import app
 from tests.admin.test_bulk_jobs import do, make_job, upload
 from tests.factories import (
     make_instance,
@@ -29,7 +29,7 @@ def heal(settings, monkeypatch):
         port = server.getsockname()[1]
     monkeypatch.setattr(app.conf, "broker_url", f"redis://:{PASSWORD}@127.0.0.1:{port}/0")
     immediate = settings.TASKS
-    settings.TASKS = {"default": {"BACKEND": "config.celery.CeleryBackend"}}
+    settings.TASKS = {"default": {"BACKEND": "instances.taskqueue.celery_backend.CeleryBackend"}}
 
     def heal():
         settings.TASKS = immediate

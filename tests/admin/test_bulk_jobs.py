@@ -10,17 +10,17 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from instances.admin import bulk_uploads
-from instances.models import BulkJob, BulkRow, Instance, Interaction
-from instances.provisioning.bulk_checks import check_bulk_job
-from instances.provisioning.bulk_jobs import (
+from instances.bulk.admin import uploads as bulk_uploads
+from instances.bulk.dry_run import check_bulk_job
+from instances.bulk.jobs import (
     ADOPT_AFTER,
     MAX_DRY_RUNS,
     READING_STALLED_AFTER,
     read_bulk_job,
     tend_bulk_jobs,
 )
-from instances.provisioning.bulk_lines import FileRow
+from instances.bulk.lines import FileRow
+from instances.models import BulkJob, BulkRow, Instance, Interaction
 from tests.factories import (
     make_account,
     make_element,

@@ -7,8 +7,8 @@ import pytest
 from django.utils import timezone
 
 from instances.models import BulkJob, BulkRow, Element, ProcessBeat
-from instances.provisioning.explanations import explain_many
-from instances.provisioning.overview import overview_of
+from instances.provisioning.status.explain import explain_many
+from instances.provisioning.status.overview import overview_of
 from tests.admin.test_lists import make_in_state, names
 from tests.factories import (
     KEY_DEFINITION,

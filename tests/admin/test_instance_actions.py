@@ -8,7 +8,8 @@ from django.urls import reverse
 
 from instances.admin.instance_actions import ACTIONS
 from instances.models import Authorization, Instance, Interaction
-from instances.provisioning.instances import provision_instance, set_enabled
+from instances.provisioning.lifecycle.provision import provision_instance
+from instances.provisioning.lifecycle.switches import set_enabled
 from tests.factories import (
     CUSTOM_CONFIGURATION,
     make_account,

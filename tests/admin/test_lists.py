@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from instances.models import Authorization, Instance
-from instances.provisioning.refreshing import refresh_instance
+from instances.provisioning.lifecycle.refresh import refresh_instance
 from tests.factories import (
     make_account,
     make_instance,

@@ -7,7 +7,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from instances.models import OrganizationUser
-from instances.provisioning.organizations import create_account
+from instances.provisioning.access.organizations import create_account
 from tests.factories import make_element
 
 BASE = "/elements/api-v2"

@@ -2,7 +2,7 @@ import pytest
 
 from instances.api.authentication import REFUSAL
 from instances.models import OrganizationUser
-from instances.provisioning.organizations import rotate_secret
+from instances.provisioning.access.organizations import rotate_secret
 from tests.api.conftest import make_api_client
 from tests.factories import make_account
 

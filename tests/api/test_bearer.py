@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group, Permission, User
 from instances.api.urls import api as platform_api
 from instances.catalogue.configuration_keys import MASK
 from instances.models import Instance, Interaction, OrganizationUser
-from instances.provisioning.organizations import rotate_secret
+from instances.provisioning.access.organizations import rotate_secret
 from tests.api.conftest import KEYED_BODY, make_api_client
 from tests.factories import make_account
 

@@ -12,9 +12,9 @@ from instances import crypto
 from instances.catalogue.loading import shipped_elements
 from instances.errors import InstancesError
 from instances.models import AuthorizationLink, Element, Instance
-from instances.provisioning.drafts import create_draft
-from instances.provisioning.instances import check_instance
-from instances.provisioning.refreshing import refresh_instance
+from instances.provisioning.create import create_draft
+from instances.provisioning.lifecycle.check import check_instance
+from instances.provisioning.lifecycle.refresh import refresh_instance
 from tests.api.conftest import make_api_client
 from tests.factories import make_account, make_oauth_app
 from tests.internet import Internet, lead_everything_to

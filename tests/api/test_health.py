@@ -1,7 +1,7 @@
 """How an instance is, by our own health operation."""
 
 from instances.models import Instance
-from instances.provisioning.instances import set_enabled
+from instances.provisioning.lifecycle.switches import set_enabled
 from tests.factories import make_interaction
 
 

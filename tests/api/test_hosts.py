@@ -8,10 +8,11 @@ from django.core.management import CommandError, call_command
 
 from instances.errors import HostNotAllowedError, InstancesError
 from instances.models import Element, Instance, Interaction
-from instances.provisioning.authorization import begin_authorization
-from instances.provisioning.drafts import create_draft
-from instances.provisioning.instances import check_instance, provision_instance
-from instances.provisioning.refreshing import refresh_instance
+from instances.provisioning.create import create_draft
+from instances.provisioning.lifecycle.check import check_instance
+from instances.provisioning.lifecycle.provision import provision_instance
+from instances.provisioning.lifecycle.refresh import refresh_instance
+from instances.provisioning.oauth.authorize import begin_authorization
 from tests.api.conftest import make_api_client
 from tests.conftest import shipped
 from tests.factories import make_account, make_element, make_oauth_app

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from instances import crypto
 from instances.models import IdempotencyKey, Instance, OrganizationUser
-from instances.provisioning.due_times import STUCK_AFTER
+from instances.provisioning.lifecycle.schedule import STUCK_AFTER
 from tests.api.conftest import KEYED_BODY, ApiClient, make_api_client
 from tests.factories import make_element, make_organization, make_organization_user
 from tests.provider import ORGANIZATION_SECRET, USER_SECRET

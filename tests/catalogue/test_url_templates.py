@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hypothesis import given, strategies as st
 
-from instances.catalogue.url_templates import fill_text, fill_url, overridden
+from instances.catalogue.templates import fill_text, fill_url, overridden
 from instances.errors import InputError, InvalidConfigurationError, MissingConfigurationError
 
 # Text as people and attackers type it: hosts, URLs, and the characters that URLs are cut at.

@@ -10,9 +10,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
+from instances.bulk import runner as bulk_runs
+from instances.bulk.jobs import pause_bulk_job
 from instances.models import BulkJob, Instance
-from instances.provisioning import bulk_runs
-from instances.provisioning.bulk_jobs import pause_bulk_job
 from tests.factories import make_element, make_organization, make_organization_user
 from tests.provider import ORGANIZATION_SECRET, USER_SECRET
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from instances import crypto
 from instances.models import Instance, Interaction, OAuthApp, ProcessBeat
-from instances.provisioning.instances import provision_instance
+from instances.provisioning.lifecycle.provision import provision_instance
 from tests.factories import make_element, make_instance, make_interaction, make_oauth_app
 from tests.provider import API_KEY
 from tests.provisioning.test_refreshing import make_connected, make_due

@@ -3,7 +3,7 @@
 import pytest
 
 from instances.catalogue.sandbox import SANDBOX_CLIENT_ID, SANDBOX_CLIENT_SECRET
-from instances.provisioning.instances import provision_instance
+from instances.provisioning.lifecycle.provision import provision_instance
 from tests.factories import make_element, make_instance
 from tests.lifecycle.processes import Process, Sandbox
 from tests.provisioning.test_refreshing import oauth_definition

@@ -7,9 +7,10 @@ from django.db import connection
 from django.utils import timezone
 
 from instances.models import Instance, Interaction
-from instances.provisioning.explanations import explain
-from instances.provisioning.instances import check_instance, provision_instance
-from instances.provisioning.refreshing import refresh_instance
+from instances.provisioning.lifecycle.check import check_instance
+from instances.provisioning.lifecycle.provision import provision_instance
+from instances.provisioning.lifecycle.refresh import refresh_instance
+from instances.provisioning.status.explain import explain
 from tests.factories import make_instance, make_organization, make_organization_user
 from tests.provider import ORGANIZATION_SECRET, USER_SECRET
 from tests.provisioning.test_refreshing import make_connected, token_requests, tokens_of
@@ -22,10 +23,10 @@ pytestmark = [
 
 RECOVERY_SECONDS = 60
 POLL_SECONDS = 0.2
-BEFORE_THE_CLAIM = ("before", "instances.provisioning.leases.uuid4")
+BEFORE_THE_CLAIM = ("before", "instances.provisioning.lifecycle.leases.uuid4")
 BEFORE_SENDING = ("before", "instances.platforms.embedded.oauth2.refresh_token")
-BEFORE_STORING = ("before", "instances.provisioning.refreshing.store_tokens")
-AFTER_STORING = ("after", "instances.provisioning.refreshing.store_tokens")
+BEFORE_STORING = ("before", "instances.provisioning.lifecycle.refresh.store_tokens")
+AFTER_STORING = ("after", "instances.provisioning.lifecycle.refresh.store_tokens")
 EMBEDDED_DELETION = "instances.platforms.embedded.EmbeddedPlatform.delete_instance"
 REMOTE_DELETION = "instances.platforms.cloud_elements.CloudElementsPlatform.delete_instance"
 

@@ -6,8 +6,9 @@ import pytest
 from django.db import connection
 
 from instances.models import Instance
-from instances.provisioning.instances import check_instance, delete_instance
-from instances.provisioning.refreshing import refresh_instance
+from instances.provisioning.lifecycle.check import check_instance
+from instances.provisioning.lifecycle.delete import delete_instance
+from instances.provisioning.lifecycle.refresh import refresh_instance
 from tests.provisioning.test_refreshing import make_connected, make_due, token_requests, tokens_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("lifecycle")]

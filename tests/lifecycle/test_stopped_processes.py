@@ -8,9 +8,10 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from instances.models import Instance, StateChange
-from instances.provisioning.due_times import STUCK_AFTER
-from instances.provisioning.instances import check_instance, reconcile_instance
-from instances.provisioning.refreshing import refresh_instance
+from instances.provisioning.lifecycle.check import check_instance
+from instances.provisioning.lifecycle.reconcile import reconcile_instance
+from instances.provisioning.lifecycle.refresh import refresh_instance
+from instances.provisioning.lifecycle.schedule import STUCK_AFTER
 from tests.factories import make_instance, make_organization, make_organization_user
 from tests.provider import ORGANIZATION_SECRET, USER_SECRET
 from tests.provisioning.test_refreshing import make_connected, token_requests, tokens_of

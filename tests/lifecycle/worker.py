@@ -31,10 +31,12 @@ from django.utils import timezone  # noqa: E402
 
 from instances.errors import InstancesError  # noqa: E402
 from instances.models import Instance  # noqa: E402
-from instances.provisioning import instances, leases  # noqa: E402
-from instances.provisioning.bodies import parse_body, update_instance  # noqa: E402
-from instances.provisioning.instances import delete_instance, provision_instance  # noqa: E402
-from instances.provisioning.refreshing import refresh_instance  # noqa: E402
+from instances.provisioning.create import parse_body  # noqa: E402
+from instances.provisioning.lifecycle import leases  # noqa: E402
+from instances.provisioning.lifecycle.delete import delete_instance  # noqa: E402
+from instances.provisioning.lifecycle.provision import provision_instance  # noqa: E402
+from instances.provisioning.lifecycle.refresh import refresh_instance  # noqa: E402
+from instances.provisioning.update import update_instance  # noqa: E402
 
 MEETING_SECONDS = 120
 VERBS = {

@@ -5,7 +5,7 @@ from django.db import IntegrityError, connection, transaction
 
 from instances.fields import SealedTextField
 from instances.models import Instance, StateChange, Tag
-from instances.models.statements import Argument, Statement, insert_row_with
+from instances.queries.prepared import Argument, Statement, insert_row_with
 from tests.factories import make_instance
 
 pytestmark = pytest.mark.django_db

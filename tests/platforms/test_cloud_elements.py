@@ -6,8 +6,8 @@ import pytest
 
 from instances import errors
 from instances.models import Interaction
-from instances.platforms.cloud_elements import CloudElementsPlatform
 from instances.platforms.registry import platform_for
+from instances.platforms.remote.remote_platform import CloudElementsPlatform
 from tests.factories import make_organization
 from tests.oauth1_provider import signed_way
 from tests.platforms.conftest import CALLBACK_URL, CLIENT

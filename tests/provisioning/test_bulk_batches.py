@@ -9,11 +9,11 @@ from django.db.backends.signals import connection_created
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from instances.bulk import runner as bulk_runs
+from instances.bulk.jobs import pause_bulk_job, resume_bulk_job, start_bulk_job
+from instances.bulk.runner import run_bulk_job, run_chunk
 from instances.models import BulkJob, Instance, Interaction
-from instances.provisioning import bulk_runs
-from instances.provisioning.bulk_jobs import pause_bulk_job, resume_bulk_job, start_bulk_job
-from instances.provisioning.bulk_runs import run_bulk_job, run_chunk
-from instances.provisioning.states import State, insert_in_state, move_instance
+from instances.provisioning.lifecycle.states import State, insert_in_state, move_instance
 from tests.conftest import shipped
 from tests.factories import make_element
 from tests.provisioning.test_bulk_runs import body, make_job, outcomes, pass_time, remote_user

@@ -8,10 +8,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from instances.errors import StateConflictError
-from instances.models import BulkJob, BulkRow, Instance, StateChange
-from instances.provisioning import bulk_runs
-from instances.provisioning.bulk_jobs import (
+from instances.bulk import runner as bulk_runs
+from instances.bulk.jobs import (
     READING_STALLED_AFTER,
     cancel_bulk_job,
     delete_bulk_job,
@@ -21,8 +19,10 @@ from instances.provisioning.bulk_jobs import (
     start_bulk_job,
     tend_bulk_jobs,
 )
-from instances.provisioning.bulk_lines import FileRow
-from instances.provisioning.bulk_runs import run_bulk_job
+from instances.bulk.lines import FileRow
+from instances.bulk.runner import run_bulk_job
+from instances.errors import StateConflictError
+from instances.models import BulkJob, BulkRow, Instance, StateChange
 from tests.factories import (
     make_element,
     make_instance,

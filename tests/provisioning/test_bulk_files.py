@@ -6,9 +6,9 @@ import tracemalloc
 
 import pytest
 
+from instances.bulk.csv_files import csv_template
+from instances.bulk.files import read_rows
 from instances.errors import InputError
-from instances.provisioning.bulk_csv import csv_template
-from instances.provisioning.bulk_files import read_rows
 
 CSV = 'name,element,tags,site,api.key\nOne,keyed,a;b,acme,secret-1\n"Two, Inc.",keyed,,beta,secret-2\n'
 

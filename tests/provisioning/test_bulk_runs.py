@@ -13,10 +13,8 @@ import pytest
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from instances.errors import StateConflictError
-from instances.models import BulkJob, BulkRow, Instance, Interaction, OAuthApp
-from instances.provisioning import bulk_runs
-from instances.provisioning.bulk_jobs import (
+from instances.bulk import runner as bulk_runs
+from instances.bulk.jobs import (
     cancel_bulk_job,
     pause_bulk_job,
     progress_of,
@@ -26,9 +24,11 @@ from instances.provisioning.bulk_jobs import (
     start_bulk_job,
     tend_bulk_jobs,
 )
-from instances.provisioning.bulk_lines import FileRow
-from instances.provisioning.bulk_rows import MAX_ATTEMPTS
-from instances.provisioning.bulk_runs import run_bulk_job, run_chunk
+from instances.bulk.lines import FileRow
+from instances.bulk.rows import MAX_ATTEMPTS
+from instances.bulk.runner import run_bulk_job, run_chunk
+from instances.errors import StateConflictError
+from instances.models import BulkJob, BulkRow, Instance, Interaction, OAuthApp
 from tests.conftest import shipped
 from tests.factories import make_element, make_organization, make_organization_user
 from tests.provider import ORGANIZATION_SECRET, USER_SECRET, Provider, Request

@@ -4,25 +4,19 @@ import pytest
 
 from instances.errors import InstancesError, InvalidConfigurationError, StateConflictError
 from instances.models import Authorization, Instance, Interaction
-from instances.provisioning.authorization import (
-    begin_authorization,
-    complete_authorization,
-    new_browser_secret,
-)
-from instances.provisioning.authorization_links import make_link
-from instances.provisioning.bodies import parse_body, update_instance
-from instances.provisioning.drafts import rename_instance
-from instances.provisioning.handover import hand_over_instance
-from instances.provisioning.instances import (
-    check_instance,
-    delete_instance,
-    provision_instance,
-    reauthenticate_instance,
-    set_enabled,
-    set_trace_logging,
-)
-from instances.provisioning.refreshing import refresh_instance
-from instances.provisioning.states import State, move_instance
+from instances.provisioning.access.handover import hand_over_instance
+from instances.provisioning.create import parse_body
+from instances.provisioning.lifecycle.check import check_instance
+from instances.provisioning.lifecycle.delete import delete_instance
+from instances.provisioning.lifecycle.provision import provision_instance
+from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance
+from instances.provisioning.lifecycle.refresh import refresh_instance
+from instances.provisioning.lifecycle.states import State, move_instance
+from instances.provisioning.lifecycle.switches import set_enabled, set_trace_logging
+from instances.provisioning.oauth.authorize import begin_authorization, new_browser_secret
+from instances.provisioning.oauth.callback import complete_authorization
+from instances.provisioning.oauth.links import make_link
+from instances.provisioning.update import rename_instance, update_instance
 from tests.factories import make_account, make_element, make_instance, make_organization_user
 from tests.provider import API_KEY
 from tests.provisioning.test_refreshing import make_connected, oauth_definition

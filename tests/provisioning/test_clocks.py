@@ -11,15 +11,18 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from instances import tasks
+from instances.bulk import tasks
+from instances.bulk.jobs import read_bulk_job, start_bulk_job
+from instances.bulk.lines import FileRow
 from instances.errors import ClockSkewError
 from instances.models import BulkJob, BulkRow, IdempotencyKey, Instance, Interaction, ProcessBeat
 from instances.models.idempotency_keys import LIFETIME
-from instances.provisioning.authorization import begin_authorization, complete_authorization
-from instances.provisioning.bulk_jobs import read_bulk_job, start_bulk_job
-from instances.provisioning.bulk_lines import FileRow
-from instances.provisioning.instances import check_instance, provision_instance
-from instances.provisioning.leases import leased
-from instances.provisioning.refreshing import refresh_instance
+from instances.provisioning.lifecycle.check import check_instance
+from instances.provisioning.lifecycle.leases import leased
+from instances.provisioning.lifecycle.provision import provision_instance
+from instances.provisioning.lifecycle.refresh import refresh_instance
+from instances.provisioning.oauth.authorize import begin_authorization
+from instances.provisioning.oauth.callback import complete_authorization
 from tests.api.conftest import KEYED_BODY, make_api_client
 from tests.factories import (
     make_account,

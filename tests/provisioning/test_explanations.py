@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from instances import errors
 from instances.models import Element, Instance
-from instances.provisioning.explanations import explain, is_offered
-from instances.provisioning.readers import Reader
+from instances.provisioning.status.audience import Reader
+from instances.provisioning.status.explain import explain, is_offered
 from tests.conftest import shipped
 from tests.factories import make_account, make_instance, make_interaction
 

@@ -9,8 +9,8 @@ from instances.errors import (
     StateConflictError,
 )
 from instances.models import Instance
-from instances.provisioning.handover import hand_over_instance
-from instances.provisioning.instances import provision_instance
+from instances.provisioning.access.handover import hand_over_instance
+from instances.provisioning.lifecycle.provision import provision_instance
 from tests.factories import (
     make_account,
     make_instance,

@@ -13,9 +13,10 @@ from django.utils import timezone
 
 from instances import crypto
 from instances.models import AuthorizationLink, BulkJob, BulkRow, IdempotencyKey, Instance
-from instances.provisioning.authorization import begin_authorization, complete_authorization
-from instances.provisioning.authorization_links import claim_link, find_link, make_link
-from instances.provisioning.key_rotation import BATCH_ROWS, rotate_encryption_keys
+from instances.provisioning.keys.rotation import BATCH_ROWS, rotate_encryption_keys
+from instances.provisioning.oauth.authorize import begin_authorization
+from instances.provisioning.oauth.callback import complete_authorization
+from instances.provisioning.oauth.links import claim_link, find_link, make_link
 from tests.factories import make_account, make_instance
 from tests.provisioning.test_refreshing import make_connected
 

@@ -6,12 +6,9 @@ import pytest
 
 from instances.errors import AuthorizationDeniedError, ProviderReportedError, ReplayedStateError
 from instances.models import Authorization, Interaction
-from instances.provisioning.authorization import (
-    begin_authorization,
-    complete_authorization,
-    new_browser_secret,
-)
-from instances.provisioning.states import State
+from instances.provisioning.lifecycle.states import State
+from instances.provisioning.oauth.authorize import begin_authorization, new_browser_secret
+from instances.provisioning.oauth.callback import complete_authorization
 from tests.factories import make_account, make_element, make_instance
 from tests.oauth1_provider import signed_element
 from tests.provider import CLIENT_ID, CLIENT_SECRET

@@ -5,7 +5,7 @@ import pytest
 from instances import crypto
 from instances.errors import InputError
 from instances.models import OAuthApp, Organization, OrganizationUser
-from instances.provisioning.organizations import create_account, rotate_secret
+from instances.provisioning.access.organizations import create_account, rotate_secret
 
 pytestmark = pytest.mark.django_db
 REMOTE: dict[str, Any] = {

@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from instances.models import Instance, Interaction
 from instances.platforms.base import TokenSet
-from instances.provisioning.due_times import FIRST_RETRY, LAST_RETRY
-from instances.provisioning.sweeps import refresh_due_instances, work_due_instances
+from instances.provisioning.lifecycle.schedule import FIRST_RETRY, LAST_RETRY
+from instances.provisioning.lifecycle.sweeps import refresh_due_instances, work_due_instances
 from tests.factories import make_element, make_organization_user
 from tests.provider import CLIENT_ID, CLIENT_SECRET
 from tests.provisioning.test_refreshing import oauth_definition
@@ -29,7 +29,7 @@ class Clock:
         self.now = timezone.now()
         monkeypatch.setattr(timezone, "now", lambda: self.now)
         # The database's clock is taken to go with it.
-        monkeypatch.setattr("instances.models.database_clock.clock_skew", lambda: timedelta(0))
+        monkeypatch.setattr("instances.queries.database_clock.clock_skew", lambda: timedelta(0))
 
     def run_for(self, duration):
         """Let the scheduler do whatever falls due in that time."""

@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, OperationalError, connections
 
+from instances.bulk.jobs import read_bulk_job, start_bulk_job
+from instances.bulk.lines import FileRow
+from instances.bulk.runner import run_bulk_job
 from instances.models import Authorization, Instance, Interaction
-from instances.models.outages import outlast_outage
-from instances.provisioning.authorization import begin_authorization, complete_authorization
-from instances.provisioning.bulk_jobs import read_bulk_job, start_bulk_job
-from instances.provisioning.bulk_lines import FileRow
-from instances.provisioning.bulk_runs import run_bulk_job
-from instances.provisioning.instances import provision_instance, reauthenticate_instance
-from instances.provisioning.refreshing import refresh_instance
+from instances.provisioning.lifecycle.provision import provision_instance
+from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance
+from instances.provisioning.lifecycle.refresh import refresh_instance
+from instances.provisioning.oauth.authorize import begin_authorization
+from instances.provisioning.oauth.callback import complete_authorization
+from instances.queries.outages import outlast_outage
 from tests.factories import make_account, make_element, make_instance, make_organization_user
 from tests.outages import break_database
 from tests.provider import API_KEY, CLIENT_ID, CLIENT_SECRET

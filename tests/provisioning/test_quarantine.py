@@ -20,10 +20,11 @@ from instances.models import (
     Organization,
     OrganizationUser,
 )
-from instances.provisioning.authorization import begin_authorization, complete_authorization
-from instances.provisioning.instances import check_instance
-from instances.provisioning.states import State, move_instance
-from instances.provisioning.sweeps import refresh_due_instances, work_due_instances
+from instances.provisioning.lifecycle.check import check_instance
+from instances.provisioning.lifecycle.states import State, move_instance
+from instances.provisioning.lifecycle.sweeps import refresh_due_instances, work_due_instances
+from instances.provisioning.oauth.authorize import begin_authorization
+from instances.provisioning.oauth.callback import complete_authorization
 from tests.api.conftest import make_api_client
 from tests.factories import (
     make_account,

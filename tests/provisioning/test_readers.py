@@ -9,8 +9,8 @@ from django.test.utils import CaptureQueriesContext
 
 from instances import errors
 from instances.models import Instance
-from instances.provisioning.explanations import explain
-from instances.provisioning.readers import Reader, readers_of, tell_holder
+from instances.provisioning.status.audience import Reader, readers_of, tell_holder
+from instances.provisioning.status.explain import explain
 from tests.factories import make_account, make_instance, make_organization_user
 
 pytestmark = pytest.mark.django_db

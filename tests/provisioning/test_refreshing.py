@@ -11,19 +11,17 @@ from instances.errors import GrantRejectedError, PlatformError, StateConflictErr
 from instances.models import Instance, Interaction
 from instances.platforms.base import TokenSet
 from instances.platforms.registry import platform_for
-from instances.provisioning import due_times
-from instances.provisioning.configuration import authentication_of
-from instances.provisioning.drafts import draft_of
-from instances.provisioning.explanations import explain
-from instances.provisioning.instances import (
-    check_instance,
-    delete_instance,
-    provision_instance,
-    set_enabled,
-)
-from instances.provisioning.leases import leased
-from instances.provisioning.refreshing import refresh_instance, store_tokens
-from instances.provisioning.sweeps import refresh_due_instances
+from instances.provisioning.lifecycle import schedule as due_times
+from instances.provisioning.lifecycle.check import check_instance
+from instances.provisioning.lifecycle.delete import delete_instance
+from instances.provisioning.lifecycle.leases import leased
+from instances.provisioning.lifecycle.provision import provision_instance
+from instances.provisioning.lifecycle.refresh import refresh_instance, store_tokens
+from instances.provisioning.lifecycle.sweeps import refresh_due_instances
+from instances.provisioning.lifecycle.switches import set_enabled
+from instances.provisioning.plan import authentication_of
+from instances.provisioning.platform_requests import draft_of
+from instances.provisioning.status.explain import explain
 from tests.factories import CUSTOM_CONFIGURATION, make_element, make_instance
 from tests.provider import CLIENT_ID, CLIENT_SECRET
 
@@ -152,7 +150,7 @@ def test_a_provider_slower_than_the_lease_still_gets_one_request(
 ):
     settings.HTTP_TIMEOUT_SECONDS = 10
     monkeypatch.setattr(
-        "instances.provisioning.leases.lease_duration", lambda: timedelta(seconds=0.3)
+        "instances.provisioning.lifecycle.leases.lease_duration", lambda: timedelta(seconds=0.3)
     )
     provider.delay_seconds = 1.5
     outcomes = []

@@ -8,21 +8,18 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from instances import errors
+from instances.bulk import runner as bulk_runs
+from instances.bulk.jobs import read_bulk_job, start_bulk_job
+from instances.bulk.lines import FileRow
+from instances.bulk.runner import run_chunk
 from instances.models import Instance, Interaction, StateChange
-from instances.provisioning import bulk_runs, instances as verbs
-from instances.provisioning.bulk_jobs import read_bulk_job, start_bulk_job
-from instances.provisioning.bulk_lines import FileRow
-from instances.provisioning.bulk_runs import run_chunk
-from instances.provisioning.creations import without_conflicts
 from instances.provisioning.importing import import_instances
-from instances.provisioning.instances import (
-    check_instance,
-    delete_instance,
-    provision_instance,
-    reauthenticate_instance,
-    reconcile_instance,
-)
-from instances.provisioning.states import State, insert_in_state
+from instances.provisioning.lifecycle.check import check_instance
+from instances.provisioning.lifecycle.delete import delete_instance
+from instances.provisioning.lifecycle.provision import provision_instance, without_conflicts
+from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance
+from instances.provisioning.lifecycle.reconcile import reconcile_instance
+from instances.provisioning.lifecycle.states import State, insert_in_state
 from tests.api.conftest import KEYED_BODY, ApiClient
 from tests.factories import make_element, make_instance, make_organization, make_organization_user
 from tests.provider import ORGANIZATION_SECRET, USER_SECRET, Provider

@@ -5,7 +5,7 @@ from django.db import connection
 
 from instances.errors import StateConflictError
 from instances.models import Instance, StateChange
-from instances.provisioning.states import MOVES, insert_in_state, move_instance
+from instances.provisioning.lifecycle.states import MOVES, insert_in_state, move_instance
 from tests.factories import make_instance
 
 pytestmark = pytest.mark.django_db

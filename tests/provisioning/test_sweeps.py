@@ -9,14 +9,12 @@ from django.utils import timezone
 
 from instances.errors import CredentialsRefusedError, StateConflictError
 from instances.models import Instance, Interaction
-from instances.provisioning.explanations import explain
-from instances.provisioning.instances import (
-    check_instance,
-    delete_instance,
-    provision_instance,
-)
-from instances.provisioning.states import State, move_instance
-from instances.provisioning.sweeps import _work, work_due_instances
+from instances.provisioning.lifecycle.check import check_instance
+from instances.provisioning.lifecycle.delete import delete_instance
+from instances.provisioning.lifecycle.provision import provision_instance
+from instances.provisioning.lifecycle.states import State, move_instance
+from instances.provisioning.lifecycle.sweeps import _work, work_due_instances
+from instances.provisioning.status.explain import explain
 from tests.factories import make_element, make_instance, make_organization, make_organization_user
 from tests.provider import API_KEY, ORGANIZATION_SECRET, USER_SECRET, Provider
 from tests.provisioning.test_refreshing import make_connected

@@ -13,7 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
 from instances.models import Instance  # noqa: E402
-from instances.provisioning.instances import provision_instance  # noqa: E402
+from instances.provisioning.lifecycle.provision import provision_instance  # noqa: E402
 from tests.factories import make_element, make_instance, make_organization_user  # noqa: E402
 from tests.provider import CLIENT_ID, CLIENT_SECRET  # noqa: E402
 from tests.provisioning.test_refreshing import oauth_definition  # noqa: E402

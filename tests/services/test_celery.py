@@ -43,7 +43,7 @@ def installation(request, tmp_path, provider, broker_url):
     installation.remove()
 
 
-TASK = "instances.tasks.run_bulk_chunk"
+TASK = "instances.bulk.tasks.run_bulk_chunk"
 MARK = "m4rk-of-a-stranger"
 JSON = {"content_type": "application/json", "content_encoding": "utf-8"}
 GOOD_HEADERS = {"task": "run", "id": "1", "lang": "py"}
@@ -150,7 +150,7 @@ def test_a_message_holds_ids_alone_and_a_worker_logs_lines_without_secrets(
     with Connection(installation.broker_url) as broker:
         queue = broker.SimpleQueue(installation.queue)
         message = queue.get(timeout=5)
-        assert message.payload[:2] == [["instances.tasks.run_bulk_chunk", [1], {}], {}]
+        assert message.payload[:2] == [["instances.bulk.tasks.run_bulk_chunk", [1], {}], {}]
         message.requeue()
         queue.close()
     worker = installation.begin_worker()

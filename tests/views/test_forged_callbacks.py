@@ -20,7 +20,7 @@ BROWSER_SECRET = "what-the-browser-is-known-by"
 def _behind_a_proxy(settings, monkeypatch):
     settings.TRUSTED_PROXY_COUNT = 1
     # No minute ends while a test is at it.
-    monkeypatch.setattr("instances.views.oauth_callback.time.time", lambda: 1_800_000_000.0)
+    monkeypatch.setattr("instances.callbacks.oauth_callback.time.time", lambda: 1_800_000_000.0)
 
 
 def forge(number, *, address="203.0.113.5", **query):

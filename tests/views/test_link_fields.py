@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from instances import crypto
 from instances.models import AuthorizationLink, Instance
-from instances.provisioning.authorization_links import connect_by_link
-from instances.provisioning.drafts import create_draft
+from instances.provisioning.create import create_draft
+from instances.provisioning.oauth.links import connect_by_link
 from tests.api.test_hosts import OWN_CLIENT, PASSWORD, PASSWORD_WAY, element_of
 from tests.conftest import shipped
 from tests.factories import make_account, make_oauth_app, make_organization_user

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import pytest
 from django.test import Client
 
-from instances import forms
 from instances.models import Instance
-from instances.provisioning.bodies import parse_body, update_instance
-from instances.provisioning.drafts import rename_instance
-from instances.provisioning.instances import provision_instance
+from instances.pages import forms
+from instances.provisioning.create import parse_body
+from instances.provisioning.lifecycle.provision import provision_instance
+from instances.provisioning.update import rename_instance, update_instance
 from tests.factories import make_instance, make_organization_user
 
 # The pages of an instance's name and tags, and of its configuration.

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from instances.bulk.jobs import cancel_bulk_job, is_reading_stalled, progress_of
 from instances.errors import StateConflictError
 from instances.models import BulkJob
-from instances.provisioning.bulk_jobs import cancel_bulk_job, is_reading_stalled, progress_of
 
 LISTED = 20
 FAILURES_TOLD = 20

@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from instances.bulk.csv_files import csv_template
 from instances.errors import UnknownElementError
-from instances.provisioning.bulk_csv import csv_template
 from instances.provisioning.elements import find_element
 
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from instances.management.sweep_command import SweepCommand
 from instances.models import Instance
-from instances.provisioning.sweeps import SweepReport, work_due_instances
+from instances.provisioning.lifecycle.sweeps import SweepReport, work_due_instances
 
 
 class Command(SweepCommand):

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS
 
 from instances.errors import InputError
-from instances.provisioning.organizations import Account, create_account
+from instances.provisioning.access.organizations import Account, create_account
 
 
 class Command(BaseCommand):

@@ -7,7 +7,7 @@ import structlog
 from django.db import InterfaceError, OperationalError, connection
 from django_tasks_db.management.commands import db_worker
 
-from instances.provisioning.outages import FIRST_WAIT_SECONDS, LAST_WAIT_SECONDS, is_database_away
+from instances.queries.outages import FIRST_WAIT_SECONDS, LAST_WAIT_SECONDS, is_database_away
 
 # What ran for so long begins with short waits again.
 STEADY_SECONDS = 60.0

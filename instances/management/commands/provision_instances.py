@@ -8,16 +8,16 @@ from typing import Any, BinaryIO
 
 from django.core.management.base import CommandError, CommandParser
 
+from instances.bulk.commands import BulkCommand, RowResult
+from instances.bulk.dry_run import check_bulk_job
+from instances.bulk.files import read_rows
+from instances.bulk.jobs import read_bulk_job, start_bulk_job
+from instances.bulk.lines import FileRow
 from instances.errors import InputError, StateConflictError
-from instances.management.bulk_command import BulkCommand, RowResult
-from instances.management.interruption import Interruption
 from instances.models import BulkJob, BulkRow
 from instances.models.bulk_jobs import DEFAULT_CONCURRENCY
-from instances.provisioning.bulk_checks import check_bulk_job
-from instances.provisioning.bulk_files import read_rows
-from instances.provisioning.bulk_jobs import read_bulk_job, start_bulk_job
-from instances.provisioning.bulk_lines import FileRow
-from instances.provisioning.organizations import find_user
+from instances.provisioning.access.organizations import find_user
+from instances.taskqueue.interruption import Interruption
 
 ACTOR = "command line"
 _NOTHING_KEPT = "Interrupted while the file was being read; nothing is kept."

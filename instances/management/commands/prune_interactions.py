@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from instances.errors import ClockSkewError
-from instances.provisioning.pruning import prune
+from instances.provisioning.lifecycle.pruning import prune
 
 
 class Command(BaseCommand):

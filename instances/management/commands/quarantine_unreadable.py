@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from instances.provisioning.quarantine import Quarantine, quarantine_unreadable
+from instances.provisioning.keys.quarantine import Quarantine, quarantine_unreadable
 
 ADVICE = (
     "Enter their secrets again, or delete them. If the key that they need comes back, put it into ENCRYPTION_KEYS and "

@@ -3,7 +3,7 @@
 from typing import Any
 
 from instances.management.sweep_command import SweepCommand
-from instances.provisioning.sweeps import SweepReport, refresh_due_instances
+from instances.provisioning.lifecycle.sweeps import SweepReport, refresh_due_instances
 
 
 class Command(SweepCommand):

@@ -4,11 +4,11 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from instances.bulk.commands import BulkCommand
+from instances.bulk.jobs import resume_bulk_job, retry_failures, start_bulk_job
 from instances.errors import StateConflictError
-from instances.management.bulk_command import BulkCommand
-from instances.management.interruption import Interruption
 from instances.models import BulkJob
-from instances.provisioning.bulk_jobs import resume_bulk_job, retry_failures, start_bulk_job
+from instances.taskqueue.interruption import Interruption
 
 State = BulkJob.State
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
-from instances.provisioning.key_rotation import (
+from instances.provisioning.keys.rotation import (
     Rotation,
     RotationProgress,
     WaitingRows,

@@ -11,13 +11,13 @@ from django.core.management.base import BaseCommand
 from django.db import Error as AnyDatabaseError, connection
 from django.utils import timezone
 
+from instances.bulk.jobs import tend_bulk_jobs
+from instances.bulk.tasks import enqueue_bulk_job
 from instances.errors import ClockSkewError, TaskNotEnqueuedError
 from instances.models import ProcessBeat
-from instances.models.database_clock import clock_skew, require_right_clock
-from instances.provisioning.bulk_jobs import tend_bulk_jobs
-from instances.provisioning.pruning import prune
-from instances.provisioning.sweeps import BATCH, refresh_due_instances, work_due_instances
-from instances.tasks import enqueue_bulk_job
+from instances.provisioning.lifecycle.pruning import prune
+from instances.provisioning.lifecycle.sweeps import BATCH, refresh_due_instances, work_due_instances
+from instances.queries.database_clock import clock_skew, require_right_clock
 
 TICK_SECONDS = 5.0
 PRUNE_INTERVAL = timedelta(hours=6)

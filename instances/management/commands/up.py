@@ -22,10 +22,10 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connect
 
 from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
 from instances.errors import InstancesError
-from instances.management.processes import Processes
+from instances.provisioning.access.organizations import Account, create_account
 from instances.provisioning.elements import sync_elements
-from instances.provisioning.organizations import Account, create_account
-from instances.provisioning.outages import database_problem, wait_for_database
+from instances.queries.outages import database_problem, wait_for_database
+from instances.taskqueue.supervisor import Processes
 
 DEMO_EMAIL = "demo@example.com"
 DEMO_BODY = {

@@ -13,7 +13,7 @@ from instances.catalogue.definition import (
     EndpointName,
     GrantType,
 )
-from instances.catalogue.url_templates import fill_text
+from instances.catalogue.templates import fill_text
 from instances.errors import (
     AccessForbiddenError,
     ClientRefusedError,

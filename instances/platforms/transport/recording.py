@@ -31,9 +31,9 @@ from instances.errors import (
     UnreachableError,
 )
 from instances.models import Interaction
-from instances.models.outages import outlast_outage
 from instances.platforms.base import InstanceDraft
 from instances.platforms.transport.connections import outlet
+from instances.queries.outages import outlast_outage
 from instances.redaction import redact_body, redact_headers, redact_text, redact_url, storable
 
 MAX_BODY_BYTES = 1024 * 1024

@@ -7,7 +7,7 @@ import pytest
 from instances import errors
 from instances.models import Interaction
 from instances.platforms.base import TokenSet
-from instances.platforms.embedded import EmbeddedPlatform
+from instances.platforms.embedded.embedded_platform import EmbeddedPlatform
 from tests.platforms.embedded.conftest import CODE, consented, recorded
 
 

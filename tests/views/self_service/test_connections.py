@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from instances.errors import CredentialsRefusedError
 from instances.models import Instance
-from instances.provisioning.instances import provision_instance
+from instances.provisioning.lifecycle.provision import provision_instance
 from tests.admin.test_lists import make_in_state
 from tests.factories import CUSTOM_CONFIGURATION, make_instance, make_organization_user
 

@@ -27,7 +27,7 @@ def owner(mina):
 
 @pytest.fixture
 def small_pages(monkeypatch):
-    monkeypatch.setattr("instances.views.self_service.connections.PER_PAGE", 3)
+    monkeypatch.setattr("instances.selfservice.connections.PER_PAGE", 3)
 
 
 def make_many(owner, *names, **fields):

@@ -8,9 +8,9 @@ from django.test import Client
 from django.urls import reverse
 
 from instances.models import AuthorizationLink, Instance
-from instances.provisioning.authorization_links import make_link
-from instances.provisioning.explanations import Step
-from instances.provisioning.permissions import Verb, is_permitted
+from instances.provisioning.access.permissions import Verb, is_permitted
+from instances.provisioning.oauth.links import make_link
+from instances.provisioning.status.explain import Step
 from instances.urls import self_service
 from tests.factories import (
     make_account,

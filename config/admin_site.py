@@ -1,0 +1,33 @@
+"""The admin site: Unfold's, under the admin's own content security policy."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin import apps
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.decorators import method_decorator
+from django.views.decorators.csp import csp_override
+from unfold.sites import UnfoldAdminSite
+
+from instances.passwords import with_retry_after
+
+View = Callable[..., HttpResponseBase]
+
+
+class AdminSite(UnfoldAdminSite):
+    """Every page of it, the sign-in page too, is answered with ADMIN_CSP instead of SECURE_CSP."""
+
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
+        return super().admin_view(csp_override(settings.ADMIN_CSP)(view), cacheable)
+
+    @method_decorator(csp_override(settings.ADMIN_CSP))
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseBase:
+        return with_retry_after(super().login(request, extra_context))
+
+
+class AdminConfig(apps.AdminConfig):
+    default_site = "config.admin_site.AdminSite"

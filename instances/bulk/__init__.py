@@ -1,0 +1,1 @@
+"""Bulk jobs: many instances from one file."""

@@ -1,0 +1,173 @@
+"""A file of instances comes in: kept in memory alone, and sealed row by row."""
+
+import io
+from pathlib import PurePath
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.contrib.auth.models import AnonymousUser, User
+from django.core.exceptions import PermissionDenied
+from django.core.files.uploadedfile import InMemoryUploadedFile
+from django.core.files.uploadhandler import FileUploadHandler, SkipFile
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext as _, gettext_lazy
+from django.views.decorators.csrf import csrf_protect
+from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldBooleanWidget
+
+from instances.bulk import tasks
+from instances.bulk.admin.actions import later
+from instances.bulk.csv_files import csv_template
+from instances.bulk.files import read_rows
+from instances.bulk.jobs import read_bulk_job
+from instances.errors import InputError, StateConflictError, TaskNotEnqueuedError
+from instances.models import BulkJob, Element, Instance, OrganizationUser
+from instances.pages.admin_pages import ModelAdmin, render_page
+
+MAX_UPLOAD_BYTES = 64 * 1024 * 1024
+
+
+class MemoryUploadHandler(FileUploadHandler):
+    """An upload that never touches the disk, since it is full of secrets; too long a one is left out."""
+
+    is_too_long = False
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        super().new_file(*args, **kwargs)
+        self._content = io.BytesIO()
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        if start + len(raw_data) > MAX_UPLOAD_BYTES:
+            self.is_too_long = True
+            raise SkipFile
+        self._content.write(raw_data)
+
+    def file_complete(self, file_size: int) -> InMemoryUploadedFile:
+        self._content.seek(0)
+        return InMemoryUploadedFile(
+            self._content,
+            self.field_name,
+            self.file_name or "",
+            self.content_type or "",
+            file_size,
+            self.charset,
+        )
+
+
+class UploadForm(forms.Form):
+    """Whose instances a file describes."""
+
+    organization_user = forms.ModelChoiceField(
+        OrganizationUser.objects.none(),
+        label=gettext_lazy("Organization user"),
+    )
+    element = forms.ModelChoiceField(
+        Element.objects.active(),
+        label=gettext_lazy("Default element"),
+        required=False,
+        help_text=gettext_lazy("For rows that name no element of their own."),
+    )
+    file = forms.FileField(
+        label=gettext_lazy("File"),
+        widget=UnfoldAdminFileFieldWidget,
+        help_text=gettext_lazy(
+            "CSV, JSON Lines or a JSON list. It is not kept; its rows are sealed as they are read."
+        ),
+    )
+    is_skipping_existing = forms.BooleanField(
+        label=gettext_lazy("Leave alone what is there already, by name and element"),
+        required=False,
+        widget=UnfoldBooleanWidget,
+    )
+
+    def __init__(self, *args: Any, account: User | AnonymousUser, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        users = OrganizationUser.objects.operated_by(account).select_related("organization")
+        cast(forms.ModelChoiceField[Any], self.fields["organization_user"]).queryset = users
+        for name in ("organization_user", "element"):
+            _search_for(name, self.fields[name])
+
+
+class TemplateForm(forms.Form):
+    """For which element a file is to be filled in."""
+
+    element = forms.ModelChoiceField(Element.objects.active(), label=gettext_lazy("Element"))
+
+    prefix = "template"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _search_for("element", self.fields["element"])
+
+
+def upload_page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
+    """Read a file into a draft, and begin its dry run. The view is exempt from CSRF: the check comes here, since
+    nothing of the request may be read before its upload handler is set.
+    """
+    if not model_admin.has_add_permission(request):
+        raise PermissionDenied
+    handler = MemoryUploadHandler(request)
+    request.upload_handlers = [handler]
+    answer: HttpResponse = csrf_protect(_upload_page)(request, model_admin, handler)
+    return answer
+
+
+def template_file(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
+    """A CSV file to fill in for the chosen element."""
+    if not model_admin.has_add_permission(request):
+        raise PermissionDenied
+    chosen = request.GET.get("template-element", "")
+    pk = int(chosen) if chosen.isascii() and chosen.isdecimal() else 0
+    element = get_object_or_404(Element.objects.active(), pk=pk)
+    headers = {"Content-Disposition": f'attachment; filename="{element.key}.csv"'}
+    return HttpResponse(csv_template(element), content_type="text/csv", headers=headers)
+
+
+def _upload_page(
+    request: HttpRequest, model_admin: ModelAdmin, handler: MemoryUploadHandler
+) -> HttpResponse:
+    sent = (request.POST, request.FILES) if request.method == "POST" else ()
+    form = UploadForm(*sent, account=request.user)
+    if handler.is_too_long:
+        megabytes = MAX_UPLOAD_BYTES // 1024 // 1024
+        form.add_error(
+            None, _("A file has at most %d MB; split it, or use the command.") % megabytes
+        )
+    elif form.is_valid() and (job := _read(request, form)):
+        model_admin.log_addition(request, job, _("Uploaded."))
+        messages.success(
+            request, _("The file is read. Look at the dry run, then start the bulk job.")
+        )
+        try:
+            tasks.enqueue_bulk_job(job)
+        except TaskNotEnqueuedError as error:
+            messages.warning(request, later(error))
+        return redirect("admin:instances_bulkjob_change", job.pk)
+    context = {"title": _("Upload a file"), "form": form, "template_form": TemplateForm()}
+    return render_page(model_admin, request, "bulk_upload.html", context)
+
+
+def _read(request: HttpRequest, form: UploadForm) -> BulkJob | None:
+    """The draft, or None with what is wrong with the file put beside it."""
+    chosen = form.cleaned_data
+    default_element = chosen["element"].key if chosen["element"] else ""
+    try:
+        return read_bulk_job(
+            chosen["organization_user"],
+            read_rows(chosen["file"].file, default_element=default_element),
+            actor=request.user.get_username(),
+            name=PurePath(chosen["file"].name).name,
+            is_skipping_existing=chosen["is_skipping_existing"],
+            is_keeping_wrong_rows=True,
+        )
+    except (InputError, StateConflictError) as refusal:
+        form.add_error("file", str(refusal))
+        return None
+
+
+def _search_for(name: str, field: forms.Field) -> None:
+    field.widget = AutocompleteSelect(Instance._meta.get_field(name), admin.site)
+    field.widget.choices = field.choices  # type: ignore[attr-defined]
+    field.widget.is_required = field.required

@@ -1,0 +1,208 @@
+"""The straight way of many rows of a bulk job at once: new instances are drafted, and what came of them is stored.
+
+Each is one transaction for all of them. What is out of the ordinary goes its way row by row (bulk_rows).
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from django.db import transaction
+
+from instances.bulk.rows import (
+    MAX_ATTEMPTS,
+    Outcome,
+    end_or_put_off_row,
+    end_row,
+    existing_instance,
+    hold_rows,
+    store_rows,
+)
+from instances.deadlines import Deadline
+from instances.errors import InstancesError
+from instances.models import BulkJob, BulkRow, Element, Instance, Interaction
+from instances.platforms.base import InstanceDraft
+from instances.provisioning.create import (
+    create_draft,
+    draft_arguments,
+    element_of,
+    lacks_code,
+    new_instance,
+    parse_body,
+)
+from instances.provisioning.lifecycle.provision import Creation, without_conflicts
+from instances.provisioning.lifecycle.states import Move, State, insert_in_state, move_instances
+from instances.provisioning.platform_requests import draft_of
+from instances.wire import InstanceBody
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A row that a thread is to turn to, before send_before."""
+
+    row: BulkRow
+    send_before: Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Sendable(Work):
+    """One whose way is straight: all that is left is to send its draft."""
+
+    instance: Instance
+    draft: InstanceDraft = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A row as it is to be stored, and what is to be stored with it: exchanges, and what came of its instance, or
+    where that goes where nothing was sent.
+    """
+
+    row: BulkRow
+    creation: Creation | None = field(default=None, repr=False)
+    move: Move | None = None
+    interactions: Sequence[Interaction] = field(default=(), repr=False)
+
+
+class Drafting:
+    """Drafts instances of a job's rows for one holder."""
+
+    def __init__(self, job: BulkJob, holder: UUID) -> None:
+        self._job = job
+        self._user = job.organization_user
+        self._holder = holder
+        self._elements: dict[str, Element] = {}
+
+    def draft_rows(self, rows: Sequence[BulkRow], *, send_before: Deadline) -> list[Work | Result]:
+        """Draft the instances of rows that have none, and begin to provision them, before anything is sent.
+
+        Rows whose way is not straight are left as they are, and those whose instance is there already skipped.
+        """
+        plans = {row: plan for row in rows if (plan := self._plan(row))}
+        there = self._existing(plans.values())
+        skipped = {row for row, plan in plans.items() if plan.identity in there}
+        found = {row: there[plans.pop(row).identity] for row in skipped}
+        if self._job.is_skipping_existing:
+            # Of doubles within the file, all but the first find it when their turn comes.
+            firsts = {plan.identity: row for row, plan in reversed(plans.items())}
+            plans = {row: plans[row] for row in firsts.values()}
+        self._write(found, {row: plan.instance for row, plan in plans.items()})
+        for row in skipped:
+            end_row(row, Outcome.SKIPPED)
+        others = [row for row in rows if row not in skipped and row not in plans]
+        return [
+            *(Result(row) for row in skipped),
+            *(plan.sendable(row, send_before) for row, plan in plans.items()),
+            *(Work(row, send_before) for row in others),
+        ]
+
+    def draft_row(self, row: BulkRow, body: InstanceBody) -> bool:
+        """Draft one row's instance; not where one is there already, and the job skips those. Raises InstancesError."""
+        element = self._element(row, body)
+        with _transaction_of([row]):
+            if self._job.is_skipping_existing:
+                row.instance = existing_instance(self._user, element, body.name or "")
+            if is_new := row.instance is None:
+                arguments = draft_arguments(element, body)
+                row.instance = create_draft(self._user, element, actor=self._job.actor, **arguments)
+            row.is_drafted = is_new
+            row.body = {"providerData": body.provider_data} if body.provider_data else {}
+            hold_rows([row], holder=self._holder)
+        return is_new
+
+    def _plan(self, row: BulkRow) -> "_Plan | None":
+        """What is to be inserted and sent for the row; None where its way is not straight."""
+        if row.instance_id is not None or row.attempts > MAX_ATTEMPTS:
+            return None
+        try:
+            body = parse_body(row.body.reveal())
+            element = self._element(row, body)
+            if body.provider_data or lacks_code(element, body):
+                return None
+            instance = new_instance(self._user, element, **draft_arguments(element, body))
+            return _Plan(instance, draft_of(instance, actor=self._job.actor))
+        except InstancesError:
+            return None
+
+    def _existing(self, plans: Collection["_Plan"]) -> dict[tuple[int, str], Instance]:
+        if not self._job.is_skipping_existing:
+            return {}
+        names = [plan.instance.name for plan in plans]
+        there = Instance.objects.filter(organization_user=self._user, name__in=names)
+        return {(one.element_id, one.name): one for one in there.order_by("-pk")}
+
+    def _write(self, found: dict[BulkRow, Instance], new: dict[BulkRow, Instance]) -> None:
+        rows = found | new
+        with _transaction_of(rows):
+            insert_in_state(
+                list(new.values()),
+                State.PROVISIONING,
+                actor=self._job.actor,
+                why="Provisioning began.",
+            )
+            for row, instance in rows.items():
+                row.instance, row.body, row.is_drafted = instance, {}, row in new
+            hold_rows(rows, holder=self._holder)
+
+    def _element(self, row: BulkRow, body: InstanceBody) -> Element:
+        if row.element_key not in self._elements:
+            self._elements[row.element_key] = element_of(body)
+        return self._elements[row.element_key]
+
+
+def store_results(results: Sequence[Result], *, holder: UUID, actor: str) -> list[BulkRow]:
+    """Write what came of rows, each with its exchanges and its instance's state; the rows that have ended."""
+    interactions = [one for result in results for one in result.interactions]
+    for interaction in interactions:
+        # Where a rollback took it back, it had an id already.
+        interaction.pk = None
+    with transaction.atomic():
+        Interaction.objects.bulk_create(interactions)
+        moves = [result.move for result in results if result.move]
+        conflicts: dict[int, InstancesError] = {}
+        for ended in without_conflicts([result.creation for result in results if result.creation]):
+            moves.append(ended.move())
+            if ended.error:
+                conflicts[ended.instance.pk] = ended.error
+        conflicts.update(move_instances(moves, expect={State.PROVISIONING}, actor=actor))
+        for result in results:
+            is_moved = result.creation or result.move
+            if is_moved and (conflict := conflicts.get(result.row.instance_id or 0)):
+                end_or_put_off_row(result.row, conflict)
+        held = store_rows([result.row for result in results], holder=holder)
+    return [one.row for one in results if one.row.pk in held and one.row.due_at is None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """An instance that is in memory alone, and its draft."""
+
+    instance: Instance
+    draft: InstanceDraft = field(repr=False)
+
+    @property
+    def identity(self) -> tuple[int, str]:
+        """By what it is recognised as being there already."""
+        return self.instance.element_id, self.instance.name
+
+    def sendable(self, row: BulkRow, send_before: Deadline) -> Sendable:
+        """Once it is inserted."""
+        instance = self.instance
+        draft = replace(
+            self.draft, instance_id=instance.pk, label=instance.label, deadline=send_before
+        )
+        return Sendable(row, send_before, self.instance, draft)
+
+
+@contextmanager
+def _transaction_of(rows: Collection[BulkRow]) -> Iterator[None]:
+    """A transaction whose rollback takes back, too, what the rows hold in memory."""
+    before = [(row, row.instance, row.body) for row in rows]
+    try:
+        with transaction.atomic():
+            yield
+    except BaseException:
+        for row, instance, body in before:
+            row.instance, row.body = instance, body
+        raise

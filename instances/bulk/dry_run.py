@@ -1,0 +1,91 @@
+"""The dry run of a bulk job: a verdict for each row, and nothing is sent or drafted."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from django.db.models import F
+from django.utils import timezone
+
+from instances.bulk.jobs import MAX_DRY_RUNS
+from instances.errors import InstancesError
+from instances.models import BulkJob, BulkRow, Element, Instance
+from instances.provisioning.create import check_draft, draft_arguments, element_of, parse_body
+
+_READ_ROWS = 500
+
+
+def check_bulk_job(job: BulkJob) -> Iterator[BulkRow]:
+    """Look at every pending row and keep the verdict; yields each row. Nothing, where too many dry runs were lost.
+
+    Names are remembered as numbers, so that memory hardly grows with the rows.
+    """
+    # A task engine may give out the task that ends its workers again and again.
+    begun = BulkJob.objects.filter(pk=job.pk, dry_runs_begun__lt=MAX_DRY_RUNS)
+    if not begun.update(checked_at=None, dry_runs_begun=F("dry_runs_begun") + 1):
+        return
+    check = _Check(job)
+    last = 0
+    pending = job.rows.filter(outcome=BulkRow.Outcome.PENDING)
+    while rows := list(pending.filter(number__gt=last)[:_READ_ROWS]):
+        changed = []
+        for row, verdict in zip(rows, check.verdicts(rows), strict=True):
+            if verdict != row.verdict:
+                row.verdict = verdict
+                changed.append(row)
+        BulkRow.objects.bulk_update(changed, ["verdict"])
+        # Somebody is at it, so the scheduler need not ask for another worker.
+        asked = BulkJob.objects.filter(pk=job.pk, enqueued_at__isnull=False)
+        asked.update(enqueued_at=timezone.now())
+        yield from rows
+        last = rows[-1].number
+    BulkJob.objects.filter(pk=job.pk).update(checked_at=timezone.now(), dry_runs_begun=0)
+
+
+class _Check:
+    def __init__(self, job: BulkJob) -> None:
+        self._user = job.organization_user
+        self._is_skipping_existing = job.is_skipping_existing
+        self._elements: dict[str, Element] = {}
+        self._first_with: dict[int, int] = {}
+
+    def verdicts(self, rows: list[BulkRow]) -> list[str]:
+        """What is wrong with each row, as a sentence; empty when it could be provisioned."""
+        identities = [self._identity(row) for row in rows]
+        there = self._existing([one.name for one in identities if isinstance(one, _Identity)])
+        return [
+            one if isinstance(one, str) else self._double(row, one, there)
+            for row, one in zip(rows, identities, strict=True)
+        ]
+
+    def _identity(self, row: BulkRow) -> "_Identity | str":
+        """Which instance it would become, or why it cannot become one."""
+        try:
+            body = parse_body(row.body.reveal())
+            if row.element_key not in self._elements:
+                self._elements[row.element_key] = element_of(body)
+            element = self._elements[row.element_key]
+            columns, _ = check_draft(self._user, element, **draft_arguments(element, body))
+        except InstancesError as error:
+            return str(error)
+        return _Identity(element.pk, columns["name"])
+
+    def _existing(self, names: list[str]) -> set["_Identity"]:
+        if self._is_skipping_existing:
+            return set()
+        there = Instance.objects.filter(organization_user=self._user, name__in=names)
+        return {_Identity(*one) for one in there.values_list("element_id", "name")}
+
+    def _double(self, row: BulkRow, identity: "_Identity", there: set["_Identity"]) -> str:
+        first = self._first_with.setdefault(hash(identity), row.number)
+        if first != row.number:
+            return f"Row {first} of this file has the same name and element."
+        if identity in there:
+            return "An instance of this name and element is there already; this would make a second one."
+        return ""
+
+
+class _Identity(NamedTuple):
+    """By what an instance is recognised in a file: two of the same are doubles."""
+
+    element_id: int
+    name: str

@@ -1,0 +1,172 @@
+"""JSON files of `POST /instances` bodies (contract 7.1): one object, a list, or an object on each line."""
+
+import json
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, NoReturn
+
+from instances.bulk.lines import MAX_ROW_BYTES, FileRow, lines_of, text_of
+from instances.errors import InputError
+from instances.provisioning.create import parse_body
+
+
+def read_json_list(chunks: Iterator[bytes]) -> Iterator[FileRow]:
+    """The bodies of a list, one in memory at a time. Raises InputError where it is not JSON any more."""
+    text = _Text(text_of(chunks))
+    text.skip(1)
+    number = 0
+    while text.peek() != "]" or number:
+        number += 1
+        yield _row("Row", number, text.take_value())
+        separator = text.peek()
+        if separator == "]":
+            break
+        if separator != ",":
+            raise text.error("Expecting ',' delimiter")
+        text.skip(1)
+    text.skip(1)
+    if text.peek():
+        raise text.error("Extra data")
+
+
+def read_json_objects(chunks: Iterator[bytes]) -> Iterator[FileRow]:
+    """One body for each line; or one alone, over several lines."""
+    lines = ((number, line) for number, line in enumerate(lines_of(chunks), 1) if line.strip())
+    first = next(lines)
+    second = next(lines, None)
+    if second is None or _goes_on(first[1]):
+        rest = chain([second] if second else [], lines)
+        yield _read_single(first, rest)
+        return
+    for number, line in chain([first, second], lines):
+        try:
+            yield _row("Line", number, _load(line.decode()))
+        except UnicodeDecodeError:
+            yield FileRow(number, {}, f"Line {number}: this is not UTF-8 text.")
+        except json.JSONDecodeError as error:
+            yield FileRow(number, {}, str(_not_json(error.msg, number, error.colno)))
+        except InputError as error:
+            yield FileRow(number, {}, f"Line {number}: {error}")
+
+
+def _goes_on(line: bytes) -> bool:
+    """Whether a line is the beginning of an object that the next lines end."""
+    try:
+        _load(line.decode())
+    except json.JSONDecodeError as error:
+        return error.pos >= len(error.doc.rstrip())
+    except (UnicodeDecodeError, InputError):
+        return False
+    return False
+
+
+def _read_single(first: tuple[int, bytes], rest: Iterator[tuple[int, bytes]]) -> FileRow:
+    # Blank lines before and between are kept, so that errors name the right line.
+    number, content = first
+    content = b"\n" * (number - 1) + content
+    for number, line in rest:
+        content += b"\n" * (number - 1 - content.count(b"\n")) + line
+        if len(content) > MAX_ROW_BYTES:
+            raise InputError(f"A body has at most {MAX_ROW_BYTES} bytes.")
+    text = "".join(text_of([content]))
+    try:
+        return _row("Row", 1, _load(text))
+    except json.JSONDecodeError as error:
+        raise _not_json(error.msg, error.lineno, error.colno) from None
+
+
+def _row(place: str, number: int, document: Any) -> FileRow:
+    try:
+        parse_body(document)
+        # What a database cannot store as text, such as half of a surrogate pair.
+        json.dumps(document, ensure_ascii=False).encode()
+    except InputError as error:
+        return FileRow(number, {}, f"{place} {number}: {error}")
+    except UnicodeEncodeError:
+        why = "it holds characters that are no text (lone surrogates)."
+        return FileRow(number, {}, f"{place} {number}: {why}")
+    return FileRow(number, document)
+
+
+def _load(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError:
+        raise
+    except (RecursionError, ValueError) as error:
+        raise _unreadable(error) from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise InputError(f"{name} is not JSON.")
+
+
+def _unreadable(error: Exception) -> InputError:
+    if isinstance(error, RecursionError):
+        return InputError("The JSON is nested too deeply.")
+    # A number of more digits than Python reads.
+    return InputError(f"This is not JSON that can be read: {error}.")
+
+
+def _not_json(why: str, line: int, column: int) -> InputError:
+    return InputError(f"Line {line}, column {column}: this is not JSON ({why}).")
+
+
+class _Text:
+    """A text of which only what is being read is in memory, and the place in it."""
+
+    def __init__(self, pieces: Iterator[str]) -> None:
+        self._pieces = pieces
+        self._text = next(pieces)
+        self._position = 0
+        self._line = self._column = 1
+        self._decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+        self.peek()
+
+    def peek(self) -> str:
+        """The next character that is no whitespace; empty at the end."""
+        while True:
+            while self._position < len(self._text):
+                if not self._text[self._position].isspace():
+                    return self._text[self._position]
+                self.skip(1)
+            if not self._fill():
+                return ""
+
+    def skip(self, count: int) -> None:
+        passed = self._text[self._position : self._position + count]
+        self._line, self._column = self._place_after(passed)
+        self._position += count
+
+    def take_value(self) -> Any:
+        """The next JSON value. Raises InputError where there is none."""
+        self.peek()
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._text, self._position)
+            except json.JSONDecodeError as error:
+                is_too_long = len(self._text) - self._position > MAX_ROW_BYTES
+                if is_too_long or not self._fill():
+                    raise self.error(error.msg, at=error.pos) from None
+            except (RecursionError, ValueError) as error:
+                raise _unreadable(error) from None
+            else:
+                self.skip(end - self._position)
+                return value
+
+    def error(self, why: str, *, at: int | None = None) -> InputError:
+        passed = self._text[self._position : self._position if at is None else at]
+        return _not_json(why, *self._place_after(passed))
+
+    def _place_after(self, passed: str) -> tuple[int, int]:
+        if lines := passed.count("\n"):
+            return self._line + lines, len(passed) - passed.rfind("\n")
+        return self._line, self._column + len(passed)
+
+    def _fill(self) -> bool:
+        piece = next(self._pieces, None)
+        if piece is None:
+            return False
+        self._text = self._text[self._position :] + piece
+        self._position = 0
+        return True

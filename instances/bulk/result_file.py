@@ -1,0 +1,63 @@
+"""The result file of a bulk job: what became of each row, as CSV."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+
+from django.contrib.auth.models import AnonymousUser, User
+
+from instances.errors import UnreadableSecretError
+from instances.models import BulkJob, BulkRow, Instance
+from instances.provisioning.access.tokens import reveal_token
+
+_READ_ROWS = 500
+# What a spreadsheet would take for a formula.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def result_file(
+    job: BulkJob, *, account: User | AnonymousUser, has_tokens: bool = False
+) -> Iterator[str]:
+    """Its lines, page by page. has_tokens: with the Element tokens, each of which is recorded as revealed.
+
+    Raises PermissionRefusedError when the account may not see them.
+    """
+    tokens = ["element token"] if has_tokens else []
+    yield _csv([["row", "name", "element", "outcome", "instance", "cause", *tokens]])
+    last = 0
+    rows = job.rows.select_related("instance__element", "instance__organization_user__organization")
+    while page := list(rows.filter(number__gt=last)[:_READ_ROWS]):
+        yield _csv(_line(row, account if has_tokens else None) for row in page)
+        last = page[-1].number
+
+
+def _line(row: BulkRow, account: User | AnonymousUser | None) -> list[object]:
+    line = [
+        row.number,
+        _plain(row.name),
+        _plain(row.element_key),
+        row.outcome,
+        row.instance_id,
+        _plain(row.error),
+    ]
+    if account is not None:
+        instance = row.instance
+        line.append(_token_of(instance, account) if instance and instance.has_token else "")
+    return line
+
+
+def _token_of(instance: Instance, account: User | AnonymousUser) -> str:
+    try:
+        return reveal_token(instance, account=account)
+    except UnreadableSecretError:
+        return "unreadable"
+
+
+def _csv(lines: Iterable[list[object]]) -> str:
+    written = io.StringIO()
+    csv.writer(written).writerows(lines)
+    return written.getvalue()
+
+
+def _plain(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

@@ -1,0 +1,45 @@
+"""Background tasks of bulk jobs."""
+
+from collections.abc import Callable
+from functools import partial
+
+from django.db import transaction
+from django.tasks import task
+
+from instances.bulk.dry_run import check_bulk_job as check_rows_of
+from instances.bulk.jobs import tasks_to_enqueue
+from instances.bulk.runner import run_chunk
+from instances.errors import ClockSkewError
+from instances.models import BulkJob
+from instances.queries.outages import wait_for_database
+from instances.tasks import _with_right_clock
+
+
+@task
+def run_bulk_chunk(job_id: int) -> str:
+    try:
+        return wait_for_database(lambda: _with_right_clock(partial(_of_job, job_id, run_chunk)))
+    except ClockSkewError as error:
+        return str(error)
+
+
+@task
+def check_bulk_job(job_id: int) -> str:
+    return wait_for_database(
+        lambda: _of_job(job_id, lambda job: sum(1 for _ in check_rows_of(job)))
+    )
+
+
+def enqueue_bulk_job(job: BulkJob) -> None:
+    """Hand a job to the workers, once this is committed: a draft for its dry run, a running one chunk by chunk.
+
+    Raises TaskNotEnqueuedError; the scheduler then does it later.
+    """
+    task = check_bulk_job if job.state == BulkJob.State.DRAFT else run_bulk_chunk
+    for _ in range(tasks_to_enqueue(job)):
+        transaction.on_commit(partial(task.enqueue, job.pk))
+
+
+def _of_job(job_id: int, work: Callable[[BulkJob], int]) -> str:
+    job = BulkJob.objects.filter(pk=job_id).first()
+    return f"{work(job)} rows." if job else "The bulk job is gone already."

@@ -1,0 +1,112 @@
+"""Where a provider sends the browser back: to the instance when it worked, else to a page that says why not."""
+
+import time
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
+
+from instances import counters, errors
+from instances.callbacks.authorize_link import thank
+from instances.callbacks.error_pages import explain_error
+from instances.client_address import client_address
+from instances.models import Authorization, Instance
+from instances.pages.oauth_redirect import kept_by, remember_browser
+from instances.provisioning.access.permissions import Verb, is_permitted
+from instances.provisioning.oauth.authorize import new_browser_secret
+from instances.provisioning.oauth.callback import complete_authorization, is_unsolicited
+
+# What a provider sends is a handful of short values; a code is the longest of them.
+MAX_PARAMETERS = 30
+MAX_NAME_CHARACTERS = 100
+MAX_VALUE_CHARACTERS = 4000
+# Limits per minute for anonymous callbacks that belong to no trip: accepted from one address, and recorded in total.
+UNSOLICITED_PER_ADDRESS = 20
+UNSOLICITED_RECORDED = 5
+WINDOW_SECONDS = 60
+
+
+@require_GET
+@never_cache
+def oauth_callback(request: HttpRequest) -> HttpResponse:
+    """RFC 6749 4.1.2. Whether this browser and person are the ones that began is for the verb to find out."""
+    parameters = {
+        name[:MAX_NAME_CHARACTERS]: values[0][:MAX_VALUE_CHARACTERS]
+        for name, values in list(request.GET.lists())[:MAX_PARAMETERS]
+    }
+    trip = _trip_of(parameters.get("state", ""))
+    is_by_link = bool(trip and trip.link_id)
+    renewed_secret = new_browser_secret()
+    try:
+        instance = _complete(request, parameters, renewed_secret)
+    except errors.InstancesError as error:
+        way_on = _way_on(request, trip.instance) if trip and not is_by_link else None
+        response = explain_error(request, error, way_on=way_on, is_by_link=is_by_link)
+    else:
+        response = thank(request, instance) if is_by_link else _back(request, instance)
+    ended = _trip_of(parameters.get("state", "")) if trip else None
+    if trip and ended and ended.is_of_browser(renewed_secret):
+        remember_browser(request, response, renewed_secret, instead_of=trip)
+    # The address holds a code: nobody that this page leads to may learn it.
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _complete(request: HttpRequest, parameters: dict[str, str], renewed_secret: str) -> Instance:
+    """Raises TooManyAttemptsError, and what complete_authorization() raises."""
+    browser_secret = kept_by(request)
+    is_recorded = True
+    if is_unsolicited(parameters, account=request.user, browser_secret=browser_secret):
+        is_recorded = _count_unsolicited(client_address(request))
+    return complete_authorization(
+        parameters,
+        account=request.user,
+        browser_secret=browser_secret,
+        renewed_secret=renewed_secret,
+        is_recorded=is_recorded,
+    )
+
+
+def _count_unsolicited(address: str) -> bool:
+    """Count one; whether it is part of the recorded sample. Raises TooManyAttemptsError."""
+    now = int(time.time())
+    window = now // WINDOW_SECONDS
+    kept = 2 * WINDOW_SECONDS
+    if counters.count(f"callbacks:{window}:{address}", seconds=kept) > UNSOLICITED_PER_ADDRESS:
+        wait = WINDOW_SECONDS - now % WINDOW_SECONDS
+        raise errors.TooManyAttemptsError(
+            _(
+                "Too many callbacks without a known authorization came from your network. Try again in a minute."
+            ),
+            retry_after_seconds=wait,
+        )
+    # 0 means that the cache does not answer: record none rather than all.
+    return 0 < counters.count(f"callbacks:{window}", seconds=kept) <= UNSOLICITED_RECORDED
+
+
+def _trip_of(state: str) -> Authorization | None:
+    trips = Authorization.objects.with_state(state).select_related("instance__element")
+    return trips.first() if state else None
+
+
+def _back(request: HttpRequest, instance: Instance) -> HttpResponse:
+    messages.success(request, _("%s is connected.") % instance.name)
+    return redirect(_page_of(request, instance))
+
+
+def _way_on(request: HttpRequest, instance: Instance) -> tuple[str, str] | None:
+    """Nothing is told of an instance to whoever may not see it."""
+    if not is_permitted(request.user, instance, Verb.VIEW):
+        return None
+    return _page_of(request, instance), instance.name
+
+
+def _page_of(request: HttpRequest, instance: Instance) -> str:
+    """In the admin for those who work there, else in self-service."""
+    works_in_admin = request.user.is_active and request.user.is_staff
+    name = "admin:instances_instance_change" if works_in_admin else "connection"
+    return reverse(name, args=[instance.pk])

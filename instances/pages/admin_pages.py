@@ -1,0 +1,121 @@
+"""What the admin's pages share: their base classes, the confirmation, and secrets in their places."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.admin.options import ActionLocation
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.csp import CSP, build_policy
+from django.utils.translation import gettext as _
+from unfold import admin as unfold_admin
+from unfold.widgets import UnfoldAdminPasswordWidget
+
+from instances.fields import Sealed, SealedRow
+from instances.pages.reach import hide_strangers, is_all_within_reach
+
+
+class ModelAdmin(unfold_admin.ModelAdmin):
+    """Unfold's, with the signature that Django 6.1 gave to get_action_choices()."""
+
+    def get_action_choices(
+        self,
+        request: HttpRequest,
+        default_choices: Any = None,
+        action_location: ActionLocation = ActionLocation.CHANGE_LIST,
+    ) -> list[tuple[str, str]]:
+        prompt = [("", _("Select action"))]
+        return admin.ModelAdmin.get_action_choices(self, request, prompt, action_location)
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[Any], dict[Any, int], set[Any], list[Any]]:
+        """Refuse, without naming anything, where the person may not see all of the related rows."""
+        if not is_all_within_reach(objs, request, self.admin_site):
+            return [], {}, {_("rows that belong to other organizations")}, []
+        return super().get_deleted_objects(objs, request)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        response = super().history_view(request, object_id, extra_context)
+        if isinstance(response, TemplateResponse):
+            hide_strangers((response.context_data or {})["action_list"], request)
+        return response
+
+    def visible_object(self, request: HttpRequest, object_id: str) -> Any:
+        """The row that a page of our own shows. Raises Http404, and PermissionDenied where it may not be looked at."""
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
+        return row
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """A list and a page a row, and nothing to change."""
+
+    actions: list[str] | None = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class SecretInput(UnfoldAdminPasswordWidget):
+    """In the theme: an input whose value goes to the server and never comes back."""
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"autocomplete": "new-password"}, render_value=False)
+
+
+def secret_state(row: SealedRow, name: str) -> str:
+    """What stands in a secret's place: nothing of it, but whether it is there and can be used, and else what to do."""
+    if name in row.unreadable_secrets():
+        return _(
+            "unreadable: its encryption key is missing, or the row was altered. Put the key back, or enter a new secret."
+        )
+    sealed: Sealed[Any] = getattr(row, name)
+    return str(sealed) or _("none")
+
+
+def render_page(
+    model_admin: ModelAdmin, request: HttpRequest, template: str, context: Mapping[str, Any]
+) -> TemplateResponse:
+    """A page of our own inside the admin's frame. context has a title, and original for one row."""
+    frame = model_admin.admin_site.each_context(request)
+    return TemplateResponse(
+        request, f"admin/instances/{template}", {**frame, "opts": model_admin.opts, **context}
+    )
+
+
+def render_confirmation(
+    model_admin: ModelAdmin, request: HttpRequest, context: Mapping[str, Any]
+) -> TemplateResponse:
+    """Ask before anything is changed. context: title, effect, is_destructive, back_url, and what is meant."""
+    return render_page(model_admin, request, "confirmation.html", context)
+
+
+def render_secrets(
+    model_admin: ModelAdmin, request: HttpRequest, context: Mapping[str, Any]
+) -> HttpResponse:
+    """Show secrets this once; like every admin page it is not stored. context: title, advice,
+    secrets (label to value), done_url.
+    """
+    return render_page(model_admin, request, "shown_once.html", context)
+
+
+def allow_leaving(response: HttpResponse) -> HttpResponse:
+    """Let the forms of this page end at a provider."""
+    response.headers[str(CSP.HEADER_ENFORCE)] = build_policy(settings.AUTHORIZE_CSP)
+    return response

@@ -1,0 +1,65 @@
+"""Keep rows and users of other organizations off the delete and history pages."""
+
+from collections import defaultdict
+from itertools import batched, chain
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import NestedObjects
+from django.contrib.auth.models import User
+from django.core.paginator import Page
+from django.db import router
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from instances.models.organizations import MAX_VALUES
+from instances.provisioning.access.permissions import visible_users
+
+
+def is_all_within_reach(rows: Any, request: HttpRequest, site: admin.AdminSite) -> bool:
+    """Whether the signed-in person may see every row that would be deleted along, or that prevents the deletion."""
+    rows = list(rows)
+    if request.user.is_superuser or not rows:
+        return True
+    collector = NestedObjects(using=router.db_for_write(type(rows[0])), origin=rows)
+    collector.collect(rows)
+    ids: dict[type[Model], set[Any]] = defaultdict(set)
+    for row in chain(collector.protected, *collector.model_objs.values()):
+        ids[type(row)].add(row.pk)
+    return all(_sees(model, pks, request, site) for model, pks in ids.items())
+
+
+def _sees(model: type[Model], pks: set[Any], request: HttpRequest, site: admin.AdminSite) -> bool:
+    visible = _visible(model, request, site)
+    if visible is None:
+        return True
+    parts = batched(pks, MAX_VALUES)
+    return sum(visible.filter(pk__in=part).count() for part in parts) == len(pks)
+
+
+def _visible(
+    model: type[Model], request: HttpRequest, site: admin.AdminSite
+) -> QuerySet[Any] | None:
+    """The rows that the person may see. None for a model without an admin: its rows belong to one that has one."""
+    if model is LogEntry:
+        return LogEntry.objects.filter(user__username=request.user.get_username())
+    if not site.is_registered(model):
+        return None
+    rows = site.get_model_admin(model).get_queryset(request)
+    return rows.order_by().select_related(None).prefetch_related(None)
+
+
+def hide_strangers(entries: Page[LogEntry], request: HttpRequest) -> None:
+    """Replace the names of users that the signed-in person may not see; what was done stays."""
+    if request.user.is_superuser:
+        return
+    seen = set(
+        visible_users(request.user)
+        .filter(pk__in={entry.user_id for entry in entries})
+        .values_list("pk", flat=True)
+    )
+    for entry in entries:
+        if entry.user_id not in seen:
+            entry.user = User(username=_("an administrator"))

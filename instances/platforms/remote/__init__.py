@@ -1,0 +1,1 @@
+"""A remote platform that serves the Cloud Elements API v2."""

@@ -1,0 +1,340 @@
+"""A remote platform that speaks the platform API v2: Cloud Elements, or another of this program."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from pydantic import ValidationError
+
+from instances.errors import (
+    AnswerLostError,
+    ClientRefusedError,
+    GoneError,
+    OutcomeUnknownError,
+    PlatformError,
+    ProviderFaultError,
+    UnusableAnswerError,
+)
+from instances.models import Organization, OrganizationUser
+from instances.platforms.base import (
+    InstanceDraft,
+    ListedInstance,
+    PlatformInstance,
+    RequestToken,
+    UnusableListing,
+    callback_with_state,
+)
+from instances.platforms.remote.refusals import error_document, is_nothing_found, raise_for_refusal
+from instances.platforms.transport import (
+    Answer,
+    Subject,
+    json_of,
+    session_for,
+    subject_of,
+    unusable,
+)
+from instances.redaction import storable
+from instances.wire import (
+    Document,
+    InstanceBody,
+    InstanceDocument,
+    ListedInstanceDocument,
+    OAuthUrlDocument,
+    RequestTokenDocument,
+)
+
+API_PATH = "/elements/api-v2"
+# Contract 4: the largest page.
+PAGE_SIZE = 200
+MAX_NAME_CHARACTERS = 200
+MAX_URL_CHARACTERS = 16_000
+_OAUTH_URL_KEYS = {
+    "oauth.api.key": "apiKey",
+    "oauth.api.secret": "apiSecret",
+    "oauth.callback.url": "callbackUrl",
+    "oauth.scope": "scope",
+}
+
+
+class CloudElementsPlatform:
+    """Implements base.Platform over HTTP. Masked values that it answers are never taken over."""
+
+    def __init__(self, organization: Organization) -> None:
+        self._organization = organization
+        self._base_url = organization.platform_url.rstrip("/").removesuffix(API_PATH) + API_PATH
+
+    def request_token(self, draft: InstanceDraft, *, state: str) -> RequestToken:
+        subject = self._subject(draft, "ask for a request token", state)
+        query = _oauth_query(draft, state)
+        if callback_url := query.get("callbackUrl"):
+            # Whether the platform itself brings the state back is not known (contract 11.1).
+            query["callbackUrl"] = callback_with_state(callback_url, state)
+        answer = self._ask_oauth("token", query, draft, subject)
+        document = _read(RequestTokenDocument, answer, subject)
+        return RequestToken(document.token, document.secret)
+
+    def oauth_url(self, draft: InstanceDraft, *, state: str) -> str:
+        """The URL that the platform makes (contract 8.1); it sends no PKCE challenge, so none is checked."""
+        subject = self._subject(draft, "ask for the authorization URL", state)
+        answer = self._ask_oauth("url", _oauth_query(draft, state), draft, subject)
+        url = _read(OAuthUrlDocument, answer, subject).oauth_url
+        if not _is_web_address(url):
+            raise unusable(answer, subject)
+        return url
+
+    def creates_without_exchange(self, draft: InstanceDraft) -> bool:
+        return False
+
+    def create_instance(self, draft: InstanceDraft) -> PlatformInstance:
+        subject = self._subject(draft, "create")
+        try:
+            answer = self._send(
+                "POST", "/instances", draft.organization_user, subject, json=_body(draft)
+            )
+            raise_for_refusal(
+                answer, subject, element=draft.element.key, has_code=bool(draft.provider_data)
+            )
+            return _instance(_read(InstanceDocument, answer, subject))
+        except PlatformError as error:
+            if not _may_have_created(error):
+                raise
+            raise OutcomeUnknownError(
+                f"{error} Whether the instance was created is not known; "
+                "check it, and the platform is asked before anything is sent again.",
+                provider_message=error.provider_message,
+                status=error.status,
+                interaction=error.interaction,
+            ) from error
+
+    def update_instance(self, draft: InstanceDraft) -> PlatformInstance:
+        return self._on_instance("PUT", draft, "authenticate again", json=_body(draft))
+
+    def get_instance(self, draft: InstanceDraft) -> PlatformInstance:
+        return self._on_instance("GET", draft, "check")
+
+    def refresh_tokens(self, draft: InstanceDraft) -> None:
+        """Nothing to do: the platform has the provider's tokens, and keeps them alive itself."""
+
+    def describe_instance(self, draft: InstanceDraft) -> None:
+        unchecked = {"reAuthenticate": "false"}
+        self._on_instance("PUT", draft, "describe", json=_body(draft), params=unchecked)
+
+    def set_enabled(self, draft: InstanceDraft, *, is_enabled: bool) -> None:
+        method, step = ("PUT", "enable") if is_enabled else ("DELETE", "disable")
+        subject = self._subject(draft, step)
+        answer = self._send(method, f"{_path(draft)}/enabled", draft.organization_user, subject)
+        raise_for_refusal(answer, subject)
+
+    def delete_instance(self, draft: InstanceDraft) -> None:
+        subject = self._subject(draft, "delete")
+        answer = self._send("DELETE", _path(draft), draft.organization_user, subject)
+        if answer.status_code == 404 and error_document(answer).message:
+            return
+        raise_for_refusal(answer, subject)
+
+    def find_instances(self, draft: InstanceDraft) -> list[PlatformInstance]:
+        subject = self._subject(draft, "look for it by its tag")
+        answer = self._send(
+            "GET", "/instances", draft.organization_user, subject, params={"tags[]": draft.tag}
+        )
+        if is_nothing_found(answer):
+            return []
+        raise_for_refusal(answer, subject)
+        # A platform that ignores the parameter answers strangers' instances, which must not be adopted, or even make
+        # sense. One that seems to be ours has to.
+        documents = [
+            _validate(InstanceDocument, item, answer, subject)
+            for item in _items(answer, subject)
+            if not isinstance(item, dict) or draft.tag in str(item.get("tags"))
+        ]
+        return [_instance(document) for document in documents if draft.tag in document.tags]
+
+    def list_instances(
+        self, user: OrganizationUser, *, actor: str
+    ) -> Iterator[ListedInstance | UnusableListing]:
+        subject = Subject(
+            organization_id=self._organization.pk,
+            instance_id=None,
+            label=f"the instances of {user}",
+            step="list them",
+            actor=actor,
+            secrets=frozenset({self._organization.secret.reveal(), user.secret.reveal()}),
+        )
+        query = {"pageSize": str(PAGE_SIZE)}
+        seen: set[str] = set()
+        while True:
+            answer = self._send("GET", "/instances", user, subject, params=query)
+            if is_nothing_found(answer):
+                return
+            raise_for_refusal(answer, subject)
+            items = _items(answer, subject)
+            yield from map(_listed, items)
+            next_page = answer.headers.get("Elements-Next-Page-Token")
+            if not (items and next_page) or next_page in seen:
+                return
+            seen.add(next_page)
+            query["nextPage"] = next_page
+
+    def _ask_oauth(
+        self, what: str, query: dict[str, str], draft: InstanceDraft, subject: Subject
+    ) -> Answer:
+        path = f"/elements/{quote(draft.element.key)}/oauth/{what}"
+        answer = self._send("GET", path, draft.organization_user, subject, params=query)
+        raise_for_refusal(answer, subject, element=draft.element.key)
+        return answer
+
+    def _on_instance(
+        self, method: str, draft: InstanceDraft, step: str, **sent: Any
+    ) -> PlatformInstance:
+        subject = self._subject(draft, step)
+        answer = self._send(method, _path(draft), draft.organization_user, subject, **sent)
+        raise_for_refusal(answer, subject, has_code=bool(draft.provider_data))
+        document = _read(InstanceDocument, answer, subject)
+        if document.id != draft.remote_id:
+            what = f"the instance {document.id}, and asked for {draft.remote_id}"
+            raise unusable(answer, subject, what)
+        return _instance(document)
+
+    def _subject(self, draft: InstanceDraft, step: str, *secrets: str) -> Subject:
+        organization, user = self._organization, draft.organization_user
+        return subject_of(
+            draft, step, secrets={organization.secret.reveal(), user.secret.reveal(), *secrets}
+        )
+
+    def _send(
+        self, method: str, path: str, user: OrganizationUser, subject: Subject, **sent: Any
+    ) -> Answer:
+        user_secret = user.secret.reveal()
+        organization_secret = self._organization.secret.reveal()
+        if not (user_secret and organization_secret):
+            raise ClientRefusedError(
+                f"{subject.label}: the secrets of {user} at the remote platform are not entered "
+                "here, so nothing was sent. Enter the organization's and the user's secret."
+            )
+        headers = {
+            "Accept": "application/json",
+            "Authorization": f"User {user_secret}, Organization {organization_secret}",
+        }
+        return session_for(subject).request(method, self._base_url + path, headers=headers, **sent)
+
+
+def _path(draft: InstanceDraft) -> str:
+    if draft.remote_id is None:
+        raise GoneError(f"{draft.label} has no id at the remote platform, so it cannot be there.")
+    return f"/instances/{draft.remote_id}"
+
+
+def _oauth_query(draft: InstanceDraft, state: str) -> dict[str, str]:
+    """The parameters of oauth/url and oauth/token (contract 8.1)."""
+    values = draft.authentication.values_of(draft.configuration)
+    query = {name: values[key] for key, name in _OAUTH_URL_KEYS.items() if values.get(key)}
+    plain = {
+        key: value
+        for key, value in values.items()
+        if key not in _OAUTH_URL_KEYS and not draft.element.is_secret(key)
+    }
+    site_address = values.get(draft.authentication.site_address_key or "")
+    request_token = draft.provider_data.get("oauth_token")
+    return {
+        **plain,
+        **_naming_the_way(draft),
+        **query,
+        **({"siteAddress": site_address} if site_address else {}),
+        **({"requestToken": request_token} if request_token else {}),
+        "state": state,
+    }
+
+
+def _naming_the_way(draft: InstanceDraft) -> dict[str, str]:
+    """An element with several ways of authentication is told which (contract 7.2)."""
+    if len(draft.element.authentication) == 1:
+        return {}
+    return {"authentication.type": str(draft.authentication.type)}
+
+
+def _body(draft: InstanceDraft) -> dict[str, Any]:
+    """The body of a create or update (contract 7.1), found again by the draft's tag."""
+    body: dict[str, Any] = {
+        "element": {"key": draft.element.key},
+        "name": draft.name,
+        # With a tag of ours there, the platform no longer adds the name by itself (contract 7.1).
+        "tags": [*(draft.tags or (draft.name,)), draft.tag],
+        "configuration": {**_naming_the_way(draft), **draft.configuration},
+    }
+    if draft.provider_data:
+        body["providerData"] = dict(draft.provider_data)
+    if draft.external_authentication != "none":
+        body["externalAuthentication"] = draft.external_authentication
+    return InstanceBody.model_validate(body).to_wire()
+
+
+def _instance(document: InstanceDocument) -> PlatformInstance:
+    return PlatformInstance(
+        token=document.token,
+        remote_id=document.id,
+        is_valid=document.valid,
+        is_disabled=document.disabled,
+    )
+
+
+def _listed(item: Any) -> ListedInstance | UnusableListing:
+    try:
+        document = ListedInstanceDocument.model_validate(item)
+    except ValidationError as error:
+        name = item.get("name") if isinstance(item, dict) else None
+        name = storable(name)[:MAX_NAME_CHARACTERS] if isinstance(name, str) else "An instance"
+        return UnusableListing(
+            name,
+            f"{name}: what the platform lists of it has {_wrong_fields(error)}. Correct it at the platform, and "
+            "import again.",
+        )
+    return ListedInstance(
+        instance=_instance(document),
+        name=document.name,
+        element=document.element.key,
+        authentication_type=document.element.authentication.type,
+        tags=tuple(document.tags),
+        configuration=document.configuration,
+    )
+
+
+def _read[D: Document](kind: type[D], answer: Answer, subject: Subject) -> D:
+    return _validate(kind, json_of(answer), answer, subject)
+
+
+def _items(answer: Answer, subject: Subject) -> list[Any]:
+    items = json_of(answer)
+    if not isinstance(items, list):
+        raise unusable(answer, subject)
+    return items
+
+
+def _validate[D: Document](kind: type[D], document: Any, answer: Answer, subject: Subject) -> D:
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        is_object = isinstance(document, dict)
+        what = f"an answer with {_wrong_fields(error)}" if is_object else ""
+        raise unusable(answer, subject, what) from None
+
+
+def _wrong_fields(error: ValidationError) -> str:
+    """The fields that make no sense, by our names for them; never what is in them."""
+    names = dict.fromkeys(str(one["loc"][0]) for one in error.errors() if one["loc"])
+    return f"no usable {' and '.join(names)}" if names else "nothing usable"
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    is_plain = url.isprintable() and " " not in url and len(url) <= MAX_URL_CHARACTERS
+    return is_plain and parts.scheme in {"http", "https"} and bool(parts.hostname)
+
+
+def _may_have_created(error: PlatformError) -> bool:
+    """After a lost answer, a 5xx, a success that cannot be read, or a redirect that follows a POST (303, 302)."""
+    is_lost = isinstance(error, AnswerLostError | ProviderFaultError)
+    is_unread = isinstance(error, UnusableAnswerError) and (error.status or 0) < 400
+    return is_lost or is_unread or error.status in {302, 303}

@@ -1,0 +1,72 @@
+"""Showing a person an Element token, or the secrets of the platform API: allowed to few, and recorded."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.utils import timezone
+
+from instances.errors import PermissionRefusedError, StateConflictError
+from instances.models import Instance, Interaction, OrganizationUser
+from instances.provisioning.access.permissions import Verb, require_permission
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformSecrets:
+    """What every call of the platform API carries, in clear."""
+
+    user: str = field(repr=False)
+    organization: str = field(repr=False)
+
+
+def reveal_token(instance: Instance, *, account: User | AnonymousUser) -> str:
+    """The Element token in clear; that it was shown, and to whom, becomes an interaction.
+
+    Raises PermissionRefusedError without the permission reveal_token, StateConflictError when there is no
+    token, UnreadableSecretError.
+    """
+    require_permission(account, instance, Verb.REVEAL)
+    if not instance.has_token:
+        raise StateConflictError(f"{instance.label} has no Element token yet; provision it first.")
+    token: str = instance.reveal("token")
+    _record(
+        "reveal Element token",
+        account=account,
+        instance=instance,
+        organization=instance.organization,
+        subject=instance.label,
+    )
+    return token
+
+
+def reveal_secrets(user: OrganizationUser, *, account: User | AnonymousUser) -> PlatformSecrets:
+    """The two secrets of an organization user in clear; that they were shown, and to whom, becomes an interaction.
+
+    Raises PermissionRefusedError without the permission reveal_secrets, UnreadableSecretError.
+    """
+    is_within_reach = OrganizationUser.objects.operated_by(account).filter(pk=user.pk).exists()
+    if not (account.has_perm("instances.reveal_secrets") and is_within_reach):
+        raise PermissionRefusedError(
+            f"You may not see the secrets of {user}. Ask an administrator for the permission reveal_secrets."
+        )
+    secrets = PlatformSecrets(user.secret.reveal(), user.organization.secret.reveal())
+    _record(
+        "reveal platform secrets",
+        account=account,
+        organization=user.organization,
+        subject=str(user)[:400],
+    )
+    return secrets
+
+
+def _record(step: str, *, account: User | AnonymousUser, **about: Any) -> None:
+    Interaction.objects.create(
+        step=step,
+        direction=Interaction.Direction.IN,
+        actor=account.get_username(),
+        method="REVEAL",
+        url="",
+        status=200,
+        started_at=timezone.now(),
+        **about,
+    )

@@ -1,0 +1,271 @@
+"""Create an instance: the one path of the admin, self-service, the API and bulk rows."""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+from django.db import transaction
+from django.utils.html import strip_tags
+from pydantic import ValidationError
+
+from instances.catalogue.definition import AuthenticationKind, AuthenticationType
+from instances.errors import (
+    InputError,
+    InstancesError,
+    MissingCodeError,
+    MissingConfigurationError,
+    OutcomeUnknownError,
+)
+from instances.models import Element, Instance, Organization, OrganizationUser
+from instances.platforms.base import InstanceDraft, code_in
+from instances.platforms.registry import platform_for
+from instances.provisioning.elements import find_element
+from instances.provisioning.hosts import (
+    allowed_hosts,
+    host_columns,
+    hosts_in,
+    own_hosts,
+    require_allowed_hosts,
+)
+from instances.provisioning.lifecycle.delete import forget_instance
+from instances.provisioning.lifecycle.provision import (
+    connect_unsaved,
+    create_at_platform,
+    sent_in_time,
+)
+from instances.provisioning.lifecycle.states import State, insert_in_state
+from instances.provisioning.plan import (
+    choose_authentication,
+    completed_by,
+    default_callback_url,
+    normalise_configuration,
+    oauth_app_for,
+    require_complete,
+    store_configuration,
+)
+from instances.provisioning.platform_requests import draft_of
+from instances.queries.database_clock import require_right_clock
+from instances.redaction import storable
+from instances.wire import InstanceBody
+
+MAX_NAME_CHARACTERS = 200
+
+
+# Either is enough of what a caller obtained elsewhere (contract 7.4); OAuth 1.0a takes both of its own.
+TOKEN_KEYS = ("oauth.user.token", "oauth.user.refresh_token")
+
+
+OAUTH1_TOKEN_KEYS = ("oauth.user.token", "oauth.user.token.secret")
+
+
+def create_draft(
+    organization_user: OrganizationUser,
+    element: Element,
+    *,
+    actor: str,
+    name: str = "",
+    tags: Iterable[str] | None = None,
+    authentication_type: str | None = None,
+    configuration: Mapping[str, Any] | None = None,
+    external_authentication: str = Instance.ExternalAuthentication.NONE,
+    is_to_be_completed: bool = False,
+) -> Instance:
+    """A new instance in draft: nothing is sent anywhere.
+
+    is_to_be_completed: somebody else enters what is required and not there yet.
+
+    name: the element's when empty; HTML tags are stripped. tags: the name when None (contract 7.1).
+    Raises InputError (UnknownElementError, InvalidConfigurationError, MissingConfigurationError, …).
+    """
+    instance = new_instance(
+        organization_user,
+        element,
+        name=name,
+        tags=tags,
+        authentication_type=authentication_type,
+        configuration=configuration,
+        external_authentication=external_authentication,
+        is_to_be_completed=is_to_be_completed,
+    )
+    insert_in_state([instance], State.DRAFT, actor=actor, why="Created.")
+    return instance
+
+
+def new_instance(
+    organization_user: OrganizationUser, element: Element, **arguments: Any
+) -> Instance:
+    """An instance that is in memory alone, with its tags, until insert_in_state().
+
+    arguments: check_draft()'s. Raises what it raises.
+    """
+    columns, tag_names = check_draft(organization_user, element, **arguments)
+    configuration = columns.pop("configuration")
+    columns |= store_configuration(element.parsed, configuration)
+    instance = Instance(organization_user=organization_user, element=element, **columns)
+    for name, value in host_columns(own_hosts(instance)).items():
+        setattr(instance, name, value)
+    instance.tag_names = tag_names
+    return instance
+
+
+def check_draft(
+    organization_user: OrganizationUser,
+    element: Element,
+    *,
+    name: str = "",
+    tags: Iterable[str] | None = None,
+    authentication_type: str | None = None,
+    configuration: Mapping[str, Any] | None = None,
+    external_authentication: str = Instance.ExternalAuthentication.NONE,
+    is_to_be_completed: bool = False,
+) -> tuple[dict[str, Any], list[str]]:
+    """The columns and the tags that create_draft() would write, configuration still whole and in clear.
+
+    Nothing is written. Raises what create_draft() raises.
+    """
+    definition = element.parsed
+    given = dict(configuration or {})
+    way = definition.authentication_type(authentication_type)
+    way = way.with_variant(way.variant_of(given))
+    normalised = normalise_configuration(definition, way, given)
+    organization = organization_user.organization
+    app = oauth_app_for(organization, element, way, normalised)
+    complete = completed_by(app, way, normalised)
+    if not is_to_be_completed:
+        _require(way, organization, complete, external_authentication)
+    own = hosts_in(organization, element, way, normalised)
+    allowed = allowed_hosts(organization, element, app, own)
+    require_allowed_hosts(organization, element, way, complete, allowed)
+    name = clean_name(name) or element.name
+    columns = {
+        "name": name,
+        "authentication_type": way.type,
+        "external_authentication": external_authentication,
+        "configuration": normalised,
+    }
+    return columns, clean_tags([name] if tags is None else tags)
+
+
+def _require(
+    way: AuthenticationType,
+    organization: Organization,
+    complete: dict[str, Any],
+    external_authentication: str,
+) -> None:
+    """Raises MissingConfigurationError. Tokens obtained elsewhere need no callback URL (contract 7.4)."""
+    if external_authentication != Instance.ExternalAuthentication.INITIAL:
+        require_complete(organization, way, complete)
+        return
+    is_oauth1 = way.type == AuthenticationKind.OAUTH1
+    keys = OAUTH1_TOKEN_KEYS if is_oauth1 else TOKEN_KEYS
+    given = [key for key in keys if complete.get(key)]
+    if len(given) < (len(keys) if is_oauth1 else 1):
+        raise MissingConfigurationError([key for key in keys if key not in given])
+    no_callback = {"oauth.callback.url": default_callback_url()}
+    require_complete(organization, way, no_callback | complete)
+
+
+def clean_name(name: str) -> str:
+    """Without HTML tags (contract 5). Raises InputError when it is too long."""
+    cleaned = strip_tags(storable(name)).strip()
+    if len(cleaned) > MAX_NAME_CHARACTERS:
+        raise InputError(f"A name has at most {MAX_NAME_CHARACTERS} characters.")
+    return cleaned
+
+
+def clean_tags(tags: Iterable[str]) -> list[str]:
+    """Each once, in their order. Raises InputError when one is empty or too long."""
+    names = list(dict.fromkeys(tag.strip() for tag in tags))
+    is_usable = [0 < len(name) <= MAX_NAME_CHARACTERS and storable(name) == name for name in names]
+    if not all(is_usable):
+        raise InputError(f"A tag has 1 to {MAX_NAME_CHARACTERS} characters.")
+    return names
+
+
+def parse_body(body: Any) -> InstanceBody:
+    """A body as a typed document. Raises InputError that names every wrong field, never a value."""
+    if not isinstance(body, Mapping):
+        raise InputError("The body must be a JSON object.")
+    try:
+        return InstanceBody.model_validate(body)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"
+            for one in error.errors(include_input=False, include_url=False, include_context=False)
+        )
+        raise InputError(f"The body has wrong fields: {wrong}.") from None
+
+
+def element_of(body: InstanceBody) -> Element:
+    """The element that a body names. Raises InputError when it names none, UnknownElementError."""
+    if body.element is None or not (body.element.key or body.element.id):
+        raise InputError("The body names no element: give element.key.")
+    return find_element(body.element.key or str(body.element.id))
+
+
+def lacks_code(element: Element, body: InstanceBody) -> bool:
+    """Whether its account's holder has to go to the provider first."""
+    way = element.parsed.authentication_type(_kind_of(element, body))
+    is_initial = body.external_authentication == "initial"
+    return way.needs_browser and not code_in(body.provider_data) and not is_initial
+
+
+def draft_arguments(element: Element, body: InstanceBody) -> dict[str, Any]:
+    """What create_draft() takes of a body."""
+    return {
+        "name": body.name or "",
+        "tags": body.tags,
+        "authentication_type": _kind_of(element, body),
+        "configuration": body.configuration,
+        "external_authentication": body.external_authentication,
+    }
+
+
+def _kind_of(element: Element, body: InstanceBody) -> str:
+    return choose_authentication(element.parsed, body.configuration, body.provider_data or {})
+
+
+def create_instance(
+    organization_user: OrganizationUser,
+    body: InstanceBody,
+    *,
+    actor: str,
+    element: Element | None = None,
+    on_insert: Callable[[Instance], None] | None = None,
+) -> Instance:
+    """Create and provision; what is refused leaves no instance (contract 12.6), only its interactions.
+
+    element wins over the body's. on_insert is called in the transaction that inserts the instance, before anything
+    is sent. An instance whose creation may have happened is kept, unknown. Raises InputError, PlatformError.
+    """
+    element = element or element_of(body)
+    if lacks_code(element, body):
+        raise MissingCodeError
+    instance = new_instance(organization_user, element, **draft_arguments(element, body))
+    draft = draft_of(instance, actor=actor, provider_data=body.provider_data)
+    platform = platform_for(draft.organization)
+    begins, why = State.PROVISIONING, "Provisioning began."
+    if is_whole := platform.creates_without_exchange(draft):
+        connect_unsaved(instance, platform.create_instance(draft))
+        begins, why = State.CONNECTED, "Provisioned."
+    else:
+        require_right_clock()
+        draft = sent_in_time(draft)
+    # Alone it is one statement, which needs no transaction around it.
+    with transaction.atomic() if on_insert else nullcontext():
+        insert_in_state([instance], begins, actor=actor, why=why)
+        if on_insert:
+            on_insert(instance)
+    return instance if is_whole else _create_or_forget(instance, draft)
+
+
+def _create_or_forget(instance: Instance, draft: InstanceDraft) -> Instance:
+    named = replace(draft, instance_id=instance.pk, label=instance.label)
+    try:
+        return create_at_platform(instance, named)
+    except OutcomeUnknownError:
+        raise
+    except InstancesError:
+        forget_instance(instance, actor=draft.actor)
+        raise

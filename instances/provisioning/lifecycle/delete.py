@@ -1,0 +1,81 @@
+"""Delete an instance here and at its platform."""
+
+from dataclasses import replace
+
+from django.utils import timezone
+
+from instances.errors import (
+    InstancesError,
+    UnreadableSecretError,
+)
+from instances.models import Instance, Interaction
+from instances.platforms.registry import platform_for
+from instances.provisioning.lifecycle.changes import remove_row
+from instances.provisioning.lifecycle.leases import wait_until_unleased
+from instances.provisioning.lifecycle.reconcile import _own_among, is_stuck
+from instances.provisioning.lifecycle.states import State, cause_of, move_instance
+from instances.provisioning.platform_requests import draft_of
+
+
+def delete_instance(instance: Instance, *, actor: str, is_forced: bool = True) -> None:
+    """Delete it at its platform, revoke what can be revoked, then forget it; its interactions stay.
+
+    is_forced: also where secrets cannot be read that its platform would have to be told; a recorded exchange says
+    then that it was deleted here alone. A failure leaves it deleting, and the same call goes on from there. Raises
+    PlatformError, StateConflictError while it is being provisioned, UnreadableSecretError unless is_forced.
+    """
+    expect = set(State.values) - {State.PROVISIONING}
+    if is_stuck(instance):
+        expect.add(State.PROVISIONING)
+    move_instance(instance, State.DELETING, expect=expect, actor=actor, why="Deletion began.")
+    # A refresh that is under way brings tokens that are to be revoked too.
+    wait_until_unleased(instance.pk)
+    instance.refresh_from_db()
+    try:
+        _delete_at_platform(instance, actor=actor)
+    except InstancesError as error:
+        if not (is_forced and isinstance(error, UnreadableSecretError)):
+            Instance.objects.filter(pk=instance.pk).update(**cause_of(error))
+            raise
+        _record_left_behind(instance, error, actor=actor)
+    remove_row(instance)
+
+
+def _delete_at_platform(instance: Instance, *, actor: str) -> None:
+    draft = draft_of(instance, actor=actor)
+    platform = platform_for(draft.organization)
+    if instance.has_token:
+        platform.delete_instance(draft)
+        return
+    for copy in _own_among(platform.find_instances(draft), instance, draft):
+        platform.delete_instance(replace(draft, remote_id=copy.remote_id))
+
+
+def _record_left_behind(instance: Instance, error: UnreadableSecretError, *, actor: str) -> None:
+    Interaction.objects.create(
+        instance=instance,
+        organization=instance.organization,
+        subject=instance.label,
+        step="delete",
+        direction=Interaction.Direction.OUT,
+        actor=actor,
+        method="DELETE",
+        url="",
+        error=(
+            f"{instance.label} was deleted here alone, and nothing was sent. {error.reason} If it still has access, "
+            "revoke that at the provider or on the remote platform."
+        ),
+        started_at=timezone.now(),
+    )
+
+
+def forget_instance(instance: Instance, *, actor: str) -> None:
+    """Remove the row of an instance that its platform refused, so never had; its interactions stay."""
+    move_instance(
+        instance,
+        State.DELETING,
+        expect={State.DRAFT, State.FAILED},
+        actor=actor,
+        why="Refused, so not kept.",
+    )
+    remove_row(instance)

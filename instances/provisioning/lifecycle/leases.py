@@ -1,0 +1,125 @@
+"""Leases: an instance belongs to one process at a time while it is refreshed or worked on.
+
+Their times are the database's own, so no machine's clock can end or prolong one.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import structlog
+from django.db import Error as AnyDatabaseError, connection
+from django.db.models.functions import Now
+
+from instances.deadlines import Deadline
+from instances.models import Instance
+from instances.provisioning.lifecycle.schedule import lease_duration
+from instances.queries.database_clock import require_right_clock
+from instances.queries.outages import outlast_outage
+
+POLL_SECONDS = 0.1
+RENEWAL_RETRY_SECONDS = 0.5
+# Longer than a restart usually takes; after that the lease runs out by itself.
+RELEASE_WITHIN = timedelta(seconds=5)
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One holding of one instance.
+
+    holder: its name in the row, as long as nobody else took the instance over. deadline: nothing is sent after it; it
+    moves when the lease is renewed.
+    """
+
+    holder: UUID
+    deadline: Deadline = field(repr=False)
+
+
+@contextmanager
+def leased(
+    instance_id: int,
+    *,
+    at: datetime | None = None,
+    expect: Mapping[str, Any] | None = None,
+    **intent: datetime,
+) -> Iterator[Lease | None]:
+    """Hold the instance's lease in the block, renewing it while it lasts.
+
+    None when somebody else has it, or when its columns are not as expected any more. A killed process's lease
+    runs out by itself. at: in place of the database's time. intent: columns written with the claim. Raises
+    ClockSkewError.
+    """
+    if at is None:
+        require_right_clock()
+    lease = Lease(uuid4(), _deadline())
+    now = at or Now()
+    free = Instance.objects.filter(pk=instance_id, **(expect or {})).unleased(at=now)
+    claimed = free.update(lease_holder=lease.holder, leased_until=now + lease_duration(), **intent)
+    if claimed != 1:
+        yield None
+        return
+    ended = threading.Event()
+    keeper = threading.Thread(target=_renew, args=(instance_id, lease, ended), daemon=True)
+    keeper.start()
+    try:
+        yield lease
+    finally:
+        ended.set()
+        # It may be waiting for a database that does not answer.
+        keeper.join(timeout=RELEASE_WITHIN.total_seconds())
+        _release(instance_id, lease)
+
+
+def wait_until_unleased(instance_id: int) -> None:
+    """Wait for whoever holds the instance's lease; it runs out by itself where that process was killed."""
+    while Instance.objects.filter(pk=instance_id, leased_until__gt=Now()).exists():
+        time.sleep(POLL_SECONDS)
+
+
+def _deadline() -> Deadline:
+    """Made before the lease is taken or renewed, so that it passes first; a little earlier, for what is on its way."""
+    return Deadline(0.9 * lease_duration())
+
+
+def _renew(instance_id: int, lease: Lease, ended: threading.Event) -> None:
+    """Keep the lease while a provider is slower than it; most are not, and then no query is made."""
+    wait_seconds = lease_duration().total_seconds() / 3
+    try:
+        while not ended.wait(wait_seconds):
+            deadline = _deadline()
+            try:
+                renewed = Instance.objects.filter(pk=instance_id, lease_holder=lease.holder).update(
+                    leased_until=Now() + lease_duration()
+                )
+            except AnyDatabaseError as error:
+                log.warning("cannot renew a lease yet", error=type(error).__name__)
+                connection.close()
+                wait_seconds = min(wait_seconds, RENEWAL_RETRY_SECONDS)
+                continue
+            if renewed != 1:
+                return
+            lease.deadline.move_to(deadline)
+            wait_seconds = lease_duration().total_seconds() / 3
+    finally:
+        connection.close()
+
+
+def _release(instance_id: int, lease: Lease) -> None:
+    held = Instance.objects.filter(pk=instance_id, lease_holder=lease.holder)
+    try:
+        outlast_outage(
+            lambda: held.update(lease_holder=None, leased_until=None),
+            what="end of a lease",
+            duration=RELEASE_WITHIN,
+        )
+    except AnyDatabaseError as error:
+        if connection.in_atomic_block:
+            raise
+        log.warning("a lease is left to run out", error=type(error).__name__)

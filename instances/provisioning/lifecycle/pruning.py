@@ -1,0 +1,22 @@
+"""What is removed by age: interactions, and what expired beside them."""
+
+from datetime import datetime
+
+from django.db.models.functions import Now
+
+from instances.models import Authorization, IdempotencyKey, Interaction
+from instances.models.idempotency_keys import LIFETIME
+from instances.queries.database_clock import require_right_clock
+
+
+def prune(*, before: datetime, is_dry_run: bool = False) -> int:
+    """Remove interactions from before then, expired authorizations and idempotency keys; how many interactions.
+
+    Raises ClockSkewError: what a wrong clock takes for old may be fresh.
+    """
+    require_right_clock()
+    if is_dry_run:
+        return Interaction.objects.filter(started_at__lt=before).count()
+    Authorization.objects.filter(expires_at__lt=before).delete()
+    IdempotencyKey.objects.filter(created_at__lt=Now() - LIFETIME).delete()
+    return Interaction.objects.prune(before=before)

@@ -1,0 +1,113 @@
+"""Authenticate an instance again; id, Element token and history stay."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from instances.errors import (
+    MissingCodeError,
+    StateConflictError,
+)
+from instances.models import Instance
+from instances.platforms.base import code_in
+from instances.platforms.registry import platform_for
+from instances.provisioning.hosts import moved_hosts
+from instances.provisioning.lifecycle.changes import locked, merge_proved, save_changes
+from instances.provisioning.lifecycle.describe import describe_instance
+from instances.provisioning.lifecycle.provision import (
+    _PROVISIONABLE,
+    _lacks_code,
+    connected_columns,
+    provision_instance,
+)
+from instances.provisioning.lifecycle.states import State, move_instance
+from instances.provisioning.plan import require_complete
+from instances.provisioning.platform_requests import (
+    changed_configuration,
+    draft_of,
+    normalised_changes,
+)
+from instances.queries.database_clock import require_right_clock
+from instances.queries.outages import outlast_outage
+
+
+def reauthenticate_instance(
+    instance: Instance,
+    *,
+    actor: str,
+    configuration: Mapping[str, Any] | None = None,
+    provider_data: Mapping[str, str] | None = None,
+    code_verifier: str = "",
+) -> Instance:
+    """Authenticate again with changed configuration or a new code; id, Element token and history stay.
+
+    Failure leaves the stored instance as it was (contract 7.6). An instance that was never connected is
+    provisioned instead. Raises InputError, PlatformError, StateConflictError, ClockSkewError.
+    """
+    require_right_clock()
+    changes = normalised_changes(instance, configuration or {})
+    changed = changed_configuration(instance, configuration or {}, is_authorizing=True)
+    if not instance.has_token:
+        if changes:
+            save_changes(
+                instance, configuration=changes, expect=_PROVISIONABLE, is_authorizing=True
+            )
+        return provision_instance(
+            instance, actor=actor, provider_data=provider_data, code_verifier=code_verifier
+        )
+    reconnectable = {State.CONNECTED, State.NEEDS_REAUTHORIZATION}
+    if instance.state not in reconnectable:
+        raise StateConflictError(
+            f"{instance.label} is {instance.get_state_display()}, so it cannot be authenticated again now."
+        )
+    draft = draft_of(
+        instance,
+        actor=actor,
+        configuration=changed,
+        provider_data=provider_data or {},
+        code_verifier=code_verifier,
+    )
+    if _lacks_code(instance, draft):
+        raise MissingCodeError
+    require_complete(draft.organization, draft.authentication, draft.configuration)
+    if moved_hosts(instance, changed):
+        # What the old host gave out must not go to the new one, which may answer without a refresh token.
+        draft = replace(draft, tokens=None)
+    renewed = platform_for(draft.organization).update_instance(draft)
+    why = "Authenticated again."
+    token = {}
+    if draft.has_lost_token:
+        why = "Authenticated again; the Element token could not be read, so it is a new one."
+        token = {"token": renewed.token}
+    columns = token | connected_columns(instance, renewed, code_in(draft.provider_data))
+    read: dict[str, Any] = {
+        "state": instance.state,
+        "state_changed_at": instance.state_changed_at,
+    }
+    moved_at: datetime | None = None
+
+    def store() -> None:
+        nonlocal moved_at
+        # After an attempt that was rolled back, as it was read.
+        instance.accept_move(**read)
+        with locked(instance) as stored:
+            if stored.state_changed_at == moved_at:
+                # The commit of that attempt was made, and not confirmed.
+                instance.accept_move(state=stored.state, state_changed_at=moved_at)
+                return
+            merged = merge_proved(instance, stored, changes, changed)
+            move_instance(
+                instance,
+                State.CONNECTED,
+                expect=reconnectable,
+                actor=actor,
+                why=why,
+                **merged,
+                **columns,
+            )
+            moved_at = instance.state_changed_at
+
+    outlast_outage(store, what="state")
+    describe_instance(instance, actor=actor, told=draft)
+    return instance

@@ -1,0 +1,264 @@
+"""The one guarded path on which an instance's state changes."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from instances.errors import InstancesError, PlatformError, StateConflictError
+from instances.fields import SealedTextField
+from instances.models import Instance, StateChange, Tag
+from instances.provisioning.lifecycle.schedule import work_due_at
+from instances.queries.bulk_update import RowUpdate, update_rows
+from instances.queries.outages import outlast_outage
+from instances.queries.prepared import insert_row_with
+from instances.redaction import storable
+
+State = Instance.State
+MAX_WORDS_CHARACTERS = 5_000
+
+MOVES: dict[str, frozenset[str]] = {
+    # Where a new instance begins: being provisioned before anything is sent, connected where nothing is to be sent.
+    "": frozenset({State.DRAFT, State.PROVISIONING, State.CONNECTED}),
+    State.DRAFT: frozenset({State.PROVISIONING, State.AWAITING_AUTHORIZATION, State.DELETING}),
+    State.AWAITING_AUTHORIZATION: frozenset(
+        {State.AWAITING_AUTHORIZATION, State.PROVISIONING, State.FAILED, State.DELETING}
+    ),
+    State.PROVISIONING: frozenset(
+        {
+            State.DRAFT,
+            State.PROVISIONING,
+            State.CONNECTED,
+            State.FAILED,
+            State.UNKNOWN,
+            State.DELETING,
+        }
+    ),
+    State.CONNECTED: frozenset(
+        {State.CONNECTED, State.NEEDS_REAUTHORIZATION, State.FAILED, State.DELETING}
+    ),
+    State.FAILED: frozenset({State.PROVISIONING, State.AWAITING_AUTHORIZATION, State.DELETING}),
+    State.UNKNOWN: frozenset({State.PROVISIONING, State.DELETING}),
+    State.NEEDS_REAUTHORIZATION: frozenset(
+        {State.NEEDS_REAUTHORIZATION, State.CONNECTED, State.FAILED, State.DELETING}
+    ),
+    State.DELETING: frozenset({State.DELETING}),
+}
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Where an instance is to go, why, and the columns that change with it."""
+
+    instance: Instance
+    to: str
+    why: str
+    changes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+def move_instance(
+    instance: Instance,
+    to: str,
+    *,
+    expect: Collection[str],
+    actor: str,
+    why: str,
+    only_if: Mapping[str, Any] | None = None,
+    is_outlasting: bool = False,
+    **changes: Any,
+) -> None:
+    """Move an instance to another state, and change other columns with it, by one compare-and-set UPDATE.
+
+    expect: the states in which this is meant; it also matches only when nobody moved the instance since it was
+    read. only_if: other columns that must hold these values. is_outlasting: wait for the end of a database outage,
+    because changes hold what a platform answered. changes may name sealed fields, and work_due_at where the state's
+    own is too late. Raises StateConflictError, and leaves the row alone, otherwise.
+    """
+    came_from = instance.state
+    _require_possible(instance, to, expect)
+    unmoved = Instance.objects.filter(
+        pk=instance.pk,
+        state=came_from,
+        state_changed_at=instance.state_changed_at,
+        **(only_if or {}),
+    )
+    move = _move_columns(instance, to, changes)
+    columns = _columns(instance, changes)
+
+    def write() -> bool:
+        with transaction.atomic(savepoint=False):
+            moved = QuerySet.update(unmoved, **(columns | move))
+            if moved == 1:
+                StateChange.objects.create(
+                    instance=instance,
+                    from_state=came_from,
+                    to_state=to,
+                    actor=actor,
+                    reason=_bounded(why),
+                )
+        # A commit that was not confirmed matches no row the second time.
+        return moved == 1 or (is_outlasting and _is_written(instance, move))
+
+    if not (outlast_outage(write, what="state") if is_outlasting else write()):
+        instance.refresh_from_db()
+        raise _moved_by_another(instance)
+    instance.accept_move(**move)
+    computed = [name for name, value in changes.items() if hasattr(value, "resolve_expression")]
+    if computed:
+        read = partial(instance.refresh_from_db, fields=computed)
+        outlast_outage(read, what="state") if is_outlasting else read()
+    log.info("instance moved", uid=str(instance.uid), from_state=came_from, to_state=to)
+
+
+def move_instances(
+    moves: Sequence[Move], *, expect: Collection[str], actor: str
+) -> dict[int, StateConflictError]:
+    """Move many instances, each as move_instance() would; why those that were not moved were not, by their id.
+
+    Moves that change the same columns are one UPDATE. changes hold no expressions.
+    """
+    conflicts: dict[int, StateConflictError] = {}
+    possible = []
+    for move in moves:
+        try:
+            _require_possible(move.instance, move.to, expect)
+        except StateConflictError as error:
+            conflicts[move.instance.pk] = error
+        else:
+            possible.append(move)
+    with transaction.atomic(savepoint=False):
+        for _, alike in groupby(sorted(possible, key=_changed_names), key=_changed_names):
+            conflicts |= _move_alike(list(alike), actor=actor)
+    return conflicts
+
+
+def _move_alike(moves: Sequence[Move], *, actor: str) -> dict[int, StateConflictError]:
+    columns = [_move_columns(move.instance, move.to, move.changes) for move in moves]
+    updates = [
+        RowUpdate(
+            move.instance.pk,
+            {
+                "state": move.instance.state,
+                "state_changed_at": move.instance.state_changed_at,
+            },
+            _columns(move.instance, move.changes) | own,
+        )
+        for move, own in zip(moves, columns, strict=True)
+    ]
+    moved = update_rows(Instance, updates)
+    StateChange.objects.bulk_create(
+        StateChange(
+            instance=move.instance,
+            from_state=move.instance.state,
+            to_state=move.to,
+            actor=actor,
+            reason=_bounded(move.why),
+        )
+        for move in moves
+        if move.instance.pk in moved
+    )
+    for move, own in zip(moves, columns, strict=True):
+        if move.instance.pk in moved:
+            # A rollback, after which the same may be tried again, leaves the instance in memory as it was, too.
+            transaction.on_commit(partial(move.instance.accept_move, **own))
+    log.info("instances moved", count=len(moved))
+    return {
+        move.instance.pk: _moved_by_another(move.instance)
+        for move in moves
+        if move.instance.pk not in moved
+    }
+
+
+def _changed_names(move: Move) -> list[str]:
+    return list(move.changes)
+
+
+def insert_in_state(instances: Sequence[Instance], state: str, *, actor: str, why: str) -> None:
+    """Insert new instances with their tags in the state in which each begins, with the first entry of its history.
+
+    Raises StateConflictError for a state that nothing begins in.
+    """
+    if state not in MOVES[""]:
+        raise StateConflictError(f"No instance begins as {State(state).label}.")
+    now = timezone.now()
+    first = {"from_state": "", "to_state": state, "actor": actor, "reason": why}
+    for instance in instances:
+        instance.accept_move(state=state, work_due_at=work_due_at(state, at=now))
+    if len(instances) == 1:
+        [instance] = instances
+        insert_row_with(instance, [StateChange(instance=instance, **first), *_new_tags(instance)])
+        return
+    with transaction.atomic(savepoint=False):
+        Instance.objects.bulk_create(instances)
+        StateChange.objects.bulk_create(StateChange(instance=one, **first) for one in instances)
+        Tag.objects.bulk_create(tag for one in instances for tag in _new_tags(one))
+
+
+def _new_tags(instance: Instance) -> list[Tag]:
+    return [Tag(instance=instance, name=name) for name in instance.tag_names]
+
+
+def cause_of(error: InstancesError) -> dict[str, Any]:
+    """The columns that keep why an instance is not connected."""
+    return {
+        "cause": type(error).__name__,
+        "cause_message": _bounded(str(error)),
+        "cause_interaction_id": error.interaction_id if isinstance(error, PlatformError) else None,
+    }
+
+
+NO_CAUSE: dict[str, Any] = {"cause": "", "cause_message": "", "cause_interaction_id": None}
+
+
+def _bounded(words: str) -> str:
+    """Words that may be another side's, as a database takes them."""
+    return storable(words)[:MAX_WORDS_CHARACTERS]
+
+
+def _require_possible(instance: Instance, to: str, expect: Collection[str]) -> None:
+    if instance.state not in expect or to not in MOVES[instance.state]:
+        raise StateConflictError(
+            f"{instance.label} is {instance.get_state_display()}, so this cannot be done now."
+        )
+
+
+def _moved_by_another(instance: Instance) -> StateConflictError:
+    return StateConflictError(
+        f"{instance.label} was changed by somebody else in the meantime; look at it again."
+    )
+
+
+def _move_columns(instance: Instance, to: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """What every move changes."""
+    now = timezone.now()
+    return {
+        "state": to,
+        "state_changed_at": now,
+        "work_due_at": changes.get("work_due_at") or work_due_at(to, at=now),
+        "work_failures": instance.work_failures if to == instance.state else 0,
+    }
+
+
+def _is_written(instance: Instance, move: Mapping[str, Any]) -> bool:
+    own = {name: move[name] for name in ("state", "state_changed_at")}
+    return Instance.objects.filter(pk=instance.pk, **own).exists()
+
+
+def _columns(instance: Instance, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes as an UPDATE takes them: sealed for this row, with their digests."""
+    columns: dict[str, Any] = {}
+    for name, value in changes.items():
+        setattr(instance, name, value)
+        columns[name] = getattr(instance, name)
+        field = instance._meta.get_field(name) if not name.endswith("_id") else None
+        if isinstance(field, SealedTextField) and field.digest_field:
+            columns[field.digest_field] = getattr(instance, field.digest_field)
+    return columns

@@ -1,0 +1,39 @@
+"""Enable, disable and trace an instance."""
+
+from instances.models import Instance, StateChange
+from instances.platforms.registry import platform_for
+from instances.provisioning.lifecycle.changes import locked
+from instances.provisioning.platform_requests import draft_of
+
+
+def set_enabled(instance: Instance, *, is_enabled: bool, actor: str) -> Instance:
+    """Enable or disable an instance, here and at its platform; doing so twice changes nothing.
+
+    Raises PlatformError, InstanceDeletedError.
+    """
+    if instance.is_disabled is not is_enabled:
+        return instance
+    if instance.has_token:
+        draft = draft_of(instance, actor=actor)
+        platform_for(draft.organization).set_enabled(draft, is_enabled=is_enabled)
+    with locked(instance) as stored:
+        if stored.is_disabled is is_enabled:
+            Instance.objects.filter(pk=instance.pk).update(is_disabled=not is_enabled)
+            StateChange.objects.create(
+                instance=instance,
+                from_state=stored.state,
+                to_state=stored.state,
+                actor=actor,
+                reason="Enabled." if is_enabled else "Disabled.",
+            )
+    instance.refresh_from_db()
+    return instance
+
+
+def set_trace_logging(instance: Instance, *, is_on: bool) -> None:
+    """The wire's trace logging flag. Every exchange is recorded anyway, so it changes nothing else.
+
+    Raises InstanceDeletedError.
+    """
+    with locked(instance):
+        Instance.objects.filter(pk=instance.pk).update(is_trace_logging=is_on)

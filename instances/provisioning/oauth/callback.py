@@ -1,0 +1,281 @@
+"""Take what a provider sends back to the OAuth callback."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from instances import crypto
+from instances.catalogue.definition import GrantType
+from instances.catalogue.templates import fill_url, overridden
+from instances.errors import (
+    AuthorizationDeniedError,
+    ExpiredStateError,
+    InstancesError,
+    IssuerMismatchError,
+    MissingStateError,
+    ProviderReportedError,
+    ReplayedStateError,
+    UnknownStateError,
+    WrongBrowserError,
+)
+from instances.models import Authorization, AuthorizationLink, Instance, Interaction
+from instances.models.authorization_links import browser_digests
+from instances.models.authorizations import LIFETIME
+from instances.platforms.base import code_in
+from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance
+from instances.provisioning.lifecycle.states import State, cause_of, move_instance
+from instances.provisioning.oauth.links import require_open
+from instances.provisioning.plan import authentication_of
+from instances.provisioning.platform_requests import changed_configuration
+from instances.queries.database_clock import require_right_clock
+from instances.queries.outages import outlast_outage
+from instances.redaction import redact_text, redact_url
+
+_SECRET_PARAMETERS = ("state", "code", "oauth_token", "oauth_verifier")
+
+
+def is_unsolicited(
+    parameters: Mapping[str, str], *, account: User | AnonymousUser, browser_secret: str
+) -> bool:
+    """Whether an anonymous callback has neither the state nor the browser cookie of a known trip."""
+    if account.is_authenticated:
+        return False
+    state = parameters.get("state", "")
+    if state and Authorization.objects.with_state(state).exists():
+        return False
+    lately = Authorization.objects.filter(expires_at__gt=timezone.now() - LIFETIME)
+    return not lately.filter(browser_digest__in=browser_digests(browser_secret)).exists()
+
+
+def complete_authorization(
+    parameters: Mapping[str, str],
+    *,
+    account: User | AnonymousUser,
+    browser_secret: str,
+    renewed_secret: str = "",
+    is_recorded: bool = True,
+) -> Instance:
+    """Take what the provider sent to the callback, and provision or re-authenticate the instance with it.
+
+    browser_secret: what the browser keeps, one or several. renewed_secret: what it is recognised by once the trip
+    is used up; the same as before where there is none.
+    Every outcome is recorded as an interaction. Without is_recorded, one that belongs to no trip is not.
+    Raises one AuthorizationError a way in which it can go wrong, and what reauthenticate_instance() raises:
+    ClockSkewError before the state is spent.
+    """
+    require_right_clock()
+    started_at = timezone.now()
+    authorization: Authorization | None = None
+    is_claimed = False
+    try:
+        authorization = _find(parameters.get("state", ""))
+        _check_browser(authorization, account=account, browser_secret=browser_secret)
+        _check_link(authorization)
+        _claim(authorization, renewed_secret)
+        is_claimed = True
+        _check_issuer(authorization, parameters)
+        _check_answer(authorization, parameters)
+    except InstancesError as error:
+        if authorization is None and not is_recorded:
+            raise
+        interaction = _record_callback(parameters, authorization, account, started_at, str(error))
+        # An error before the claim leaves the trip to the browser and person that it belongs to.
+        if authorization and is_claimed:
+            actor = _actor_of(authorization, account)
+            _end_in_failure(authorization, error, interaction, actor=actor)
+        raise
+    _record_callback(parameters, authorization, account, started_at, "")
+    return _connect(authorization, parameters, actor=_actor_of(authorization, account))
+
+
+def _actor_of(authorization: Authorization | None, account: User | AnonymousUser) -> str:
+    link = authorization.link if authorization else None
+    return link.actor if link else account.get_username()
+
+
+def _find(state: str) -> Authorization:
+    if not state:
+        raise MissingStateError(
+            "The provider sent the browser back without a state, so it is not known which instance this is for. "
+            "Begin again from the instance."
+        )
+    rows = Authorization.objects.select_related(
+        "instance__element", "instance__organization_user", "link__made_by"
+    )
+    authorization = rows.with_state(state).first()
+    if authorization is None:
+        raise UnknownStateError(
+            "This authorization was not begun here, or its instance was deleted. Begin again from the instance."
+        )
+    return authorization
+
+
+def _check_browser(
+    authorization: Authorization, *, account: User | AnonymousUser, browser_secret: str
+) -> None:
+    is_browser = authorization.is_of_browser(browser_secret)
+    # Whoever came by a link is known by the browser alone.
+    is_person = bool(authorization.link_id) or authorization.started_by_id == account.pk
+    if not (is_browser and is_person):
+        # It may be a stranger's browser: the sentence names no instance.
+        raise WrongBrowserError(
+            "This authorization was begun in another browser, under another host name, or by somebody else. "
+            "Finish it where it was begun, or begin again here."
+        )
+
+
+def _check_link(authorization: Authorization) -> None:
+    if authorization.link:
+        require_open(authorization.link)
+
+
+def _claim(authorization: Authorization, renewed_secret: str) -> None:
+    label = authorization.instance.label
+    digest = crypto.digest(renewed_secret) if renewed_secret else authorization.browser_digest
+    if Authorization.objects.claim(authorization, browser_digest=digest, at=timezone.now()):
+        return
+    authorization.refresh_from_db()
+    if authorization.used_at:
+        raise ReplayedStateError(
+            f"This authorization of {label} was used already; nothing was changed. Open the instance to see how it ended."
+        )
+    raise ExpiredStateError(
+        f"The authorization of {label} took longer than {int(LIFETIME.total_seconds() // 60)} minutes and "
+        "has expired. Begin again from the instance."
+    )
+
+
+def _check_issuer(authorization: Authorization, parameters: Mapping[str, str]) -> None:
+    """Compare iss with the issuer, character by character (RFC 9207 2.4, RFC 3986 6.2.1).
+
+    An answer without iss is refused where the issuer is known to send it always. OAuth 1.0a knows no issuer.
+    """
+    instance = authorization.instance
+    way = authentication_of(instance)
+    iss = parameters.get("iss")
+    if not way.issuer or way.grant_type != GrantType.AUTHORIZATION_CODE:
+        return
+    if iss is None and not way.sends_iss:
+        return
+    changes = authorization.configuration.reveal()
+    changed = changed_configuration(instance, changes, is_authorizing=True)
+    overrides = instance.organization.endpoint_overrides.get(instance.element.key, {})
+    template = overridden(way.issuer, overrides, public_url=settings.PUBLIC_URL)
+    issuer = fill_url(template, way.values_of(changed))
+    if iss != issuer:
+        raise IssuerMismatchError(instance.label, issuer, is_missing=iss is None)
+
+
+def _check_answer(authorization: Authorization, parameters: Mapping[str, str]) -> None:
+    label = authorization.instance.label
+    # OAuth 1.0a has no word for it: Twitter's, and the problem reporting extension's.
+    is_denied = "denied" in parameters or parameters.get("oauth_problem") == "user_refused"
+    if is_denied or parameters.get("error") == "access_denied":
+        raise AuthorizationDeniedError(
+            f"The account's holder did not allow access for {label}. Authorize again, and choose to allow it."
+        )
+    if parameters.get("error"):
+        told = f"{parameters['error']}: {parameters.get('error_description', 'no description')}"
+        raise ProviderReportedError(
+            f"The provider reported an error for {label}: {redact_text(told)[:500]} "
+            "Correct it there or in the OAuth app, then authorize again."
+        )
+    if not code_in(parameters):
+        raise ProviderReportedError(
+            f"The provider sent neither a code nor an error for {label}. Authorize again."
+        )
+
+
+def _end_in_failure(
+    authorization: Authorization,
+    error: InstancesError,
+    interaction: Interaction,
+    *,
+    actor: str,
+) -> None:
+    """End the trip; an instance that was connected before stays so."""
+    is_denied = isinstance(error, AuthorizationDeniedError)
+    outcome = Authorization.Outcome.DENIED if is_denied else Authorization.Outcome.FAILED
+    instance = authorization.instance
+    with transaction.atomic():
+        Authorization.objects.filter(pk=authorization.pk).update(outcome=outcome)
+        if instance.state == State.AWAITING_AUTHORIZATION:
+            cause = cause_of(error) | {"cause_interaction_id": interaction.pk}
+            move_instance(
+                instance,
+                State.FAILED,
+                expect={State.AWAITING_AUTHORIZATION},
+                actor=actor,
+                why=str(error),
+                **cause,
+            )
+
+
+def _connect(
+    authorization: Authorization, parameters: Mapping[str, str], *, actor: str
+) -> Instance:
+    instance = authorization.instance
+    provider_data = {k: v for k, v in parameters.items() if k not in {"state", "iss"}}
+    try:
+        if authorization.request_token_secret:
+            provider_data["secret"] = authorization.request_token_secret.reveal()
+        reauthenticate_instance(
+            instance,
+            actor=actor,
+            configuration=authorization.configuration.reveal(),
+            provider_data=provider_data,
+            code_verifier=authorization.code_verifier.reveal(),
+        )
+    except InstancesError:
+        _end(authorization, Authorization.Outcome.FAILED)
+        raise
+    _end(authorization, Authorization.Outcome.COMPLETED)
+    return instance
+
+
+def _end(authorization: Authorization, outcome: str) -> None:
+    """The answer is stored by now, so that an outage of the database must not hide how it ended."""
+
+    def write() -> None:
+        Authorization.objects.filter(pk=authorization.pk).update(outcome=outcome)
+        if authorization.link and outcome == Authorization.Outcome.COMPLETED:
+            AuthorizationLink.objects.complete(authorization.link, at=timezone.now())
+
+    outlast_outage(write, what="authorization")
+
+
+def _record_callback(
+    parameters: Mapping[str, str],
+    authorization: Authorization | None,
+    account: User | AnonymousUser,
+    started_at: datetime,
+    error: str,
+) -> Interaction:
+    instance = authorization.instance if authorization else None
+    secret_values = [parameters.get(name, "") for name in _SECRET_PARAMETERS]
+    query = urlencode(list(parameters.items())[:20])
+    interaction = Interaction(
+        instance=instance,
+        organization=instance.organization if instance else None,
+        subject=instance.label if instance else "an unknown authorization",
+        step="OAuth callback",
+        direction=Interaction.Direction.IN,
+        actor=_actor_of(authorization, account),
+        method="GET",
+        url=redact_url(f"/oauth/callback?{query}", secret_values)[:4000],
+        error=error,
+        started_at=started_at,
+        duration_ms=int((timezone.now() - started_at).total_seconds() * 1000),
+    )
+    try:
+        interaction.save()
+    except IntegrityError:
+        # The instance was deleted in the meantime; that somebody came back is told of all the same.
+        interaction.instance = None
+        interaction.save()
+    return interaction

@@ -1,0 +1,1 @@
+"""What a page says about an instance: cause, who acts, next step."""

@@ -1,0 +1,149 @@
+"""How all instances are that an account may look at: counted once, by an index, and grouped by what is wrong."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Count
+from django.utils import timezone
+
+from instances.models import Element, Instance, ProcessBeat
+from instances.models.instances import InstanceQuerySet
+from instances.provisioning.lifecycle.states import State
+from instances.provisioning.status.audience import Reader
+from instances.provisioning.status.explain import explain_many
+
+# More overdue refreshes than this are not counted to the end.
+MAX_COUNTED = 1_000
+# What a person has not finished yet, or this program is busy with, is nothing to attend to.
+_UNDER_WAY = {State.DRAFT, State.AWAITING_AUTHORIZATION, State.PROVISIONING}
+# The worst first.
+_URGENCY = [
+    State.NEEDS_REAUTHORIZATION,
+    State.FAILED,
+    State.CONNECTED,
+    State.UNKNOWN,
+    State.DELETING,
+]
+
+
+@dataclass(slots=True)
+class ElementCount:
+    """How the instances of one element are. connected: enabled and in order. other: not finished yet, or disabled."""
+
+    element: Element
+    connected: int = 0
+    troubled: int = 0
+    other: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.connected + self.troubled + self.other
+
+
+@dataclass(slots=True)
+class TroubleGroup:
+    """The instances in one state with one cause, and what is to be done about them."""
+
+    state: str
+    cause: str
+    elements: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def count(self) -> int:
+        return self.elements.total()
+
+    def explain_to(self, reader: Reader) -> tuple[str, str, str]:
+        """What happened, who must act, and the advice."""
+        return explain_many(self.state, self.cause, reader)
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """disabled: how many of the connected ones are. elements: the largest first. overdue: refreshes, counted up to
+    MAX_COUNTED.
+    """
+
+    states: Counter[str]
+    disabled: int
+    elements: list[ElementCount]
+    troubles: list[TroubleGroup]
+    overdue: int
+    is_scheduler_alive: bool
+    # Whether a process took on no work just now, because its clock differs from the database's.
+    is_clock_wrong: bool
+
+    @property
+    def total(self) -> int:
+        return self.states.total()
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    element: Element
+    state: str
+    is_disabled: bool
+    cause: str
+    number: int
+
+    @property
+    def is_resting(self) -> bool:
+        return self.is_disabled and self.state == State.CONNECTED
+
+    @property
+    def is_fine(self) -> bool:
+        return self.state == State.CONNECTED and not self.is_disabled and not self.cause
+
+    @property
+    def is_troubled(self) -> bool:
+        return not (self.is_fine or self.is_resting or self.state in _UNDER_WAY)
+
+
+def overview_of(account: User | AnonymousUser) -> Overview:
+    now = timezone.now()
+    visible = Instance.objects.listed_for(account)
+    counts = _counts(visible)
+    states: Counter[str] = Counter()
+    for one in counts:
+        states[one.state] += one.number
+    alive = set(ProcessBeat.objects.alive().values_list("kind", flat=True))
+    return Overview(
+        states=states,
+        disabled=sum(one.number for one in counts if one.is_resting),
+        elements=_by_element(counts),
+        troubles=_by_cause(counts),
+        overdue=visible.overdue_for_refresh(at=now).order_by()[:MAX_COUNTED].count(),
+        is_scheduler_alive=ProcessBeat.Kind.SCHEDULER in alive,
+        is_clock_wrong=ProcessBeat.Kind.WRONG_CLOCK in alive,
+    )
+
+
+def _counts(visible: InstanceQuerySet) -> list[_Count]:
+    # Columns of the index instance_overview, and no other: the rows themselves are not read.
+    columns = visible.order_by().values_list("element", "state", "is_disabled", "cause")
+    counted = list(columns.annotate(number=Count("*")))
+    elements = Element.objects.only("name").in_bulk({element for element, *_ in counted})
+    return [_Count(elements[element], *rest) for element, *rest in counted]
+
+
+def _by_element(counts: Iterable[_Count]) -> list[ElementCount]:
+    found: dict[int, ElementCount] = {}
+    for one in counts:
+        element = found.setdefault(one.element.pk, ElementCount(one.element))
+        if one.is_troubled:
+            element.troubled += one.number
+        elif one.is_fine:
+            element.connected += one.number
+        else:
+            element.other += one.number
+    return sorted(found.values(), key=lambda one: (-one.total, one.element.name))
+
+
+def _by_cause(counts: Iterable[_Count]) -> list[TroubleGroup]:
+    found: dict[tuple[str, str], TroubleGroup] = {}
+    for one in counts:
+        if one.is_troubled:
+            group = found.setdefault((one.state, one.cause), TroubleGroup(one.state, one.cause))
+            group.elements[one.element.name] += one.number
+    return sorted(found.values(), key=lambda one: (_URGENCY.index(State(one.state)), -one.count))

@@ -1,0 +1,73 @@
+"""Change an instance: its name, tags and configuration."""
+
+from collections.abc import Iterable
+
+from instances import crypto
+from instances.models import Instance
+from instances.platforms.base import code_in
+from instances.provisioning.create import clean_name, clean_tags
+from instances.provisioning.lifecycle.changes import save_changes
+from instances.provisioning.lifecycle.describe import describe_instance
+from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance
+from instances.provisioning.plan import authentication_of
+from instances.provisioning.platform_requests import draft_of, normalised_changes
+from instances.wire import InstanceBody
+
+
+def rename_instance(
+    instance: Instance, *, name: str | None = None, tags: Iterable[str] | None = None
+) -> Instance:
+    """Change the name, the tags, or both; the provider is not contacted (contract 7.6).
+
+    Raises InputError, InstanceDeletedError.
+    """
+    save_changes(
+        instance,
+        name=None if name is None else clean_name(name) or instance.element.name,
+        tags=None if tags is None else clean_tags(tags),
+    )
+    return instance
+
+
+def update_instance(
+    instance: Instance, body: InstanceBody, *, actor: str, is_reauthenticating: bool = True
+) -> Instance:
+    """Merge a body into an instance (contract 7.6, 8.2): what is absent, empty or masked stays.
+
+    The provider is contacted only for a new code or changed credentials, and a refusal changes nothing.
+    Others may change it at the same time: what a body does not name stays as they store it.
+    Raises InputError, PlatformError, StateConflictError (InstanceDeletedError), UnreadableSecretError.
+    """
+    name = None if body.name is None else clean_name(body.name) or instance.element.name
+    tags = None if body.tags is None else clean_tags(body.tags)
+    stored = instance.readable_configuration()
+    given = normalised_changes(instance, body.configuration)
+    changed = {key: value for key, value in given.items() if stored.get(key) != value}
+    if not instance.is_readable:
+        # The same values again are how its other secrets, the tokens, are got anew.
+        changed = dict(given)
+    way = authentication_of(instance, stored | changed)
+    provider_data = body.provider_data or {}
+    code = code_in(provider_data)
+    is_new_code = bool(provider_data) and instance.code_digest not in crypto.digests(code)
+    is_other_variant = way.variant_of(stored) != way.variant_of(stored | changed)
+    declared = {field.key for field in way.fields}
+    needs_provider = is_new_code or is_other_variant or not declared.isdisjoint(changed)
+    if is_reauthenticating and needs_provider:
+        reauthenticate_instance(
+            instance,
+            actor=actor,
+            # What is given again counts, too: with it, a host may change.
+            configuration=given,
+            provider_data=provider_data if is_new_code else {},
+        )
+        changed = {}
+    if changed or name is not None or tags is not None:
+        if instance.organization.is_remote:
+            # What cannot be told to the platform is refused before anything is changed here.
+            draft_of(instance, actor=actor)
+        # What was given again counts as given, also where it is as stored.
+        save_changes(instance, configuration=given if changed else None, name=name, tags=tags)
+        if instance.is_readable:
+            describe_instance(instance, actor=actor)
+    return instance

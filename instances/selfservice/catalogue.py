@@ -1,0 +1,140 @@
+"""The catalogue, and connecting an account at one of its elements."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import urlencode
+from django.views.decorators.http import require_safe
+
+from instances.catalogue.definition import AuthenticationType
+from instances.errors import InputError, InvalidConfigurationError, UnreadableSecretError
+from instances.models import Element, Instance, OrganizationUser
+from instances.pages.forms import WAY_LABELS, NewInstanceForm, split_tags
+from instances.provisioning.create import create_draft
+from instances.provisioning.plan import has_oauth_app
+from instances.provisioning.status.explain import Step
+from instances.selfservice.pages import account_of, asked_for, self_service
+from instances.selfservice.steps import STEPS, take_step
+
+
+@self_service
+@require_safe
+def catalogue(request: HttpRequest) -> HttpResponse:
+    query, hub = asked_for(request, "q"), asked_for(request, "hub")
+    elements = Element.objects.active().defer("definition")
+    hubs = elements.order_by("hub").values_list("hub", flat=True).distinct()
+    if query:
+        elements = elements.filter(Q(name__icontains=query) | Q(key__icontains=query))
+    if hub:
+        elements = elements.filter(hub=hub)
+    context = {
+        "query": query,
+        "hub": hub,
+        "hubs": hubs,
+        "elements": [(element, initials_of(element.name)) for element in elements],
+    }
+    return render(request, "instances/connect/catalogue.html", context)
+
+
+def initials_of(name: str) -> str:
+    """One or two letters that stand for a logo."""
+    words = [word for word in name.split() if word[0].isalnum()]
+    return "".join(word[0] for word in words[:2]).upper()
+
+
+@self_service
+def connect(request: HttpRequest, key: str) -> HttpResponse:
+    """The element's own form; by OAuth with the organization's app there is next to nothing to enter."""
+    account = account_of(request)
+    if not account.has_perm("instances.add_instance"):
+        raise PermissionDenied
+    element = get_object_or_404(Element.objects.active(), key=key)
+    owners = OrganizationUser.objects.operated_by(account).select_related("organization")
+    owner = _owner(request, owners)
+    if owner is None:
+        choices = {"element": element, "owners": owners}
+        return render(request, "instances/connect/choose_owner.html", choices)
+    way = _way(request, element, owner)
+    is_for_holder = "link" in request.POST
+    form = NewInstanceForm(
+        way,
+        has_oauth_app=has_oauth_app(owner.organization, element, way),
+        is_partial=is_for_holder,
+        data=request.POST if request.method == "POST" else None,
+    )
+    if form.is_valid() and (instance := _create(request, owner, element, way, form)):
+        if is_for_holder:
+            return redirect("make_link", instance.pk)
+        return take_step(
+            request, instance, STEPS[Step.AUTHORIZE if way.needs_browser else Step.PROVISION]
+        )
+    context: dict[str, Any] = {
+        "element": element,
+        "owner": owner,
+        "form": form,
+        "is_oauth": way.needs_browser,
+        "ways": _ways(element, way, owner),
+    }
+    return render(request, "instances/connect/connect.html", context)
+
+
+def _owner(request: HttpRequest, owners: QuerySet[OrganizationUser]) -> OrganizationUser | None:
+    """Whose account it is; None where there are several and none was chosen, or there is none at all."""
+    chosen = request.GET.get("owner", "")
+    if chosen.isdecimal():
+        return get_object_or_404(owners, pk=int(chosen))
+    first_two = owners[:2]
+    return first_two[0] if len(first_two) == 1 else None
+
+
+def _way(request: HttpRequest, element: Element, owner: OrganizationUser) -> AuthenticationType:
+    """The chosen way of authentication; by default OAuth where nobody has to type a client secret."""
+    ways = element.parsed.authentication
+    by_consent = next((way for way in ways if way.needs_browser), None)
+    chosen = request.GET.get("way")
+    if not chosen and by_consent and has_oauth_app(owner.organization, element, by_consent):
+        return by_consent
+    try:
+        return element.parsed.authentication_type(chosen)
+    except InvalidConfigurationError:
+        raise Http404 from None
+
+
+def _ways(
+    element: Element, current: AuthenticationType, owner: OrganizationUser
+) -> list[dict[str, object]]:
+    return [
+        {
+            "label": WAY_LABELS[way.type],
+            "url": "?" + urlencode({"way": str(way.type), "owner": str(owner.pk)}),
+            "is_current": way.type == current.type,
+        }
+        for way in element.parsed.authentication
+    ]
+
+
+def _create(
+    request: HttpRequest,
+    owner: OrganizationUser,
+    element: Element,
+    way: AuthenticationType,
+    form: NewInstanceForm,
+) -> Instance | None:
+    """The draft, or None with the refusal put beside the fields that it is about."""
+    try:
+        return create_draft(
+            owner,
+            element,
+            actor=request.user.get_username(),
+            name=form.cleaned_data["name"],
+            tags=split_tags(form.cleaned_data["tags"]) or None,
+            authentication_type=way.type,
+            configuration=form.configuration,
+            is_to_be_completed="link" in request.POST,
+        )
+    except (InputError, UnreadableSecretError) as refusal:
+        form.add_refusal(refusal)
+        return None

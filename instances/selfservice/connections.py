@@ -1,0 +1,144 @@
+"""My connections: the list that says how each is, the page of one with its timeline, and its name and tags."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from operator import attrgetter
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from instances.errors import InputError, StateConflictError
+from instances.models import Element, Instance, OrganizationUser
+from instances.models.organizations import ids_of
+from instances.pages.forms import WAY_LABELS, RenameForm
+from instances.provisioning.access.permissions import Verb, is_permitted
+from instances.provisioning.status.audience import readers_of
+from instances.provisioning.status.explain import explain
+from instances.provisioning.update import rename_instance
+from instances.queries.cursor_pages import EVERY, Order, page_of
+from instances.selfservice.pages import account_of, asked_for, instance_for, self_service
+from instances.selfservice.steps import offered_steps, step_for
+
+PER_PAGE = 25
+TIMELINE_EVENTS = 40
+BY_PLACE = Order({"place": str, "pk": int})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a timeline: a move of the instance, or an exchange with its provider."""
+
+    at: datetime
+    what: str
+    who: str
+    why: str
+    is_failure: bool = False
+
+
+@self_service
+@require_safe
+def connections(request: HttpRequest) -> HttpResponse:
+    """Those that need somebody come first."""
+    account = account_of(request)
+    if not account.has_perm("instances.view_instance"):
+        raise PermissionDenied
+    query = asked_for(request, "q")
+    rows = Instance.objects.listed_for(account).with_place().with_links()
+    related = rows.select_related("element", "organization_user__organization", "cause_interaction")
+    page = page_of(
+        related,
+        request.GET.get("page", ""),
+        size=PER_PAGE,
+        order=BY_PLACE,
+        any_of=_found_by(query) if query else EVERY,
+    )
+    reader_of = readers_of(account)
+    has_verb = account.has_perm("instances.add_instance")
+    may_connect = has_verb and OrganizationUser.objects.operated_by(account).exists()
+    context = {
+        "query": query,
+        "page": page,
+        "rows": [(instance, explain(instance, reader_of(instance))) for instance in page.rows],
+        "may_connect": may_connect,
+        "can_connect_nobody": has_verb and not may_connect,
+    }
+    return render(request, "instances/connect/connections.html", context)
+
+
+def _found_by(text: str) -> list[Q]:
+    """The beginning of a name, a part of a service's, or a whole tag: what an index answers, however many there are."""
+    elements = Element.objects.filter(name__icontains=text)
+    return [
+        Q(name__istartswith=text),
+        Q(element__in=ids_of(elements)),
+        Q(pk__in=Instance.objects.with_tag(text).order_by().values("pk")),
+    ]
+
+
+@self_service
+@require_safe
+def connection(request: HttpRequest, pk: int) -> HttpResponse:
+    instance = instance_for(request, pk, Verb.VIEW)
+    account = account_of(request)
+    may_change = is_permitted(account, instance, Verb.CHANGE)
+    offered = offered_steps(instance, account)
+    explanation = explain(instance, readers_of(account)(instance))
+    next_step = step_for(explanation.step, instance) if explanation else None
+    links = instance.links.with_status().select_related("made_by")[:PER_PAGE]
+    context = {
+        "instance": instance,
+        "explanation": explanation,
+        "next_step": next_step if next_step in offered else None,
+        "steps": [step for step in offered if step is not next_step],
+        "way": WAY_LABELS.get(instance.authentication_type, instance.authentication_type),
+        "events": _timeline(instance, has_exchanges=account.has_perm("instances.view_interaction")),
+        "may_change": may_change,
+        "links": links if may_change else [],
+    }
+    return render(request, "instances/connect/connection.html", context)
+
+
+@self_service
+def edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Its name and its tags; no provider has a say in them."""
+    instance = instance_for(request, pk, Verb.CHANGE)
+    stored = {"name": instance.name, "tags": ", ".join(instance.tag_names)}
+    form = RenameForm(request.POST if request.method == "POST" else None, initial=stored)
+    if form.is_valid() and _rename(instance, form):
+        messages.success(request, _("Name and tags of %s are saved.") % instance.name)
+        return redirect("connection", pk)
+    return render(request, "instances/connect/edit.html", {"instance": instance, "form": form})
+
+
+def _rename(instance: Instance, form: RenameForm) -> bool:
+    try:
+        rename_instance(instance, **form.changes)
+    except (InputError, StateConflictError) as refusal:
+        form.add_error(None, str(refusal))
+        return False
+    return True
+
+
+def _timeline(instance: Instance, *, has_exchanges: bool) -> list[Event]:
+    """The latest first."""
+    moves = [
+        Event(change.at, change.get_to_state_display(), change.actor, change.reason)
+        for change in instance.state_changes.all()[:TIMELINE_EVENTS]
+    ]
+    exchanges = [
+        Event(
+            one.started_at,
+            one.step,
+            one.actor,
+            one.error or (_("answered %d") % one.status if one.status else ""),
+            one.is_failure,
+        )
+        for one in (instance.interactions.all()[:TIMELINE_EVENTS] if has_exchanges else [])
+    ]
+    latest = sorted([*moves, *exchanges], key=attrgetter("at"), reverse=True)
+    return latest[:TIMELINE_EVENTS]

@@ -1,0 +1,80 @@
+"""Authorization links on the maker's side: made, shown once, sent by e-mail, revoked."""
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _, gettext_lazy
+
+from instances.errors import InputError, InstancesError
+from instances.models import AuthorizationLink, Instance
+from instances.provisioning.access.permissions import Verb
+from instances.provisioning.oauth.links import MadeLink, make_link, revoke_link, send_link
+from instances.selfservice.pages import account_of, instance_for, self_service
+
+
+class LinkForm(forms.Form):
+    """What the account's holder is told, and where to."""
+
+    note = forms.CharField(
+        label=gettext_lazy("Note"),
+        max_length=500,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=gettext_lazy("Who opens the link reads it. Optional."),
+    )
+    email = forms.EmailField(
+        label=gettext_lazy("Send it to"),
+        required=False,
+        help_text=gettext_lazy("An e-mail address. Empty: you copy the link and send it yourself."),
+    )
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        if not settings.CAN_SEND_EMAIL:
+            del self.fields["email"]
+
+
+@self_service
+def make(request: HttpRequest, pk: int) -> HttpResponse:
+    """The answer to the POST shows the link; afterwards nobody can see it again."""
+    instance = instance_for(request, pk, Verb.CHANGE)
+    form = LinkForm(request.POST if request.method == "POST" else None)
+    if form.is_valid() and (made := _make(request, instance, form)):
+        context = {"instance": instance, "made": made}
+        return render(request, "instances/connect/link_made.html", context)
+    return render(request, "instances/connect/make_link.html", {"instance": instance, "form": form})
+
+
+def _make(request: HttpRequest, instance: Instance, form: LinkForm) -> MadeLink | None:
+    try:
+        made = make_link(instance, account=account_of(request), note=form.cleaned_data["note"])
+    except InstancesError as refusal:
+        form.add_error(None, str(refusal))
+        return None
+    if address := form.cleaned_data.get("email"):
+        try:
+            send_link(made, to=address)
+        except InputError as error:
+            messages.error(request, str(error))
+        else:
+            messages.success(request, _("The link was sent to %s.") % address)
+    return made
+
+
+@self_service
+def revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    """A GET asks, the POST that answers it acts."""
+    rows = AuthorizationLink.objects.visible_to(account_of(request)).select_related("made_by")
+    link = get_object_or_404(rows, pk=pk)
+    instance = instance_for(request, link.instance_id, Verb.CHANGE)
+    if request.method != "POST":
+        return render(request, "instances/connect/revoke_link.html", {"link": link})
+    try:
+        revoke_link(link, account=account_of(request))
+    except InstancesError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, _("The link is revoked."))
+    return redirect("connection", instance.pk)

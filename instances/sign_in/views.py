@@ -1,0 +1,31 @@
+"""Signing in and out, and a password of one's own."""
+
+from typing import Any
+
+from django.contrib.auth import views
+from django.contrib.messages.views import SuccessMessageMixin
+from django.http import HttpResponse
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+from instances.pages.forms import SignInForm
+from instances.passwords import with_retry_after
+
+
+class SignInView(views.LoginView):
+    template_name = "instances/connect/sign_in.html"
+    form_class = SignInForm
+    redirect_authenticated_user = True
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        return with_retry_after(super().form_invalid(form))
+
+
+class SignOutView(views.LogoutView):
+    next_page = "sign_in"
+
+
+class PasswordView(SuccessMessageMixin, views.PasswordChangeView):  # type: ignore[type-arg]
+    template_name = "instances/connect/password.html"
+    success_url = reverse_lazy("connections")
+    success_message = _("Your password is changed.")

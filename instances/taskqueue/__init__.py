@@ -1,0 +1,1 @@
+"""Background processes: Celery, health, outages, and the supervisor behind `up`."""

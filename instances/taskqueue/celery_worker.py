@@ -1,0 +1,117 @@
+"""What a Celery worker does with a message that no program of ours has sent: it rejects it, logs one line, and goes on.
+
+Celery's own consumer writes the whole body to the log, and ends over what it does not expect: a queue with one such
+message then ends every worker that takes it.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, get_origin
+
+import structlog
+from celery.worker.consumer import Consumer
+from django.tasks.base import Task
+from django.utils.module_loading import import_string
+
+from instances.taskqueue.celery_backend import run, run_for_the_last_time
+
+# Ours hold a name and a few ids.
+MAX_BYTES = 1024 * 1024
+CONTENT_TYPE = "application/json"
+# What Celery could do with a task, and we never ask for. A wrong value would cost the worker one of its processes.
+_PLAIN = {
+    "eta": None,
+    "expires": None,
+    "group": None,
+    "retries": 0,
+    "shadow": None,
+    "stamped_headers": None,
+    "timelimit": [None, None],
+}
+_TASKS = {run.name, run_for_the_last_time.name}
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class CarefulConsumer(Consumer):
+    """Celery's consumer (`worker_consumer`), which takes only what CeleryBackend sends."""
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def take(message: Any) -> None:
+            try:
+                if problem := _problem_of(message):
+                    self._reject(message, problem)
+                else:
+                    handle(message)
+            except (*self.connection_errors, *self.channel_errors):
+                raise
+            except Exception as error:  # noqa: BLE001  whatever a stranger has put into it
+                self._reject(message, type(error).__name__)
+
+        return take
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        self._reject(message, type(exc).__name__)
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        self._reject(message, "it is no task")
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        self._reject(message, "there is no such task")
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+        self._reject(message, type(exc).__name__)
+
+    def _reject(self, message: Any, problem: str) -> None:
+        log.warning("worker rejected a message that this program did not send", problem=problem)
+        channel = self.task_consumer.channel
+        if not getattr(message, "acknowledged", False):
+            channel.basic_reject(message.delivery_tag, requeue=False)
+
+
+def _problem_of(message: Any) -> str:
+    """Why it is none of ours; empty when it is. Raises whatever its body cannot be decoded with."""
+    headers = message.headers or {}
+    if not isinstance(headers.get("task"), str) or headers["task"] not in _TASKS:
+        return "there is no such task"
+    if not isinstance(headers.get("id"), str):
+        return "it has no id"
+    if message.content_type != CONTENT_TYPE:
+        return "its content type is not JSON"
+    if len(message.body or "") > MAX_BYTES:
+        return "it is too long"
+    if any(headers.get(name) not in (None, plain) for name, plain in _PLAIN.items()):
+        return "it has a header that this program does not use"
+    args, kwargs, embedded = message.payload
+    if any(embedded.values()):
+        return "it brings other tasks"
+    if not _fit(run.run, args, kwargs):
+        return "its arguments have the wrong form"
+    path, *arguments = args
+    return _problem_of_call(path, *arguments)
+
+
+def _problem_of_call(path: str, args: list[Any], kwargs: dict[str, Any]) -> str:
+    try:
+        task = import_string(path)
+    except (ImportError, TypeError, ValueError):
+        return "there is no such task"
+    if not isinstance(task, Task):
+        return "there is no such task"
+    return "" if _fit(task.func, args, kwargs) else "its arguments have the wrong form"
+
+
+def _fit(function: Callable[..., Any], args: Any, kwargs: Any) -> bool:
+    """Whether the function can be called with them, by number, name and type."""
+    signature = inspect.signature(function)
+    try:
+        given = signature.bind(*args, **kwargs).arguments
+    except TypeError:
+        return False
+    types = {
+        name: get_origin(one.annotation) or one.annotation
+        for name, one in signature.parameters.items()
+    }
+    return all(isinstance(value, types[name]) for name, value in given.items())

@@ -1,0 +1,137 @@
+"""`/healthz`: this process answers. `/readyz`: it can work. `/metrics`: what is due, overdue and failing."""
+
+import hmac
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.conf import settings
+from django.core.checks import run_checks
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Count, Min
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from django_tasks_db.models import DBTaskResult
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from instances.models import Instance, ProcessBeat
+from instances.models.process_beats import ALIVE_FOR
+from instances.queries.database_clock import MAX_SKEW, clock_skew, database_now
+
+
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """It asks nothing of the database or of any provider."""
+    return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
+
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """200 when database, migrations, keys, clocks, scheduler and worker are as they must be; else 503. It names no
+    secret.
+
+    The worker is taken for gone when a task has waited for it for a minute; one of Celery when it has not beaten
+    for so long.
+    """
+    parts = {"database": True} | dict.fromkeys(
+        ("migrations", "encryption_keys", "clock", "scheduler", "worker"), False
+    )
+    try:
+        executor = MigrationExecutor(connection)
+        parts["migrations"] = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+        if parts["migrations"]:
+            problems = run_checks(tags=["encryption"], databases=[DEFAULT_DB_ALIAS])
+            # A few secrets that cannot be read are no reason to take no calls; keys that read none of them are.
+            parts["encryption_keys"] = not any(
+                problem.is_serious() or problem.id == "instances.W003" for problem in problems
+            )
+            now = database_now()
+            alive = set(ProcessBeat.objects.alive().values_list("kind", flat=True))
+            is_ours_right = abs(clock_skew()) <= MAX_SKEW
+            parts["clock"] = is_ours_right and ProcessBeat.Kind.WRONG_CLOCK not in alive
+            parts["scheduler"] = ProcessBeat.Kind.SCHEDULER in alive
+            parts["worker"] = _age(_oldest_waiting_task(), now) < ALIVE_FOR.total_seconds()
+            if settings.TASKS_BACKEND == "celery":
+                parts["worker"] = ProcessBeat.Kind.WORKER in alive
+    except DatabaseError:
+        parts["database"] = False
+    return JsonResponse(parts, status=200 if all(parts.values()) else 503)
+
+
+@never_cache
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """For Prometheus, with `Authorization: Bearer METRICS_TOKEN`; without that setting there is no such page."""
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    token = settings.METRICS_TOKEN
+    if not token or not hmac.compare_digest(given.encode(), token.encode()):
+        raise Http404
+    registry = CollectorRegistry()
+    registry.register(_InstanceCollector())
+    return HttpResponse(generate_latest(registry), content_type="text/plain; version=0.0.4")
+
+
+class _InstanceCollector(Collector):
+    """Gauges that are read from the rows, so that every process tells the same."""
+
+    def collect(self) -> Iterable[Metric]:
+        now = database_now()
+        rows = Instance.objects.order_by()
+        states = GaugeMetricFamily("instances", "Instances by state", labels=["state"])
+        for row in rows.values("state").annotate(n=Count("id")):
+            states.add_metric([row["state"]], row["n"])
+        failing = GaugeMetricFamily("instances_failing", "Instances by cause", labels=["cause"])
+        for cause in rows.exclude(cause="").values("cause").annotate(n=Count("id")):
+            failing.add_metric([cause["cause"]], cause["n"])
+        due = Instance.objects.due_for_refresh(at=now)
+        overdue = Instance.objects.overdue_for_refresh(at=now)
+        oldest = Instance.objects.due_for_work(at=now).aggregate(at=Min("work_due_at"))["at"]
+        beats = dict(ProcessBeat.objects.values_list("kind", "at"))
+        yield from (states, failing)
+        yield GaugeMetricFamily("refreshes_due", "Refreshes that are due", due.count())
+        yield GaugeMetricFamily("refreshes_overdue", "Due for 5 minutes", overdue.count())
+        yield GaugeMetricFamily(
+            "oldest_due_work_seconds", "Age of the oldest due work", _age(oldest, now)
+        )
+        yield GaugeMetricFamily(
+            "oldest_waiting_task_seconds",
+            "Age of the oldest task that no worker has taken",
+            _age(_oldest_waiting_task(), now),
+        )
+        yield GaugeMetricFamily(
+            "scheduler_beat_age_seconds",
+            "Since the scheduler's last turn",
+            _age(beats.get(ProcessBeat.Kind.SCHEDULER), now),
+        )
+        yield _skews()
+        if settings.TASKS_BACKEND == "celery":
+            yield GaugeMetricFamily(
+                "worker_beat_age_seconds",
+                "Since a worker last reached the broker",
+                _age(beats.get(ProcessBeat.Kind.WORKER), now),
+            )
+
+
+def _skews() -> Metric:
+    skews = GaugeMetricFamily(
+        "clock_skew_seconds", "How far a clock is ahead of the database's", labels=["process"]
+    )
+    skews.add_metric(["web"], clock_skew().total_seconds())
+    for kind, seconds in ProcessBeat.objects.alive().values_list("kind", "clock_skew_seconds"):
+        skews.add_metric([kind], seconds)
+    return skews
+
+
+def _oldest_waiting_task() -> datetime | None:
+    """When the task that waits the longest for the database's worker was put there."""
+    at: datetime | None = DBTaskResult.objects.ready().aggregate(at=Min("enqueued_at"))["at"]
+    return at
+
+
+def _age(at: datetime | None, now: datetime) -> float:
+    return (now - at).total_seconds() if at else 0.0
