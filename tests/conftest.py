@@ -10,11 +10,11 @@ from django.core.cache import cache
 from django.test import Client
 
 from instances.catalogue.loading import shipped_elements
-from instances.models import Element, Organization
+from instances.models import Element, Organization, OrganizationUser
 from instances.provisioning.access.organizations import create_account
-from tests.factories import make_account, make_member
-from tests.oauth1_provider import OAuth1Provider
-from tests.provider import Provider
+from tests.support.factories import make_account, make_member
+from tests.support.oauth1_provider import OAuth1Provider
+from tests.support.provider import Provider
 
 
 def shipped(key: str) -> Element:
@@ -89,3 +89,12 @@ def person(db) -> Callable[..., Person]:
         return Person(account, browser)
 
     return person
+
+
+@pytest.fixture
+def staff(person: Callable[..., Person], sandbox: OrganizationUser) -> Person:
+    """Whose own organization user is the one that may reach the sandbox."""
+    found: Person = person("staff", name="mina")
+    sandbox.account = found.account
+    sandbox.save()
+    return found

@@ -20,7 +20,7 @@ from tests.browser.conftest import (
     STAFF_USERNAME,
 )
 from tests.browser.people import DEMO_USER, TENANT, Operator
-from tests.program import PROJECT, Program
+from tests.support.program import PROJECT, Program
 
 FOLDER = PROJECT / "docs/screenshots"
 DESK: ViewportSize = {"width": 1280, "height": 800}

@@ -1,7 +1,7 @@
 """Everything with an address, read from the URL configuration: a new page or endpoint without a rule fails here.
 
 Each is asked for without a sign-in, by an account without a role, and with guessed ids by people and programs of
-another organization. The pages of self-service have a matrix of their own (tests/views/self_service).
+another organization. The pages of self-service have a matrix of their own (tests/selfservice).
 """
 
 import re
@@ -20,7 +20,7 @@ from instances.models import (
     OrganizationUser,
 )
 from instances.provisioning.access.organizations import create_account
-from tests.factories import (
+from tests.support.factories import (
     make_account,
     make_instance,
     make_interaction,

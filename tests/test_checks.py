@@ -8,7 +8,7 @@ from django.core.checks import run_checks
 
 from instances import crypto
 from instances.catalogue import loading
-from tests.factories import make_instance
+from tests.support.factories import make_instance
 
 PROJECT = Path(__file__).resolve().parent.parent
 

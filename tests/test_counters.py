@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from instances import counters
-from tests.factories import make_account
+from tests.support.factories import make_account
 
 REDIS = "django.core.cache.backends.redis.RedisCache"
 

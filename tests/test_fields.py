@@ -11,7 +11,7 @@ from django.template import Context, Template
 from instances import crypto
 from instances.errors import UnreadableSecretError
 from instances.models import Instance, Organization
-from tests.factories import make_instance, make_organization
+from tests.support.factories import make_instance, make_organization
 
 pytestmark = pytest.mark.django_db
 

@@ -67,8 +67,6 @@ _REFUSALS = ("does not exist", "authentication failed", "no password supplied", 
 _UNUSABLE = "The database cannot be used: "
 
 
-
-
 def is_database_away(error: Exception) -> bool:
     """Whether it may be back in a while: a server that does not answer, or a file that somebody else has locked."""
     if not isinstance(error, OperationalError | InterfaceError):

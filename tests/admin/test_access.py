@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests.factories import make_account, make_instance, make_member
+from tests.support.factories import make_account, make_instance, make_member
 
 MODELS = [
     "instances_instance",

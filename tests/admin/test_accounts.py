@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from instances.models import Authorization, Instance
-from tests.factories import make_account, make_instance, make_member, make_organization_user
+from tests.support.factories import make_account, make_instance, make_member, make_organization_user
 
 pytestmark = pytest.mark.django_db
 

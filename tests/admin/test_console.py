@@ -9,8 +9,7 @@ from django.utils import timezone
 from instances.models import BulkJob, BulkRow, Element, ProcessBeat
 from instances.provisioning.status.explain import explain_many
 from instances.provisioning.status.overview import overview_of
-from tests.admin.test_lists import make_in_state, names
-from tests.factories import (
+from tests.support.factories import (
     KEY_DEFINITION,
     make_account,
     make_element,
@@ -19,6 +18,7 @@ from tests.factories import (
     make_member,
     make_organization_user,
 )
+from tests.support.lists import make_in_state, names
 from tests.test_docs import ERRORS
 
 PATH = "/admin/"

@@ -1,7 +1,7 @@
 """Elements: the catalogue to read, and operators' own ones to switch off."""
 
 from instances.models import Element
-from tests.factories import make_element, make_instance
+from tests.support.factories import make_element, make_instance
 
 PATH = "/admin/instances/element/"
 

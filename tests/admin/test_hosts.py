@@ -8,7 +8,12 @@ from instances.catalogue.sandbox import SANDBOX_CLIENT_SECRET
 from instances.models import Instance, Organization
 from tests.api.test_hosts import OWN_CLIENT, PASSWORD, PASSWORD_WAY, element_of
 from tests.conftest import shipped
-from tests.factories import make_instance, make_oauth_app, make_organization, make_organization_user
+from tests.support.factories import (
+    make_instance,
+    make_oauth_app,
+    make_organization,
+    make_organization_user,
+)
 
 APPS = "/admin/instances/oauthapp/"
 ORGANIZATIONS = "/admin/instances/organization/"

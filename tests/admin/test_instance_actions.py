@@ -10,7 +10,7 @@ from instances.admin.instance_actions import ACTIONS
 from instances.models import Authorization, Instance, Interaction
 from instances.provisioning.lifecycle.provision import provision_instance
 from instances.provisioning.lifecycle.switches import set_enabled
-from tests.factories import (
+from tests.support.factories import (
     CUSTOM_CONFIGURATION,
     make_account,
     make_instance,

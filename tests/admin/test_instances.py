@@ -7,7 +7,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from instances.models import Element, Instance, Interaction, StateChange
-from tests.factories import (
+from tests.support.connected import make_connected
+from tests.support.factories import (
     CUSTOM_CONFIGURATION,
     KEY_DEFINITION,
     make_element,
@@ -16,7 +17,6 @@ from tests.factories import (
     make_oauth_app,
     make_organization_user,
 )
-from tests.provisioning.test_refreshing import make_connected
 
 ADD = "/admin/instances/instance/add/"
 SECRET = "k3y-of-the-account"

@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from instances.models import Authorization, Interaction
-from tests.factories import make_account, make_instance, make_interaction, make_organization
+from tests.support.factories import make_account, make_instance, make_interaction, make_organization
 
 PATH = "/admin/instances/interaction/"
 

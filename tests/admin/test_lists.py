@@ -5,38 +5,31 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
-from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from instances.models import Authorization, Instance
 from instances.provisioning.lifecycle.refresh import refresh_instance
-from tests.factories import (
+from tests.support.connected import make_connected
+from tests.support.factories import (
     make_account,
     make_instance,
     make_interaction,
     make_organization,
     make_organization_user,
 )
-from tests.provisioning.test_refreshing import make_connected
+from tests.support.lists import make_in_state, names
 
 INSTANCES = "/admin/instances/instance/"
+
+
 INTERACTIONS = "/admin/instances/interaction/"
+
+
 SEARCH = f"{INSTANCES}search/"
+
+
 TOKEN = "Qm9ndXMtdG9rZW4tZm9yLXRlc3RzLW9ubHktMDEyMzQ1Ng=="
-
-
-def make_in_state(state, **columns):
-    """An instance that somehow came into this state."""
-    instance = make_instance(name=columns.pop("name", state))
-    instance.token = columns.pop("token", f"token-{instance.pk}")
-    columns |= {"token": instance.token, "token_digest": instance.token_digest}
-    QuerySet.update(Instance.objects.filter(pk=instance.pk), state=state, **columns)
-    return Instance.objects.get(pk=instance.pk)
-
-
-def names(page):
-    return [one.name for one in page.context["cl"].result_list]
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """OAuth apps: a client secret goes in and never comes out."""
 
 from instances.models import OAuthApp
-from tests.factories import make_element, make_oauth_app, make_organization
+from tests.support.factories import make_element, make_oauth_app, make_organization
 
 PATH = "/admin/instances/oauthapp/"
 SECRET = "cl1ent-secret-of-the-app"

@@ -19,7 +19,7 @@ from instances.models import (
     OrganizationUser,
     StateChange,
 )
-from tests.factories import (
+from tests.support.factories import (
     make_account,
     make_instance,
     make_interaction,

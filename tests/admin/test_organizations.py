@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from instances.models import Organization, OrganizationUser
-from tests.factories import (
+from tests.support.factories import (
     make_account,
     make_instance,
     make_organization,

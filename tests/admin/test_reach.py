@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from instances.models import Authorization, Membership, OrganizationUser
-from tests.factories import (
+from tests.support.factories import (
     make_account,
     make_element,
     make_instance,

@@ -8,7 +8,7 @@ from django.test import Client
 
 from instances.models import OrganizationUser
 from instances.provisioning.access.organizations import create_account
-from tests.factories import make_element
+from tests.support.factories import make_element
 
 BASE = "/elements/api-v2"
 KEYED_BODY = {

@@ -4,7 +4,7 @@ from instances.api.authentication import REFUSAL
 from instances.models import OrganizationUser
 from instances.provisioning.access.organizations import rotate_secret
 from tests.api.conftest import make_api_client
-from tests.factories import make_account
+from tests.support.factories import make_account
 
 pytestmark = pytest.mark.django_db
 

@@ -10,7 +10,7 @@ from instances.catalogue.configuration_keys import MASK
 from instances.models import Instance, Interaction, OrganizationUser
 from instances.provisioning.access.organizations import rotate_secret
 from tests.api.conftest import KEYED_BODY, make_api_client
-from tests.factories import make_account
+from tests.support.factories import make_account
 
 pytestmark = pytest.mark.django_db
 

@@ -11,8 +11,8 @@ from django.test import Client
 
 from instances.models import Instance
 from tests.api.conftest import KEYED_BODY
-from tests.factories import KEY_DEFINITION, make_element
-from tests.provider import API_KEY, ORGANIZATION_SECRET, USER_SECRET
+from tests.support.factories import KEY_DEFINITION, make_element
+from tests.support.provider import API_KEY, ORGANIZATION_SECRET, USER_SECRET
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

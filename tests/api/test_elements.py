@@ -7,7 +7,7 @@ import pytest
 from instances.models import Element
 from tests.api.conftest import make_api_client
 from tests.conftest import shipped
-from tests.factories import make_oauth_app
+from tests.support.factories import make_oauth_app
 
 pytestmark = pytest.mark.django_db
 

@@ -16,8 +16,8 @@ from instances.provisioning.create import create_draft
 from instances.provisioning.lifecycle.check import check_instance
 from instances.provisioning.lifecycle.refresh import refresh_instance
 from tests.api.conftest import make_api_client
-from tests.factories import make_account, make_oauth_app
-from tests.internet import Internet, lead_everything_to
+from tests.support.factories import make_account, make_oauth_app
+from tests.support.internet import Internet, lead_everything_to
 
 DEFINITIONS = {definition.key: definition for definition in shipped_elements()}
 EVIL = "evil.example"

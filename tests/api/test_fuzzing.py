@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
 from instances.api.authentication import issue_bearer
 from instances.models import Element, OrganizationUser
 from tests.api.conftest import KEYED_BODY, ApiClient
-from tests.factories import make_account, make_element, make_interaction
+from tests.support.factories import make_account, make_element, make_interaction
 
 CASES = 5_000
 # The document knows of no 500, and of 502 where a provider is called.

@@ -17,10 +17,10 @@ from instances.catalogue.sandbox import (
     SANDBOX_PASSWORD,
     SANDBOX_USERNAME,
 )
-from tests.factories import CUSTOM_CONFIGURATION
-from tests.oauth1_provider import OAuth1Provider
-from tests.provider import CLIENT_ID, CLIENT_SECRET
-from tests.server import CALL_SECONDS, Link, Server
+from tests.support.factories import CUSTOM_CONFIGURATION
+from tests.support.oauth1_provider import OAuth1Provider
+from tests.support.provider import CLIENT_ID, CLIENT_SECRET
+from tests.support.server import CALL_SECONDS, Link, Server
 
 # Starting two processes takes longer than all that is asked of them.
 pytestmark = pytest.mark.xdist_group("gateway")

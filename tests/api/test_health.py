@@ -2,7 +2,7 @@
 
 from instances.models import Instance
 from instances.provisioning.lifecycle.switches import set_enabled
-from tests.factories import make_interaction
+from tests.support.factories import make_interaction
 
 
 def on_the_wire(at):

@@ -15,8 +15,8 @@ from instances.provisioning.lifecycle.refresh import refresh_instance
 from instances.provisioning.oauth.authorize import begin_authorization
 from tests.api.conftest import make_api_client
 from tests.conftest import shipped
-from tests.factories import make_account, make_element, make_oauth_app
-from tests.internet import Internet, lead_everything_to
+from tests.support.factories import make_account, make_element, make_oauth_app
+from tests.support.internet import Internet, lead_everything_to
 
 CODE = {"code": "c0de"}
 OWN_CLIENT = {"oauth.api.key": "own-client", "oauth.api.secret": "own-s3cret"}

@@ -11,8 +11,8 @@ from instances import crypto
 from instances.models import IdempotencyKey, Instance, OrganizationUser
 from instances.provisioning.lifecycle.schedule import STUCK_AFTER
 from tests.api.conftest import KEYED_BODY, ApiClient, make_api_client
-from tests.factories import make_element, make_organization, make_organization_user
-from tests.provider import ORGANIZATION_SECRET, USER_SECRET
+from tests.support.factories import make_element, make_organization, make_organization_user
+from tests.support.provider import ORGANIZATION_SECRET, USER_SECRET
 
 pytestmark = pytest.mark.django_db(transaction=True)
 KEY = {"Idempotency-Key": "key-1"}

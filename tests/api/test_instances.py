@@ -7,7 +7,7 @@ import pytest
 
 from instances.models import Instance, Interaction
 from tests.api.conftest import KEYED_BODY, make_api_client
-from tests.factories import make_element
+from tests.support.factories import make_element
 
 pytestmark = pytest.mark.django_db
 

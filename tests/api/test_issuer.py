@@ -3,9 +3,9 @@
 import pytest
 
 from instances.models import Instance
-from tests.factories import make_element
-from tests.oauth1_provider import signed_element, signed_way
-from tests.provider import CLIENT_ID, CLIENT_SECRET
+from tests.support.factories import make_element
+from tests.support.oauth1_provider import signed_element, signed_way
+from tests.support.provider import CLIENT_ID, CLIENT_SECRET
 
 
 @pytest.fixture

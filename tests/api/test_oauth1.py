@@ -7,9 +7,9 @@ import pytest
 
 from instances.models import Instance, Interaction
 from tests.conftest import shipped
-from tests.factories import make_element
-from tests.oauth1_provider import signed_element, signed_way
-from tests.provider import CLIENT_ID, CLIENT_SECRET
+from tests.support.factories import make_element
+from tests.support.oauth1_provider import signed_element, signed_way
+from tests.support.provider import CLIENT_ID, CLIENT_SECRET
 
 pytestmark = pytest.mark.django_db
 

@@ -24,7 +24,7 @@ from playwright.sync_api import (
 )
 
 from tests.browser.people import DEMO_USER, Operator
-from tests.program import PROJECT, Program
+from tests.support.program import PROJECT, Program
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [

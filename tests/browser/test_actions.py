@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.people import Operator
-from tests.factories import CUSTOM_CONFIGURATION
+from tests.support.factories import CUSTOM_CONFIGURATION
 
 pytestmark = pytest.mark.browser
 

@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
 from instances.models import Authorization, Element, Instance, OrganizationUser
-from tests.factories import CUSTOM_CONFIGURATION, make_account, make_element
-from tests.provider import ORGANIZATION_SECRET, PASSWORD, USER_SECRET, Provider
+from tests.support.factories import CUSTOM_CONFIGURATION, make_account, make_element
+from tests.support.provider import ORGANIZATION_SECRET, PASSWORD, USER_SECRET, Provider
 
 ADMIN = "/admin/instances"
 API = "/elements/api-v2"

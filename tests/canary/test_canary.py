@@ -19,7 +19,7 @@ from tests.canary.search import (
     found,
     written_forms,
 )
-from tests.factories import make_interaction
+from tests.support.factories import make_interaction
 
 AWKWARD = 'a/b+c&d é"e<f'
 

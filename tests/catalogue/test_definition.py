@@ -5,7 +5,7 @@ import pytest
 from instances.catalogue.definition import AuthenticationKind, AuthenticationType, ElementDefinition
 from instances.catalogue.loading import shipped_elements
 from instances.errors import CatalogueError, InvalidConfigurationError
-from tests.factories import KEY_DEFINITION
+from tests.support.factories import KEY_DEFINITION
 
 ELEMENTS = {element.key: element for element in shipped_elements()}
 DYNAMICS = ELEMENTS["dynamicscrmadfs"]

@@ -13,8 +13,8 @@ from django.utils import timezone
 from instances.bulk import runner as bulk_runs
 from instances.bulk.jobs import pause_bulk_job
 from instances.models import BulkJob, Instance
-from tests.factories import make_element, make_organization, make_organization_user
-from tests.provider import ORGANIZATION_SECRET, USER_SECRET
+from tests.support.factories import make_element, make_organization, make_organization_user
+from tests.support.provider import ORGANIZATION_SECRET, USER_SECRET
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -6,13 +6,13 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from instances.models import Instance, StateChange
-from tests.factories import (
+from tests.support.factories import (
     make_element,
     make_instance,
     make_organization,
     make_organization_user,
 )
-from tests.provider import ORGANIZATION_SECRET, USER_SECRET
+from tests.support.provider import ORGANIZATION_SECRET, USER_SECRET
 
 pytestmark = pytest.mark.django_db(transaction=True)
 EMAIL = "ada@example.com"

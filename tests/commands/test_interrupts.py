@@ -10,8 +10,8 @@ from collections import Counter
 
 import pytest
 
-from tests.server import PROJECT
 from tests.services.far import Installation
+from tests.support.server import PROJECT
 
 pytestmark = pytest.mark.slow
 

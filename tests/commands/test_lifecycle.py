@@ -12,10 +12,10 @@ from django.utils import timezone
 from instances import crypto
 from instances.models import Instance, Interaction, OAuthApp, ProcessBeat
 from instances.provisioning.lifecycle.provision import provision_instance
-from tests.factories import make_element, make_instance, make_interaction, make_oauth_app
-from tests.provider import API_KEY
-from tests.provisioning.test_refreshing import make_connected, make_due
-from tests.provisioning.test_sweeps import keyed_definition
+from tests.support.connected import make_connected, make_due
+from tests.support.factories import make_element, make_instance, make_interaction, make_oauth_app
+from tests.support.keyed import keyed_definition
+from tests.support.provider import API_KEY
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -5,7 +5,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from instances.models import BulkJob, BulkRow, Instance, Interaction
-from tests.factories import CUSTOM_CONFIGURATION, make_organization_user
+from tests.support.factories import CUSTOM_CONFIGURATION, make_organization_user
 
 BODY = {
     "element": {"key": "dynamicscrmadfs"},

@@ -19,7 +19,7 @@ import pytest
 
 from instances import crypto
 from instances.management.commands.up import DEMO_BODY, DEMO_EMAIL
-from tests.program import PROJECT, START_SECONDS, STOP_SECONDS, environment_in, start_up
+from tests.support.program import PROJECT, START_SECONDS, STOP_SECONDS, environment_in, start_up
 
 
 @pytest.fixture

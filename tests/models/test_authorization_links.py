@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from instances.models import AuthorizationLink
-from tests.factories import make_account, make_instance
+from tests.support.factories import make_account, make_instance
 
 
 @pytest.mark.services

@@ -3,7 +3,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from instances.models import Instance, OrganizationUser
-from tests.factories import make_instance, make_organization_user
+from tests.support.factories import make_instance, make_organization_user
 
 pytestmark = pytest.mark.django_db
 

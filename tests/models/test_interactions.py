@@ -5,7 +5,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from instances.models import Interaction
-from tests.factories import make_instance
+from tests.support.factories import make_instance
 
 pytestmark = pytest.mark.django_db
 

@@ -6,8 +6,8 @@ from instances.models import Interaction, Organization, OrganizationUser
 from instances.platforms.base import InstanceDraft
 from instances.platforms.transport import Subject, session_for
 from instances.provisioning.platform_requests import draft_of
-from tests.factories import make_element, make_instance, make_organization
-from tests.provider import CLIENT_ID, CLIENT_SECRET, ORGANIZATION_SECRET, USER_SECRET
+from tests.support.factories import make_element, make_instance, make_organization
+from tests.support.provider import CLIENT_ID, CLIENT_SECRET, ORGANIZATION_SECRET, USER_SECRET
 
 CLIENT = {"oauth.api.key": CLIENT_ID, "oauth.api.secret": CLIENT_SECRET}
 CLIENT_FIELDS = [

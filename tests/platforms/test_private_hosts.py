@@ -8,7 +8,7 @@ from instances.errors import BlockedAddressError
 from instances.platforms.registry import platform_for
 from instances.platforms.transport import session_for
 from tests.platforms.conftest import failure_of
-from tests.provider import PASSWORD, USERNAME
+from tests.support.provider import PASSWORD, USERNAME
 
 BASIC = {"username": USERNAME, "password": PASSWORD}
 

@@ -15,8 +15,8 @@ from uuid import uuid4
 import psycopg
 from kombu.connection import Connection
 
-from tests.provider import ORGANIZATION_SECRET, USER_SECRET
-from tests.server import PROJECT, Server
+from tests.support.provider import ORGANIZATION_SECRET, USER_SECRET
+from tests.support.server import PROJECT, Server
 
 HEAR_SECONDS = 30
 HURRIED = ("-m", "tests.services.hurried")

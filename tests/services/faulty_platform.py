@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 
-from tests.provider import Provider
+from tests.support.provider import Provider
 
 FAULTS = ("cut after", "cut before", "500", "429")
 FLAKINESS = 0.05

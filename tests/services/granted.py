@@ -14,9 +14,9 @@ django.setup()
 
 from instances.models import Instance  # noqa: E402
 from instances.provisioning.lifecycle.provision import provision_instance  # noqa: E402
-from tests.factories import make_element, make_instance, make_organization_user  # noqa: E402
-from tests.provider import CLIENT_ID, CLIENT_SECRET  # noqa: E402
-from tests.provisioning.test_refreshing import oauth_definition  # noqa: E402
+from tests.support.connected import oauth_definition  # noqa: E402
+from tests.support.factories import make_element, make_instance, make_organization_user  # noqa: E402
+from tests.support.provider import CLIENT_ID, CLIENT_SECRET  # noqa: E402
 
 
 def make(url, count):

@@ -7,8 +7,8 @@ import time
 import pytest
 from kombu.connection import Connection
 
-from tests.provider import ORGANIZATION_SECRET, USER_SECRET
 from tests.services.far import Installation, kill
+from tests.support.provider import ORGANIZATION_SECRET, USER_SECRET
 
 pytestmark = [
     pytest.mark.services,

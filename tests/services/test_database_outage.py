@@ -24,7 +24,7 @@ from tests.commands.test_up import (
     still_running,
     wait_until,
 )
-from tests.program import STOP_SECONDS, environment_in, start_up
+from tests.support.program import STOP_SECONDS, environment_in, start_up
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.xdist_group("services")]
 

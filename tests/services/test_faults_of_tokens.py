@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from tests.provider import Provider
 from tests.services.cluster import Cluster
 from tests.services.far import SCHEDULER, Installation, freeze, thaw
+from tests.support.provider import Provider
 
 pytestmark = [
     pytest.mark.services,

@@ -6,9 +6,9 @@ import pytest
 
 from instances.models import Interaction
 from instances.platforms.registry import platform_for
-from tests.factories import make_organization
 from tests.platforms.conftest import CALLBACK_URL, CLIENT, CLIENT_FIELDS
-from tests.provider import PASSWORD, USERNAME
+from tests.support.factories import make_organization
+from tests.support.provider import PASSWORD, USERNAME
 
 CODE_VERIFIER = "verifier-of-this-trip-0123456789-abcdefghijkl"
 CODE = {**CLIENT, "oauth.callback.url": CALLBACK_URL}

@@ -7,8 +7,8 @@ import pytest
 
 from instances import errors
 from instances.models import Interaction
-from tests.oauth1_provider import signed_way
 from tests.platforms.embedded.conftest import CODE, recorded
+from tests.support.oauth1_provider import signed_way
 
 STATE = "state of/this+trip&é"
 

@@ -11,7 +11,7 @@ from instances.platforms.base import TokenSet
 from instances.platforms.embedded import oauth2
 from tests.platforms.conftest import CALLBACK_URL, CLIENT, CLIENT_FIELDS
 from tests.platforms.embedded.conftest import CODE, CODE_VERIFIER, consented, recorded
-from tests.provider import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME
+from tests.support.provider import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME
 
 
 def test_a_password_grant_gets_tokens_and_proves_them(

@@ -1,0 +1,346 @@
+"""Bulk jobs against a far side that misbehaves: nothing is lost, and nothing is doubled."""
+
+import os
+import random
+import signal
+import sqlite3
+import threading
+import time
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from instances.bulk import runner as bulk_runs
+from instances.bulk.jobs import (
+    cancel_bulk_job,
+    pause_bulk_job,
+    progress_of,
+    resume_bulk_job,
+    retry_failures,
+    start_bulk_job,
+    tend_bulk_jobs,
+)
+from instances.bulk.rows import MAX_ATTEMPTS
+from instances.bulk.runner import run_bulk_job, run_chunk
+from instances.errors import StateConflictError
+from instances.models import BulkJob, Instance, Interaction, OAuthApp
+from tests.conftest import shipped
+from tests.support.bulk import body, make_job, outcomes, pass_time
+from tests.support.factories import make_organization, make_organization_user
+from tests.support.provider import ORGANIZATION_SECRET, USER_SECRET, Provider, Request
+from tests.support.server import Server
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class FlakyProvider(Provider):
+    """A remote platform of which one answer in five goes wrong, each in its way."""
+
+    flakiness = 0.05
+
+    def __init__(self):
+        self._dice = random.Random(5)  # noqa: S311  not for secrecy
+        super().__init__()
+
+    @property
+    def mode(self):
+        roll = self._dice.random()
+        if roll < self.flakiness:
+            return "cut after"
+        return "cut before" if roll < 2 * self.flakiness else "obey"
+
+    @mode.setter
+    def mode(self, mode):
+        pass
+
+    def answer(self, request):
+        roll = self._dice.random()
+        if roll < self.flakiness:
+            return 500, {"message": "Down"}
+        if roll < 2 * self.flakiness:
+            return 429, {"message": "Slowly"}
+        return super().answer(request)
+
+
+@pytest.fixture
+def user(provider):
+    return remote_user(provider)
+
+
+def remote_user(provider):
+    organization = make_organization(
+        name="Remote", platform_url=provider.url, secret=ORGANIZATION_SECRET
+    )
+    return make_organization_user(organization=organization, secret=USER_SECRET)
+
+
+def run(job):
+    return list(run_bulk_job(job))
+
+
+def test_every_row_becomes_exactly_one_instance_at_a_platform_that_misbehaves(settings):
+    with FlakyProvider() as provider:
+        settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [provider.netloc]
+        job = make_job(
+            remote_user(provider), [body(f"Row {number}") for number in range(80)], concurrency=8
+        )
+        start_bulk_job(job)
+        deadline = time.monotonic() + 60
+        while job.state == BulkJob.State.RUNNING and time.monotonic() < deadline:
+            run_chunk(job)
+            pass_time()
+        assert outcomes(job) == {"succeeded": 80}
+        names = Counter(one["name"] for one in provider.instances.values())
+        assert names == Counter(f"Row {number}" for number in range(80))
+        assert job.state == BulkJob.State.FINISHED
+        held = set(Instance.objects.values_list("remote_id", flat=True))
+        assert held == set(provider.instances)
+        assert not any(row.body for row in job.rows.all())
+
+
+def test_a_killed_worker_is_followed_by_another_and_nothing_is_doubled(provider, tmp_path):
+    settled, deadly_counts = threading.Event(), [10, 30]
+    answer = provider.answer
+
+    def deadly_answer(request):
+        """Created, and nobody lives to hear of it."""
+        settled.wait(0.05)
+        response = answer(request)
+        if deadly_counts and len(provider.instances) >= deadly_counts[0]:
+            deadly_counts.pop(0)
+            os.killpg(process.pid, signal.SIGKILL)
+        return response
+
+    provider.answer = deadly_answer
+    server = Server(tmp_path, PROVIDER_ALLOWED_PRIVATE_HOSTS=provider.netloc)
+    server.manage("migrate")
+    server.manage("sync_elements")
+    secrets = ["--organization-secret", ORGANIZATION_SECRET, "--user-secret", USER_SECRET]
+    account = ["--organization", "Far", "--user", "ada@example.com", "--platform-url", provider.url]
+    server.manage("create_account", *account, *secrets)
+    file = tmp_path / "rows.csv"
+    rows = [f"Row {number},stripe,k3y-{number}" for number in range(60)]
+    file.write_text("\n".join(["name,element,api.key", *rows]))
+    command = ["provision_instances", str(file), "--user", "ada@example.com", "--concurrency", "4"]
+    for _ in range(2):
+        process = server.begin(*command)
+        assert process.wait(timeout=60) == -signal.SIGKILL, server._log.read_text()
+        with sqlite3.connect(server.database) as database:
+            begun = database.execute(
+                "select name from instances_instance where state = 'provisioning'"
+            )
+            at_platform = {one["name"] for one in provider.instances.values()}
+            assert at_platform & {name for (name,) in begun}
+            database.execute(
+                "update instances_instance set state_changed_at = '2020-01-01 00:00:00' where state = 'provisioning'"
+            )
+            database.execute(
+                "update instances_bulkrow set due_at = '2020-01-01 00:00:00' where due_at is not null"
+            )
+        database.close()
+        command = ["resume_bulk_job", "--latest"]
+    assert "60 of 60 provisioned." in server.manage("resume_bulk_job", "--latest")
+    names = Counter(one["name"] for one in provider.instances.values())
+    assert names == Counter(f"Row {number}" for number in range(60))
+
+
+def test_rows_run_at_once_and_each_is_run_by_one_thread(provider, user):
+    at_once: Counter[str] = Counter()
+    lock = threading.Lock()
+    answer = provider.answer
+
+    def watched_answer(request):
+        with lock:
+            at_once["now"] += 1
+            at_once["most"] = max(at_once["most"], at_once["now"])
+        time.sleep(0.05)
+        with lock:
+            at_once["now"] -= 1
+        return answer(request)
+
+    provider.answer = watched_answer
+    job = make_job(user, [body(f"Row {number}") for number in range(40)], concurrency=8)
+    ended = run(start_bulk_job(job))
+    assert len(ended) == len(provider.instances) == 40
+    assert 4 < at_once["most"] <= 8
+
+
+def test_a_platform_that_asks_to_wait_is_not_asked_before(provider, user):
+    provider.override = (429, {"message": "Slowly"})
+    provider.override_headers = {"Retry-After": "120"}
+    job = start_bulk_job(make_job(user, [body("One")]))
+    run_chunk(job)
+    row = job.rows.get()
+    assert (row.outcome, row.attempts) == ("pending", 1)
+    assert row.due_at > timezone.now() + timedelta(seconds=110)
+    provider.override, provider.override_headers = None, {}
+    pass_time()
+    run_chunk(job)
+    assert outcomes(job) == {"succeeded": 1}
+
+
+def test_a_failure_that_lasts_is_given_up_and_a_refusal_at_once(provider, user):
+    provider.override = (503, {"message": "Down"})
+    job = start_bulk_job(make_job(user, [body("One"), body("Two", element={"key": "nosuch"})]))
+    for _ in range(20):
+        run_chunk(job)
+        pass_time()
+    failed, unknown = job.rows.all()
+    assert (failed.outcome, failed.attempts) == ("failed", MAX_ATTEMPTS)
+    assert "503" in failed.error or "failed" in failed.error
+    assert (unknown.attempts, unknown.error) == (1, "No element found with key or ID nosuch")
+    assert job.state == BulkJob.State.FINISHED
+
+
+def test_a_row_whose_workers_always_end_is_given_up_with_a_sentence(provider, user):
+    job = start_bulk_job(make_job(user, [body("One")]))
+    job.rows.update(attempts=MAX_ATTEMPTS, outcome="running")
+    (row,) = run(job)
+    assert row.outcome == "failed"
+    assert "Its worker ended 8 times" in row.error
+    assert provider.requests == []
+
+
+def test_waiting_until_a_lost_create_is_certain_is_no_attempt(provider, user):
+    answer = provider.answer
+    lost: list[Request] = []
+
+    def lose_the_first(request):
+        if request.method == "POST" and not lost:
+            lost.append(request)
+            raise ConnectionError
+        return answer(request)
+
+    provider.answer = lose_the_first
+    job = start_bulk_job(make_job(user, [body("One")]))
+    run_chunk(job)
+    row = job.rows.get()
+    assert [one.method for one in provider.requests] == ["POST", "GET"]
+    assert (row.outcome, row.attempts, row.instance.state) == ("pending", 1, "unknown")
+    assert row.due_at > timezone.now() + timedelta(seconds=40)
+    pass_time()
+    run_chunk(job)
+    assert outcomes(job) == {"succeeded": 1}
+    assert len(provider.instances) == 1
+
+
+def test_a_chunk_whose_time_is_up_leaves_the_rest_to_the_next(provider, user, monkeypatch):
+    job = start_bulk_job(make_job(user, [body("One"), body("Two")]))
+    job.rows.filter(number=2).update(outcome="running", attempts=3)  # lost with its workers
+    monkeypatch.setattr(bulk_runs, "CHUNK_SECONDS", 0.0)
+    assert run_chunk(job) == 0
+    assert (outcomes(job), provider.requests) == ({"pending": 1, "running": 1}, [])
+    monkeypatch.undo()
+    assert run_chunk(job) == 2
+    assert job.state == BulkJob.State.FINISHED
+
+
+def test_failures_alone_are_retried(provider, user):
+    provider.override = (401, {"message": "Who are you?"})
+    job = make_job(user, [body("One"), body("Two")])
+    run(start_bulk_job(job))
+    assert outcomes(job) == {"failed": 2}
+    job.rows.filter(number=1).update(outcome="succeeded")
+    provider.override = None
+    run(retry_failures(job))
+    assert outcomes(job) == {"succeeded": 2}
+    assert [one["name"] for one in provider.instances.values()] == ["Two"]
+    assert Instance.objects.count() == 2
+
+
+def test_a_paused_job_sends_nothing_until_it_is_resumed(provider, user):
+    job = start_bulk_job(
+        make_job(user, [body(f"Row {number}") for number in range(40)], concurrency=2)
+    )
+    for ended, _ in enumerate(run_bulk_job(job), start=1):
+        if ended == 5:
+            pause_bulk_job(job)
+    assert 5 <= len(provider.instances) < 40
+    assert BulkJob.objects.get().state == BulkJob.State.PAUSED
+    before = len(provider.requests)
+    assert run_chunk(job) == 0
+    assert len(provider.requests) == before
+    run(resume_bulk_job(job))
+    assert outcomes(job) == {"succeeded": 40}
+    assert len(provider.instances) == 40
+
+
+def test_a_run_that_is_closed_gives_back_what_it_had_not_begun(provider, user):
+    job = start_bulk_job(
+        make_job(user, [body(f"Row {number}") for number in range(40)], concurrency=2)
+    )
+    rows = run_bulk_job(job)
+    next(rows)
+    rows.close()
+    assert outcomes(job)["running"] == 0
+    assert set(job.rows.filter(outcome="pending").values_list("attempts", flat=True)) == {0}
+    assert outcomes(job)["succeeded"] == len(provider.instances)
+
+
+def test_a_cancelled_job_keeps_no_secret_and_never_goes_on(provider, user):
+    job = make_job(user, [body("One"), body("Two")])
+    assert all(row.body for row in job.rows.all())
+    start_bulk_job(job)
+    job.rows.filter(number=2).update(outcome="running", due_at=timezone.now())
+    cancel_bulk_job(job)
+    tend_bulk_jobs()
+    assert outcomes(job) == {"cancelled": 2}
+    assert not any(row.body for row in job.rows.all())
+    for verb in (start_bulk_job, pause_bulk_job, resume_bulk_job, retry_failures, cancel_bulk_job):
+        with pytest.raises(StateConflictError, match="is cancelled, so this cannot be done now"):
+            verb(job)
+    assert run(job) == []
+    assert provider.requests == []
+
+
+def test_the_same_file_again_changes_nothing_when_it_skips_what_is_there(provider, user):
+    bodies = [body("One"), body("Two"), body("One", element={"key": "keyed"})]
+    run(start_bulk_job(make_job(user, bodies[:2])))
+    before = Instance.objects.count(), Interaction.objects.count(), len(provider.requests)
+    again = make_job(user, bodies, is_skipping_existing=True)
+    run(start_bulk_job(again))
+    assert outcomes(again) == {"skipped": 3}
+    assert before == (Instance.objects.count(), Interaction.objects.count(), len(provider.requests))
+    assert not any(row.body for row in again.rows.all())
+
+
+def test_an_oauth_row_ends_awaiting_its_accounts_holder(provider, user, settings):
+    element = shipped("hubspotcrm")
+    OAuthApp.objects.create(organization=user.organization, element=element, client_id="client")
+    job = make_job(user, [{"name": "Far", "element": {"key": "hubspotcrm"}}])
+    run(start_bulk_job(job))
+    row = job.rows.get()
+    assert (row.outcome, row.error) == ("awaiting_authorization", "")
+    assert row.instance.state == "awaiting_authorization"
+    assert provider.requests == []
+
+
+def test_the_scheduler_gives_out_again_what_its_workers_left(provider, user):
+    job = start_bulk_job(make_job(user, [body("One")]))
+    assert tend_bulk_jobs() == [], "it runs in a command"
+    BulkJob.objects.update(enqueued_at=timezone.now())
+    assert tend_bulk_jobs() == [], "its workers were asked just now"
+    BulkJob.objects.update(enqueued_at=timezone.now() - timedelta(minutes=2))
+    job.rows.update(outcome="running", due_at=timezone.now() + timedelta(minutes=1))
+    assert tend_bulk_jobs() == [], "somebody is at it"
+    job.rows.update(due_at=timezone.now())
+    assert tend_bulk_jobs() == [job]
+    assert tend_bulk_jobs() == [], "it was given out"
+    run_chunk(job)
+    assert outcomes(job) == {"succeeded": 1}
+
+
+def test_progress_is_read_from_the_rows(provider, user):
+    job = make_job(user, [body("One"), body("Two")])
+    assert (progress_of(job).total, progress_of(job).percent, progress_of(job).seconds_left) == (
+        2,
+        0,
+        None,
+    )
+    start_bulk_job(job)
+    job.rows.filter(number=1).update(outcome="succeeded", due_at=None)
+    progress = progress_of(job)
+    assert (progress.ended, progress.left, progress.percent, progress.failed) == (1, 1, 50, 0)
+    assert progress.seconds_left == 1

@@ -1,0 +1,107 @@
+"""Instances handed over: allowed to operators, asked of a remote platform first, written down."""
+
+import pytest
+
+from instances.errors import (
+    ClientRefusedError,
+    InputError,
+    PermissionRefusedError,
+    StateConflictError,
+)
+from instances.models import Instance
+from instances.provisioning.access.handover import hand_over_instance
+from instances.provisioning.lifecycle.provision import provision_instance
+from tests.support.factories import (
+    make_account,
+    make_instance,
+    make_member,
+    make_organization,
+    make_organization_user,
+)
+from tests.support.provider import ORGANIZATION_SECRET, USER_SECRET
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def instance():
+    return make_instance()
+
+
+@pytest.fixture
+def operator(instance):
+    account = make_account("grace", permissions=("change_instance",))
+    make_member(account, instance.organization)
+    return account
+
+
+def colleague_of(instance, **fields):
+    return make_organization_user(organization=instance.organization, **fields)
+
+
+def test_it_stays_in_its_organization_and_needs_a_reason(instance, operator):
+    elsewhere = make_organization_user()
+    make_member(operator, elsewhere.organization)
+    colleague = colleague_of(instance)
+    for to, why in ((elsewhere, "left"), (instance.organization_user, "left"), (colleague, " ")):
+        with pytest.raises(InputError):
+            hand_over_instance(instance, to, account=operator, why=why)
+    assert Instance.objects.get().organization_user == instance.organization_user
+
+
+def test_who_does_not_operate_the_organization_hands_nothing_over(instance):
+    colleague = colleague_of(instance)
+    stranger = make_account("stranger", permissions=("change_instance",))
+    with pytest.raises(PermissionRefusedError):
+        hand_over_instance(instance, colleague, account=stranger, why="mine now")
+    own = make_account("own", permissions=("change_instance",))
+    instance.organization_user.account = own
+    instance.organization_user.save()
+    with pytest.raises(PermissionRefusedError, match="operator of that organization"):
+        hand_over_instance(instance, colleague, account=own, why="have it")
+    assert Instance.objects.get().organization_user == instance.organization_user
+
+
+@pytest.mark.parametrize("state", ["provisioning", "unknown", "deleting"])
+def test_nothing_is_handed_over_while_somebody_is_at_work_on_it(instance, operator, state):
+    instance.state = state
+    with pytest.raises(StateConflictError):
+        hand_over_instance(instance, colleague_of(instance), account=operator, why="left")
+
+
+def test_two_at_once_do_not_overwrite_each_other(instance, operator):
+    first, second = colleague_of(instance), colleague_of(instance)
+    stale = Instance.objects.select_related("element", "organization_user").get()
+    hand_over_instance(instance, first, account=operator, why="left")
+    with pytest.raises(StateConflictError, match="somebody else"):
+        hand_over_instance(stale, second, account=operator, why="left")
+    assert Instance.objects.get().organization_user == first
+
+
+@pytest.mark.parametrize("secret", [USER_SECRET, "a-secret-that-the-platform-does-not-know"])
+def test_a_remote_platform_must_let_the_other_user_have_it(provider, secret):
+    organization = make_organization(platform_url=provider.url, secret=ORGANIZATION_SECRET)
+    owner = make_organization_user(organization=organization, secret=USER_SECRET)
+    instance = provision_instance(make_instance(organization_user=owner), actor="test")
+    owner.secret = "another-secret"
+    owner.save()
+    colleague = make_organization_user(organization=organization, secret=secret)
+    root = make_account("root", is_superuser=True)
+    if secret == USER_SECRET:
+        hand_over_instance(instance, colleague, account=root, why="left")
+    else:
+        with pytest.raises(ClientRefusedError):
+            hand_over_instance(instance, colleague, account=root, why="left")
+    held = Instance.objects.get()
+    assert held.organization_user == (colleague if secret == USER_SECRET else owner)
+    assert held.token.reveal() == instance.token.reveal()
+
+
+def test_it_is_not_handed_to_somebody_who_has_the_same_id_at_the_platform(instance, operator):
+    Instance.objects.filter(pk=instance.pk).update(remote_id=77)
+    colleague = colleague_of(instance)
+    theirs = make_instance(organization_user=colleague)
+    Instance.objects.filter(pk=theirs.pk).update(remote_id=77)
+    instance.refresh_from_db()
+    with pytest.raises(InputError, match="the same id at the platform"):
+        hand_over_instance(instance, colleague, account=operator, why="left")

@@ -1,0 +1,255 @@
+"""A process whose clock differs from the database's takes on no work, removes nothing, and health says so."""
+
+import io
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import connection
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from instances import tasks
+from instances.bulk import tasks as bulk_tasks
+from instances.bulk.jobs import read_bulk_job, start_bulk_job
+from instances.bulk.lines import FileRow
+from instances.errors import ClockSkewError
+from instances.models import BulkJob, BulkRow, IdempotencyKey, Instance, Interaction, ProcessBeat
+from instances.models.idempotency_keys import LIFETIME
+from instances.provisioning.lifecycle.check import check_instance
+from instances.provisioning.lifecycle.leases import leased
+from instances.provisioning.lifecycle.provision import provision_instance
+from instances.provisioning.lifecycle.refresh import refresh_instance
+from instances.provisioning.oauth.authorize import begin_authorization
+from instances.provisioning.oauth.callback import complete_authorization
+from tests.api.conftest import KEYED_BODY, make_api_client
+from tests.support.connected import make_connected, make_due, token_requests
+from tests.support.factories import (
+    make_account,
+    make_element,
+    make_instance,
+    make_interaction,
+    make_organization_user,
+)
+from tests.support.keyed import keyed_definition
+from tests.support.provider import API_KEY
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+has_clock = pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="SQLite has no clock but this machine's"
+)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def set_clock(monkeypatch):
+    """set_clock(timedelta(days=1)): from now on this process's clock is so far ahead."""
+    real_now = timezone.now
+
+    def set_clock(skew):
+        monkeypatch.setattr(timezone, "now", lambda: real_now() + skew)
+
+    yield set_clock
+    monkeypatch.setattr(timezone, "now", real_now)
+
+
+def skews(*seconds):
+    return pytest.mark.parametrize("skew", [timedelta(seconds=one) for one in seconds])
+
+
+def ready(client):
+    return client.get("/readyz").json()
+
+
+def scheduler_turn():
+    call_command("scheduler", once=True, stdout=io.StringIO())
+
+
+def test_a_clock_that_is_behind_does_not_make_a_live_lease_look_free(provider, set_clock):
+    instance = make_connected(provider)
+    set_clock(timedelta(seconds=-1.5 if connection.vendor == "postgresql" else -20))
+    with leased(instance.pk) as first:
+        set_clock(timedelta(0))
+        with leased(instance.pk) as second:
+            assert (bool(first), second) == (True, None)
+
+
+def test_a_clock_that_is_ahead_does_not_take_over_a_live_lease(provider, set_clock):
+    instance = make_connected(provider)
+    with leased(instance.pk) as first:
+        set_clock(timedelta(seconds=1.5 if connection.vendor == "postgresql" else 3600))
+        with leased(instance.pk) as second:
+            assert (bool(first), second) == (True, None)
+
+
+def test_an_idempotency_key_lives_for_a_day_by_the_databases_clock(set_clock, provider):
+    """Whatever the web processes think the time is, the same key makes one instance."""
+    make_element()
+    api = make_api_client()
+    key = {"Idempotency-Key": "the-same-key"}
+    set_clock(-DAY)
+    first = api.post("instances", KEYED_BODY, **key).json()
+    set_clock(DAY + timedelta(minutes=1))
+    second = api.post("instances", KEYED_BODY, **key).json()
+    assert first["id"] == second["id"]
+    assert Instance.objects.count() == 1
+    old = Now() - LIFETIME - timedelta(minutes=1)
+    IdempotencyKey.objects.update(created_at=old)
+    set_clock(timedelta(0))
+    assert api.post("instances", KEYED_BODY, **key).json()["id"] != first["id"]
+
+
+def test_a_beat_that_a_wrong_clock_dated_into_the_future_is_no_sign_of_life(client):
+    ProcessBeat.objects.beat("scheduler", at=timezone.now() + DAY)
+    assert ready(client)["scheduler"] is False
+    ProcessBeat.objects.beat("scheduler")
+    assert ready(client)["scheduler"] is True
+
+
+def test_a_scheduler_beats_by_the_databases_clock(set_clock, client):
+    set_clock(timedelta(seconds=1.5) if connection.vendor == "postgresql" else DAY)
+    scheduler_turn()
+    set_clock(timedelta(0))
+    assert abs(ProcessBeat.objects.get(kind="scheduler").at - timezone.now()) < timedelta(seconds=5)
+    assert ready(client)["scheduler"] is True
+
+
+@has_clock
+@skews(-DAY.total_seconds(), -20, -3, 3, 20, DAY.total_seconds())
+def test_a_scheduler_with_a_wrong_clock_does_nothing_and_health_tells(
+    provider, set_clock, client, settings, skew
+):
+    settings.METRICS_TOKEN = "m3trics-token"
+    instance = make_connected(provider)
+    make_due(instance)
+    Instance.objects.update(refresh_due_at=Now() - 2 * DAY, work_due_at=Now() - 2 * DAY)
+    make_interaction(started_at=timezone.now() - timedelta(days=89, hours=23))
+    requests, interactions = len(provider.requests), Interaction.objects.count()
+    set_clock(skew)
+    scheduler_turn()
+    assert len(provider.requests) == requests
+    assert Interaction.objects.count() == interactions
+    assert not ProcessBeat.objects.filter(kind="scheduler").exists()
+    set_clock(timedelta(0))
+    assert (ready(client)["clock"], ready(client)["scheduler"]) == (False, False)
+    text = client.get("/metrics", headers={"Authorization": "Bearer m3trics-token"}).text
+    [told] = [line for line in text.splitlines() if 'process="wrong_clock"' in line]
+    assert float(told.split()[1]) == pytest.approx(skew.total_seconds(), abs=0.5)
+    scheduler_turn()
+    assert Instance.objects.get().tokens_version == 2
+    assert ready(client)["scheduler"] is True
+    ProcessBeat.objects.filter(kind="wrong_clock").update(at=Now() - timedelta(minutes=2))
+    assert ready(client)["clock"] is True
+
+
+def test_the_console_says_that_a_clock_is_wrong(admin_client):
+    page = admin_client.get("/admin/").content.decode()
+    assert "The clock of a machine is wrong" not in page
+    ProcessBeat.objects.beat("wrong_clock", skew=DAY)
+    page = admin_client.get("/admin/").content.decode()
+    assert "The clock of a machine is wrong" in page
+    assert "No scheduler is at work" in page
+
+
+@has_clock
+@skews(-20, 20)
+def test_a_web_process_with_a_wrong_clock_takes_on_no_work(provider, set_clock, client, skew):
+    connected = make_connected(provider)
+    draft = make_instance(
+        element=make_element(keyed_definition(provider.url)), configuration={"api.key": API_KEY}
+    )
+    asked = len(provider.requests)
+    set_clock(skew)
+    with pytest.raises(ClockSkewError, match=r"20 seconds .* Correct the clock"):
+        refresh_instance(connected, actor="test")
+    with pytest.raises(ClockSkewError):
+        provision_instance(draft, actor="test")
+    Instance.objects.filter(pk=connected.pk).update(expires_at=timezone.now() - DAY)
+    with pytest.raises(ClockSkewError):
+        check_instance(Instance.objects.get(pk=connected.pk), actor="test")
+    assert len(provider.requests) == asked
+    assert token_requests(provider) == []
+    assert Instance.objects.get(pk=draft.pk).state == "draft"
+    assert ready(client)["clock"] is False
+
+
+@has_clock
+def test_a_call_to_a_process_with_a_wrong_clock_is_answered_with_503_and_may_be_repeated(
+    provider, set_clock
+):
+    make_element(keyed_definition(provider.url))
+    api = make_api_client()
+    body = {"element": {"key": "probed"}, "name": "P", "configuration": {"api.key": API_KEY}}
+    set_clock(-DAY)
+    refused = api.post("instances", body, **{"Idempotency-Key": "k"})
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "60")
+    assert "clock" in refused.json()["message"]
+    assert not Instance.objects.exists()
+    set_clock(timedelta(0))
+    assert api.post("instances", body, **{"Idempotency-Key": "k"}).status_code == 200
+
+
+@has_clock
+def test_a_callback_to_a_process_with_a_wrong_clock_spends_neither_state_nor_code(
+    provider, set_clock
+):
+    instance = make_connected(provider)
+    account = make_account(is_superuser=True)
+    begun = begin_authorization(instance, account=account, browser_secret="b")
+    parameters = provider.authorize(begun.url)
+    set_clock(timedelta(seconds=20))
+    with pytest.raises(ClockSkewError):
+        complete_authorization(parameters, account=account, browser_secret="b")
+    set_clock(timedelta(0))
+    complete_authorization(parameters, account=account, browser_secret="b")
+    assert Instance.objects.get().tokens_version == 2
+
+
+@has_clock
+def test_a_bulk_job_waits_for_a_process_whose_clock_is_right(provider, set_clock):
+    make_element(keyed_definition(provider.url))
+    body = {"name": "R", "element": {"key": "probed"}, "configuration": {"api.key": API_KEY}}
+    job = start_bulk_job(read_bulk_job(make_organization_user(), [FileRow(1, body)], actor="test"))
+    set_clock(DAY)
+    assert "takes on no work" in bulk_tasks.run_bulk_chunk.call(job.pk)
+    with pytest.raises(CommandError, match=rf"Correct the clock.*resume_bulk_job {job.pk}"):
+        call_command("resume_bulk_job", str(job.pk), stdout=io.StringIO())
+    assert provider.requests == []
+    assert BulkRow.objects.get().outcome == "pending"
+    set_clock(timedelta(0))
+    assert bulk_tasks.run_bulk_chunk.call(job.pk) == "1 rows."
+    assert BulkJob.objects.get().state == "finished"
+
+
+@has_clock
+def test_a_task_is_held_until_the_clock_of_its_worker_is_right(
+    provider, set_clock, settings, monkeypatch
+):
+    settings.TASKS_BACKEND = "database"
+    monkeypatch.setattr("instances.tasks.time.sleep", lambda _: set_clock(timedelta(0)))
+    instance = make_instance(
+        element=make_element(keyed_definition(provider.url)), configuration={"api.key": API_KEY}
+    )
+    set_clock(DAY)
+    assert tasks.provision_instance.call(instance.pk, "test") == "Done."
+    assert Instance.objects.get().state == "connected"
+
+
+@has_clock
+@pytest.mark.parametrize("command", ["refresh_tokens", "check_instances", "prune_interactions"])
+def test_a_command_with_a_wrong_clock_says_so_and_does_nothing(set_clock, command):
+    set_clock(DAY)
+    with pytest.raises(CommandError, match="86400 seconds ahead of the database's"):
+        call_command(command, stdout=io.StringIO())
+
+
+@has_clock
+def test_a_clock_that_is_set_right_is_noticed_at_once(provider, set_clock):
+    instance = make_connected(provider)
+    set_clock(timedelta(seconds=20))
+    with pytest.raises(ClockSkewError):
+        refresh_instance(instance, actor="test")
+    set_clock(timedelta(0))
+    assert refresh_instance(instance, actor="test").tokens_version == 2

@@ -1,0 +1,107 @@
+"""A provider that is away for six hours, in simulated time: nothing dies of it, it is not stormed, all recover."""
+
+from datetime import timedelta
+
+import pytest
+from django.db.models import Count
+from django.utils import timezone
+
+from instances.models import Instance, Interaction
+from instances.platforms.base import TokenSet
+from instances.provisioning.lifecycle.schedule import FIRST_RETRY, LAST_RETRY
+from instances.provisioning.lifecycle.sweeps import refresh_due_instances, work_due_instances
+from tests.support.connected import oauth_definition
+from tests.support.factories import make_element, make_organization_user
+from tests.support.provider import CLIENT_ID, CLIENT_SECRET
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+OUTAGE = timedelta(hours=6)
+STEP = timedelta(minutes=5)
+# The jitter's lower end: a retry comes at the earliest after so much of its wait.
+LEAST = 0.8
+
+
+class Clock:
+    """The time that the program reads, moved by hand."""
+
+    def __init__(self, monkeypatch):
+        self.now = timezone.now()
+        monkeypatch.setattr(timezone, "now", lambda: self.now)
+        # The database's clock is taken to go with it.
+        monkeypatch.setattr("instances.queries.database_clock.clock_skew", lambda: timedelta(0))
+
+    def run_for(self, duration):
+        """Let the scheduler do whatever falls due in that time."""
+        end = self.now + duration
+        while self.now < end:
+            self.now += STEP
+            for sweep in (refresh_due_instances, work_due_instances):
+                while (report := sweep()).succeeded or report.failures:
+                    pass
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return Clock(monkeypatch)
+
+
+def make_connected_ones(provider, count, *, now):
+    """Instances with tokens of the provider, due for a refresh soon and for a check within a day."""
+    user = make_organization_user()
+    element = make_element(oauth_definition(provider.url))
+    rows = []
+    for number in range(count):
+        tokens = TokenSet(f"access-token-{number}", f"refresh-token-{number}")
+        provider.refresh_tokens.add(tokens.refresh_token)
+        row = Instance(
+            organization_user=user,
+            element=element,
+            name=f"Number {number}",
+            authentication_type="oauth2",
+            configuration={"oauth.callback.url": "https://app.example/callback"},
+            state=Instance.State.CONNECTED,
+            expires_at=now + timedelta(minutes=30),
+            refresh_due_at=now + timedelta(minutes=10) * (number / count),
+            work_due_at=now + timedelta(days=1) * (number / count),
+        )
+        row.secret_configuration = {"oauth.api.key": CLIENT_ID, "oauth.api.secret": CLIENT_SECRET}
+        row.tokens = tokens.to_json()
+        row.token = f"element-token-{number}"
+        rows.append(row)
+    Instance.objects.bulk_create(rows, batch_size=500)
+
+
+def most_attempts(duration):
+    """How often a back-off from FIRST_RETRY, doubling to LAST_RETRY, asks at the most in that time."""
+    attempts, waited = 0, timedelta(0)
+    while waited <= duration:
+        waited += LEAST * min(FIRST_RETRY * 2**attempts, LAST_RETRY)
+        attempts += 1
+    return attempts
+
+
+@pytest.mark.parametrize(
+    "count",
+    [
+        pytest.param(200, marks=pytest.mark.slow),
+        pytest.param(10_000, marks=pytest.mark.endurance),
+    ],
+)
+def test_an_outage_of_six_hours_is_survived_by_all_and_does_not_storm_the_provider(
+    provider, clock, count
+):
+    make_connected_ones(provider, count, now=clock.now)
+    provider.override = (503, {"message": "down"})
+    clock.run_for(OUTAGE)
+    states = Instance.objects.order_by().values_list("state", flat=True).distinct()
+    assert list(states) == ["connected"]
+    assert set(Instance.objects.values_list("cause", flat=True)) == {"ProviderFaultError"}
+    asked = Interaction.objects.order_by().values("instance_id").annotate(n=Count("id"))
+    # A check of an access token that has run out asks for a new one, so it counts as an attempt beside.
+    assert max(row["n"] for row in asked) <= 2 * most_attempts(OUTAGE)
+    assert len(provider.requests) <= 2 * count * most_attempts(OUTAGE)
+    provider.override = None
+    clock.run_for(1.3 * LAST_RETRY)
+    assert Instance.objects.filter(cause="", refresh_failures=0).count() == count
+    assert Instance.objects.filter(expires_at__gt=clock.now, tokens_version__gte=1).count() == count

@@ -1,0 +1,131 @@
+"""Roles and pages: whoever may not know of a connection finds nothing, whoever may only look changes nothing.
+
+The pages are read from the URL configuration, so that a new one without a rule here fails.
+"""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from instances.models import AuthorizationLink, Instance
+from instances.provisioning.access.permissions import Verb, is_permitted
+from instances.provisioning.oauth.links import make_link
+from instances.provisioning.status.explain import Step
+from instances.urls import self_service
+from tests.support.factories import make_account, make_instance, make_organization_user
+
+OPEN = {"sign_in", "sign_out"}
+OF_ACCOUNT = {"connections", "catalogue", "password", "connect"}
+# The rows of the matrix: a page of one connection, and whether a viewer may open it.
+OF_CONNECTION = {
+    "connection": True,
+    "edit_connection": False,
+    "make_link": False,
+    "reconnect": False,
+    "step": False,
+    "revoke_link": False,
+}
+
+
+@pytest.fixture
+def instance(db):
+    return make_instance(name="Acme")
+
+
+def urls_of(instance, name):
+    if name == "step":
+        offered = [step for step in Step if step not in {Step.REVEAL, Step.REAUTHENTICATE}]
+        return [reverse(name, args=[instance.pk, step]) for step in offered]
+    if name == "revoke_link":
+        maker = make_account("maker", is_superuser=True)
+        return [reverse(name, args=[make_link(instance, account=maker).link.pk])]
+    return [reverse(name, args=[instance.pk])]
+
+
+def test_every_page_has_a_rule():
+    assert {pattern.name for pattern in self_service} == OPEN | OF_ACCOUNT | set(OF_CONNECTION)
+
+
+@pytest.mark.parametrize("name", sorted(OF_CONNECTION))
+def test_nobody_gets_in_without_signing_in(client, instance, name):
+    for url in urls_of(instance, name):
+        assert client.get(url)["Location"].startswith("/connect/sign-in?next=")
+        assert client.post(url)["Location"].startswith("/connect/sign-in?next=")
+
+
+@pytest.mark.parametrize("group", ["staff", "operator", "viewer"])
+@pytest.mark.parametrize("name", sorted(OF_CONNECTION))
+def test_somebody_elses_connection_is_not_there(person, instance, name, group):
+    elsewhere = make_organization_user().organization
+    browser = person(group, of=None if group == "staff" else elsewhere).browser
+    for url in urls_of(instance, name):
+        assert browser.get(url).status_code == 404
+        assert browser.post(url).status_code == (405 if name == "connection" else 404)
+    instance.refresh_from_db()
+    assert (instance.state, instance.name, instance.is_disabled) == ("draft", "Acme", False)
+    assert not AuthorizationLink.objects.filter(revoked_at__isnull=False).exists()
+    assert "Acme" not in browser.get("/connect/").text
+
+
+@pytest.mark.parametrize("name", sorted(OF_CONNECTION))
+def test_a_viewer_looks_and_changes_nothing(person, instance, name):
+    browser = person("viewer", of=instance.organization).browser
+    for url in urls_of(instance, name):
+        assert browser.get(url).status_code == (200 if OF_CONNECTION[name] else 403)
+        assert browser.post(url).status_code == (405 if OF_CONNECTION[name] else 403)
+    instance.refresh_from_db()
+    assert (instance.state, instance.name) == ("draft", "Acme")
+
+
+@pytest.mark.parametrize("name", sorted(set(OF_CONNECTION) - {"step"}))
+def test_an_operator_and_the_owner_open_every_page(person, instance, name):
+    owner = person("staff")
+    instance.organization_user.account = owner.account
+    instance.organization_user.save()
+    for somebody in (owner, person("operator", of=instance.organization)):
+        for url in urls_of(instance, name)[:1] if name != "revoke_link" else []:
+            assert somebody.browser.get(url).status_code == 200
+
+
+def test_a_viewer_is_offered_nothing_to_do(person, instance):
+    page = person("viewer", of=instance.organization).browser.get(f"/connect/{instance.pk}/").text
+    for label in ("Rename or tag", "Make a link", "Disconnect", "Remove", "Reconnect"):
+        assert label not in page
+
+
+def test_roles_of_a_group_reach_no_further_than_the_membership(person, instance):
+    """Somebody who is an operator of one organization, and a viewer of another."""
+    somebody = person("operator", of=make_organization_user().organization)
+    somebody.account.memberships.create(organization=instance.organization, role="viewer")
+    assert is_permitted(somebody.account, instance, Verb.VIEW)
+    assert not is_permitted(somebody.account, instance, Verb.CHANGE)
+
+
+def test_no_role_alone_reveals_a_token(person, instance):
+    somebody = person("operator", of=instance.organization)
+    assert not is_permitted(somebody.account, instance, Verb.REVEAL)
+
+
+def test_an_account_that_was_closed_may_nothing(person, instance):
+    somebody = person("operator", of=instance.organization)
+    somebody.account.is_active = False
+    assert not is_permitted(somebody.account, instance, Verb.VIEW)
+
+
+def test_an_account_without_a_role_is_told_that_it_lacks_one(instance):
+    somebody = make_account("nobody")
+    instance.organization_user.account = somebody
+    instance.organization_user.save()
+    browser = Client()
+    browser.force_login(somebody)
+    for path in ("/connect/", f"/connect/{instance.pk}/", "/connect/catalogue/keyed/"):
+        page = browser.get(path)
+        assert page.status_code == 403
+        assert "lacks the permission" in page.text
+
+
+def test_a_superuser_sees_all(instance):
+    browser = Client()
+    browser.force_login(make_account("root", is_superuser=True))
+    assert "Acme" in browser.get("/connect/").text
+    assert list(Instance.objects.visible_to(make_account("other"))) == []

@@ -1,0 +1,220 @@
+"""Signing in to self-service and the admin, giving up on who fails too often, and a password of one's own."""
+
+from unittest.mock import Mock
+
+import pytest
+from django.contrib.auth import authenticate
+from django.contrib.auth.hashers import MD5PasswordHasher
+from django.test import Client
+
+from tests.support.factories import make_account, make_organization_user
+
+PASSWORD = "correct-horse"
+
+
+def sign_in(client, password=PASSWORD, *, path="/connect/sign-in", **extra):
+    return client.post(path, {"username": "ada", "password": password}, **extra)
+
+
+def test_signing_in_leads_to_the_page_that_was_asked_for(client, db):
+    make_account()
+    asked = client.get("/connect/catalogue/")
+    answer = client.post(asked["Location"], {"username": "ada", "password": PASSWORD})
+    assert answer["Location"] == "/connect/catalogue/"
+
+
+def test_it_never_leads_elsewhere(client, db):
+    make_account()
+    answer = sign_in(client, path="/connect/sign-in?next=https://elsewhere.example/")
+    assert answer["Location"] == "/connect/"
+
+
+EVERYWHERE = ["/connect/sign-in", "/admin/login/", "/elements/api-v2/authentication"]
+PAGES = EVERYWHERE[:2]
+
+
+@pytest.fixture
+def ada(db):
+    """A superuser who may sign in everywhere."""
+    account = make_account(is_superuser=True)
+    make_organization_user(account=account)
+    return account
+
+
+@pytest.fixture(autouse=True)
+def _behind_a_proxy(settings, monkeypatch):
+    settings.TRUSTED_PROXY_COUNT = 1
+    # No window ends while a test is at it.
+    monkeypatch.setattr("instances.passwords.time.time", lambda: 1_800_000_000.0)
+
+
+def attempt(path, password, *, name="ada", address="203.0.113.5"):
+    """The answer to one attempt, of a browser of its own, through the proxy."""
+    forwarded = {"x-forwarded-for": f"198.51.100.9, {address}"}
+    sent = {"username": name, "password": password}
+    browser = Client(headers=forwarded)
+    if "api" in path:
+        return browser.post(path, sent, content_type="application/json")
+    return browser.post(path, sent)
+
+
+def is_signed_in(answer):
+    return answer.status_code == (200 if "api" in answer.request["PATH_INFO"] else 302)
+
+
+def fail(path, times, *, name="ada", address="203.0.113.5"):
+    """The statuses of so many wrong passwords."""
+    wrong = [attempt(path, "wr0ng", name=name, address=address) for _ in range(times)]
+    assert not any(is_signed_in(answer) for answer in wrong)
+    return [answer.status_code for answer in wrong]
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_after_five_failures_even_the_right_password_has_to_wait(ada, path):
+    assert 429 not in fail(path, 5)
+    refused = attempt(path, PASSWORD)
+    assert refused.status_code == 429
+    assert 0 < int(refused["Retry-After"]) <= 15 * 60
+    assert "Too many failed sign-ins. Try again in" in refused.text
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_the_right_password_from_another_address_keeps_working(ada, path):
+    fail(path, 8)
+    assert is_signed_in(attempt(path, PASSWORD, address="203.0.113.6"))
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+@pytest.mark.parametrize("other", EVERYWHERE)
+def test_failures_count_together_wherever_the_password_was_asked_for(ada, path, other):
+    fail(path, 5)
+    assert attempt(other, PASSWORD).status_code == 429
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_one_address_cannot_try_any_number_of_names(ada, path, settings):
+    settings.SIGN_IN_FAILURES_PER_ADDRESS = 6
+    tried = [fail(path, 1, name=f"name{number}")[0] for number in range(8)]
+    assert (tried[:6].count(429), set(tried[6:])) == (0, {429})
+    assert attempt(path, PASSWORD).status_code == 429
+    assert is_signed_in(attempt(path, PASSWORD, address="203.0.113.6"))
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_guesses_at_one_name_from_everywhere_are_slowed(ada, path, settings):
+    settings.SIGN_IN_FAILURES_PER_NAME = 6
+    addresses = [f"203.0.113.{number}" for number in range(10, 18)]
+    tried = [fail(path, 1, address=address)[0] for address in addresses]
+    assert (tried[:6].count(429), set(tried[6:])) == (0, {429})
+    assert attempt(path, PASSWORD, address="203.0.113.200").status_code == 429
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_guesses_from_everywhere_do_not_lock_out_where_somebody_signed_in_before(
+    ada, path, settings
+):
+    settings.SIGN_IN_FAILURES_PER_NAME = 6
+    home = {"address": "2001:db8:1:2::3"}
+    assert is_signed_in(attempt(path, PASSWORD, **home))
+    for number in range(10, 17):
+        fail(path, 1, address=f"203.0.113.{number}")
+    # The same network, though no longer the very same address.
+    assert is_signed_in(attempt(path, PASSWORD, address="2001:db8:1:2:aaaa::9"))
+    fail(path, 5, **home)
+    assert attempt(path, PASSWORD, **home).status_code == 429
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_addresses_that_a_client_makes_up_do_not_help_it(ada, path, settings):
+    settings.TRUSTED_PROXY_COUNT = 0
+    fail(path, 5, address="203.0.113.5")
+    assert attempt(path, PASSWORD, address="203.0.113.6").status_code == 429
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_a_success_forgets_the_failures(ada, path):
+    for _ in range(2):
+        assert 429 not in fail(path, 4)
+        assert is_signed_in(attempt(path, PASSWORD))
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_the_name_counts_however_it_is_written(ada, path):
+    for name in ("ADA", "Ada", "aDa", "adA", "\uff41da"):
+        attempt(path, "wr0ng", name=name)
+    assert attempt(path, PASSWORD).status_code == 429
+
+
+def test_a_right_password_is_no_failure_where_somebody_may_not_enter(db):
+    visitor = make_account()
+    visitor.is_staff = False
+    visitor.save()
+    for _ in range(8):
+        assert attempt("/admin/login/", PASSWORD).status_code == 200
+    assert is_signed_in(attempt("/connect/sign-in", PASSWORD))
+
+
+def at_once(path, passwords, monkeypatch):
+    """The statuses of attempts of which each begins before any other has ended."""
+    statuses, waiting = [], list(passwords)
+
+    def check(request, **credentials):
+        if waiting:
+            statuses.append(attempt(path, waiting.pop()).status_code)
+        return authenticate(request, **credentials)
+
+    monkeypatch.setattr("instances.passwords.authenticate", check)
+    statuses.append(attempt(path, waiting.pop()).status_code)
+    return statuses
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_of_many_guesses_at_once_no_more_are_answered_than_one_by_one(ada, path, monkeypatch):
+    statuses = at_once(path, [f"guess {number}" for number in range(12)], monkeypatch)
+    assert (statuses[:5].count(429), set(statuses[5:])) == (0, {429})
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_the_right_one_of_many_guesses_at_once_is_too_late(ada, path, monkeypatch):
+    statuses = at_once(path, [*(["wr0ng"] * 8), PASSWORD], monkeypatch)
+    assert set(statuses[5:]) == {429}
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_programs_that_sign_in_at_once_with_the_right_password_all_may(ada, path, monkeypatch):
+    assert set(at_once(path, [PASSWORD] * 12, monkeypatch)) <= {200, 302}
+
+
+def test_waiting_ends(ada, monkeypatch):
+    monkeypatch.setattr("instances.passwords.time.time", lambda: 1_800_000_000.0)
+    fail("/connect/sign-in", 5)
+    wait = int(attempt("/connect/sign-in", PASSWORD)["Retry-After"])
+    monkeypatch.setattr("instances.passwords.time.time", lambda: 1_800_000_000.0 + wait)
+    assert is_signed_in(attempt("/connect/sign-in", PASSWORD))
+
+
+def test_a_name_that_nobody_has_costs_a_whole_password_check(ada, monkeypatch):
+    encode = Mock(wraps=MD5PasswordHasher().encode)
+    monkeypatch.setattr(MD5PasswordHasher, "encode", encode)
+    for name in ("ada", "nobody"):
+        encode.reset_mock()
+        fail("/connect/sign-in", 1, name=name)
+        assert encode.call_count == 1
+
+
+def test_signing_out_needs_a_post_and_ends_the_session(client, db):
+    client.force_login(make_account())
+    assert client.get("/connect/sign-out").status_code == 405
+    assert client.post("/connect/sign-out")["Location"] == "/connect/sign-in"
+    assert client.get("/connect/").status_code == 302
+
+
+def test_people_change_their_own_password(client, db):
+    account = make_account()
+    client.force_login(account)
+    new = {"new_password1": "n3w-and-long-enough", "new_password2": "n3w-and-long-enough"}
+    assert client.post("/connect/password", {"old_password": "wr0ng"} | new).status_code == 200
+    page = client.post("/connect/password", {"old_password": PASSWORD} | new, follow=True)
+    assert "Your password is changed." in page.text
+    account.refresh_from_db()
+    assert account.check_password("n3w-and-long-enough")

@@ -1,0 +1,1 @@
+"""What tests share: providers that listen, rows that are made, processes that end with the test."""

@@ -1,0 +1,47 @@
+"""Who sits before the admin: an operator who may do everything, and people who may do less."""
+
+import pytest
+from django.test import Client
+
+from instances.models import Organization
+from tests.support.factories import (
+    make_account,
+    make_element,
+    make_member,
+    make_organization,
+    make_organization_user,
+)
+from tests.support.provider import ORGANIZATION_SECRET, USER_SECRET
+
+
+@pytest.fixture
+def operator(db):
+    """A browser signed in as a superuser."""
+    client = Client()
+    client.force_login(make_account("operator", is_superuser=True))
+    return client
+
+
+@pytest.fixture
+def sign_in(db):
+    """A browser of an operator of all organizations there are, with the named permissions and no others."""
+
+    def sign_in(*permissions: str) -> Client:
+        client = Client()
+        account = make_account("somebody", permissions=permissions)
+        for organization in Organization.objects.all():
+            make_member(account, organization)
+        client.force_login(account)
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def user(provider):
+    """One of an organization whose platform is the provider's; there is an element to provision."""
+    make_element()
+    organization = make_organization(
+        name="Remote", platform_url=provider.url, secret=ORGANIZATION_SECRET
+    )
+    return make_organization_user(organization=organization, secret=USER_SECRET)

@@ -1,0 +1,42 @@
+"""Every host there is, played by one listener: what it was asked, and as whom, is noted."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from instances.platforms.transport.connections import GuardedAdapter
+from tests.support.provider import Answer, Provider, Request
+
+TOKENS = {
+    "access_token": "access-token-of-the-internet",
+    "refresh_token": "refresh-token-of-the-internet",
+    "expires_in": 3600,
+    "oauth_token": "oauth-token-of-the-internet",
+    "oauth_token_secret": "oauth-token-secret-of-the-internet",
+}
+
+
+class Internet(Provider):
+    """Says yes to everything, under any name. hosts: which names were asked, in order."""
+
+    @property
+    def hosts(self) -> list[str]:
+        return [request.headers["host"] for request in self.requests]
+
+    def answer(self, request: Request) -> Answer:
+        return 200, TOKENS
+
+
+def lead_everything_to(internet: Internet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever leaves this program arrives there, https included; the Host header keeps the name."""
+    send = GuardedAdapter.send
+
+    def redirected(self: GuardedAdapter, request: requests.PreparedRequest, **how: Any) -> Any:
+        parts = urlsplit(request.url or "")
+        request.headers["Host"] = parts.netloc
+        request.url = parts._replace(scheme="http", netloc=internet.netloc).geturl()
+        return send(self, request, **how)
+
+    monkeypatch.setattr(GuardedAdapter, "send", redirected)

@@ -1,0 +1,103 @@
+"""The program as its user starts it: `manage.py up`, with a folder, a port and keys of its own."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO
+
+from instances import crypto
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+START_SECONDS = 60
+STOP_SECONDS = 5
+COMMAND_SECONDS = 60
+
+
+def environment_in(folder: Path) -> dict[str, str]:
+    """A machine of its own: an empty data folder, a free port, fresh keys."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    kept = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+    return kept | {
+        "PATH": os.environ["PATH"],
+        "DATA_DIR": str(folder / "var"),
+        "PORT": str(port),
+        "SECRET_KEY": "only-for-this-test" * 4,
+        "ENCRYPTION_KEYS": crypto.generate_key(),
+        "SANDBOX_ENABLED": "true",
+    }
+
+
+def start_up(environment: dict[str, str], output: int | IO[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "up"],
+        cwd=PROJECT,
+        env=environment,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+class Program:
+    """A running program; what it prints and logs goes to a file of the folder.
+
+    with Program(folder) as program:
+        program.url                              where it listens
+        program.output                           what it has printed and logged until now
+        program.manage("provision_instances", …) one of its commands, on the same data
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._environment = environment_in(folder)
+        self._log = folder / "program.log"
+        self.url = f"http://localhost:{self._environment['PORT']}"
+
+    def __enter__(self) -> "Program":
+        with self._log.open("w") as log:
+            self._process = start_up(self._environment, log)
+        deadline = time.monotonic() + START_SECONDS
+        while "Ctrl-C stops everything." not in self.output:
+            is_late = time.monotonic() > deadline
+            if is_late or self._process.poll() is not None:
+                self.__exit__()
+                raise AssertionError(f"manage.py up did not start:\n{self.output}")
+            time.sleep(0.1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait(timeout=STOP_SECONDS)
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text()
+
+    @property
+    def password(self) -> str:
+        """The administrator's, as it was printed."""
+        found = re.search(r"Password   (\S+)", self.output)
+        assert found
+        return found[1]
+
+    def manage(self, *arguments: str) -> str:
+        """Run a command that must succeed; what it printed."""
+        run = self.run(*arguments)
+        assert run.returncode == 0, run.stderr
+        return run.stdout
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command, however it ends."""
+        return subprocess.run(  # noqa: S603 - our own program, no shell
+            [sys.executable, "manage.py", *arguments],
+            cwd=PROJECT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )

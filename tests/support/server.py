@@ -1,0 +1,193 @@
+"""A web process of this program with a folder, a port and keys of its own, and a link to it that loses things."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Literal, Self
+
+import requests
+
+from instances import crypto
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+START_SECONDS = 60
+COMMAND_SECONDS = 60
+STOP_SECONDS = 10
+CALL_SECONDS = 30
+
+
+class Server:
+    """server.start() and server.kill() it, as often as needed; server.manage("create_account", …) runs a command on
+    the same data. It may run on a copy of a database that another has prepared.
+    """
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.port = server.getsockname()[1]
+        self.url = f"http://localhost:{self.port}"
+        self.database = folder / "db.sqlite3"
+        self._log = folder / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        kept = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+        self._environment = kept | {
+            "PATH": os.environ["PATH"],
+            "DATA_DIR": str(folder),
+            "PORT": str(self.port),
+            "PUBLIC_URL": self.url,
+            "DATABASE_URL": "",
+            "SECRET_KEY": "only-for-this-test" * 4,
+            "ENCRYPTION_KEYS": crypto.generate_key(),
+            **environment,
+        }
+
+    def start(self) -> None:
+        bind = ["--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread", "--threads", "4"]
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(  # noqa: S603  our own program, no shell
+                [sys.executable, "-m", "gunicorn", *bind, "--no-control-socket", "config.wsgi"],
+                cwd=PROJECT,
+                env=self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            assert time.monotonic() < deadline, self._log.read_text()
+            assert self._process.poll() is None, self._log.read_text()
+            time.sleep(0.1)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """At once and with its workers, as when the machine is cut off."""
+        assert self._process
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> None:
+        if self._process and self.is_running:
+            self._process.terminate()
+            self._process.wait(timeout=STOP_SECONDS)
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def manage(self, *arguments: str) -> str:
+        """Run a command that must succeed; what it printed."""
+        return self.run_python("manage.py", *arguments)
+
+    def run_python(self, *arguments: str) -> str:
+        """As manage(), of any of our programs."""
+        run = subprocess.run(  # noqa: S603  as above
+            [sys.executable, *arguments],
+            cwd=PROJECT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        assert run.returncode == 0, run.stderr
+        return run.stdout
+
+    def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Run a command on the same data, and leave it running in a session of its own."""
+        return self.begin_python("manage.py", *arguments)
+
+    def begin_python(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+        with self._log.open("a") as log:
+            return subprocess.Popen(  # noqa: S603  as above
+                [sys.executable, *arguments],
+                cwd=PROJECT,
+                env=self._environment | environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _answers(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/healthz", timeout=CALL_SECONDS).ok
+        except requests.ConnectionError:
+            return False
+
+
+class Link:
+    """What stands between a client and a server. fate: what becomes of each request from now on.
+
+    delivered: it passes, and so does its answer. request lost: it is cut off before the server hears of it.
+    answer lost: the server has answered, and the client never hears of it; before_the_cut() is called between.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.fate: Literal["delivered", "request lost", "answer lost"] = "delivered"
+        self.before_the_cut: Callable[[], None] = lambda: None
+        self.port = port
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _LinkHandler)
+        self._server.link = self  # type: ignore[attr-defined]
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.01,), daemon=True
+        )
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def netloc(self) -> str:
+        return f"127.0.0.1:{self._server.server_port}"
+
+
+class _LinkHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 5
+
+    def _pass_on(self) -> None:
+        link: Link = self.server.link  # type: ignore[attr-defined]
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if link.fate == "request lost":
+            return self._cut()
+        connection = HTTPConnection("127.0.0.1", link.port, timeout=CALL_SECONDS)
+        try:
+            connection.request(self.command, self.path, body, dict(self.headers.items()))
+            answer = connection.getresponse()
+            content = answer.read()
+        except OSError:
+            return self._cut()
+        finally:
+            connection.close()
+        if link.fate == "answer lost":
+            link.before_the_cut()
+            return self._cut()
+        self.send_response_only(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in {"connection", "transfer-encoding", "content-length"}:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _pass_on  # noqa: N815
+
+    def _cut(self) -> None:
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
