@@ -12,8 +12,8 @@ from tests.support.factories import KEY_DEFINITION, make_element, make_instance
 
 pytestmark = pytest.mark.django_db
 
-MODULE = import_module("instances.migrations.0025_seal_secret_keys")
-MIGRATION = ("instances", "0025_seal_secret_keys")
+MODULE = import_module("instances.migrations.0022_seal_secret_keys")
+MIGRATION = ("instances", "0022_seal_secret_keys")
 PLAIN = {"db.passwd": "p4sswd-of-the-account", "account.pin": "4711", "site": "acme"}
 
 

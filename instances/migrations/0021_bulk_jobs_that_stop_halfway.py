@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("instances", "0023_allowed_hosts"),
+        ("instances", "0020_allowed_hosts"),
     ]
 
     operations = [

@@ -4,7 +4,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("instances", "0016_instance_place")]
+    dependencies = [("instances", "0001_squashed_0016_instance_place")]
 
     operations = [
         migrations.AlterModelOptions(

@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("instances", "0025_seal_secret_keys"),
+        ("instances", "0022_seal_secret_keys"),
     ]
 
     operations = [

@@ -64,6 +64,6 @@ class Migration(migrations.Migration):
     # Each batch is a transaction: a program that runs beside it waits for one at the most.
     atomic = False
 
-    dependencies = [("instances", "0024_bulk_jobs_that_stop_halfway")]
+    dependencies = [("instances", "0021_bulk_jobs_that_stop_halfway")]
 
     operations = [migrations.RunPython(seal, migrations.RunPython.noop)]

@@ -5,7 +5,7 @@ class Migration(migrations.Migration):
     """Where secrets may be sent: the operators' lists, and the hosts that stored secrets were entered for."""
 
     dependencies = [
-        ("instances", "0022b_quarantined_secrets"),
+        ("instances", "0019_quarantined_secrets"),
     ]
 
     operations = [

@@ -4,7 +4,7 @@ MODELS = ("authorization", "authorizationlink", "idempotencykey")
 
 
 class Migration(migrations.Migration):
-    dependencies = [("instances", "0018_reveal_secrets")]
+    dependencies = [("instances", "0017_reveal_secrets")]
 
     operations = [
         migrations.AddField(

@@ -4,7 +4,7 @@ MODELS = ("authorization", "bulkrow", "instance", "oauthapp", "organization", "o
 
 
 class Migration(migrations.Migration):
-    dependencies = [("instances", "0022a_digests_name_their_key")]
+    dependencies = [("instances", "0018_digests_name_their_key")]
 
     operations = [
         migrations.AddField(
