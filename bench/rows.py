@@ -64,7 +64,7 @@ def make_people() -> None:
         instance=instance,
         organization=user.organization,
         subject=instance.label,
-        step="reveal Element token",
+        operation="reveal Element token",
         direction="out",
         method="POST",
         url="https://provider.example/oauth/token",

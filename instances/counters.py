@@ -12,7 +12,7 @@ from django.core.cache import cache
 log = structlog.stdlib.get_logger(__name__)
 
 
-def count(key: str, *, seconds: int) -> int:
+def hit(key: str, *, seconds: int) -> int:
     """Count once more; how often by now. It is forgotten so many seconds after the first time."""
 
     def add() -> int:
@@ -25,7 +25,7 @@ def count(key: str, *, seconds: int) -> int:
     return _asked(add)
 
 
-def counted(key: str) -> int:
+def current(key: str) -> int:
     """How often by now."""
     return _asked(lambda: cache.get(key, 0))
 
@@ -40,7 +40,7 @@ def remember(key: str, *, seconds: int) -> None:
     _asked(put)
 
 
-def forget(key: str) -> None:
+def reset(key: str) -> None:
     """Begin anew."""
     _asked(lambda: int(cache.delete(key)))
 

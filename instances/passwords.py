@@ -48,7 +48,7 @@ def check_password(request: HttpRequest | None, name: str, password: str) -> "Us
         return None
     # Many guesses may be in progress at once: a right one that ends after the limit was reached is refused, too.
     _require_below(limits)
-    counters.forget(next(iter(limits)))
+    counters.reset(next(iter(limits)))
     counters.remember(familiar, seconds=FAMILIAR_SECONDS)
     return user
 
@@ -68,7 +68,7 @@ def _limits(name: str, address: str) -> tuple[str, dict[str, int]]:
     window = str(int(time.time()) // WINDOW_SECONDS)
     familiar = _key("familiar", name, address)
     limits = {_key("both", window, name, address): settings.SIGN_IN_FAILURES_ALLOWED}
-    if not counters.counted(familiar):
+    if not counters.current(familiar):
         limits[_key("address", window, address)] = settings.SIGN_IN_FAILURES_PER_ADDRESS
         limits[_key("name", window, name)] = settings.SIGN_IN_FAILURES_PER_NAME
     return familiar, limits
@@ -80,14 +80,14 @@ def _key(*parts: str) -> str:
 
 def _require_below(limits: Mapping[str, int]) -> None:
     """Raises TooManyAttemptsError where a key has reached its limit; 0 means no limit."""
-    if any(counters.counted(key) >= limit > 0 for key, limit in limits.items()):
+    if any(counters.current(key) >= limit > 0 for key, limit in limits.items()):
         raise _too_many()
 
 
 def _count_failure(limits: Mapping[str, int]) -> None:
     """Raises TooManyAttemptsError where a key is past its limit, which hides that this guess was wrong."""
     # Twice the window, so that a key is there until its window ends.
-    counts = {key: counters.count(key, seconds=2 * WINDOW_SECONDS) for key in limits}
+    counts = {key: counters.hit(key, seconds=2 * WINDOW_SECONDS) for key in limits}
     if any(counts[key] > limit > 0 for key, limit in limits.items()):
         raise _too_many()
 

@@ -22,7 +22,7 @@ def lost_cache(settings):
 
 @pytest.mark.usefixtures("lost_cache")
 def test_nobody_is_stopped_while_the_cache_is_away(client, db, caplog):
-    assert [counters.count("calls", seconds=60) for _ in range(3)] == [0, 0, 0]
+    assert [counters.hit("calls", seconds=60) for _ in range(3)] == [0, 0, 0]
     make_account()
     answer = client.post("/connect/sign-in", {"username": "ada", "password": "correct-horse"})
     assert answer.status_code == 302
@@ -30,8 +30,8 @@ def test_nobody_is_stopped_while_the_cache_is_away(client, db, caplog):
 
 
 def test_a_count_is_kept_until_it_is_forgotten():
-    counters.forget("calls")
-    assert [counters.count("calls", seconds=60) for _ in range(3)] == [1, 2, 3]
-    assert counters.counted("calls") == 3
-    counters.forget("calls")
-    assert counters.counted("calls") == 0
+    counters.reset("calls")
+    assert [counters.hit("calls", seconds=60) for _ in range(3)] == [1, 2, 3]
+    assert counters.current("calls") == 3
+    counters.reset("calls")
+    assert counters.current("calls") == 0

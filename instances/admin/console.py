@@ -16,12 +16,12 @@ from instances.admin.instances import STATE_COLOURS
 from instances.admin.interactions import exchange_of
 from instances.bulk.jobs import Progress, progress_of_each
 from instances.models import BulkJob, Instance, Interaction, OrganizationUser
-from instances.provisioning.status.audience import Reader, reader_of_many
+from instances.provisioning.status.audience import Audience, audience_of_many
 from instances.provisioning.status.overview import (
     MAX_COUNTED,
     ElementCount,
     Overview,
-    TroubleGroup,
+    ProblemGroup,
     overview_of,
 )
 
@@ -53,7 +53,7 @@ class Bar:
 class Trouble:
     """A group of instances that need the same done to them."""
 
-    group: TroubleGroup
+    group: ProblemGroup
     colour: str
     state: "StrOrPromise"
     words: str
@@ -67,7 +67,7 @@ def console(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Unfold's DASHBOARD_CALLBACK: the parts that the signed-in person may see."""
     account = request.user
     if account.has_perm("instances.view_instance"):
-        context |= _instances(overview_of(account), reader_of_many(account))
+        context |= _instances(overview_of(account), audience_of_many(account))
     if account.has_perm("instances.view_interaction"):
         latest = Interaction.objects.visible_to(account)[:MAX_INTERACTIONS]
         context["exchanges"] = [exchange_of(one) for one in latest]
@@ -76,7 +76,7 @@ def console(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return context
 
 
-def _instances(overview: Overview, reader: Reader) -> dict[str, Any]:
+def _instances(overview: Overview, audience: Audience) -> dict[str, Any]:
     return {
         "overview": overview,
         "search_help": SEARCH_HELP,
@@ -89,7 +89,7 @@ def _instances(overview: Overview, reader: Reader) -> dict[str, Any]:
         "other_elements": len(overview.elements[MAX_ELEMENTS:]),
         "disabled_url": list_url(question="disabled"),
         "overdue_url": list_url(question="overdue-refresh"),
-        "troubles": [_trouble_of(group, reader) for group in overview.troubles],
+        "troubles": [_trouble_of(group, audience) for group in overview.troubles],
     }
 
 
@@ -131,8 +131,8 @@ def _parts(counts: Iterable[tuple[str, int]], most: int) -> list[tuple[str, int,
     return parts
 
 
-def _trouble_of(group: TroubleGroup, reader: Reader) -> Trouble:
-    words, who, advice = group.explain_to(reader)
+def _trouble_of(group: ProblemGroup, audience: Audience) -> Trouble:
+    words, who, advice = group.explain_to(audience)
     named = [f"{name} ({count})" for name, count in group.elements.most_common(MAX_NAMED)]
     more = len(group.elements) - MAX_NAMED
     # A connected one still works, or seems to.
@@ -151,9 +151,9 @@ def _trouble_of(group: TroubleGroup, reader: Reader) -> Trouble:
 
 def _unended_jobs(account: User | AnonymousUser) -> list[tuple[BulkJob, Progress]]:
     state = BulkJob.State
-    unended = BulkJob.objects.filter(
+    unfinished = BulkJob.objects.filter(
         state__in=[state.READING, state.RUNNING, state.PAUSED],
         organization_user__in=OrganizationUser.objects.operated_by(account),
     )
-    jobs = list(unended.select_related("organization_user__organization")[:MAX_JOBS])
+    jobs = list(unfinished.select_related("organization_user__organization")[:MAX_JOBS])
     return list(progress_of_each(jobs).items()) if jobs else []

@@ -16,8 +16,8 @@ from instances import tasks
 from instances.errors import InstancesError
 from instances.models import Instance
 from instances.pages.admin_pages import ModelAdmin, render_secrets
-from instances.pages.oauth_redirect import send_to_provider
-from instances.provisioning.access.permissions import Verb, is_permitted
+from instances.pages.oauth_redirect import redirect_to_provider
+from instances.provisioning.access.permissions import InstancePermission, is_permitted
 from instances.provisioning.access.tokens import reveal_token
 from instances.provisioning.lifecycle import check, delete, provision, switches
 from instances.provisioning.status.explain import Step
@@ -35,7 +35,7 @@ class InstanceAction:
 
     name: Step
     label: "StrOrPromise"
-    verb: Verb = Verb.CHANGE
+    verb: InstancePermission = InstancePermission.CHANGE
     is_destructive: bool = False
 
     def is_allowed(self, account: User | AnonymousUser, instance: Instance) -> bool:
@@ -85,7 +85,7 @@ def _verb(verb: Callable[..., object], **arguments: Any) -> CarryOut:
 
 
 def _authorize(_: ModelAdmin, request: HttpRequest, instance: Instance) -> HttpResponse:
-    return send_to_provider(request, instance)
+    return redirect_to_provider(request, instance)
 
 
 def _reveal(model_admin: ModelAdmin, request: HttpRequest, instance: Instance) -> HttpResponse:
@@ -151,7 +151,7 @@ _TABLE: tuple[InstanceAction, ...] = (
         label=_("Reveal Element token"),
         effect=_("The Element token is shown once, in clear. That you saw it is recorded."),
         carry_out=_reveal,
-        verb=Verb.REVEAL,
+        verb=InstancePermission.REVEAL,
     ),
     ConfirmedAction(
         name=Step.DELETE,
@@ -163,7 +163,7 @@ _TABLE: tuple[InstanceAction, ...] = (
         done=_("{name} is deleted."),
         carry_out=_verb(delete.delete_instance),
         enqueue=tasks.delete_instance.enqueue,
-        verb=Verb.DELETE,
+        verb=InstancePermission.DELETE,
         is_destructive=True,
     ),
 )

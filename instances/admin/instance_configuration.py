@@ -29,7 +29,7 @@ from instances.errors import (
 from instances.models import Element, Instance, OrganizationUser
 from instances.pages.admin_pages import ModelAdmin, allow_leaving, render_page
 from instances.pages.forms import WAY_LABELS, split_tags
-from instances.pages.oauth_redirect import send_to_provider
+from instances.pages.oauth_redirect import redirect_to_provider
 from instances.provisioning.create import create_draft
 from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance
 from instances.provisioning.plan import authentication_of, has_oauth_app
@@ -168,7 +168,7 @@ def _reauthenticate(
     actor = request.user.get_username()
     try:
         if authentication_of(instance).needs_browser:
-            return send_to_provider(request, instance, configuration=form.configuration)
+            return redirect_to_provider(request, instance, configuration=form.configuration)
         reauthenticate_instance(instance, actor=actor, configuration=form.configuration)
     except InputError as refusal:
         form.add_refusal(refusal)

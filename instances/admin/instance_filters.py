@@ -15,7 +15,7 @@ from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 
 from instances.models import Authorization, Instance, OrganizationUser
 from instances.models.instances import InstanceQuerySet
-from instances.models.organizations import ids_of
+from instances.models.organizations import inline_ids
 from instances.provisioning.status.explain import CAUSES, explain_many
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class CauseFilter(DropdownFilter):
             case None:
                 return queryset
             case cause:
-                return queryset.in_trouble("" if cause == NO_CAUSE else cause)
+                return queryset.with_problem("" if cause == NO_CAUSE else cause)
 
 
 class TagFilter(TextFilter):
@@ -142,7 +142,7 @@ def search_conditions(text: str) -> list[Q]:
     found = [
         Q(name__istartswith=text),
         Q(pk__in=Instance.objects.with_tag(text).order_by().values("pk")),
-        Q(organization_user__in=ids_of(users)),
+        Q(organization_user__in=inline_ids(users)),
     ]
     if text.isascii() and text.isdigit() and len(text) <= 18:
         found.append(Q(pk=int(text)))

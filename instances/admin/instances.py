@@ -43,9 +43,9 @@ from instances.errors import InputError, StateConflictError
 from instances.models import Instance
 from instances.pages.admin_pages import render_page, secret_state
 from instances.pages.forms import WAY_LABELS
-from instances.provisioning.access.permissions import Verb, is_permitted
+from instances.provisioning.access.permissions import InstancePermission, is_permitted
 from instances.provisioning.oauth.links import takes_link
-from instances.provisioning.status.audience import readers_of
+from instances.provisioning.status.audience import audiences_for
 from instances.provisioning.status.explain import explain, is_offered
 from instances.provisioning.update import rename_instance
 from instances.queries.cursor_pages import page_of
@@ -110,7 +110,7 @@ class InstanceAdmin(KeysetAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Instance | None = None) -> bool:
         return super().has_change_permission(request, obj) and (
-            obj is None or is_permitted(request.user, obj, Verb.CHANGE)
+            obj is None or is_permitted(request.user, obj, InstancePermission.CHANGE)
         )
 
     def get_actions(
@@ -195,7 +195,7 @@ class InstanceAdmin(KeysetAdmin):
         return True
 
     def _page_of(self, request: HttpRequest, instance: Instance) -> dict[str, Any]:
-        explanation = explain(instance, readers_of(request.user)(instance))
+        explanation = explain(instance, audiences_for(request.user)(instance))
         offered = [
             action
             for action in ACTIONS.values()
@@ -203,7 +203,7 @@ class InstanceAdmin(KeysetAdmin):
         ]
         next_step = ACTIONS.get(explanation.step) if explanation else None
         buttons = [_button(one, instance) for one in offered if one is not next_step]
-        if is_permitted(request.user, instance, Verb.CHANGE) and takes_link(instance):
+        if is_permitted(request.user, instance, InstancePermission.CHANGE) and takes_link(instance):
             buttons.append(_link_button(instance))
         position = request.GET.get("page", "")
         timeline = page_of(instance.interactions.all(), position, size=TIMELINE_PAGE)
@@ -239,7 +239,7 @@ def facts_of(instance: Instance) -> list[tuple[str, Any]]:
         (_("Last checked"), instance.last_checked_at),
         (_("Last succeeded"), instance.last_succeeded_at),
         (_("Next check"), instance.next_check_at),
-        (_("Failed checks in a row"), instance.work_failures),
+        (_("Failed checks in a row"), instance.consecutive_failures),
         (_("Created"), instance.created_at),
         (_("Id"), str(instance.pk)),
         (_("Id at the remote platform"), instance.remote_id and str(instance.remote_id)),

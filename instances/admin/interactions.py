@@ -69,7 +69,7 @@ class InteractionAdmin(ReadOnlyAdmin, KeysetAdmin):
     list_display = [
         "started_at",
         "subject",
-        "step",
+        "operation",
         "request_line",
         "status_label",
         "duration",
@@ -84,7 +84,7 @@ class InteractionAdmin(ReadOnlyAdmin, KeysetAdmin):
         return super().get_queryset(request).visible_to(request.user)
 
     def search_conditions(self, text: str) -> list[Q]:
-        return [Q(subject__istartswith=text), Q(step=text)]
+        return [Q(subject__istartswith=text), Q(operation=text)]
 
     @display(description=_("request"))
     def request_line(self, interaction: Interaction) -> str:
@@ -114,7 +114,7 @@ class InteractionAdmin(ReadOnlyAdmin, KeysetAdmin):
         """One exchange, to read: there is nothing to change."""
         interaction = self.visible_object(request, object_id)
         context = {
-            "title": interaction.step,
+            "title": interaction.operation,
             "original": interaction,
             "exchange": exchange_of(interaction),
         }

@@ -17,7 +17,7 @@ from instances import crypto
 from instances.api.rate_limit import count_call
 from instances.errors import PermissionRefusedError
 from instances.models import Instance, OrganizationUser
-from instances.queries.prepared import Argument, Statement
+from instances.queries.prepared import Param, PreparedQuery
 
 REFUSAL = "Invalid Organization or User secret, or invalid Element token provided."
 BEARER_SALT = "instances.api.bearer"
@@ -159,12 +159,12 @@ def _parse(header: str) -> dict[str, str]:
 
 
 @cache
-def _user_by(key_count: int, *secrets: str) -> Statement[OrganizationUser]:
+def _user_by(key_count: int, *secrets: str) -> PreparedQuery[OrganizationUser]:
     """Finds the user by the secrets named, each with as many digests as there are keys."""
     columns = {"user": "secret_digest", "organization": "organization__secret_digest"}
-    wanted = {f"{columns[name]}__in": Argument.each(name, key_count) for name in secrets}
+    wanted = {f"{columns[name]}__in": Param.each(name, key_count) for name in secrets}
     users = OrganizationUser.objects.select_related("organization").filter(**wanted)
-    return Statement(users.order_by()[:1])
+    return PreparedQuery(users.order_by()[:1])
 
 
 def _caller_of(parts: dict[str, str]) -> Caller:

@@ -248,7 +248,7 @@ def interaction_document(interaction: Interaction) -> dict[str, Any]:
         "id": interaction.pk,
         "startedAt": wire_date(interaction.started_at),
         "durationMs": interaction.duration_ms,
-        "step": interaction.step,
+        "step": interaction.operation,
         "direction": interaction.direction,
         "actor": interaction.actor,
         "method": interaction.method,

@@ -20,11 +20,11 @@ from instances.catalogue.configuration_keys import MASK
 from instances.models import Element, Instance, OrganizationUser
 from instances.models.instances import InstanceQuerySet
 from instances.provisioning import create, idempotency, update
-from instances.provisioning.access.permissions import Verb, is_permitted
+from instances.provisioning.access.permissions import InstancePermission, is_permitted
 from instances.provisioning.access.tokens import reveal_token
 from instances.provisioning.elements import find_element
 from instances.provisioning.lifecycle import delete
-from instances.queries.prepared import Argument, Statement
+from instances.queries.prepared import Param, PreparedQuery
 from instances.wire import InstanceBody
 
 router = Router(tags=["Instances"], by_alias=True, auth=PLATFORM_CALL)
@@ -57,13 +57,13 @@ def _with_documents(rows: InstanceQuerySet) -> InstanceQuerySet:
     return rows.select_related("element").defer("element__definition").with_tag_names()
 
 
-def _visible_by(**id_of: Argument) -> Statement[Instance]:
-    rows = Instance.objects.filter(VISIBLE, organization_user=Argument("user"), **id_of)
-    return Statement(_with_documents(rows).order_by())
+def _visible_by(**id_of: Param) -> PreparedQuery[Instance]:
+    rows = Instance.objects.filter(VISIBLE, organization_user=Param("user"), **id_of)
+    return PreparedQuery(_with_documents(rows).order_by())
 
 
-_BY_ID = _visible_by(pk=Argument("id"))
-_BY_REMOTE_ID = _visible_by(remote_id=Argument("id"))
+_BY_ID = _visible_by(pk=Param("id"))
+_BY_REMOTE_ID = _visible_by(remote_id=Param("id"))
 
 
 def get_instance(
@@ -95,7 +95,7 @@ def shown_token(caller: Caller, instance: Instance, *, is_listed: bool = False) 
     if caller.account is None:
         token: str = instance.token.reveal()
         return token
-    if is_listed or not is_permitted(caller.account, instance, Verb.REVEAL):
+    if is_listed or not is_permitted(caller.account, instance, InstancePermission.REVEAL):
         return MASK
     return reveal_token(instance, account=caller.account)
 

@@ -2,7 +2,7 @@
 
 import time
 
-from instances.counters import count
+from instances.counters import hit
 
 WINDOW_SECONDS = 60
 # Calls without secrets that make this server call a provider, from one address.
@@ -25,5 +25,5 @@ def count_call(who: str, *, limit: int) -> None:
         return
     now = int(time.time())
     key = f"api-calls:{who}:{now // WINDOW_SECONDS}"
-    if count(key, seconds=2 * WINDOW_SECONDS) > limit:
+    if hit(key, seconds=2 * WINDOW_SECONDS) > limit:
         raise RateLimitExceededError(limit, WINDOW_SECONDS - now % WINDOW_SECONDS)

@@ -22,18 +22,18 @@ from instances.bulk.rows import (
 from instances.deadlines import Deadline
 from instances.errors import InstancesError
 from instances.models import BulkJob, BulkRow, Element, Instance, Interaction
-from instances.platforms.base import InstanceDraft
+from instances.platforms.base import PlatformRequest
 from instances.provisioning.create import (
+    create_arguments,
     create_draft,
-    draft_arguments,
     element_of,
     lacks_code,
     new_instance,
     parse_body,
 )
-from instances.provisioning.lifecycle.provision import Creation, without_conflicts
+from instances.provisioning.lifecycle.provision import CreateResult, without_conflicts
 from instances.provisioning.lifecycle.states import Move, State, insert_in_state, move_instances
-from instances.provisioning.platform_requests import draft_of
+from instances.provisioning.platform_requests import platform_request
 from instances.wire import InstanceBody
 
 
@@ -50,7 +50,7 @@ class Sendable(Work):
     """One whose way is straight: all that is left is to send its draft."""
 
     instance: Instance
-    draft: InstanceDraft = field(repr=False)
+    request: PlatformRequest = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Result:
     """
 
     row: BulkRow
-    creation: Creation | None = field(default=None, repr=False)
+    creation: CreateResult | None = field(default=None, repr=False)
     move: Move | None = None
     interactions: Sequence[Interaction] = field(default=(), repr=False)
 
@@ -104,7 +104,7 @@ class Drafting:
             if self._job.is_skipping_existing:
                 row.instance = existing_instance(self._user, element, body.name or "")
             if is_new := row.instance is None:
-                arguments = draft_arguments(element, body)
+                arguments = create_arguments(element, body)
                 row.instance = create_draft(self._user, element, actor=self._job.actor, **arguments)
             row.is_drafted = is_new
             row.body = {"providerData": body.provider_data} if body.provider_data else {}
@@ -120,8 +120,8 @@ class Drafting:
             element = self._element(row, body)
             if body.provider_data or lacks_code(element, body):
                 return None
-            instance = new_instance(self._user, element, **draft_arguments(element, body))
-            return _Plan(instance, draft_of(instance, actor=self._job.actor))
+            instance = new_instance(self._user, element, **create_arguments(element, body))
+            return _Plan(instance, platform_request(instance, actor=self._job.actor))
         except InstancesError:
             return None
 
@@ -162,7 +162,7 @@ def store_results(results: Sequence[Result], *, holder: UUID, actor: str) -> lis
         moves = [result.move for result in results if result.move]
         conflicts: dict[int, InstancesError] = {}
         for ended in without_conflicts([result.creation for result in results if result.creation]):
-            moves.append(ended.move())
+            moves.append(ended.transition())
             if ended.error:
                 conflicts[ended.instance.pk] = ended.error
         conflicts.update(move_instances(moves, expect={State.PROVISIONING}, actor=actor))
@@ -179,7 +179,7 @@ class _Plan:
     """An instance that is in memory alone, and its draft."""
 
     instance: Instance
-    draft: InstanceDraft = field(repr=False)
+    request: PlatformRequest = field(repr=False)
 
     @property
     def identity(self) -> tuple[int, str]:
@@ -189,10 +189,10 @@ class _Plan:
     def sendable(self, row: BulkRow, send_before: Deadline) -> Sendable:
         """Once it is inserted."""
         instance = self.instance
-        draft = replace(
-            self.draft, instance_id=instance.pk, label=instance.label, deadline=send_before
+        request = replace(
+            self.request, instance_id=instance.pk, label=instance.label, deadline=send_before
         )
-        return Sendable(row, send_before, self.instance, draft)
+        return Sendable(row, send_before, self.instance, request)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from django.utils import timezone
 from instances.bulk.jobs import MAX_DRY_RUNS
 from instances.errors import InstancesError
 from instances.models import BulkJob, BulkRow, Element, Instance
-from instances.provisioning.create import check_draft, draft_arguments, element_of, parse_body
+from instances.provisioning.create import check_draft, create_arguments, element_of, parse_body
 
 _READ_ROWS = 500
 
@@ -64,7 +64,7 @@ class _Check:
             if row.element_key not in self._elements:
                 self._elements[row.element_key] = element_of(body)
             element = self._elements[row.element_key]
-            columns, _ = check_draft(self._user, element, **draft_arguments(element, body))
+            columns, _ = check_draft(self._user, element, **create_arguments(element, body))
         except InstancesError as error:
             return str(error)
         return _Identity(element.pk, columns["name"])

@@ -29,7 +29,7 @@ def read_rows(stream: BinaryIO, *, default_element: str = "") -> Iterator[FileRo
         raise InputError("There is no instance in it.")
 
 
-def told(errors: list[str], count: int) -> InputError:
+def file_error(errors: list[str], count: int) -> InputError:
     """The first of all errors of a file, and how many more there are."""
     more = count - len(errors)
     return InputError("\n".join([*errors, *([f"{more} more rows are wrong."] if more else [])]))

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
 
-from instances.bulk.files import MAX_ERRORS_TOLD, told
+from instances.bulk.files import MAX_ERRORS_TOLD, file_error
 from instances.bulk.lines import FileRow
 from instances.errors import StateConflictError
 from instances.models import BulkJob, BulkRow, Instance, OrganizationUser
@@ -57,7 +57,7 @@ def read_bulk_job(
     try:
         errors, count = _store(job, rows)
         if errors and not is_keeping_wrong_rows:
-            raise told(errors, count)
+            raise file_error(errors, count)
     except BaseException:
         # One that was cancelled stays, for whoever cancelled it.
         BulkJob.objects.filter(pk=job.pk, state=State.READING).delete()
@@ -88,8 +88,8 @@ def resume_bulk_job(job: BulkJob) -> BulkJob:
 
 def cancel_bulk_job(job: BulkJob) -> BulkJob:
     """End it: what was not begun never will be, and its secrets are removed. Raises StateConflictError."""
-    unended = {State.READING, State.DRAFT, State.RUNNING, State.PAUSED}
-    cancelled = _move(job, State.CANCELLED, expect=unended, finished_at=timezone.now())
+    unfinished = {State.READING, State.DRAFT, State.RUNNING, State.PAUSED}
+    cancelled = _move(job, State.CANCELLED, expect=unfinished, finished_at=timezone.now())
     _clear(job)
     return cancelled
 
@@ -119,7 +119,7 @@ def retry_failures(job: BulkJob) -> BulkJob:
 
 def finish_bulk_job(job: BulkJob) -> bool:
     """Mark a running job whose rows have all ended as finished; whether it was one. A cancelled one is cleared up."""
-    left = BulkRow.objects.filter(job=OuterRef("pk")).unended()
+    left = BulkRow.objects.filter(job=OuterRef("pk")).unfinished()
     running = BulkJob.objects.filter(pk=job.pk, state=State.RUNNING)
     ended = running.filter(~Exists(left)).update(state=State.FINISHED, finished_at=timezone.now())
     job.refresh_from_db()
@@ -138,7 +138,7 @@ def tasks_to_enqueue(job: BulkJob) -> int:
     job.enqueued_at = now
     if job.state == State.DRAFT:
         return 1
-    return max(-(-job.rows.unended().count() // CHUNK_ROWS), 1)
+    return max(-(-job.rows.unfinished().count() // CHUNK_ROWS), 1)
 
 
 def is_reading_stalled(job: BulkJob) -> bool:
@@ -154,7 +154,7 @@ def is_dry_run_given_up(job: BulkJob) -> bool:
     return is_unchecked and is_lost and _is_orphan(job, at=timezone.now())
 
 
-def tend_bulk_jobs() -> list[BulkJob]:
+def recover_bulk_jobs() -> list[BulkJob]:
     """Finish jobs with nothing left, and clear up cancelled ones; the jobs whose workers are gone, claimed.
 
     Those are running ones whose rows are due while nobody is at any of them, and drafts whose dry run does not go on.

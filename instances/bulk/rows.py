@@ -18,7 +18,7 @@ from instances.models import BulkRow, Element, Instance, OrganizationUser
 from instances.provisioning.create import clean_name
 from instances.provisioning.lifecycle.provision import provision_instance
 from instances.provisioning.lifecycle.reconcile import reconcile_instance
-from instances.provisioning.lifecycle.schedule import SETTLED_AFTER
+from instances.provisioning.lifecycle.schedule import CREATE_GRACE_PERIOD
 from instances.provisioning.lifecycle.states import State, move_instance
 from instances.queries.bulk_update import RowUpdate, update_rows
 from instances.redaction import storable
@@ -40,7 +40,7 @@ def existing_instance(user: OrganizationUser, element: Element, name: str) -> In
     return there.order_by("pk").first()
 
 
-def bring_to_its_end(row: BulkRow, body: InstanceBody, *, actor: str) -> str:
+def finish_row(row: BulkRow, body: InstanceBody, *, actor: str) -> str:
     """Do what the state of the row's instance asks for; the row's outcome. Raises InstancesError.
 
     body: what is left of it; the provider's data, if it brought any.
@@ -118,7 +118,7 @@ def _settled_at(row: BulkRow, error: InstancesError) -> datetime | None:
         return None
     if instance.state not in {State.UNKNOWN, State.PROVISIONING}:
         return None
-    settled_at: datetime = instance.state_changed_at + SETTLED_AFTER
+    settled_at: datetime = instance.state_changed_at + CREATE_GRACE_PERIOD
     return settled_at
 
 

@@ -29,9 +29,9 @@ from instances.bulk.jobs import CHUNK_ROWS, finish_bulk_job
 from instances.bulk.rows import (
     MAX_ATTEMPTS,
     Outcome,
-    bring_to_its_end,
     end_or_put_off_row,
     end_row,
+    finish_row,
     give_back_row,
     hold_rows,
 )
@@ -39,9 +39,9 @@ from instances.deadlines import Deadline
 from instances.errors import InstancesError, RateLimitedError
 from instances.models import BulkJob, BulkRow
 from instances.models.bulk_jobs import BulkRowQuerySet
-from instances.platforms.transport import interactions_kept
+from instances.platforms.transport import deferred_interactions
 from instances.provisioning.create import parse_body
-from instances.provisioning.lifecycle.provision import send_creation
+from instances.provisioning.lifecycle.provision import send_create
 from instances.provisioning.lifecycle.schedule import SEND_WITHIN
 from instances.provisioning.lifecycle.states import Move, State
 from instances.queries.database_clock import require_right_clock
@@ -126,7 +126,7 @@ class _Run:
         self._ends_at = monotonic() + max_seconds
         self._patience_seconds = patience_seconds
         self._is_interrupted = is_interrupted
-        self._threads = max(min(job.concurrency, job.rows.unended().count(), max_rows), 1)
+        self._threads = max(min(job.concurrency, job.rows.unfinished().count(), max_rows), 1)
         self._stopping = threading.Event()
         self._work = SimpleQueue[Work | None]()
         self._results = SimpleQueue[Result | None]()
@@ -134,7 +134,7 @@ class _Run:
         self._under_way = 0
         self._is_at_suspect = False
         self._look_at = self._poll_at = 0.0
-        self._resting_until: dict[str, datetime] = {}
+        self._backoff_until: dict[str, datetime] = {}
 
     def rows(self) -> Generator[BulkRow, None, None]:
         """Each row when it has ended."""
@@ -148,7 +148,7 @@ class _Run:
             while self._is_going_on():
                 yield from self._store()
         finally:
-            self._bring_to_an_end(threads)
+            self._finish(threads)
 
     def _is_going_on(self) -> bool:
         if self._is_interrupted():
@@ -182,7 +182,7 @@ class _Run:
             return
         require_right_clock()
         now, send_before = timezone.now(), Deadline(SEND_WITHIN)
-        rows = self._claim(BulkRow.objects.unsuspected(), limit, at=now)
+        rows = self._claim(BulkRow.objects.not_quarantined(), limit, at=now)
         rows = rows or self._claim_suspect(at=now)
         self._rows_allowed -= len(rows)
         if not rows:
@@ -209,7 +209,7 @@ class _Run:
         """One row that may be what ended its workers, when nothing else is under way: it takes no other row along."""
         if self._under_way or self._rows_allowed <= 0:
             return []
-        rows = self._claim(BulkRow.objects.suspected(), 1, at=at)
+        rows = self._claim(BulkRow.objects.quarantined(), 1, at=at)
         self._is_at_suspect = bool(rows)
         return rows
 
@@ -238,7 +238,7 @@ class _Run:
 
     def _resting(self, *, at: datetime) -> dict[str, datetime]:
         """The elements that are left alone for as long as they asked for, so that not every row has to be refused."""
-        return {key: until for key, until in self._resting_until.items() if until > at}
+        return {key: until for key, until in self._backoff_until.items() if until > at}
 
     def _store(self) -> list[BulkRow]:
         """Wait a moment for what comes back, and write it; the rows that have ended."""
@@ -280,7 +280,7 @@ class _Run:
             log.exception("bulk job failed at a row", job=self._job.pk, row=result.row.number)
             return self._stored([_fault(result.row)])
 
-    def _bring_to_an_end(self, threads: Sequence[threading.Thread]) -> None:
+    def _finish(self, threads: Sequence[threading.Thread]) -> None:
         """Store what was sent, and give back the rest.
 
         The threads themselves tell when nothing more can come: no count can be wrong, wherever an interrupt fell.
@@ -325,14 +325,16 @@ class _Run:
         try:
             while (work := self._work.get()) is not None:
                 self._results.put(
-                    self._send(work) if isinstance(work, Sendable) else self._go_its_way(work)
+                    self._send(work)
+                    if isinstance(work, Sendable)
+                    else self._process_individually(work)
                 )
         finally:
             connection.close()
 
     def _may_begin(self, work: Work) -> bool:
         """Waits while its element rests; not so long that it would come too late."""
-        if until := self._resting_until.get(work.row.element_key):
+        if until := self._backoff_until.get(work.row.element_key):
             seconds = (until - timezone.now()).total_seconds()
             if seconds > work.send_before.seconds_left:
                 return False
@@ -344,9 +346,9 @@ class _Run:
         row = work.row
         if not self._may_begin(work):
             return self._unsent(work)
-        with interactions_kept() as interactions:
+        with deferred_interactions() as interactions:
             try:
-                creation = send_creation(work.instance, work.draft)
+                creation = send_create(work.instance, work.request)
             except Exception:  # one row must not stop the others
                 log.exception("bulk job failed at a row", job=self._job.pk, row=row.number)
                 return replace(_fault(row), interactions=interactions)
@@ -356,7 +358,7 @@ class _Run:
             end_row(row, Outcome.SUCCEEDED)
         return Result(row, creation, interactions=interactions)
 
-    def _go_its_way(self, work: Work) -> Result | None:
+    def _process_individually(self, work: Work) -> Result | None:
         """What is not straight: its instance is written as it goes. None where nothing can be written."""
         row = work.row
         if row.attempts > MAX_ATTEMPTS:
@@ -384,19 +386,19 @@ class _Run:
             hold_rows([row], holder=self._holder)
         elif not self._drafting.draft_row(row, body):
             return Outcome.SKIPPED
-        return bring_to_its_end(row, body, actor=self._job.actor)
+        return finish_row(row, body, actor=self._job.actor)
 
     def _fail(self, row: BulkRow, error: InstancesError) -> None:
         if isinstance(error, RateLimitedError) and error.retry_after_seconds:
             rest = timedelta(seconds=error.retry_after_seconds)
-            self._resting_until[row.element_key] = timezone.now() + rest
+            self._backoff_until[row.element_key] = timezone.now() + rest
         end_or_put_off_row(row, error)
 
     def _unsent(self, work: Work) -> Result:
         """Nothing was sent: the row is given back, and its instance is a draft again."""
         now = timezone.now()
         row = work.row
-        give_back_row(row, due_at=max(now, self._resting_until.get(row.element_key, now)))
+        give_back_row(row, due_at=max(now, self._backoff_until.get(row.element_key, now)))
         if isinstance(work, Sendable):
             return Result(row, move=Move(work.instance, State.DRAFT, _NOT_SENT))
         return Result(row)

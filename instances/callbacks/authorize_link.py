@@ -17,15 +17,15 @@ from instances.models import AuthorizationLink, Instance
 from instances.pages.forms import ConfigurationForm
 from instances.pages.oauth_redirect import (
     kept_by,
+    redirect_to_provider,
     remember_browser,
     remember_visit,
-    send_to_provider,
     visit_secret_of,
 )
 from instances.provisioning.oauth.authorize import new_browser_secret
 from instances.provisioning.oauth.links import asked_keys, claim_link, connect_by_link, find_link
 from instances.provisioning.plan import authentication_of
-from instances.provisioning.status.audience import tell_holder
+from instances.provisioning.status.audience import message_for_account_owner
 
 
 @csp_override(settings.CONNECT_CSP)
@@ -92,13 +92,13 @@ def _connect(
     instance, entered = link.instance, form.configuration if form else {}
     try:
         if authentication_of(instance).needs_browser:
-            return send_to_provider(request, instance, configuration=entered, link=link)
+            return redirect_to_provider(request, instance, configuration=entered, link=link)
         connect_by_link(link, configuration=entered)
     except (errors.HostNotAllowedError, errors.SecretsNeededAgainError) as refusal:
         if form and form.asks_for(refusal.key):
             form.complain(refusal.key, _("This is not an address of the service. Correct it."))
         else:
-            messages.error(request, tell_holder(refusal))
+            messages.error(request, message_for_account_owner(refusal))
         return None
     except errors.InputError as refusal:
         if form:
@@ -107,7 +107,7 @@ def _connect(
             messages.error(request, str(refusal))
         return None
     except errors.PlatformError as error:
-        messages.error(request, tell_holder(error))
+        messages.error(request, message_for_account_owner(error))
         return None
     return thank(request, instance)
 

@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy
 
 from instances import errors
-from instances.provisioning.status.audience import tell_holder
+from instances.provisioning.status.audience import message_for_account_owner
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
@@ -57,7 +57,7 @@ def explain_error(
     status = next(status for kind, status in _STATUSES if isinstance(error, kind))
     context = {
         "heading": next(heading for kind, heading in _HEADINGS if isinstance(error, kind)),
-        "sentence": tell_holder(error) if is_by_link else str(error),
+        "sentence": message_for_account_owner(error) if is_by_link else str(error),
         "way_on": way_on,
         "is_by_link": is_by_link,
         "can_try_again": not isinstance(error, _WITHOUT_WAY_ON),

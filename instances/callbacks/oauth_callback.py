@@ -16,7 +16,7 @@ from instances.callbacks.error_pages import explain_error
 from instances.client_address import client_address
 from instances.models import Authorization, Instance
 from instances.pages.oauth_redirect import kept_by, remember_browser
-from instances.provisioning.access.permissions import Verb, is_permitted
+from instances.provisioning.access.permissions import InstancePermission, is_permitted
 from instances.provisioning.oauth.authorize import new_browser_secret
 from instances.provisioning.oauth.callback import complete_authorization, is_unsolicited
 
@@ -76,7 +76,7 @@ def _count_unsolicited(address: str) -> bool:
     now = int(time.time())
     window = now // WINDOW_SECONDS
     kept = 2 * WINDOW_SECONDS
-    if counters.count(f"callbacks:{window}:{address}", seconds=kept) > UNSOLICITED_PER_ADDRESS:
+    if counters.hit(f"callbacks:{window}:{address}", seconds=kept) > UNSOLICITED_PER_ADDRESS:
         wait = WINDOW_SECONDS - now % WINDOW_SECONDS
         raise errors.TooManyAttemptsError(
             _(
@@ -85,7 +85,7 @@ def _count_unsolicited(address: str) -> bool:
             retry_after_seconds=wait,
         )
     # 0 means that the cache does not answer: record none rather than all.
-    return 0 < counters.count(f"callbacks:{window}", seconds=kept) <= UNSOLICITED_RECORDED
+    return 0 < counters.hit(f"callbacks:{window}", seconds=kept) <= UNSOLICITED_RECORDED
 
 
 def _trip_of(state: str) -> Authorization | None:
@@ -100,7 +100,7 @@ def _back(request: HttpRequest, instance: Instance) -> HttpResponse:
 
 def _way_on(request: HttpRequest, instance: Instance) -> tuple[str, str] | None:
     """Nothing is told of an instance to whoever may not see it."""
-    if not is_permitted(request.user, instance, Verb.VIEW):
+    if not is_permitted(request.user, instance, InstancePermission.VIEW):
         return None
     return _page_of(request, instance), instance.name
 

@@ -44,9 +44,9 @@ class AuthorizationLinkQuerySet(models.QuerySet["AuthorizationLink"]):
 
     def open(self, *, at: datetime) -> Self:
         """Which can still be gone through, if only by the browser that claimed them."""
-        return self.unended(at=at).of_entitled_creators()
+        return self.unfinished(at=at).of_entitled_creators()
 
-    def unended(self, *, at: datetime) -> Self:
+    def unfinished(self, *, at: datetime) -> Self:
         """Neither used, nor revoked, nor expired."""
         return self.filter(completed_at=None, revoked_at=None, expires_at__gt=at)
 
@@ -85,7 +85,7 @@ class AuthorizationLinkQuerySet(models.QuerySet["AuthorizationLink"]):
 
     def revoke(self, link: "AuthorizationLink", *, at: datetime) -> bool:
         """False when it was over already. One whose creator lost access may work again, so it can be revoked."""
-        return self.unended(at=at).filter(pk=link.pk).update(revoked_at=at) == 1
+        return self.unfinished(at=at).filter(pk=link.pk).update(revoked_at=at) == 1
 
 
 class AuthorizationLink(models.Model):

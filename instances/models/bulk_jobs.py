@@ -80,17 +80,17 @@ _SUSPECTED = models.Q(outcome="running", attempts__gte=SUSPECT_ATTEMPTS)
 
 
 class BulkRowQuerySet(models.QuerySet["BulkRow"]):
-    def unended(self) -> Self:
+    def unfinished(self) -> Self:
         return self.filter(due_at__isnull=False)
 
     def failed(self) -> Self:
         return self.filter(outcome=BulkRow.Outcome.FAILED)
 
-    def suspected(self) -> Self:
+    def quarantined(self) -> Self:
         """Rows that were lost with their workers again and again."""
         return self.filter(_SUSPECTED)
 
-    def unsuspected(self) -> Self:
+    def not_quarantined(self) -> Self:
         return self.exclude(_SUSPECTED)
 
     def held_by(self, holder: UUID) -> Self:
@@ -108,7 +108,7 @@ class BulkRowQuerySet(models.QuerySet["BulkRow"]):
     def next_due_at(self) -> datetime | None:
         """When the first of these rows is due; None when all have ended."""
         # The first of an index, where MIN() would read all of it.
-        first = self.unended().order_by("due_at").values_list("due_at", flat=True)
+        first = self.unfinished().order_by("due_at").values_list("due_at", flat=True)
         return first.first()
 
     def claim(

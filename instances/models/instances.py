@@ -14,7 +14,7 @@ from instances import crypto
 from instances.errors import InstanceDeletedError
 from instances.fields import SealedJSONField, SealedRow, SealedTextField
 from instances.models.elements import Element
-from instances.models.organizations import OrganizationUser, ids_of
+from instances.models.organizations import OrganizationUser, inline_ids
 
 # A refresh that is so late was not taken up by any scheduler.
 OVERDUE_AFTER = timedelta(minutes=5)
@@ -65,7 +65,7 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         if account.is_superuser:
             return self
         users = OrganizationUser.objects.visible_to(account)
-        return self.filter(organization_user__in=ids_of(users))
+        return self.filter(organization_user__in=inline_ids(users))
 
     def operated_by(self, account: User | AnonymousUser) -> Self:
         """Those that the account may touch: its own, and those of organizations whose operator it is."""
@@ -80,7 +80,7 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
     def with_tag(self, name: str) -> Self:
         return self.filter(pk__in=Tag.objects.filter(name=name).values("instance"))
 
-    def in_trouble(self, cause: str) -> Self:
+    def with_problem(self, cause: str) -> Self:
         """Those with this cause, a name of instances.errors, that are not at rest; with none where it is empty."""
         return self.filter(cause=cause).exclude(state=Instance.State.CONNECTED, is_disabled=True)
 
@@ -134,9 +134,9 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 
     def due_for_work(self, *, at: datetime) -> Self:
         """Which are to be checked, reconciled or deleted to the end now; the longest overdue first."""
-        is_resting = Q(state=Instance.State.CONNECTED, is_disabled=True)
-        due = self.filter(work_due_at__lte=at, quarantined_at=None).exclude(is_resting)
-        return due.order_by("work_due_at")
+        is_paused = Q(state=Instance.State.CONNECTED, is_disabled=True)
+        due = self.filter(next_action_at__lte=at, quarantined_at=None).exclude(is_paused)
+        return due.order_by("next_action_at")
 
     def unleased(self, *, at: datetime | Now) -> Self:
         return self.filter(Q(leased_until=None) | Q(leased_until__lte=at))
@@ -146,7 +146,7 @@ class Instance(SealedRow):
     """One authenticated connection. configuration holds the plain keys, secret_configuration the rest,
     secret_keys their names, so that a page can mask them without decrypting.
 
-    refresh_due_at and work_due_at say when the scheduler turns to it, lease_holder and leased_until who is
+    refresh_due_at and next_action_at say when the scheduler turns to it, lease_holder and leased_until who is
     refreshing it. refresh_started_at: a refresh token was sent and no answer has come yet.
     tokens_version counts what was stored in tokens, so that whoever began with an older one comes second.
     tokens: what an OAuth provider gave (platforms.base.TokenSet as JSON). has_refresh_token: whether a refresh token
@@ -221,8 +221,8 @@ class Instance(SealedRow):
     refresh_started_at = models.DateTimeField(_("refresh started at"), null=True, blank=True)
     refresh_failures = models.PositiveSmallIntegerField(_("failed refreshes"), default=0)
     refresh_refusals = models.PositiveSmallIntegerField(_("refused refreshes"), default=0)
-    work_due_at = models.DateTimeField(_("next check"), null=True, blank=True)
-    work_failures = models.PositiveSmallIntegerField(_("failed checks"), default=0)
+    next_action_at = models.DateTimeField(_("next check"), null=True, blank=True)
+    consecutive_failures = models.PositiveSmallIntegerField(_("failed checks"), default=0)
     lease_holder = models.UUIDField(null=True, blank=True, editable=False)
     leased_until = models.DateTimeField(null=True, blank=True, editable=False)
     last_checked_at = models.DateTimeField(_("last checked at"), null=True, blank=True)
@@ -246,7 +246,7 @@ class Instance(SealedRow):
             models.Index(fields=["organization_user", "name"], name="instance_owner_name"),
             models.Index(_PLACE, "id", name="instance_place"),
             models.Index(fields=["refresh_due_at"], name="instance_refresh_due"),
-            models.Index(fields=["work_due_at"], name="instance_work_due"),
+            models.Index(fields=["next_action_at"], name="instance_next_action"),
             # Questions of the admin's list. Migration 0013 adds one more, that names are searched by.
             models.Index(fields=["cause", "-id"], condition=~Q(cause=""), name="instance_trouble"),
             models.Index(
@@ -335,7 +335,7 @@ class Instance(SealedRow):
         return self.state == self.State.CONNECTED
 
     @property
-    def is_resting(self) -> bool:
+    def is_paused(self) -> bool:
         """Connected and disabled: neither refreshed nor checked."""
         return self.is_connected and self.is_disabled
 
@@ -346,7 +346,7 @@ class Instance(SealedRow):
     @property
     def next_check_at(self) -> datetime | None:
         """When it is checked, reconciled or deleted to the end by itself."""
-        return None if self.is_resting else self.work_due_at
+        return None if self.is_paused else self.next_action_at
 
     @property
     def has_open_link(self) -> bool:
@@ -356,7 +356,7 @@ class Instance(SealedRow):
     @property
     def shown_state(self) -> tuple[str, str]:
         """What a page says of it: the state and its label, or that it is disabled."""
-        if self.is_resting:
+        if self.is_paused:
             return "disabled", gettext("disabled")
         return self.state, self.get_state_display()
 

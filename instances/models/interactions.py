@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from instances.models.instances import Instance
-from instances.models.organizations import Organization, OrganizationUser, ids_of
+from instances.models.organizations import Organization, OrganizationUser, inline_ids
 
 _IS_FAILURE = ~Q(error="") | Q(status__gte=400)
 
@@ -35,8 +35,8 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         if account.is_superuser:
             return self
         # Each has the organization of its instance, also when that is gone.
-        found = Q(organization__in=ids_of(Organization.objects.visible_to(account)))
-        if own := ids_of(OrganizationUser.objects.filter(account_id=account.pk)):
+        found = Q(organization__in=inline_ids(Organization.objects.visible_to(account)))
+        if own := inline_ids(OrganizationUser.objects.filter(account_id=account.pk)):
             found |= Q(instance__in=Instance.objects.filter(organization_user__in=own))
         return self.filter(found)
 
@@ -78,7 +78,7 @@ class Interaction(models.Model):
         verbose_name=_("organization"),
     )
     subject = models.CharField(_("subject"), max_length=400)
-    step = models.CharField(_("step"), max_length=60)
+    operation = models.CharField(_("operation"), max_length=60)
     direction = models.CharField(_("direction"), max_length=3, choices=Direction.choices)
     actor = models.CharField(_("who"), max_length=254, blank=True)
     method = models.CharField(_("method"), max_length=10)
@@ -102,7 +102,7 @@ class Interaction(models.Model):
         indexes = [
             models.Index(fields=["instance", "-id"], name="interaction_timeline"),
             models.Index(fields=["organization", "-id"], name="interaction_organization"),
-            models.Index(fields=["step", "-id"], name="interaction_step"),
+            models.Index(fields=["operation", "-id"], name="interaction_operation"),
             models.Index(fields=["-id"], condition=_IS_FAILURE, name="interaction_failed"),
         ]
         constraints = [
@@ -112,7 +112,7 @@ class Interaction(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.step}: {self.status or self.error}"
+        return f"{self.operation}: {self.status or self.error}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:

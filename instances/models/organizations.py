@@ -15,7 +15,7 @@ from instances.fields import SealedRow, SealedTextField
 MAX_VALUES = 1_000
 
 
-def ids_of(rows: models.QuerySet[Any]) -> list[int] | models.QuerySet[Any]:
+def inline_ids(rows: models.QuerySet[Any]) -> list[int] | models.QuerySet[Any]:
     """For `column__in`: the ids, read now where they are few. A database plans a long list better for values that it
     sees than for a subquery, of which it knows nothing.
     """

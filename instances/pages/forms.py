@@ -88,7 +88,7 @@ class ConfigurationForm(forms.Form):
 
     instance: one that is there already, whose values are shown, and whose secrets may be left empty.
     has_oauth_app: the organization's OAuth app supplies what it can, so nobody is asked for it.
-    is_partial: somebody else enters what is left empty.
+    is_incomplete: somebody else enters what is left empty.
     """
 
     widgets: ClassVar[type[Widgets]] = Widgets
@@ -99,7 +99,7 @@ class ConfigurationForm(forms.Form):
         *,
         has_oauth_app: bool,
         instance: Instance | None = None,
-        is_partial: bool = False,
+        is_incomplete: bool = False,
         data: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(data)
@@ -115,7 +115,7 @@ class ConfigurationForm(forms.Form):
         for key_name in self._stored:
             if field := self.fields.get(_PREFIX + key_name):
                 field.show_hidden_initial = True
-        if is_partial:
+        if is_incomplete:
             for field in self.fields.values():
                 field.required = False
 

@@ -43,7 +43,7 @@ def visit_secret_of(request: HttpRequest) -> str:
     return visit_secret if is_of_page else ""
 
 
-def send_to_provider(
+def redirect_to_provider(
     request: HttpRequest,
     instance: Instance,
     *,

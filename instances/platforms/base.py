@@ -78,7 +78,7 @@ def callback_with_state(callback_url: str, state: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class InstanceDraft:
+class PlatformRequest:
     """An instance as a platform needs it, with its secrets in clear: never stored, never shown.
 
     configuration is complete: plain keys, secret keys, and the OAuth app's client where the instance names
@@ -176,58 +176,58 @@ class UnusableListing:
 class Platform(Protocol):
     """Turns a draft into an instance. Every method raises PlatformError when an exchange fails."""
 
-    def request_token(self, draft: InstanceDraft, *, state: str) -> RequestToken:
+    def request_token(self, request: PlatformRequest, *, state: str) -> RequestToken:
         """OAuth 1.0a's first step, before oauth_url(). The callback brings state back."""
         ...
 
-    def oauth_url(self, draft: InstanceDraft, *, state: str) -> str:
+    def oauth_url(self, request: PlatformRequest, *, state: str) -> str:
         """Where the browser is sent to authorize. The draft's code_verifier, if any, is honoured with
         an S256 challenge (RFC 7636 4.3) where the platform can; OAuth 1.0a has the request token in
         provider_data, as oauth_token.
         """
         ...
 
-    def creates_without_exchange(self, draft: InstanceDraft) -> bool:
+    def creates_without_exchange(self, request: PlatformRequest) -> bool:
         """Whether create_instance() sends nothing for this draft: then no answer can be lost."""
         ...
 
-    def create_instance(self, draft: InstanceDraft) -> PlatformInstance:
+    def create_instance(self, request: PlatformRequest) -> PlatformInstance:
         """Authenticate at the provider and mint the Element token.
 
         Raises OutcomeUnknownError when the platform may have created it without our hearing of it.
         """
         ...
 
-    def update_instance(self, draft: InstanceDraft) -> PlatformInstance:
+    def update_instance(self, request: PlatformRequest) -> PlatformInstance:
         """Authenticate again with the draft's configuration or provider_data; keeps id and token, and answers the
         token where the row has lost it.
         """
         ...
 
-    def get_instance(self, draft: InstanceDraft) -> PlatformInstance:
+    def get_instance(self, request: PlatformRequest) -> PlatformInstance:
         """Ask whether it works: the element's probe, or the remote platform's record of it."""
         ...
 
-    def refresh_tokens(self, draft: InstanceDraft) -> TokenSet | None:
+    def refresh_tokens(self, request: PlatformRequest) -> TokenSet | None:
         """New tokens for the draft's, whose refresh token may be spent with it (RFC 6749 6); None: no way to.
 
         Whoever calls this has claimed the instance. Raises GrantRejectedError when the grant is dead.
         """
         ...
 
-    def describe_instance(self, draft: InstanceDraft) -> None:
+    def describe_instance(self, request: PlatformRequest) -> None:
         """Tell the platform its name, tags and configuration, without authenticating again."""
         ...
 
-    def set_enabled(self, draft: InstanceDraft, *, is_enabled: bool) -> None:
+    def set_enabled(self, request: PlatformRequest, *, is_enabled: bool) -> None:
         """Enable or disable it at the platform; doing so twice is fine."""
         ...
 
-    def delete_instance(self, draft: InstanceDraft) -> None:
+    def delete_instance(self, request: PlatformRequest) -> None:
         """Remove it and revoke what can be revoked; an instance that is gone already is no error."""
         ...
 
-    def find_instances(self, draft: InstanceDraft) -> list[PlatformInstance]:
+    def find_instances(self, request: PlatformRequest) -> list[PlatformInstance]:
         """Those that carry the draft's tag: what a lost answer may have left behind."""
         ...
 

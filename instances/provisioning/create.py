@@ -18,7 +18,7 @@ from instances.errors import (
     OutcomeUnknownError,
 )
 from instances.models import Element, Instance, Organization, OrganizationUser
-from instances.platforms.base import InstanceDraft, code_in
+from instances.platforms.base import PlatformRequest, code_in
 from instances.platforms.registry import platform_for
 from instances.provisioning.elements import find_element
 from instances.provisioning.hosts import (
@@ -42,9 +42,9 @@ from instances.provisioning.plan import (
     normalise_configuration,
     oauth_app_for,
     require_complete,
-    store_configuration,
+    split_secrets,
 )
-from instances.provisioning.platform_requests import draft_of
+from instances.provisioning.platform_requests import platform_request
 from instances.queries.database_clock import require_right_clock
 from instances.redaction import storable
 from instances.wire import InstanceBody
@@ -69,11 +69,11 @@ def create_draft(
     authentication_type: str | None = None,
     configuration: Mapping[str, Any] | None = None,
     external_authentication: str = Instance.ExternalAuthentication.NONE,
-    is_to_be_completed: bool = False,
+    is_incomplete: bool = False,
 ) -> Instance:
     """A new instance in draft: nothing is sent anywhere.
 
-    is_to_be_completed: somebody else enters what is required and not there yet.
+    is_incomplete: somebody else enters what is required and not there yet.
 
     name: the element's when empty; HTML tags are stripped. tags: the name when None (contract 7.1).
     Raises InputError (UnknownElementError, InvalidConfigurationError, MissingConfigurationError, …).
@@ -86,7 +86,7 @@ def create_draft(
         authentication_type=authentication_type,
         configuration=configuration,
         external_authentication=external_authentication,
-        is_to_be_completed=is_to_be_completed,
+        is_incomplete=is_incomplete,
     )
     insert_in_state([instance], State.DRAFT, actor=actor, why="Created.")
     return instance
@@ -101,7 +101,7 @@ def new_instance(
     """
     columns, tag_names = check_draft(organization_user, element, **arguments)
     configuration = columns.pop("configuration")
-    columns |= store_configuration(element.parsed, configuration)
+    columns |= split_secrets(element.parsed, configuration)
     instance = Instance(organization_user=organization_user, element=element, **columns)
     for name, value in host_columns(own_hosts(instance)).items():
         setattr(instance, name, value)
@@ -118,7 +118,7 @@ def check_draft(
     authentication_type: str | None = None,
     configuration: Mapping[str, Any] | None = None,
     external_authentication: str = Instance.ExternalAuthentication.NONE,
-    is_to_be_completed: bool = False,
+    is_incomplete: bool = False,
 ) -> tuple[dict[str, Any], list[str]]:
     """The columns and the tags that create_draft() would write, configuration still whole and in clear.
 
@@ -132,7 +132,7 @@ def check_draft(
     organization = organization_user.organization
     app = oauth_app_for(organization, element, way, normalised)
     complete = completed_by(app, way, normalised)
-    if not is_to_be_completed:
+    if not is_incomplete:
         _require(way, organization, complete, external_authentication)
     own = hosts_in(organization, element, way, normalised)
     allowed = allowed_hosts(organization, element, app, own)
@@ -211,7 +211,7 @@ def lacks_code(element: Element, body: InstanceBody) -> bool:
     return way.needs_browser and not code_in(body.provider_data) and not is_initial
 
 
-def draft_arguments(element: Element, body: InstanceBody) -> dict[str, Any]:
+def create_arguments(element: Element, body: InstanceBody) -> dict[str, Any]:
     """What create_draft() takes of a body."""
     return {
         "name": body.name or "",
@@ -242,30 +242,30 @@ def create_instance(
     element = element or element_of(body)
     if lacks_code(element, body):
         raise MissingCodeError
-    instance = new_instance(organization_user, element, **draft_arguments(element, body))
-    draft = draft_of(instance, actor=actor, provider_data=body.provider_data)
-    platform = platform_for(draft.organization)
+    instance = new_instance(organization_user, element, **create_arguments(element, body))
+    request = platform_request(instance, actor=actor, provider_data=body.provider_data)
+    platform = platform_for(request.organization)
     begins, why = State.PROVISIONING, "Provisioning began."
-    if is_whole := platform.creates_without_exchange(draft):
-        connect_unsaved(instance, platform.create_instance(draft))
+    if is_whole := platform.creates_without_exchange(request):
+        connect_unsaved(instance, platform.create_instance(request))
         begins, why = State.CONNECTED, "Provisioned."
     else:
         require_right_clock()
-        draft = sent_in_time(draft)
+        request = sent_in_time(request)
     # Alone it is one statement, which needs no transaction around it.
     with transaction.atomic() if on_insert else nullcontext():
         insert_in_state([instance], begins, actor=actor, why=why)
         if on_insert:
             on_insert(instance)
-    return instance if is_whole else _create_or_forget(instance, draft)
+    return instance if is_whole else _create_or_forget(instance, request)
 
 
-def _create_or_forget(instance: Instance, draft: InstanceDraft) -> Instance:
-    named = replace(draft, instance_id=instance.pk, label=instance.label)
+def _create_or_forget(instance: Instance, request: PlatformRequest) -> Instance:
+    named = replace(request, instance_id=instance.pk, label=instance.label)
     try:
         return create_at_platform(instance, named)
     except OutcomeUnknownError:
         raise
     except InstancesError:
-        forget_instance(instance, actor=draft.actor)
+        forget_instance(instance, actor=request.actor)
         raise

@@ -10,7 +10,7 @@ from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.loading import load_element, shipped_elements
 from instances.errors import CatalogueError, UnknownElementError
 from instances.models import Element
-from instances.queries.prepared import Argument, Statement
+from instances.queries.prepared import Param, PreparedQuery
 
 
 @dataclass(slots=True)
@@ -25,8 +25,8 @@ class SyncReport:
 
 # The definition is kept parsed, and hardly ever read.
 _ACTIVE = Element.objects.active().defer("definition").order_by()
-_BY_KEY = Statement(_ACTIVE.filter(key=Argument("key")))
-_BY_NUMBER = Statement(_ACTIVE.filter(pk=Argument("number")))
+_BY_KEY = PreparedQuery(_ACTIVE.filter(key=Param("key")))
+_BY_NUMBER = PreparedQuery(_ACTIVE.filter(pk=Param("number")))
 
 
 def find_element(key_or_id: str) -> Element:

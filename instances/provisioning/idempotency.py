@@ -15,7 +15,7 @@ from instances.models import Element, IdempotencyKey, Instance, OrganizationUser
 from instances.models.idempotency_keys import LIFETIME
 from instances.provisioning.create import create_instance
 from instances.provisioning.lifecycle.reconcile import is_stuck, reconcile_instance
-from instances.provisioning.lifecycle.schedule import STUCK_AFTER
+from instances.provisioning.lifecycle.schedule import STALE_AFTER
 from instances.provisioning.lifecycle.states import State
 from instances.wire import InstanceBody
 
@@ -39,7 +39,7 @@ def create_instance_once(
     keys = IdempotencyKey.objects.filter(organization_user=organization_user).with_key(key)
     keys.filter(created_at__lt=now - LIFETIME).delete()
     # Its process ended before it had even a draft, so nothing was sent.
-    keys.filter(instance=None, created_at__lt=now - STUCK_AFTER).delete()
+    keys.filter(instance=None, created_at__lt=now - STALE_AFTER).delete()
     new = IdempotencyKey(
         organization_user=organization_user,
         key_digest=crypto.digest(key),

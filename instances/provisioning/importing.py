@@ -96,7 +96,7 @@ def _adopt(user: OrganizationUser, listed: ListedInstance, *, actor: str) -> Ins
         tags=[tag for tag in listed.tags if not tag.startswith(_OUR_TAG)],
         authentication_type=listed.authentication_type or None,
         configuration=listed.configuration,
-        is_to_be_completed=True,
+        is_incomplete=True,
     )
     given = listed.instance
     if given.remote_id is not None:

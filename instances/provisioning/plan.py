@@ -139,7 +139,7 @@ def require_complete(
         raise MissingConfigurationError(needed)
 
 
-def store_configuration(
+def split_secrets(
     definition: ElementDefinition, configuration: Mapping[str, str]
 ) -> dict[str, Any]:
     """The columns it is kept in: plain keys, which stay queryable, and secret ones, which are sealed."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from instances.errors import MissingConfigurationError
 from instances.models import Instance
-from instances.platforms.base import InstanceDraft, TokenSet
+from instances.platforms.base import PlatformRequest, TokenSet
 from instances.provisioning.hosts import (
     allowed_hosts,
     hosts_to_store,
@@ -22,14 +22,14 @@ from instances.provisioning.plan import (
 )
 
 
-def draft_of(
+def platform_request(
     instance: Instance,
     *,
     actor: str,
     configuration: Mapping[str, Any] | None = None,
     provider_data: Mapping[str, str] | None = None,
     code_verifier: str = "",
-) -> InstanceDraft:
+) -> PlatformRequest:
     """The instance as its platform needs it, secrets in clear.
 
     configuration: instead of the stored one, as changed_configuration() gives it, for who is to authenticate anew; then
@@ -42,7 +42,7 @@ def draft_of(
     app = oauth_app_for(organization, element, way, own)
     unreadable = {} if configuration is None else instance.unreadable_secrets()
     stored_tokens = {} if "tokens" in unreadable else instance.reveal("tokens")
-    return InstanceDraft(
+    return PlatformRequest(
         instance_id=instance.pk,
         uid=instance.uid,
         label=instance.label,

@@ -10,7 +10,7 @@ from instances.provisioning.lifecycle.changes import save_changes
 from instances.provisioning.lifecycle.describe import describe_instance
 from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance
 from instances.provisioning.plan import authentication_of
-from instances.provisioning.platform_requests import draft_of, normalised_changes
+from instances.provisioning.platform_requests import normalised_changes, platform_request
 from instances.wire import InstanceBody
 
 
@@ -65,7 +65,7 @@ def update_instance(
     if changed or name is not None or tags is not None:
         if instance.organization.is_remote:
             # What cannot be told to the platform is refused before anything is changed here.
-            draft_of(instance, actor=actor)
+            platform_request(instance, actor=actor)
         # What was given again counts as given, also where it is as stored.
         save_changes(instance, configuration=given if changed else None, name=name, tags=tags)
         if instance.is_readable:

@@ -1,6 +1,6 @@
 """Statements of every API call: the ORM builds their SQL once, and later calls only put values into it.
 
-USER = Statement(OrganizationUser.objects.filter(pk=Argument("pk")))
+USER = PreparedQuery(OrganizationUser.objects.filter(pk=Param("pk")))
 USER.first(pk=7)
 
 Building the SQL of a wide row costs several times what running it does (docs/decisions/0008).
@@ -21,7 +21,7 @@ from django.db.models.sql import InsertQuery, Query
 from django.db.models.sql.compiler import SQLCompiler
 
 
-class Argument(models.Expression):
+class Param(models.Expression):
     """Stands in a queryset for a value that is known only when it runs, and is passed on to the driver as it is.
 
     position: which one of a list of values.
@@ -45,7 +45,7 @@ class Argument(models.Expression):
         return value if self.position is None else value[self.position]
 
 
-class Statement[Row: models.Model]:
+class PreparedQuery[Row: models.Model]:
     """A queryset of whole rows with Arguments in its filters. Each thread builds its own, for its connection."""
 
     def __init__(self, queryset: models.QuerySet[Row]) -> None:
@@ -177,7 +177,7 @@ class _BuiltCompiler(SQLCompiler):
             self._sql = super().as_sql(*args, **kwargs)
         sql, parameters = self._sql
         return sql, tuple(
-            one.value_in(self.values) if isinstance(one, Argument) else one for one in parameters
+            one.value_in(self.values) if isinstance(one, Param) else one for one in parameters
         )
 
     def execute_sql(self, *_: Any, **__: Any) -> Any:

@@ -58,15 +58,15 @@ def connect(request: HttpRequest, key: str) -> HttpResponse:
         choices = {"element": element, "owners": owners}
         return render(request, "instances/connect/choose_owner.html", choices)
     way = _way(request, element, owner)
-    is_for_holder = "link" in request.POST
+    is_incomplete = "link" in request.POST
     form = NewInstanceForm(
         way,
         has_oauth_app=has_oauth_app(owner.organization, element, way),
-        is_partial=is_for_holder,
+        is_incomplete=is_incomplete,
         data=request.POST if request.method == "POST" else None,
     )
     if form.is_valid() and (instance := _create(request, owner, element, way, form)):
-        if is_for_holder:
+        if is_incomplete:
             return redirect("make_link", instance.pk)
         return take_step(
             request, instance, STEPS[Step.AUTHORIZE if way.needs_browser else Step.PROVISION]
@@ -133,7 +133,7 @@ def _create(
             tags=split_tags(form.cleaned_data["tags"]) or None,
             authentication_type=way.type,
             configuration=form.configuration,
-            is_to_be_completed="link" in request.POST,
+            is_incomplete="link" in request.POST,
         )
     except (InputError, UnreadableSecretError) as refusal:
         form.add_refusal(refusal)

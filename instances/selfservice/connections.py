@@ -14,10 +14,10 @@ from django.views.decorators.http import require_safe
 
 from instances.errors import InputError, StateConflictError
 from instances.models import Element, Instance, OrganizationUser
-from instances.models.organizations import ids_of
+from instances.models.organizations import inline_ids
 from instances.pages.forms import WAY_LABELS, RenameForm
-from instances.provisioning.access.permissions import Verb, is_permitted
-from instances.provisioning.status.audience import readers_of
+from instances.provisioning.access.permissions import InstancePermission, is_permitted
+from instances.provisioning.status.audience import audiences_for
 from instances.provisioning.status.explain import explain
 from instances.provisioning.update import rename_instance
 from instances.queries.cursor_pages import EVERY, Order, page_of
@@ -57,13 +57,13 @@ def connections(request: HttpRequest) -> HttpResponse:
         order=BY_PLACE,
         any_of=_found_by(query) if query else EVERY,
     )
-    reader_of = readers_of(account)
+    audience_of = audiences_for(account)
     has_verb = account.has_perm("instances.add_instance")
     may_connect = has_verb and OrganizationUser.objects.operated_by(account).exists()
     context = {
         "query": query,
         "page": page,
-        "rows": [(instance, explain(instance, reader_of(instance))) for instance in page.rows],
+        "rows": [(instance, explain(instance, audience_of(instance))) for instance in page.rows],
         "may_connect": may_connect,
         "can_connect_nobody": has_verb and not may_connect,
     }
@@ -75,7 +75,7 @@ def _found_by(text: str) -> list[Q]:
     elements = Element.objects.filter(name__icontains=text)
     return [
         Q(name__istartswith=text),
-        Q(element__in=ids_of(elements)),
+        Q(element__in=inline_ids(elements)),
         Q(pk__in=Instance.objects.with_tag(text).order_by().values("pk")),
     ]
 
@@ -83,11 +83,11 @@ def _found_by(text: str) -> list[Q]:
 @self_service
 @require_safe
 def connection(request: HttpRequest, pk: int) -> HttpResponse:
-    instance = instance_for(request, pk, Verb.VIEW)
+    instance = instance_for(request, pk, InstancePermission.VIEW)
     account = account_of(request)
-    may_change = is_permitted(account, instance, Verb.CHANGE)
+    may_change = is_permitted(account, instance, InstancePermission.CHANGE)
     offered = offered_steps(instance, account)
-    explanation = explain(instance, readers_of(account)(instance))
+    explanation = explain(instance, audiences_for(account)(instance))
     next_step = step_for(explanation.step, instance) if explanation else None
     links = instance.links.with_status().select_related("made_by")[:PER_PAGE]
     context = {
@@ -106,7 +106,7 @@ def connection(request: HttpRequest, pk: int) -> HttpResponse:
 @self_service
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Its name and its tags; no provider has a say in them."""
-    instance = instance_for(request, pk, Verb.CHANGE)
+    instance = instance_for(request, pk, InstancePermission.CHANGE)
     stored = {"name": instance.name, "tags": ", ".join(instance.tag_names)}
     form = RenameForm(request.POST if request.method == "POST" else None, initial=stored)
     if form.is_valid() and _rename(instance, form):
@@ -133,7 +133,7 @@ def _timeline(instance: Instance, *, has_exchanges: bool) -> list[Event]:
     exchanges = [
         Event(
             one.started_at,
-            one.step,
+            one.operation,
             one.actor,
             one.error or (_("answered %d") % one.status if one.status else ""),
             one.is_failure,

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _, gettext_lazy
 
 from instances.errors import InputError, InstancesError
 from instances.models import AuthorizationLink, Instance
-from instances.provisioning.access.permissions import Verb
+from instances.provisioning.access.permissions import InstancePermission
 from instances.provisioning.oauth.links import MadeLink, make_link, revoke_link, send_link
 from instances.selfservice.pages import account_of, instance_for, self_service
 
@@ -39,7 +39,7 @@ class LinkForm(forms.Form):
 @self_service
 def make(request: HttpRequest, pk: int) -> HttpResponse:
     """The answer to the POST shows the link; afterwards nobody can see it again."""
-    instance = instance_for(request, pk, Verb.CHANGE)
+    instance = instance_for(request, pk, InstancePermission.CHANGE)
     form = LinkForm(request.POST if request.method == "POST" else None)
     if form.is_valid() and (made := _make(request, instance, form)):
         context = {"instance": instance, "made": made}
@@ -68,7 +68,7 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """A GET asks, the POST that answers it acts."""
     rows = AuthorizationLink.objects.visible_to(account_of(request)).select_related("made_by")
     link = get_object_or_404(rows, pk=pk)
-    instance = instance_for(request, link.instance_id, Verb.CHANGE)
+    instance = instance_for(request, link.instance_id, InstancePermission.CHANGE)
     if request.method != "POST":
         return render(request, "instances/connect/revoke_link.html", {"link": link})
     try:

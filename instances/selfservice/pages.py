@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 
 from instances.models import Instance
-from instances.provisioning.access.permissions import Verb, is_permitted
+from instances.provisioning.access.permissions import InstancePermission, is_permitted
 
 
 def self_service[**P](view: Callable[P, HttpResponse]) -> Callable[P, HttpResponse]:
@@ -34,7 +34,7 @@ def asked_for(request: HttpRequest, name: str) -> str:
     return request.GET.get(name, "").replace("\0", "").strip()
 
 
-def instance_for(request: HttpRequest, pk: int, verb: Verb) -> Instance:
+def instance_for(request: HttpRequest, pk: int, verb: InstancePermission) -> Instance:
     """The instance; 404 where the account may not know of it, 403 where it may only look."""
     account = account_of(request)
     rows = Instance.objects.visible_to(account).select_related(

@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _, gettext_lazy
 from instances.errors import InputError, InstancesError
 from instances.models import Instance
 from instances.pages.forms import ConfigurationForm
-from instances.pages.oauth_redirect import send_to_provider
-from instances.provisioning.access.permissions import Verb, is_permitted
+from instances.pages.oauth_redirect import redirect_to_provider
+from instances.provisioning.access.permissions import InstancePermission, is_permitted
 from instances.provisioning.lifecycle.check import check_instance
 from instances.provisioning.lifecycle.delete import delete_instance
 from instances.provisioning.lifecycle.provision import provision_instance
@@ -37,7 +37,7 @@ class StaffStep:
     done: "StrPromise | str" = ""
     effect: "StrPromise | str" = ""
     busy: "StrPromise | str" = ""
-    verb: Verb = Verb.CHANGE
+    verb: InstancePermission = InstancePermission.CHANGE
     carry_out: Callable[[Instance, str], object] | None = None
 
 
@@ -84,7 +84,7 @@ _TABLE = (
             "use it stop working. This cannot be undone."
         ),
         done=gettext_lazy("%s is disconnected."),
-        verb=Verb.DELETE,
+        verb=InstancePermission.DELETE,
         carry_out=lambda instance, actor: delete_instance(instance, actor=actor),
     ),
 )
@@ -132,7 +132,7 @@ def take_step(request: HttpRequest, instance: Instance, chosen: StaffStep) -> Ht
     pk = instance.pk
     try:
         if chosen.carry_out is None:
-            return send_to_provider(request, instance)
+            return redirect_to_provider(request, instance)
         chosen.carry_out(instance, request.user.get_username())
     except InstancesError as error:
         messages.error(request, str(error))
@@ -145,7 +145,7 @@ def take_step(request: HttpRequest, instance: Instance, chosen: StaffStep) -> Ht
 @self_service
 def reconnect(request: HttpRequest, pk: int) -> HttpResponse:
     """Other credentials, or a new consent; a secret left empty stays as it is."""
-    instance = instance_for(request, pk, Verb.CHANGE)
+    instance = instance_for(request, pk, InstancePermission.CHANGE)
     try:
         way = authentication_of(instance)
     except InputError as error:
@@ -174,7 +174,7 @@ def _reconnect(
 ) -> HttpResponse | None:
     try:
         if uses_browser(instance):
-            return send_to_provider(request, instance, configuration=form.configuration)
+            return redirect_to_provider(request, instance, configuration=form.configuration)
         reauthenticate_instance(
             instance, actor=request.user.get_username(), configuration=form.configuration
         )

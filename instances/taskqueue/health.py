@@ -90,7 +90,7 @@ class _InstanceCollector(Collector):
             failing.add_metric([cause["cause"]], cause["n"])
         due = Instance.objects.due_for_refresh(at=now)
         overdue = Instance.objects.overdue_for_refresh(at=now)
-        oldest = Instance.objects.due_for_work(at=now).aggregate(at=Min("work_due_at"))["at"]
+        oldest = Instance.objects.due_for_work(at=now).aggregate(at=Min("next_action_at"))["at"]
         beats = dict(ProcessBeat.objects.values_list("kind", "at"))
         yield from (states, failing)
         yield GaugeMetricFamily("refreshes_due", "Refreshes that are due", due.count())

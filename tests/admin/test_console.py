@@ -141,8 +141,10 @@ def test_parts_need_their_permissions(sign_in):
 
 
 def test_failed_interactions_stand_out_among_the_recent_ones(operator):
-    make_interaction(step="check")
-    make_interaction(step="refresh", status=401, error="The provider refused the refresh token.")
+    make_interaction(operation="check")
+    make_interaction(
+        operation="refresh", status=401, error="The provider refused the refresh token."
+    )
     page = operator.get(PATH)
     assert [one.colour for one in page.context["exchanges"]] == ["danger", "success"]
     assert "The provider refused the refresh token." in page.text

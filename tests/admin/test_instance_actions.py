@@ -135,7 +135,7 @@ def test_revealing_shows_the_token_once_and_records_who_saw_it(operator, connect
     assert token in page.text
     assert "no-store" in page["Cache-Control"]
     seen = Interaction.objects.latest("pk")
-    assert (seen.step, seen.actor) == ("reveal Element token", "operator")
+    assert (seen.operation, seen.actor) == ("reveal Element token", "operator")
     after = operator.get(reverse("admin:instances_instance_change", args=[connected.pk])).text
     assert token not in after
 
@@ -143,7 +143,7 @@ def test_revealing_shows_the_token_once_and_records_who_saw_it(operator, connect
 def test_revealing_needs_more_than_changing(connected, sign_in):
     client = sign_in("view_instance", "change_instance", "delete_instance")
     assert client.post(action_url(connected, "reveal")).status_code == 403
-    assert not Interaction.objects.filter(step="reveal Element token").exists()
+    assert not Interaction.objects.filter(operation="reveal Element token").exists()
 
 
 def test_there_is_nothing_to_reveal_on_a_draft(operator):

@@ -249,10 +249,12 @@ def test_whoever_may_look_but_not_change_cannot_rename(sign_in):
 def test_the_timeline_shows_the_newest_first_in_pages(operator):
     instance = make_instance()
     for number in range(25):
-        make_interaction(instance=instance, step=f"step {number}")
+        make_interaction(instance=instance, operation=f"step {number}")
     first = operator.get(change_url(instance))
     second = operator.get(change_url(instance), {"page": first.context["timeline"].next})
-    steps = [one.interaction.step for page in (first, second) for one in page.context["exchanges"]]
+    steps = [
+        one.interaction.operation for page in (first, second) for one in page.context["exchanges"]
+    ]
     assert steps == [f"step {number}" for number in reversed(range(25))]
     assert "Older" in first.text
     assert "Newer" in second.text

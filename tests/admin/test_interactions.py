@@ -26,11 +26,11 @@ def test_the_list_names_request_status_and_error(operator):
     ],
 )
 def test_the_list_is_filtered(operator, query, steps):
-    make_interaction(step="good")
-    make_interaction(step="refused", status=401)
-    make_interaction(step="lost", status=None, error="The answer was lost.")
+    make_interaction(operation="good")
+    make_interaction(operation="refused", status=401)
+    make_interaction(operation="lost", status=None, error="The answer was lost.")
     page = operator.get(PATH, query)
-    assert {one.step for one in page.context["cl"].result_list} == steps
+    assert {one.operation for one in page.context["cl"].result_list} == steps
 
 
 def test_one_exchange_is_shown_readably(operator):

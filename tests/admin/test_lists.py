@@ -282,11 +282,11 @@ def test_searching_needs_the_permission(sign_in):
 
 
 def test_interactions_are_found_by_the_beginning_of_their_subject_and_by_step(operator):
-    make_interaction(subject="Acme (crm, id 1)", step="check")
-    make_interaction(subject="Other", step="refresh the tokens")
+    make_interaction(subject="Acme (crm, id 1)", operation="check")
+    make_interaction(subject="Other", operation="refresh the tokens")
     for term, step in {"acme (c": "check", "refresh the tokens": "refresh the tokens"}.items():
         page = operator.get(INTERACTIONS, {"q": term})
-        assert [one.step for one in page.context["cl"].result_list] == [step]
+        assert [one.operation for one in page.context["cl"].result_list] == [step]
 
 
 def test_a_list_without_rows_says_what_to_do(operator):

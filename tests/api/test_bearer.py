@@ -181,7 +181,7 @@ def test_the_secrets_need_a_permission_of_their_own_and_are_recorded(sign_in):
         "organizationSecret": user.organization.secret.reveal(),
     }
     reveal = Interaction.objects.get()
-    assert (reveal.method, reveal.actor, reveal.step) == (
+    assert (reveal.method, reveal.actor, reveal.operation) == (
         "REVEAL",
         "operator",
         "reveal platform secrets",

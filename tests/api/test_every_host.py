@@ -178,7 +178,7 @@ def drafted(user, element, way, *, without):
         actor="test",
         authentication_type=way.type,
         configuration=samples(way, without={*without, *CLIENT_KEYS}),
-        is_to_be_completed=True,
+        is_incomplete=True,
     )
 
 

@@ -28,7 +28,7 @@ def test_a_connected_instance_is_healthy_and_says_when_it_is_checked(api, instan
         "interactionId": None,
         "lastCheckedAt": on_the_wire(row.last_checked_at),
         "lastSucceededAt": on_the_wire(row.last_succeeded_at),
-        "nextCheckAt": on_the_wire(row.work_due_at),
+        "nextCheckAt": on_the_wire(row.next_action_at),
         "nextRefreshAt": None,
         "expiresAt": None,
     }

@@ -170,7 +170,7 @@ def test_an_oauth_app_that_comes_later_does_not_go_along_either(verb, api, inter
             "user.password": "p4ss",
             "dynamics.tenant": "evil.example",
         },
-        is_to_be_completed=True,
+        is_incomplete=True,
     )
     make_oauth_app(organization=api.user.organization, element=element)
     with pytest.raises(HostNotAllowedError, match=r"evil\.example"):

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from instances import crypto
 from instances.models import IdempotencyKey, Instance, OrganizationUser
-from instances.provisioning.lifecycle.schedule import STUCK_AFTER
+from instances.provisioning.lifecycle.schedule import STALE_AFTER
 from tests.api.conftest import KEYED_BODY, ApiClient, make_api_client
 from tests.support.factories import make_element, make_organization, make_organization_user
 from tests.support.provider import ORGANIZATION_SECRET, USER_SECRET
@@ -57,7 +57,7 @@ def test_while_the_first_still_runs_the_second_is_told_when_to_come_again(api, i
     IdempotencyKey.objects.update(instance=None)
     response = api.post("instances", KEYED_BODY, **KEY)
     assert (response.status_code, int(response["Retry-After"]) > 0) == (409, True)
-    IdempotencyKey.objects.update(created_at=timezone.now() - 2 * STUCK_AFTER)
+    IdempotencyKey.objects.update(created_at=timezone.now() - 2 * STALE_AFTER)
     assert api.post("instances", KEYED_BODY, **KEY).status_code == 200
 
 

@@ -354,7 +354,7 @@ def test_the_timeline_is_paged_newest_first_and_belongs_to_the_instance(api, ins
         Interaction.objects.create(
             instance=row,
             subject="x",
-            step=step,
+            operation=step,
             direction="out",
             method="GET",
             url="https://x.example/",

@@ -27,7 +27,7 @@ from instances.provisioning.drafts import create_draft
 user = OrganizationUser.objects.get(email="{DEMO_USER}")
 element = Element.objects.get(key="dynamicscrmadfs")
 for number in range(60):
-    create_draft(user, element, actor="test", name=f"One of many {{number:02}}", is_to_be_completed=True)
+    create_draft(user, element, actor="test", name=f"One of many {{number:02}}", is_incomplete=True)
 """
 REMOVE_MANY = """
 from instances.models import Instance
@@ -188,10 +188,10 @@ def test_axe_finds_nothing_and_every_page_is_light(
         },
         guest: {"sign-in": "/connect/sign-in", "authorize": link},
     }
-    for reader, paths in pages.items():
+    for audience, paths in pages.items():
         for name, path in paths.items():
-            reader.goto(path)
-            photograph(reader, name)
-            assert complaints_of_axe(reader) == [], name
-            assert bytes_of(reader) < MAX_PAGE_BYTES, name
-            assert reader.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+            audience.goto(path)
+            photograph(audience, name)
+            assert complaints_of_axe(audience) == [], name
+            assert bytes_of(audience) < MAX_PAGE_BYTES, name
+            assert audience.evaluate("document.documentElement.scrollWidth") <= viewport["width"]

@@ -22,7 +22,7 @@ owner = create_account("Leaving", "leaver@example.com").user
 create_account("Leaving", "colleague@example.com")
 OrganizationUser.objects.filter(pk=owner.pk).update(account=leaver)
 for name in ("Contoso", "Northwind"):
-    create_draft(owner, Element.objects.get(key="freshdeskv2"), actor="leaver", name=name, is_to_be_completed=True)
+    create_draft(owner, Element.objects.get(key="freshdeskv2"), actor="leaver", name=name, is_incomplete=True)
 """
 
 

@@ -84,9 +84,9 @@ def test_what_is_stored_with_many_is_what_one_alone_would_have(provider, user, j
         changes = instance.state_changes.order_by("pk").values_list("from_state", "to_state")
         assert list(changes) == [("", "provisioning"), ("provisioning", "connected")]
         (interaction,) = instance.interactions.all()
-        assert (interaction.status, interaction.step) == (200, "create")
+        assert (interaction.status, interaction.operation) == (200, "create")
         assert f"k3y-of-{row.name}" not in f"{vars(interaction)}"
-        assert instance.work_due_at > timezone.now()
+        assert instance.next_action_at > timezone.now()
 
 
 def test_a_row_that_somebody_else_moved_is_told_so_and_the_others_go_on(provider, job):

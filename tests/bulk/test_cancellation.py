@@ -16,8 +16,8 @@ from instances.bulk.jobs import (
     is_reading_stalled,
     pause_bulk_job,
     read_bulk_job,
+    recover_bulk_jobs,
     start_bulk_job,
-    tend_bulk_jobs,
 )
 from instances.bulk.lines import FileRow
 from instances.bulk.runner import run_bulk_job
@@ -109,7 +109,7 @@ def test_what_a_killed_worker_drafted_is_removed_by_the_scheduler(provider, user
     cancel_bulk_job(job)
     assert Instance.objects.filter(state="draft").exists()
     job.rows.filter(outcome="running").update(due_at=timezone.now())
-    tend_bulk_jobs()
+    recover_bulk_jobs()
     assert_cleared(job, provider)
 
 

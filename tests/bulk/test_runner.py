@@ -17,10 +17,10 @@ from instances.bulk.jobs import (
     cancel_bulk_job,
     pause_bulk_job,
     progress_of,
+    recover_bulk_jobs,
     resume_bulk_job,
     retry_failures,
     start_bulk_job,
-    tend_bulk_jobs,
 )
 from instances.bulk.rows import MAX_ATTEMPTS
 from instances.bulk.runner import run_bulk_job, run_chunk
@@ -285,7 +285,7 @@ def test_a_cancelled_job_keeps_no_secret_and_never_goes_on(provider, user):
     start_bulk_job(job)
     job.rows.filter(number=2).update(outcome="running", due_at=timezone.now())
     cancel_bulk_job(job)
-    tend_bulk_jobs()
+    recover_bulk_jobs()
     assert outcomes(job) == {"cancelled": 2}
     assert not any(row.body for row in job.rows.all())
     for verb in (start_bulk_job, pause_bulk_job, resume_bulk_job, retry_failures, cancel_bulk_job):
@@ -319,15 +319,15 @@ def test_an_oauth_row_ends_awaiting_its_accounts_holder(provider, user, settings
 
 def test_the_scheduler_gives_out_again_what_its_workers_left(provider, user):
     job = start_bulk_job(make_job(user, [body("One")]))
-    assert tend_bulk_jobs() == [], "it runs in a command"
+    assert recover_bulk_jobs() == [], "it runs in a command"
     BulkJob.objects.update(enqueued_at=timezone.now())
-    assert tend_bulk_jobs() == [], "its workers were asked just now"
+    assert recover_bulk_jobs() == [], "its workers were asked just now"
     BulkJob.objects.update(enqueued_at=timezone.now() - timedelta(minutes=2))
     job.rows.update(outcome="running", due_at=timezone.now() + timedelta(minutes=1))
-    assert tend_bulk_jobs() == [], "somebody is at it"
+    assert recover_bulk_jobs() == [], "somebody is at it"
     job.rows.update(due_at=timezone.now())
-    assert tend_bulk_jobs() == [job]
-    assert tend_bulk_jobs() == [], "it was given out"
+    assert recover_bulk_jobs() == [job]
+    assert recover_bulk_jobs() == [], "it was given out"
     run_chunk(job)
     assert outcomes(job) == {"succeeded": 1}
 

@@ -41,7 +41,7 @@ def link_to(user):
             actor="test",
             authentication_type=kind,
             configuration=configuration,
-            is_to_be_completed=True,
+            is_incomplete=True,
         )
         AuthorizationLink.objects.create(
             instance=instance,

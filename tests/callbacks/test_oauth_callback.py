@@ -127,7 +127,7 @@ def test_a_callback_of_nobodys_is_refused(operator, query, status):
     page = operator.get(CALLBACK, query)
     assert page.status_code == status
     assert "To the Instance Manager" in page.text
-    assert Interaction.objects.get().step == "OAuth callback"
+    assert Interaction.objects.get().operation == "OAuth callback"
 
 
 def test_what_the_provider_reports_is_told(operator, instance, state, settings):
@@ -165,7 +165,7 @@ def test_an_answer_of_another_issuer_is_refused(operator, instance, state, iss, 
     assert "its code was not used" in page.text
     assert "Back to Contoso" in page.text
     recorded = Interaction.objects.get()
-    assert (recorded.step, recorded.direction) == ("OAuth callback", "in")
+    assert (recorded.operation, recorded.direction) == ("OAuth callback", "in")
     assert "does not come from" in recorded.error
     assert "c0de-that-came" not in str(vars(recorded))
     instance.refresh_from_db()

@@ -72,7 +72,7 @@ def test_check_instances_checks_what_is_due_or_all(provider, probed):
 
 
 def test_reconcile_instances_leaves_what_is_connected_alone(provider, probed):
-    Instance.objects.update(work_due_at=timezone.now())
+    Instance.objects.update(next_action_at=timezone.now())
     requests = len(provider.requests)
     assert run("reconcile_instances") == (0, "Reconciled: 0 of 0.\n", "")
     assert len(provider.requests) == requests
@@ -115,7 +115,7 @@ def test_one_turn_of_the_scheduler_does_what_is_due_and_shows_that_it_lives(prov
     instance = make_connected(provider)
     make_due(instance)
     make_interaction(started_at=timezone.now() - timedelta(days=100))
-    Instance.objects.filter(pk=probed.pk).update(work_due_at=timezone.now())
+    Instance.objects.filter(pk=probed.pk).update(next_action_at=timezone.now())
     assert run("scheduler", "--once")[0] == 0
     assert Instance.objects.get(pk=instance.pk).refresh_due_at > timezone.now()
     assert Instance.objects.get(pk=probed.pk).last_checked_at > probed.last_checked_at

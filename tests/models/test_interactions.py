@@ -14,7 +14,7 @@ def make_interaction(**fields):
     return Interaction.objects.create(
         **{
             "subject": "Acme",
-            "step": "probe",
+            "operation": "probe",
             "direction": "out",
             "method": "GET",
             "url": "https://acme.example/",

@@ -3,9 +3,9 @@
 import pytest
 
 from instances.models import Interaction, Organization, OrganizationUser
-from instances.platforms.base import InstanceDraft
+from instances.platforms.base import PlatformRequest
 from instances.platforms.transport import Subject, session_for
-from instances.provisioning.platform_requests import draft_of
+from instances.provisioning.platform_requests import platform_request
 from tests.support.factories import make_element, make_instance, make_organization
 from tests.support.provider import CLIENT_ID, CLIENT_SECRET, ORGANIZATION_SECRET, USER_SECRET
 
@@ -25,7 +25,7 @@ def subject(db):
         organization_id=make_organization().pk,
         instance_id=None,
         label="Acme (loopback)",
-        step="check",
+        operation="check",
         actor="ada",
         secrets=frozenset({SECRET}),
     )
@@ -65,7 +65,7 @@ def remote(db, provider) -> OrganizationUser:
 def make_draft(db):
     """A draft of an element with one way of authentication: make_draft(way, configuration, **of the draft)."""
 
-    def make(way, configuration, *, owner=None, **fields) -> InstanceDraft:
+    def make(way, configuration, *, owner=None, **fields) -> PlatformRequest:
         definition = {
             "key": "loopback",
             "id": 900100,
@@ -78,7 +78,7 @@ def make_draft(db):
         instance = make_instance(
             element=make_element(definition), configuration=configuration, name="Acme", **more
         )
-        return draft_of(instance, actor="ada", **fields)
+        return platform_request(instance, actor="ada", **fields)
 
     return make
 

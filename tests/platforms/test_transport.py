@@ -47,7 +47,11 @@ def test_an_exchange_is_recorded_once_and_redacted(subject, provider):
     }
     assert interaction.request_headers["X-Api-Key"] == "[redacted]"
     assert json.loads(interaction.response_body) == {"message": "Unauthorized"}
-    assert (interaction.actor, interaction.step, interaction.method) == ("ada", "check", "POST")
+    assert (interaction.actor, interaction.operation, interaction.method) == (
+        "ada",
+        "check",
+        "POST",
+    )
     assert interaction.duration_ms >= 0
 
 

@@ -5,7 +5,7 @@ from django.db import IntegrityError, connection, transaction
 
 from instances.fields import SealedTextField
 from instances.models import Instance, StateChange, Tag
-from instances.queries.prepared import Argument, Statement, insert_row_with
+from instances.queries.prepared import Param, PreparedQuery, insert_row_with
 from tests.support.factories import make_instance
 
 pytestmark = pytest.mark.django_db
@@ -14,8 +14,8 @@ pytestmark = pytest.mark.django_db
 def test_a_statement_finds_what_its_queryset_finds():
     first, second = make_instance(name="First"), make_instance(name="Second")
     rows = Instance.objects.select_related("element").order_by("pk")
-    by_name = Statement(rows.filter(name__in=Argument.each("names", 2)))
-    by_state = Statement(rows.filter(state="draft", pk=Argument("pk")))
+    by_name = PreparedQuery(rows.filter(name__in=Param.each("names", 2)))
+    by_state = PreparedQuery(rows.filter(state="draft", pk=Param("pk")))
     assert by_name.rows(names=["First", "Second"]) == [first, second]
     assert by_name.rows(names=["Second", "None"]) == [second]
     assert by_name.rows(names=["None", "Nobody"]) == []
@@ -24,7 +24,7 @@ def test_a_statement_finds_what_its_queryset_finds():
 
 def test_a_row_is_whole_and_may_be_changed():
     instance = make_instance(configuration={"api.key": "k3y", "site": "acme"})
-    found = Statement(Instance.objects.filter(pk=Argument("pk"))).first(pk=instance.pk)
+    found = PreparedQuery(Instance.objects.filter(pk=Param("pk"))).first(pk=instance.pk)
     same = Instance.objects.get()
     for field in Instance._meta.concrete_fields:
         assert getattr(found, field.attname) == getattr(same, field.attname), field.name
@@ -37,7 +37,7 @@ def test_a_row_is_whole_and_may_be_changed():
 @pytest.mark.django_db(transaction=True)
 def test_threads_do_not_disturb_each_other():
     instances = [make_instance(name=f"{number}") for number in range(4)]
-    statement = Statement(Instance.objects.filter(pk=Argument("pk")))
+    statement = PreparedQuery(Instance.objects.filter(pk=Param("pk")))
     wrong = []
 
     def read(instance):

@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from instances.models import AuthorizationLink, Instance
-from instances.provisioning.access.permissions import Verb, is_permitted
+from instances.provisioning.access.permissions import InstancePermission, is_permitted
 from instances.provisioning.oauth.links import make_link
 from instances.provisioning.status.explain import Step
 from instances.urls import self_service
@@ -97,19 +97,19 @@ def test_roles_of_a_group_reach_no_further_than_the_membership(person, instance)
     """Somebody who is an operator of one organization, and a viewer of another."""
     somebody = person("operator", of=make_organization_user().organization)
     somebody.account.memberships.create(organization=instance.organization, role="viewer")
-    assert is_permitted(somebody.account, instance, Verb.VIEW)
-    assert not is_permitted(somebody.account, instance, Verb.CHANGE)
+    assert is_permitted(somebody.account, instance, InstancePermission.VIEW)
+    assert not is_permitted(somebody.account, instance, InstancePermission.CHANGE)
 
 
 def test_no_role_alone_reveals_a_token(person, instance):
     somebody = person("operator", of=instance.organization)
-    assert not is_permitted(somebody.account, instance, Verb.REVEAL)
+    assert not is_permitted(somebody.account, instance, InstancePermission.REVEAL)
 
 
 def test_an_account_that_was_closed_may_nothing(person, instance):
     somebody = person("operator", of=instance.organization)
     somebody.account.is_active = False
-    assert not is_permitted(somebody.account, instance, Verb.VIEW)
+    assert not is_permitted(somebody.account, instance, InstancePermission.VIEW)
 
 
 def test_an_account_without_a_role_is_told_that_it_lacks_one(instance):

@@ -22,7 +22,7 @@ from instances.provisioning.lifecycle import provision, reconcile  # noqa: E402
 WAIT = timedelta(seconds=4)
 
 if __name__ == "__main__":
-    reconcile.SETTLED_AFTER = bulk_rows.SETTLED_AFTER = WAIT  # type: ignore[attr-defined]
+    reconcile.CREATE_GRACE_PERIOD = bulk_rows.CREATE_GRACE_PERIOD = WAIT  # type: ignore[attr-defined]
     provision.SEND_WITHIN = bulk_runs.SEND_WITHIN = WAIT  # type: ignore[attr-defined]
     bulk_jobs.ADOPT_AFTER = WAIT
     scheduler.TICK_SECONDS = 1.0

@@ -34,7 +34,7 @@ def pass_time():
     QuerySet.update(
         Instance.objects.filter(state__in=["unknown", "provisioning"]), state_changed_at=long_ago
     )
-    BulkRow.objects.unended().update(due_at=timezone.now())
+    BulkRow.objects.unfinished().update(due_at=timezone.now())
 
 
 def outcomes(job):

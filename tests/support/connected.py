@@ -7,7 +7,7 @@ from django.utils import timezone
 from instances.models import Instance
 from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.provision import provision_instance
-from instances.provisioning.platform_requests import draft_of
+from instances.provisioning.platform_requests import platform_request
 from tests.support.factories import make_element, make_instance
 from tests.support.provider import CLIENT_ID, CLIENT_SECRET
 
@@ -52,7 +52,7 @@ def make_connected(provider, *, probe_url="", **fields):
         external_authentication="none",
         **fields,
     )
-    draft = draft_of(instance, actor="test")
+    draft = platform_request(instance, actor="test")
     url = platform_for(draft.organization).oauth_url(draft, state="s")
     return provision_instance(instance, actor="test", provider_data=provider.authorize(url))
 

@@ -101,7 +101,7 @@ def make_interaction(**fields: Any) -> Interaction:
     return Interaction.objects.create(
         **{
             "subject": "somebody's account",
-            "step": "exchange the code",
+            "operation": "exchange the code",
             "direction": Interaction.Direction.OUT,
             "method": "POST",
             "url": "https://provider.example/token",

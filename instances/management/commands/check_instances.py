@@ -21,7 +21,7 @@ class Command(SweepCommand):
     def sweep(self, **options: Any) -> SweepReport:
         connected = Instance.objects.filter(state=Instance.State.CONNECTED, is_disabled=False)
         if options["all"]:
-            connected.update(work_due_at=timezone.now())
+            connected.update(next_action_at=timezone.now())
         total = SweepReport()
         states = [Instance.State.CONNECTED]
         while (report := work_due_instances(states=states)).succeeded or report.failures:

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand
 from django.db import Error as AnyDatabaseError, connection
 from django.utils import timezone
 
-from instances.bulk.jobs import tend_bulk_jobs
+from instances.bulk.jobs import recover_bulk_jobs
 from instances.bulk.tasks import enqueue_bulk_job
 from instances.errors import ClockSkewError, TaskNotEnqueuedError
 from instances.models import ProcessBeat
@@ -67,7 +67,7 @@ class Command(BaseCommand):
         failed = len(refreshed.failures) + len(worked.failures)
         if done or failed:
             log.info("scheduler did what was due", done=done, failed=failed)
-        for job in tend_bulk_jobs():
+        for job in recover_bulk_jobs():
             try:
                 enqueue_bulk_job(job)
             except TaskNotEnqueuedError as error:

@@ -16,9 +16,9 @@ from instances.errors import (
 )
 from instances.models import Organization, OrganizationUser
 from instances.platforms.base import (
-    InstanceDraft,
     ListedInstance,
     PlatformInstance,
+    PlatformRequest,
     RequestToken,
     TokenSet,
 )
@@ -39,62 +39,62 @@ class EmbeddedPlatform:
     def __init__(self, organization: Organization) -> None:
         self._organization = organization
 
-    def request_token(self, draft: InstanceDraft, *, state: str) -> RequestToken:
-        require_allowed_hosts(draft)
-        return oauth1.request_token(draft, state=state)
+    def request_token(self, request: PlatformRequest, *, state: str) -> RequestToken:
+        require_allowed_hosts(request)
+        return oauth1.request_token(request, state=state)
 
-    def oauth_url(self, draft: InstanceDraft, *, state: str) -> str:
-        require_allowed_hosts(draft)
-        if draft.authentication.type == AuthenticationKind.OAUTH1:
-            return oauth1.authorization_url(draft)
-        return oauth2.authorization_url(draft, state=state)
+    def oauth_url(self, request: PlatformRequest, *, state: str) -> str:
+        require_allowed_hosts(request)
+        if request.authentication.type == AuthenticationKind.OAUTH1:
+            return oauth1.authorization_url(request)
+        return oauth2.authorization_url(request, state=state)
 
-    def creates_without_exchange(self, draft: InstanceDraft) -> bool:
-        way = draft.authentication
+    def creates_without_exchange(self, request: PlatformRequest) -> bool:
+        way = request.authentication
         is_taken_on_trust = way.probe is None and not way.obtains_token
-        return draft.external_authentication == "initial" or is_taken_on_trust
+        return request.external_authentication == "initial" or is_taken_on_trust
 
-    def create_instance(self, draft: InstanceDraft) -> PlatformInstance:
-        require_allowed_hosts(draft)
-        if draft.external_authentication == "initial":
+    def create_instance(self, request: PlatformRequest) -> PlatformInstance:
+        require_allowed_hosts(request)
+        if request.external_authentication == "initial":
             # Nothing is exchanged at creation; the first refresh replaces the tokens (contract 7.4).
-            return PlatformInstance(token=_mint_token(), tokens=_imported_tokens(draft))
-        return _authenticated(draft, token=_mint_token())
+            return PlatformInstance(token=_mint_token(), tokens=_imported_tokens(request))
+        return _authenticated(request, token=_mint_token())
 
-    def update_instance(self, draft: InstanceDraft) -> PlatformInstance:
-        require_allowed_hosts(draft)
-        return _authenticated(draft, token=_mint_token() if draft.has_lost_token else "")
+    def update_instance(self, request: PlatformRequest) -> PlatformInstance:
+        require_allowed_hosts(request)
+        return _authenticated(request, token=_mint_token() if request.has_lost_token else "")
 
-    def get_instance(self, draft: InstanceDraft) -> PlatformInstance:
-        prove(draft)
+    def get_instance(self, request: PlatformRequest) -> PlatformInstance:
+        prove(request)
         return PlatformInstance(token="")
 
-    def refresh_tokens(self, draft: InstanceDraft) -> TokenSet | None:
-        can_sign_in = draft.authentication.grant_type in _WITHOUT_BROWSER
-        if draft.tokens and draft.tokens.refresh_token:
+    def refresh_tokens(self, request: PlatformRequest) -> TokenSet | None:
+        can_sign_in = request.authentication.grant_type in _WITHOUT_BROWSER
+        if request.tokens and request.tokens.refresh_token:
             try:
-                return oauth2.refresh_token(draft)
+                return oauth2.refresh_token(request)
             except GrantRejectedError:
                 if not can_sign_in:
                     raise
-        return oauth2.obtain_token(draft) if can_sign_in else None
+        return oauth2.obtain_token(request) if can_sign_in else None
 
-    def describe_instance(self, draft: InstanceDraft) -> None:
+    def describe_instance(self, request: PlatformRequest) -> None:
         """Nothing to do: name, tags and configuration are in the row."""
 
-    def set_enabled(self, draft: InstanceDraft, *, is_enabled: bool) -> None:
+    def set_enabled(self, request: PlatformRequest, *, is_enabled: bool) -> None:
         """Nothing to do: the provider knows no such thing, and the flag is in the row."""
 
-    def delete_instance(self, draft: InstanceDraft) -> None:
+    def delete_instance(self, request: PlatformRequest) -> None:
         """A provider that does not revoke the grant must not keep an instance alive; the exchange is recorded."""
-        if not (draft.tokens and draft.authentication.revocation_endpoint):
+        if not (request.tokens and request.authentication.revocation_endpoint):
             return
         try:
-            oauth2.revoke_token(draft)
+            oauth2.revoke_token(request)
         except InstancesError as error:
-            log.warning("token not revoked", uid=str(draft.uid), why=str(error))
+            log.warning("token not revoked", uid=str(request.uid), why=str(error))
 
-    def find_instances(self, draft: InstanceDraft) -> list[PlatformInstance]:
+    def find_instances(self, request: PlatformRequest) -> list[PlatformInstance]:
         """None, ever: an instance is here or it is not, and no answer of ours gets lost."""
         return []
 
@@ -103,35 +103,37 @@ class EmbeddedPlatform:
         return iter(())
 
 
-def _authenticated(draft: InstanceDraft, *, token: str) -> PlatformInstance:
+def _authenticated(request: PlatformRequest, *, token: str) -> PlatformInstance:
     """With tokens, where the way of authentication has any, proved by the probe."""
-    tokens = _obtain(draft)
+    tokens = _obtain(request)
     try:
         # The deadline is for what must not be sent twice.
-        prove(replace(draft, tokens=tokens, deadline=None))
+        prove(replace(request, tokens=tokens, deadline=None))
     except PlatformError as error:
         # The code is spent: what it brought must not be lost with an outage of the probe's.
-        if not (draft.authentication.needs_browser and error.retryable):
+        if not (request.authentication.needs_browser and error.retryable):
             raise
         return PlatformInstance(token=token, tokens=tokens, is_proved=False)
     return PlatformInstance(token=token, tokens=tokens)
 
 
-def _obtain(draft: InstanceDraft) -> TokenSet | None:
-    if draft.authentication.type == AuthenticationKind.OAUTH1:
-        return oauth1.exchange_verifier(draft)
-    if draft.authentication.grant_type == GrantType.AUTHORIZATION_CODE:
-        return oauth2.exchange_code(draft)
-    if draft.authentication.grant_type:
-        return oauth2.obtain_token(draft)
+def _obtain(request: PlatformRequest) -> TokenSet | None:
+    if request.authentication.type == AuthenticationKind.OAUTH1:
+        return oauth1.exchange_verifier(request)
+    if request.authentication.grant_type == GrantType.AUTHORIZATION_CODE:
+        return oauth2.exchange_code(request)
+    if request.authentication.grant_type:
+        return oauth2.obtain_token(request)
     return None
 
 
-def _imported_tokens(draft: InstanceDraft) -> TokenSet:
-    access_token, refresh_token = (str(draft.configuration.get(key) or "") for key in IMPORTED_KEYS)
+def _imported_tokens(request: PlatformRequest) -> TokenSet:
+    access_token, refresh_token = (
+        str(request.configuration.get(key) or "") for key in IMPORTED_KEYS
+    )
     if not (access_token or refresh_token):
         raise MissingConfigurationError(IMPORTED_KEYS)
-    token_secret = str(draft.configuration.get("oauth.user.token.secret") or "")
+    token_secret = str(request.configuration.get("oauth.user.token.secret") or "")
     return TokenSet(access_token, refresh_token, token_secret)
 
 

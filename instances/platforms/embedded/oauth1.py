@@ -20,7 +20,7 @@ from instances.errors import (
     MissingConfigurationError,
     RefusedError,
 )
-from instances.platforms.base import InstanceDraft, RequestToken, TokenSet, callback_with_state
+from instances.platforms.base import PlatformRequest, RequestToken, TokenSet, callback_with_state
 from instances.platforms.embedded.templates import endpoint_of, texts_of, values_of
 from instances.platforms.transport import (
     Answer,
@@ -39,18 +39,18 @@ _STANDARD_FIELDS = {
 }  # fmt: skip
 
 
-def request_token(draft: InstanceDraft, *, state: str) -> RequestToken:
+def request_token(request: PlatformRequest, *, state: str) -> RequestToken:
     """Ask for temporary credentials (RFC 5849 2.1).
 
     Raises MissingConfigurationError, ClientRefusedError, PlatformError, CatalogueError, InputError.
     """
-    values = values_of(draft)
+    values = values_of(request)
     callback_url = values.get("oauth.callback.url")
     if not callback_url:
         raise MissingConfigurationError(["oauth.callback.url"])
     callback = callback_with_state(callback_url, state)
-    subject = subject_of(draft, "ask for a request token", secrets=[state])
-    answer = _post(draft, subject, "request_token_endpoint", redirect_uri=callback)
+    subject = subject_of(request, "ask for a request token", secrets=[state])
+    answer = _post(request, subject, "request_token_endpoint", redirect_uri=callback)
     if not answer.ok:
         why = (
             f"was refused ({answer.status_code}): the provider does not take the consumer key, its secret, or the "
@@ -61,34 +61,34 @@ def request_token(draft: InstanceDraft, *, state: str) -> RequestToken:
     return RequestToken(token, secret)
 
 
-def authorization_url(draft: InstanceDraft) -> str:
+def authorization_url(request: PlatformRequest) -> str:
     """Where the browser goes to authorize the request token in provider_data (RFC 5849 2.2).
 
     Raises MissingConfigurationError, CatalogueError, InputError.
     """
-    token = draft.provider_data.get("oauth_token")
+    token = request.provider_data.get("oauth_token")
     if not token:
         raise MissingConfigurationError(["requestToken"])
-    parameters = texts_of(draft, draft.authentication.authorize_params) | {"oauth_token": token}
-    endpoint = endpoint_of(draft, "authorization_endpoint")
+    parameters = texts_of(request, request.authentication.authorize_params) | {"oauth_token": token}
+    endpoint = endpoint_of(request, "authorization_endpoint")
     return str(add_params_to_uri(endpoint, parameters.items()))
 
 
-def exchange_verifier(draft: InstanceDraft) -> TokenSet:
+def exchange_verifier(request: PlatformRequest) -> TokenSet:
     """Trade the authorized request token in provider_data for an access token (RFC 5849 2.3). Works once.
 
     Raises MissingCodeError, InputError, GrantRejectedError, ClientRefusedError, PlatformError, CatalogueError.
     """
-    brought = draft.provider_data
+    brought = request.provider_data
     if not (brought.get("oauth_token") and brought.get("oauth_verifier")):
         raise MissingCodeError
     if not brought.get("secret"):
         raise InputError(
             "providerData lacks secret: with OAuth 1.0a, send the one that oauth/token gave with the request token."
         )
-    subject = subject_of(draft, "exchange the verifier")
+    subject = subject_of(request, "exchange the verifier")
     answer = _post(
-        draft,
+        request,
         subject,
         "token_endpoint",
         token=brought["oauth_token"],
@@ -103,7 +103,7 @@ def exchange_verifier(draft: InstanceDraft) -> TokenSet:
         why = f"was refused ({answer.status_code}): the request token is expired, refused or used already. Authorize again."
         raise _refusal(GrantRejectedError, why, answer, subject)
     access_token, token_secret, more = _credentials_in(answer, subject)
-    kept = {name: brought[name] for name in draft.authentication.provider_data if name in brought}
+    kept = {name: brought[name] for name in request.authentication.provider_data if name in brought}
     extra = {
         name: value for name, value in {**kept, **more}.items() if name not in _STANDARD_FIELDS
     }
@@ -111,30 +111,32 @@ def exchange_verifier(draft: InstanceDraft) -> TokenSet:
 
 
 def request_signed(
-    draft: InstanceDraft, subject: Subject, method: str, url: str, headers: Mapping[str, str]
+    request: PlatformRequest, subject: Subject, method: str, url: str, headers: Mapping[str, str]
 ) -> Answer:
     """A request signed with the draft's access token (RFC 5849 3). Raises InputError, PlatformError."""
-    tokens = draft.tokens or TokenSet("")
-    auth = _auth(draft, token=tokens.access_token, token_secret=tokens.token_secret)
+    tokens = request.tokens or TokenSet("")
+    auth = _auth(request, token=tokens.access_token, token_secret=tokens.token_secret)
     try:
         return session_for(subject).request(method, url, headers=headers, auth=auth)
     except InsecureTransportError:
-        raise _insecure(draft) from None
+        raise _insecure(request) from None
 
 
-def _post(draft: InstanceDraft, subject: Subject, endpoint: EndpointName, **signed: str) -> Answer:
+def _post(
+    request: PlatformRequest, subject: Subject, endpoint: EndpointName, **signed: str
+) -> Answer:
     """One signed request. Raises RateLimitedError, ProviderFaultError; what a refusal means the caller knows."""
-    auth = _auth(draft, **signed)
+    auth = _auth(request, **signed)
     try:
-        answer = session_for(subject).post(endpoint_of(draft, endpoint), auth=auth)
+        answer = session_for(subject).post(endpoint_of(request, endpoint), auth=auth)
     except InsecureTransportError:
-        raise _insecure(draft) from None
+        raise _insecure(request) from None
     raise_for_fault(answer, subject)
     return answer
 
 
-def _auth(draft: InstanceDraft, **signed: str) -> OAuth1Auth:
-    way, values = draft.authentication, values_of(draft)
+def _auth(request: PlatformRequest, **signed: str) -> OAuth1Auth:
+    way, values = request.authentication, values_of(request)
     keys = [way.client_id_key, way.client_secret_key]
     if missing := [key for key in keys if not values.get(key)]:
         raise MissingConfigurationError(missing)
@@ -143,9 +145,9 @@ def _auth(draft: InstanceDraft, **signed: str) -> OAuth1Auth:
     return auth
 
 
-def _insecure(draft: InstanceDraft) -> InputError:
+def _insecure(request: PlatformRequest) -> InputError:
     return InputError(
-        f"{draft.label}: OAuth 1.0a needs an address that begins with https://. Correct the provider's address."
+        f"{request.label}: OAuth 1.0a needs an address that begins with https://. Correct the provider's address."
     )
 
 

@@ -5,7 +5,7 @@ import base64
 from instances.catalogue.definition import ACCESS_TOKEN, Probe, ProbeScheme
 from instances.catalogue.templates import fill_text
 from instances.errors import AccessForbiddenError, CredentialsRefusedError, RefusedError
-from instances.platforms.base import InstanceDraft
+from instances.platforms.base import PlatformRequest
 from instances.platforms.embedded.oauth1 import request_signed
 from instances.platforms.embedded.templates import address_of, headers_of, values_of
 from instances.platforms.transport import (
@@ -18,30 +18,30 @@ from instances.platforms.transport import (
 )
 
 
-def prove(draft: InstanceDraft) -> None:
+def prove(request: PlatformRequest) -> None:
     """Send the probe. A way of authentication without one is taken on trust.
 
     Raises CredentialsRefusedError (401), AccessForbiddenError (403), RefusedError (any other 4xx), PlatformError,
     InputError.
     """
-    probe = draft.authentication.probe
+    probe = request.authentication.probe
     if probe is None:
         return
-    subject = subject_of(draft, "prove the credentials")
-    headers = headers_of(draft, probe.headers) | _authorization(draft, probe)
-    url = address_of(draft, probe.url)
+    subject = subject_of(request, "prove the credentials")
+    headers = headers_of(request, probe.headers) | _authorization(request, probe)
+    url = address_of(request, probe.url)
     if probe.scheme == ProbeScheme.OAUTH1:
-        answer = request_signed(draft, subject, probe.method, url, headers)
+        answer = request_signed(request, subject, probe.method, url, headers)
     else:
         answer = session_for(subject).request(probe.method, url, headers=headers)
     _raise_for_refusal(answer, subject)
 
 
-def _authorization(draft: InstanceDraft, probe: Probe) -> dict[str, str]:
+def _authorization(request: PlatformRequest, probe: Probe) -> dict[str, str]:
     if probe.scheme == ProbeScheme.BEARER:
-        return headers_of(draft, {"Authorization": f"Bearer {{{ACCESS_TOKEN}}}"})
+        return headers_of(request, {"Authorization": f"Bearer {{{ACCESS_TOKEN}}}"})
     if probe.scheme == ProbeScheme.BASIC:
-        values = values_of(draft)
+        values = values_of(request)
         pair = f"{fill_text(probe.username, values)}:{fill_text(probe.password, values)}"
         # UTF-8, as RFC 7617 2.1 recommends.
         return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}

@@ -17,9 +17,9 @@ from instances.errors import (
 )
 from instances.models import Organization, OrganizationUser
 from instances.platforms.base import (
-    InstanceDraft,
     ListedInstance,
     PlatformInstance,
+    PlatformRequest,
     RequestToken,
     UnusableListing,
     callback_with_state,
@@ -63,36 +63,36 @@ class CloudElementsPlatform:
         self._organization = organization
         self._base_url = organization.platform_url.rstrip("/").removesuffix(API_PATH) + API_PATH
 
-    def request_token(self, draft: InstanceDraft, *, state: str) -> RequestToken:
-        subject = self._subject(draft, "ask for a request token", state)
-        query = _oauth_query(draft, state)
+    def request_token(self, request: PlatformRequest, *, state: str) -> RequestToken:
+        subject = self._subject(request, "ask for a request token", state)
+        query = _oauth_query(request, state)
         if callback_url := query.get("callbackUrl"):
             # Whether the platform itself brings the state back is not known (contract 11.1).
             query["callbackUrl"] = callback_with_state(callback_url, state)
-        answer = self._ask_oauth("token", query, draft, subject)
+        answer = self._ask_oauth("token", query, request, subject)
         document = _read(RequestTokenDocument, answer, subject)
         return RequestToken(document.token, document.secret)
 
-    def oauth_url(self, draft: InstanceDraft, *, state: str) -> str:
+    def oauth_url(self, request: PlatformRequest, *, state: str) -> str:
         """The URL that the platform makes (contract 8.1); it sends no PKCE challenge, so none is checked."""
-        subject = self._subject(draft, "ask for the authorization URL", state)
-        answer = self._ask_oauth("url", _oauth_query(draft, state), draft, subject)
+        subject = self._subject(request, "ask for the authorization URL", state)
+        answer = self._ask_oauth("url", _oauth_query(request, state), request, subject)
         url = _read(OAuthUrlDocument, answer, subject).oauth_url
         if not _is_web_address(url):
             raise unusable(answer, subject)
         return url
 
-    def creates_without_exchange(self, draft: InstanceDraft) -> bool:
+    def creates_without_exchange(self, request: PlatformRequest) -> bool:
         return False
 
-    def create_instance(self, draft: InstanceDraft) -> PlatformInstance:
-        subject = self._subject(draft, "create")
+    def create_instance(self, request: PlatformRequest) -> PlatformInstance:
+        subject = self._subject(request, "create")
         try:
             answer = self._send(
-                "POST", "/instances", draft.organization_user, subject, json=_body(draft)
+                "POST", "/instances", request.organization_user, subject, json=_body(request)
             )
             raise_for_refusal(
-                answer, subject, element=draft.element.key, has_code=bool(draft.provider_data)
+                answer, subject, element=request.element.key, has_code=bool(request.provider_data)
             )
             return _instance(_read(InstanceDocument, answer, subject))
         except PlatformError as error:
@@ -106,36 +106,36 @@ class CloudElementsPlatform:
                 interaction=error.interaction,
             ) from error
 
-    def update_instance(self, draft: InstanceDraft) -> PlatformInstance:
-        return self._on_instance("PUT", draft, "authenticate again", json=_body(draft))
+    def update_instance(self, request: PlatformRequest) -> PlatformInstance:
+        return self._on_instance("PUT", request, "authenticate again", json=_body(request))
 
-    def get_instance(self, draft: InstanceDraft) -> PlatformInstance:
-        return self._on_instance("GET", draft, "check")
+    def get_instance(self, request: PlatformRequest) -> PlatformInstance:
+        return self._on_instance("GET", request, "check")
 
-    def refresh_tokens(self, draft: InstanceDraft) -> None:
+    def refresh_tokens(self, request: PlatformRequest) -> None:
         """Nothing to do: the platform has the provider's tokens, and keeps them alive itself."""
 
-    def describe_instance(self, draft: InstanceDraft) -> None:
+    def describe_instance(self, request: PlatformRequest) -> None:
         unchecked = {"reAuthenticate": "false"}
-        self._on_instance("PUT", draft, "describe", json=_body(draft), params=unchecked)
+        self._on_instance("PUT", request, "describe", json=_body(request), params=unchecked)
 
-    def set_enabled(self, draft: InstanceDraft, *, is_enabled: bool) -> None:
-        method, step = ("PUT", "enable") if is_enabled else ("DELETE", "disable")
-        subject = self._subject(draft, step)
-        answer = self._send(method, f"{_path(draft)}/enabled", draft.organization_user, subject)
+    def set_enabled(self, request: PlatformRequest, *, is_enabled: bool) -> None:
+        method, operation = ("PUT", "enable") if is_enabled else ("DELETE", "disable")
+        subject = self._subject(request, operation)
+        answer = self._send(method, f"{_path(request)}/enabled", request.organization_user, subject)
         raise_for_refusal(answer, subject)
 
-    def delete_instance(self, draft: InstanceDraft) -> None:
-        subject = self._subject(draft, "delete")
-        answer = self._send("DELETE", _path(draft), draft.organization_user, subject)
+    def delete_instance(self, request: PlatformRequest) -> None:
+        subject = self._subject(request, "delete")
+        answer = self._send("DELETE", _path(request), request.organization_user, subject)
         if answer.status_code == 404 and error_document(answer).message:
             return
         raise_for_refusal(answer, subject)
 
-    def find_instances(self, draft: InstanceDraft) -> list[PlatformInstance]:
-        subject = self._subject(draft, "look for it by its tag")
+    def find_instances(self, request: PlatformRequest) -> list[PlatformInstance]:
+        subject = self._subject(request, "look for it by its tag")
         answer = self._send(
-            "GET", "/instances", draft.organization_user, subject, params={"tags[]": draft.tag}
+            "GET", "/instances", request.organization_user, subject, params={"tags[]": request.tag}
         )
         if is_nothing_found(answer):
             return []
@@ -145,9 +145,9 @@ class CloudElementsPlatform:
         documents = [
             _validate(InstanceDocument, item, answer, subject)
             for item in _items(answer, subject)
-            if not isinstance(item, dict) or draft.tag in str(item.get("tags"))
+            if not isinstance(item, dict) or request.tag in str(item.get("tags"))
         ]
-        return [_instance(document) for document in documents if draft.tag in document.tags]
+        return [_instance(document) for document in documents if request.tag in document.tags]
 
     def list_instances(
         self, user: OrganizationUser, *, actor: str
@@ -156,7 +156,7 @@ class CloudElementsPlatform:
             organization_id=self._organization.pk,
             instance_id=None,
             label=f"the instances of {user}",
-            step="list them",
+            operation="list them",
             actor=actor,
             secrets=frozenset({self._organization.secret.reveal(), user.secret.reveal()}),
         )
@@ -176,29 +176,31 @@ class CloudElementsPlatform:
             query["nextPage"] = next_page
 
     def _ask_oauth(
-        self, what: str, query: dict[str, str], draft: InstanceDraft, subject: Subject
+        self, what: str, query: dict[str, str], request: PlatformRequest, subject: Subject
     ) -> Answer:
-        path = f"/elements/{quote(draft.element.key)}/oauth/{what}"
-        answer = self._send("GET", path, draft.organization_user, subject, params=query)
-        raise_for_refusal(answer, subject, element=draft.element.key)
+        path = f"/elements/{quote(request.element.key)}/oauth/{what}"
+        answer = self._send("GET", path, request.organization_user, subject, params=query)
+        raise_for_refusal(answer, subject, element=request.element.key)
         return answer
 
     def _on_instance(
-        self, method: str, draft: InstanceDraft, step: str, **sent: Any
+        self, method: str, request: PlatformRequest, operation: str, **sent: Any
     ) -> PlatformInstance:
-        subject = self._subject(draft, step)
-        answer = self._send(method, _path(draft), draft.organization_user, subject, **sent)
-        raise_for_refusal(answer, subject, has_code=bool(draft.provider_data))
+        subject = self._subject(request, operation)
+        answer = self._send(method, _path(request), request.organization_user, subject, **sent)
+        raise_for_refusal(answer, subject, has_code=bool(request.provider_data))
         document = _read(InstanceDocument, answer, subject)
-        if document.id != draft.remote_id:
-            what = f"the instance {document.id}, and asked for {draft.remote_id}"
+        if document.id != request.remote_id:
+            what = f"the instance {document.id}, and asked for {request.remote_id}"
             raise unusable(answer, subject, what)
         return _instance(document)
 
-    def _subject(self, draft: InstanceDraft, step: str, *secrets: str) -> Subject:
-        organization, user = self._organization, draft.organization_user
+    def _subject(self, request: PlatformRequest, operation: str, *secrets: str) -> Subject:
+        organization, user = self._organization, request.organization_user
         return subject_of(
-            draft, step, secrets={organization.secret.reveal(), user.secret.reveal(), *secrets}
+            request,
+            operation,
+            secrets={organization.secret.reveal(), user.secret.reveal(), *secrets},
         )
 
     def _send(
@@ -218,26 +220,26 @@ class CloudElementsPlatform:
         return session_for(subject).request(method, self._base_url + path, headers=headers, **sent)
 
 
-def _path(draft: InstanceDraft) -> str:
-    if draft.remote_id is None:
-        raise GoneError(f"{draft.label} has no id at the remote platform, so it cannot be there.")
-    return f"/instances/{draft.remote_id}"
+def _path(request: PlatformRequest) -> str:
+    if request.remote_id is None:
+        raise GoneError(f"{request.label} has no id at the remote platform, so it cannot be there.")
+    return f"/instances/{request.remote_id}"
 
 
-def _oauth_query(draft: InstanceDraft, state: str) -> dict[str, str]:
+def _oauth_query(request: PlatformRequest, state: str) -> dict[str, str]:
     """The parameters of oauth/url and oauth/token (contract 8.1)."""
-    values = draft.authentication.values_of(draft.configuration)
+    values = request.authentication.values_of(request.configuration)
     query = {name: values[key] for key, name in _OAUTH_URL_KEYS.items() if values.get(key)}
     plain = {
         key: value
         for key, value in values.items()
-        if key not in _OAUTH_URL_KEYS and not draft.element.is_secret(key)
+        if key not in _OAUTH_URL_KEYS and not request.element.is_secret(key)
     }
-    site_address = values.get(draft.authentication.site_address_key or "")
-    request_token = draft.provider_data.get("oauth_token")
+    site_address = values.get(request.authentication.site_address_key or "")
+    request_token = request.provider_data.get("oauth_token")
     return {
         **plain,
-        **_naming_the_way(draft),
+        **_naming_the_way(request),
         **query,
         **({"siteAddress": site_address} if site_address else {}),
         **({"requestToken": request_token} if request_token else {}),
@@ -245,26 +247,26 @@ def _oauth_query(draft: InstanceDraft, state: str) -> dict[str, str]:
     }
 
 
-def _naming_the_way(draft: InstanceDraft) -> dict[str, str]:
+def _naming_the_way(request: PlatformRequest) -> dict[str, str]:
     """An element with several ways of authentication is told which (contract 7.2)."""
-    if len(draft.element.authentication) == 1:
+    if len(request.element.authentication) == 1:
         return {}
-    return {"authentication.type": str(draft.authentication.type)}
+    return {"authentication.type": str(request.authentication.type)}
 
 
-def _body(draft: InstanceDraft) -> dict[str, Any]:
+def _body(request: PlatformRequest) -> dict[str, Any]:
     """The body of a create or update (contract 7.1), found again by the draft's tag."""
     body: dict[str, Any] = {
-        "element": {"key": draft.element.key},
-        "name": draft.name,
+        "element": {"key": request.element.key},
+        "name": request.name,
         # With a tag of ours there, the platform no longer adds the name by itself (contract 7.1).
-        "tags": [*(draft.tags or (draft.name,)), draft.tag],
-        "configuration": {**_naming_the_way(draft), **draft.configuration},
+        "tags": [*(request.tags or (request.name,)), request.tag],
+        "configuration": {**_naming_the_way(request), **request.configuration},
     }
-    if draft.provider_data:
-        body["providerData"] = dict(draft.provider_data)
-    if draft.external_authentication != "none":
-        body["externalAuthentication"] = draft.external_authentication
+    if request.provider_data:
+        body["providerData"] = dict(request.provider_data)
+    if request.external_authentication != "none":
+        body["externalAuthentication"] = request.external_authentication
     return InstanceBody.model_validate(body).to_wire()
 
 

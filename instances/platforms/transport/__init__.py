@@ -14,8 +14,8 @@ from instances.platforms.transport.answers import (
 )
 from instances.platforms.transport.recording import (
     Subject,
+    deferred_interactions,
     interaction_of,
-    interactions_kept,
     mount,
     session_for,
     subject_of,
@@ -24,10 +24,10 @@ from instances.platforms.transport.recording import (
 __all__ = [
     "Answer",
     "Subject",
+    "deferred_interactions",
     "document_of",
     "error_of",
     "interaction_of",
-    "interactions_kept",
     "json_of",
     "message_of",
     "mount",

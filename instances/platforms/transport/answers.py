@@ -44,7 +44,7 @@ def error_of[E: PlatformError](
 ) -> E:
     """The error that an answer means. why continues a sentence that begins with the instance and the step."""
     return kind(
-        f"{subject.label}: {subject.step} {why}",
+        f"{subject.label}: {subject.operation} {why}",
         provider_message=message_of(response, subject),
         status=response.status_code,
         interaction=interaction_of(response),

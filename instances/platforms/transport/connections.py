@@ -122,7 +122,7 @@ class _GuardedConnection(urllib3.connection.HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         ends_at = monotonic() + float(self.timeout or 0)
-        self._opened_for = outlet.private_hosts
+        self._opened_for = thread_connection.private_hosts
         candidates = _checked_addresses(
             self._dns_host,
             self.port,
@@ -165,12 +165,12 @@ class _GuardedConnection(urllib3.connection.HTTPConnection):
             return
         if self.sock is None:
             self.connect()
-        if outlet.deadline and outlet.deadline.has_passed:
+        if thread_connection.deadline and thread_connection.deadline.has_passed:
             raise LeaseLostError(
                 "the time in which this process might send it had passed, so nothing was sent. Another process may "
                 "be at work on it."
             )
-        outlet.is_sent = True
+        thread_connection.request_started = True
         super().send(data)
 
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3 does
@@ -182,7 +182,11 @@ class _GuardedConnection(urllib3.connection.HTTPConnection):
     def is_connected(self) -> bool:
         """Whether the pool may use it once more: not for whom the address may have been refused."""
         is_fresh = monotonic() - self._answered_at < MAX_IDLE_SECONDS
-        return super().is_connected and is_fresh and self._opened_for == outlet.private_hosts
+        return (
+            super().is_connected
+            and is_fresh
+            and self._opened_for == thread_connection.private_hosts
+        )
 
 
 class _GuardedTLSConnection(_GuardedConnection, urllib3.connection.HTTPSConnection):
@@ -203,7 +207,7 @@ class GuardedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _GuardedPool, "https": _GuardedTLSPool}
 
 
-class Outlet(threading.local):
+class ThreadConnection(threading.local):
     """One thread's connections, whether a byte of its present request has left, or may leave, and which private
     hosts that request may go to.
     """
@@ -211,9 +215,9 @@ class Outlet(threading.local):
     def __init__(self) -> None:
         # Retry(total=False): errors come as they are, and nothing is sent a second time.
         self.adapter = GuardedAdapter(pool_maxsize=1, max_retries=urllib3.Retry(total=False))
-        self.is_sent = False
+        self.request_started = False
         self.private_hosts: tuple[str, ...] = ()
         self.deadline: Deadline | None = None
 
 
-outlet = Outlet()
+thread_connection = ThreadConnection()

@@ -31,8 +31,8 @@ from instances.errors import (
     UnreachableError,
 )
 from instances.models import Interaction
-from instances.platforms.base import InstanceDraft
-from instances.platforms.transport.connections import outlet
+from instances.platforms.base import PlatformRequest
+from instances.platforms.transport.connections import thread_connection
 from instances.queries.outages import outlast_outage
 from instances.redaction import redact_body, redact_headers, redact_text, redact_url, storable
 
@@ -54,7 +54,7 @@ class Subject:
     organization_id: int
     instance_id: int | None
     label: str
-    step: str
+    operation: str
     actor: str = ""
     private_hosts: tuple[str, ...] = ()
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
@@ -63,23 +63,23 @@ class Subject:
 
 
 def subject_of(
-    draft: InstanceDraft,
-    step: str,
+    platform_request: PlatformRequest,
+    operation: str,
     *,
     secrets: Iterable[str] = frozenset(),
     timeout_seconds: float | None = None,
 ) -> Subject:
-    """The subject of one step for a draft. secrets: beside the draft's own, for example the platform's."""
+    """The subject of one operation for a draft. secrets: beside the draft's own, for example the platform's."""
     return Subject(
-        organization_id=draft.organization.pk,
-        instance_id=draft.instance_id,
-        label=draft.label,
-        step=step,
-        actor=draft.actor,
-        private_hosts=draft.private_hosts,
-        secrets=draft.secrets | frozenset(secrets),
+        organization_id=platform_request.organization.pk,
+        instance_id=platform_request.instance_id,
+        label=platform_request.label,
+        operation=operation,
+        actor=platform_request.actor,
+        private_hosts=platform_request.private_hosts,
+        secrets=platform_request.secrets | frozenset(secrets),
         timeout_seconds=timeout_seconds,
-        deadline=draft.deadline,
+        deadline=platform_request.deadline,
     )
 
 
@@ -112,7 +112,7 @@ _records = _Records()
 
 
 @contextmanager
-def interactions_kept() -> Iterator[list[Interaction]]:
+def deferred_interactions() -> Iterator[list[Interaction]]:
     """This thread's interactions, not written: for who writes many at once, with what came of them.
 
     Until then, they have no id.
@@ -149,7 +149,7 @@ class RecordingAdapter(BaseAdapter):
             response = self._exchange(request)
         if response.is_redirect:
             raise RefusedError(
-                f"{self._subject.label}: {self._subject.step} was answered with a redirect to "
+                f"{self._subject.label}: {self._subject.operation} was answered with a redirect to "
                 f"{_where(response.headers['Location'], request)}, which is not followed. Correct the address.",
                 status=response.status_code,
                 interaction=interaction_of(response),
@@ -164,10 +164,13 @@ class RecordingAdapter(BaseAdapter):
         response: requests.Response | None = None
         body = b""
         error: PlatformError | None = None
-        outlet.is_sent, outlet.deadline = False, self._subject.deadline
-        outlet.private_hosts = self._subject.private_hosts
+        thread_connection.request_started, thread_connection.deadline = (
+            False,
+            self._subject.deadline,
+        )
+        thread_connection.private_hosts = self._subject.private_hosts
         try:
-            response = outlet.adapter.send(
+            response = thread_connection.adapter.send(
                 request,
                 stream=True,
                 timeout=_timeout(self._timeout_seconds),
@@ -202,7 +205,7 @@ class RecordingAdapter(BaseAdapter):
         cause = caught.args[0] if is_wrapped else caught
         host = urlsplit(request.url or "").netloc.rpartition("@")[2]
         kind, why = _what_happened(cause, host, timeout_seconds=self._timeout_seconds)
-        sentence = f"{self._subject.label}: {self._subject.step} failed: {why}"
+        sentence = f"{self._subject.label}: {self._subject.operation} failed: {why}"
         return kind(redact_text(sentence, self._subject.secrets))
 
     def _record(
@@ -221,7 +224,7 @@ class RecordingAdapter(BaseAdapter):
             organization_id=subject.organization_id,
             instance_id=subject.instance_id,
             subject=subject.label,
-            step=subject.step,
+            operation=subject.operation,
             direction=Interaction.Direction.OUT,
             actor=subject.actor,
             method=request.method or "",
@@ -236,13 +239,13 @@ class RecordingAdapter(BaseAdapter):
             duration_ms=duration_ms,
         )
         if _records.kept is None:
-            _keep(interaction)
+            _save(interaction)
         else:
             _records.kept.append(interaction)
         return interaction
 
 
-def _keep(interaction: Interaction) -> None:
+def _save(interaction: Interaction) -> None:
     """Write it, outlasting a database outage. Where that is in vain, the answer must not be lost with its record."""
     try:
         outlast_outage(lambda: _write(interaction), what="interaction")
@@ -250,7 +253,9 @@ def _keep(interaction: Interaction) -> None:
         if connection.in_atomic_block:
             raise
         interaction.pk = None
-        log.error("interaction not recorded", step=interaction.step, error=type(error).__name__)
+        log.error(
+            "interaction not recorded", operation=interaction.operation, error=type(error).__name__
+        )
 
 
 def _write(interaction: Interaction) -> None:
@@ -293,9 +298,9 @@ def _what_happened(
     is_timeout = isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError)
     if isinstance(cause, PlatformError):
         return type(cause), str(cause)
-    if outlet.is_sent and is_timeout:
+    if thread_connection.request_started and is_timeout:
         return AnswerTimeoutError, f"{host} did not answer within {seconds}. {_MAY_BE_DONE}"
-    if outlet.is_sent:
+    if thread_connection.request_started:
         why = f"{host} cut the connection, or its answer cannot be read. {_MAY_BE_DONE}"
         return AnswerLostError, why
     return (

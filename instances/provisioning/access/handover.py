@@ -15,9 +15,9 @@ from instances.errors import (
 )
 from instances.models import Instance, OrganizationUser, StateChange
 from instances.platforms.registry import platform_for
-from instances.provisioning.access.permissions import Verb, require_permission
+from instances.provisioning.access.permissions import InstancePermission, require_permission
 from instances.provisioning.lifecycle.states import State
-from instances.provisioning.platform_requests import draft_of
+from instances.provisioning.platform_requests import platform_request
 
 # Whoever is at work on it speaks to the platform with the former user's secret.
 _UNDER_WAY = {State.PROVISIONING, State.UNKNOWN, State.DELETING}
@@ -59,7 +59,7 @@ def hand_over_instance(
     InputError, StateConflictError while something is under way, PlatformError.
     """
     former = instance.organization_user
-    require_permission(account, instance, Verb.CHANGE)
+    require_permission(account, instance, InstancePermission.CHANGE)
     if not OrganizationUser.objects.operated_by(account).filter(pk=to.pk).exists():
         raise PermissionRefusedError(
             _("Your account may not give %(name)s to %(to)s. Ask an operator of that organization.")
@@ -67,8 +67,8 @@ def hand_over_instance(
         )
     _require_sense(instance, to, why)
     if instance.organization.is_remote and instance.remote_id:
-        draft = draft_of(instance, actor=account.get_username())
-        platform_for(draft.organization).get_instance(replace(draft, organization_user=to))
+        request = platform_request(instance, actor=account.get_username())
+        platform_for(request.organization).get_instance(replace(request, organization_user=to))
     with transaction.atomic():
         unmoved = Instance.objects.filter(
             pk=instance.pk, organization_user=former, state=instance.state

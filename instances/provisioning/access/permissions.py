@@ -33,7 +33,7 @@ _OPERATOR = _STAFF | {
 GROUPS = {OPERATOR: _OPERATOR, STAFF: _STAFF, VIEWER: _VIEWER}
 
 
-class Verb(StrEnum):
+class InstancePermission(StrEnum):
     """What is done to an instance; the value is the code name of Django's permission for it."""
 
     VIEW = "view_instance"
@@ -42,15 +42,19 @@ class Verb(StrEnum):
     REVEAL = "reveal_token"
 
 
-def is_permitted(account: User | AnonymousUser, instance: Instance, verb: Verb) -> bool:
+def is_permitted(
+    account: User | AnonymousUser, instance: Instance, verb: InstancePermission
+) -> bool:
     if not account.has_perm(f"instances.{verb}"):
         return False
     rows = Instance.objects.filter(pk=instance.pk)
-    within_reach = rows.visible_to if verb == Verb.VIEW else rows.operated_by
+    within_reach = rows.visible_to if verb == InstancePermission.VIEW else rows.operated_by
     return within_reach(account).exists()
 
 
-def require_permission(account: User | AnonymousUser, instance: Instance, verb: Verb) -> None:
+def require_permission(
+    account: User | AnonymousUser, instance: Instance, verb: InstancePermission
+) -> None:
     """Raises PermissionRefusedError."""
     if not is_permitted(account, instance, verb):
         raise PermissionRefusedError(

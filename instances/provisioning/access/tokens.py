@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from instances.errors import PermissionRefusedError, StateConflictError
 from instances.models import Instance, Interaction, OrganizationUser
-from instances.provisioning.access.permissions import Verb, require_permission
+from instances.provisioning.access.permissions import InstancePermission, require_permission
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ def reveal_token(instance: Instance, *, account: User | AnonymousUser) -> str:
     Raises PermissionRefusedError without the permission reveal_token, StateConflictError when there is no
     token, UnreadableSecretError.
     """
-    require_permission(account, instance, Verb.REVEAL)
+    require_permission(account, instance, InstancePermission.REVEAL)
     if not instance.has_token:
         raise StateConflictError(f"{instance.label} has no Element token yet; provision it first.")
     token: str = instance.reveal("token")
@@ -59,9 +59,9 @@ def reveal_secrets(user: OrganizationUser, *, account: User | AnonymousUser) -> 
     return secrets
 
 
-def _record(step: str, *, account: User | AnonymousUser, **about: Any) -> None:
+def _record(operation: str, *, account: User | AnonymousUser, **about: Any) -> None:
     Interaction.objects.create(
-        step=step,
+        operation=operation,
         direction=Interaction.Direction.IN,
         actor=account.get_username(),
         method="REVEAL",

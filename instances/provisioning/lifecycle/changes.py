@@ -14,7 +14,7 @@ from instances.catalogue.definition import VARIANT_KEY, AuthenticationType
 from instances.errors import InstanceDeletedError, StateConflictError
 from instances.models import Instance, Tag
 from instances.provisioning.hosts import host_columns, hosts_to_store, require_secrets_again
-from instances.provisioning.plan import authentication_of, store_configuration
+from instances.provisioning.plan import authentication_of, split_secrets
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def _merged(
 def _columns(stored: Instance, configuration: Mapping[str, str]) -> dict[str, Any]:
     """The configuration as it is stored, with the hosts that its secrets belong to from then on."""
     hosts = host_columns(hosts_to_store(stored, configuration))
-    return hosts | store_configuration(stored.element.parsed, configuration)
+    return hosts | split_secrets(stored.element.parsed, configuration)
 
 
 def _proved_names(way: AuthenticationType) -> set[str]:

@@ -19,7 +19,7 @@ from instances.provisioning.lifecycle.refresh import refresh_instance
 from instances.provisioning.lifecycle.schedule import can_refresh
 from instances.provisioning.lifecycle.states import NO_CAUSE, State, cause_of, move_instance
 from instances.provisioning.plan import authentication_of
-from instances.provisioning.platform_requests import draft_of
+from instances.provisioning.platform_requests import platform_request
 
 
 def check_instance(instance: Instance, *, actor: str) -> Instance:
@@ -67,23 +67,23 @@ def check_instance(instance: Instance, *, actor: str) -> Instance:
 
 def _ask_for(instance: Instance, *, actor: str) -> PlatformInstance:
     """Ask the platform; an access token that has run out, or that the provider refuses, is renewed first, once."""
-    tokens = draft_of(instance, actor=actor).tokens
+    tokens = platform_request(instance, actor=actor).tokens
     is_renewable = tokens is not None and can_refresh(authentication_of(instance), tokens)
     has_run_out = bool(instance.expires_at and instance.expires_at <= timezone.now())
     if is_renewable and instance.state == State.CONNECTED and has_run_out:
         refresh_instance(instance, actor=actor)
         instance.refresh_from_db()
         is_renewable = False
-    draft = draft_of(instance, actor=actor)
-    platform = platform_for(draft.organization)
+    request = platform_request(instance, actor=actor)
+    platform = platform_for(request.organization)
     try:
-        return platform.get_instance(draft)
+        return platform.get_instance(request)
     except CredentialsRefusedError:
         if not is_renewable or instance.state != State.CONNECTED:
             raise
     refresh_instance(instance, actor=actor)
     instance.refresh_from_db()
-    return platform.get_instance(draft_of(instance, actor=actor))
+    return platform.get_instance(platform_request(instance, actor=actor))
 
 
 def _mark_refused(instance: Instance, error: PlatformError, *, actor: str) -> None:

@@ -14,7 +14,7 @@ from instances.provisioning.lifecycle.changes import remove_row
 from instances.provisioning.lifecycle.leases import wait_until_unleased
 from instances.provisioning.lifecycle.reconcile import _own_among, is_stuck
 from instances.provisioning.lifecycle.states import State, cause_of, move_instance
-from instances.provisioning.platform_requests import draft_of
+from instances.provisioning.platform_requests import platform_request
 
 
 def delete_instance(instance: Instance, *, actor: str, is_forced: bool = True) -> None:
@@ -42,13 +42,13 @@ def delete_instance(instance: Instance, *, actor: str, is_forced: bool = True) -
 
 
 def _delete_at_platform(instance: Instance, *, actor: str) -> None:
-    draft = draft_of(instance, actor=actor)
-    platform = platform_for(draft.organization)
+    request = platform_request(instance, actor=actor)
+    platform = platform_for(request.organization)
     if instance.has_token:
-        platform.delete_instance(draft)
+        platform.delete_instance(request)
         return
-    for copy in _own_among(platform.find_instances(draft), instance, draft):
-        platform.delete_instance(replace(draft, remote_id=copy.remote_id))
+    for copy in _own_among(platform.find_instances(request), instance, request):
+        platform.delete_instance(replace(request, remote_id=copy.remote_id))
 
 
 def _record_left_behind(instance: Instance, error: UnreadableSecretError, *, actor: str) -> None:
@@ -56,7 +56,7 @@ def _record_left_behind(instance: Instance, error: UnreadableSecretError, *, act
         instance=instance,
         organization=instance.organization,
         subject=instance.label,
-        step="delete",
+        operation="delete",
         direction=Interaction.Direction.OUT,
         actor=actor,
         method="DELETE",

@@ -17,7 +17,7 @@ from instances.errors import (
     OutcomeUnknownError,
 )
 from instances.models import Instance
-from instances.platforms.base import InstanceDraft, PlatformInstance, code_in
+from instances.platforms.base import PlatformInstance, PlatformRequest, code_in
 from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.changes import (
     locked,
@@ -28,21 +28,21 @@ from instances.provisioning.lifecycle.refresh import token_columns
 from instances.provisioning.lifecycle.schedule import SEND_WITHIN, retry_after
 from instances.provisioning.lifecycle.states import NO_CAUSE, Move, State, cause_of, move_instance
 from instances.provisioning.plan import authentication_of, require_complete
-from instances.provisioning.platform_requests import draft_of
+from instances.provisioning.platform_requests import platform_request
 from instances.queries.database_clock import require_right_clock
 from instances.queries.outages import outlast_outage
 
 
 @dataclass(frozen=True, slots=True)
-class Creation:
+class CreateResult:
     """What came of a create: what the platform has now, or the error that it ended in."""
 
     instance: Instance
-    draft: InstanceDraft = field(repr=False)
+    request: PlatformRequest = field(repr=False)
     created: PlatformInstance | None = field(default=None, repr=False)
     error: InstancesError | None = None
 
-    def move(self, *, why: str = "Provisioned.") -> Move:
+    def transition(self, *, why: str = "Provisioned.") -> Move:
         """Where it leads to: connected, failed, or unknown."""
         if self.created:
             return Move(self.instance, State.CONNECTED, why, self._connected(self.created))
@@ -51,7 +51,7 @@ class Creation:
         return Move(self.instance, to, str(error), cause_of(error))
 
     def _connected(self, created: PlatformInstance) -> dict[str, Any]:
-        code = code_in(self.draft.provider_data)
+        code = code_in(self.request.provider_data)
         columns = connected_columns(self.instance, created, code)
         if created.tokens:
             # Nobody refreshes what is being provisioned, so nobody counts beside us.
@@ -64,19 +64,21 @@ class Creation:
         }
 
 
-def send_creation(instance: Instance, draft: InstanceDraft) -> Creation:
+def send_create(instance: Instance, request: PlatformRequest) -> CreateResult:
     """Create it at its platform. Nothing but the exchanges is written, and no error of the tree is raised.
 
     The network is used here, so never inside a transaction.
     """
     try:
-        created = platform_for(draft.organization).create_instance(draft)
+        created = platform_for(request.organization).create_instance(request)
     except InstancesError as error:
-        return Creation(instance, draft, error=error)
-    return Creation(instance, draft, created=created)
+        return CreateResult(instance, request, error=error)
+    return CreateResult(instance, request, created=created)
 
 
-def without_conflicts(creations: Sequence[Creation], *, is_final: bool = False) -> list[Creation]:
+def without_conflicts(
+    creations: Sequence[CreateResult], *, is_final: bool = False
+) -> list[CreateResult]:
     """Each as it is, or with an error in place of an answer that names what belongs to another instance here.
 
     Nobody can say then what the platform created, so the outcome is unknown. is_final: it was asked for it by its tag
@@ -84,7 +86,7 @@ def without_conflicts(creations: Sequence[Creation], *, is_final: bool = False) 
     """
     identities = {
         number: Identity(
-            one.instance.pk, one.draft.organization, one.created.remote_id, one.created.token
+            one.instance.pk, one.request.organization, one.created.remote_id, one.created.token
         )
         for number, one in enumerate(creations)
         # The embedded platform, which has no ids, mints tokens that nobody else has.
@@ -117,7 +119,7 @@ def connected_columns(instance: Instance, result: PlatformInstance, code: str) -
     """What a platform's answer changes in any case."""
     now = timezone.now()
     proved = {"last_checked_at": now, "last_succeeded_at": now}
-    columns = NO_CAUSE | (proved if result.is_proved else {"work_due_at": now + retry_after(1)})
+    columns = NO_CAUSE | (proved if result.is_proved else {"next_action_at": now + retry_after(1)})
     columns["quarantined_at"] = None
     if code:
         columns["code_digest"] = crypto.digest(code)
@@ -147,18 +149,18 @@ def provision_instance(
     StateConflictError and ClockSkewError before anything is sent.
     """
     require_right_clock()
-    draft = draft_of(
+    request = platform_request(
         instance,
         actor=actor,
         configuration=instance.full_configuration(),
         provider_data=provider_data or {},
         code_verifier=code_verifier,
     )
-    if _lacks_code(instance, draft):
+    if _lacks_code(instance, request):
         raise MissingCodeError
     if instance.external_authentication == Instance.ExternalAuthentication.NONE:
-        require_complete(draft.organization, draft.authentication, draft.configuration)
-    draft = sent_in_time(draft)
+        require_complete(request.organization, request.authentication, request.configuration)
+    request = sent_in_time(request)
     with locked(instance) as stored:
         require_as_read(instance, stored)
         move_instance(
@@ -168,49 +170,49 @@ def provision_instance(
             actor=actor,
             why="Provisioning began.",
         )
-    return create_at_platform(instance, draft)
+    return create_at_platform(instance, request)
 
 
-def _lacks_code(instance: Instance, draft: InstanceDraft) -> bool:
+def _lacks_code(instance: Instance, request: PlatformRequest) -> bool:
     if instance.external_authentication == Instance.ExternalAuthentication.INITIAL:
         return False
-    return draft.authentication.needs_browser and not code_in(draft.provider_data)
+    return request.authentication.needs_browser and not code_in(request.provider_data)
 
 
-def sent_in_time(draft: InstanceDraft) -> InstanceDraft:
+def sent_in_time(request: PlatformRequest) -> PlatformRequest:
     """The draft of a create that begins now: a process that is stopped meanwhile does not send it later."""
-    return replace(draft, deadline=Deadline(SEND_WITHIN))
+    return replace(request, deadline=Deadline(SEND_WITHIN))
 
 
 def create_at_platform(
-    instance: Instance, draft: InstanceDraft, *, is_final: bool = False
+    instance: Instance, request: PlatformRequest, *, is_final: bool = False
 ) -> Instance:
     """The second half of provision_instance(): create it, and record how that ended.
 
     is_final: the platform was asked for it before (without_conflicts()). The network is used here, so never inside a
     transaction.
     """
-    _end(send_creation(instance, draft), is_final=is_final)
+    _end(send_create(instance, request), is_final=is_final)
     return instance
 
 
-def _end(creation: Creation, *, why: str = "Provisioned.", is_final: bool = False) -> None:
+def _end(creation: CreateResult, *, why: str = "Provisioned.", is_final: bool = False) -> None:
     """Out of provisioning, as what came of it says. Raises the error that it ended in."""
     instance = creation.instance
 
-    def compare() -> list[Creation]:
+    def compare() -> list[CreateResult]:
         return without_conflicts([creation], is_final=is_final)
 
     [ended] = outlast_outage(compare, what="state")
     try:
         # Alone it outlasts an outage; within a caller's transaction, only what is done here is undone.
         with transaction.atomic() if connection.in_atomic_block else nullcontext():
-            _carry_out(ended.move(why=why), actor=creation.draft.actor)
+            _carry_out(ended.transition(why=why), actor=creation.request.actor)
     except IntegrityError:
         # In the meantime, another process stored the id or the Element token.
         instance.refresh_from_db()
         [ended] = compare()
-        _carry_out(ended.move(why=why), actor=creation.draft.actor)
+        _carry_out(ended.transition(why=why), actor=creation.request.actor)
     if ended.error:
         raise ended.error
 

@@ -25,8 +25,8 @@ from instances.provisioning.lifecycle.states import State, move_instance
 from instances.provisioning.plan import require_complete
 from instances.provisioning.platform_requests import (
     changed_configuration,
-    draft_of,
     normalised_changes,
+    platform_request,
 )
 from instances.queries.database_clock import require_right_clock
 from instances.queries.outages import outlast_outage
@@ -61,26 +61,26 @@ def reauthenticate_instance(
         raise StateConflictError(
             f"{instance.label} is {instance.get_state_display()}, so it cannot be authenticated again now."
         )
-    draft = draft_of(
+    request = platform_request(
         instance,
         actor=actor,
         configuration=changed,
         provider_data=provider_data or {},
         code_verifier=code_verifier,
     )
-    if _lacks_code(instance, draft):
+    if _lacks_code(instance, request):
         raise MissingCodeError
-    require_complete(draft.organization, draft.authentication, draft.configuration)
+    require_complete(request.organization, request.authentication, request.configuration)
     if moved_hosts(instance, changed):
         # What the old host gave out must not go to the new one, which may answer without a refresh token.
-        draft = replace(draft, tokens=None)
-    renewed = platform_for(draft.organization).update_instance(draft)
+        request = replace(request, tokens=None)
+    renewed = platform_for(request.organization).update_instance(request)
     why = "Authenticated again."
     token = {}
-    if draft.has_lost_token:
+    if request.has_lost_token:
         why = "Authenticated again; the Element token could not be read, so it is a new one."
         token = {"token": renewed.token}
-    columns = token | connected_columns(instance, renewed, code_in(draft.provider_data))
+    columns = token | connected_columns(instance, renewed, code_in(request.provider_data))
     read: dict[str, Any] = {
         "state": instance.state,
         "state_changed_at": instance.state_changed_at,
@@ -109,5 +109,5 @@ def reauthenticate_instance(
             moved_at = instance.state_changed_at
 
     outlast_outage(store, what="state")
-    describe_instance(instance, actor=actor, told=draft)
+    describe_instance(instance, actor=actor, told=request)
     return instance

@@ -10,19 +10,19 @@ from instances.errors import (
     StateConflictError,
 )
 from instances.models import Instance
-from instances.platforms.base import InstanceDraft, PlatformInstance
+from instances.platforms.base import PlatformInstance, PlatformRequest
 from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.provision import (
-    Creation,
+    CreateResult,
     _end,
     _lacks_code,
     create_at_platform,
     sent_in_time,
     without_conflicts,
 )
-from instances.provisioning.lifecycle.schedule import SETTLED_AFTER, STUCK_AFTER
+from instances.provisioning.lifecycle.schedule import CREATE_GRACE_PERIOD, STALE_AFTER
 from instances.provisioning.lifecycle.states import State, cause_of, move_instance
-from instances.provisioning.platform_requests import draft_of
+from instances.provisioning.platform_requests import platform_request
 from instances.queries.database_clock import database_now, require_right_clock
 
 
@@ -38,17 +38,17 @@ def reconcile_instance(instance: Instance, *, actor: str, is_abandoned: bool = F
     if instance.state != State.UNKNOWN and not is_cut_off:
         raise StateConflictError(f"{instance.label} has no lost answer to reconcile.")
     require_right_clock()
-    draft = draft_of(instance, actor=actor)
-    platform = platform_for(draft.organization)
-    found = platform.find_instances(draft)
-    is_certain = is_abandoned and not draft.organization.is_remote
-    is_early = timezone.now() < instance.state_changed_at + SETTLED_AFTER
+    request = platform_request(instance, actor=actor)
+    platform = platform_for(request.organization)
+    found = platform.find_instances(request)
+    is_certain = is_abandoned and not request.organization.is_remote
+    is_early = timezone.now() < instance.state_changed_at + CREATE_GRACE_PERIOD
     if not found and is_early and not is_certain:
         raise StateConflictError(
             f"{instance.label} is not at the platform yet; its creation may still be under way. "
-            f"Check again in {int(SETTLED_AFTER.total_seconds())} seconds."
+            f"Check again in {int(CREATE_GRACE_PERIOD.total_seconds())} seconds."
         )
-    draft = sent_in_time(draft)
+    request = sent_in_time(request)
     move_instance(
         instance,
         State.PROVISIONING,
@@ -57,13 +57,13 @@ def reconcile_instance(instance: Instance, *, actor: str, is_abandoned: bool = F
         why="The lost answer is being reconciled.",
     )
     if not found:
-        return _create_again(instance, draft)
-    adopted = next(iter(_own_among(found, instance, draft)), None)
-    creation = Creation(instance, draft, created=adopted or found[0])
+        return _create_again(instance, request)
+    adopted = next(iter(_own_among(found, instance, request)), None)
+    creation = CreateResult(instance, request, created=adopted or found[0])
     _end(creation, why="Found at the platform by its tag.", is_final=True)
-    for copy in _own_among(found, instance, draft):
+    for copy in _own_among(found, instance, request):
         if copy.remote_id != instance.remote_id:
-            platform.delete_instance(replace(draft, remote_id=copy.remote_id))
+            platform.delete_instance(replace(request, remote_id=copy.remote_id))
     return instance
 
 
@@ -71,21 +71,21 @@ def is_stuck(instance: Instance) -> bool:
     """Whether provisioning began so long ago that the process that did it is gone."""
     if instance.state != State.PROVISIONING:
         return False
-    return bool(instance.state_changed_at < database_now() - STUCK_AFTER)
+    return bool(instance.state_changed_at < database_now() - STALE_AFTER)
 
 
 def _own_among(
-    found: Sequence[PlatformInstance], instance: Instance, draft: InstanceDraft
+    found: Sequence[PlatformInstance], instance: Instance, request: PlatformRequest
 ) -> list[PlatformInstance]:
     """Those at the platform that are no other instance's here, each once."""
     once = {one.remote_id: one for one in reversed(found)}
-    creations = [Creation(instance, draft, created=once[key]) for key in reversed(once)]
+    creations = [CreateResult(instance, request, created=once[key]) for key in reversed(once)]
     return [one.created for one in without_conflicts(creations) if one.created]
 
 
-def _create_again(instance: Instance, draft: InstanceDraft) -> Instance:
-    if not _lacks_code(instance, draft):
-        return create_at_platform(instance, draft, is_final=True)
+def _create_again(instance: Instance, request: PlatformRequest) -> Instance:
+    if not _lacks_code(instance, request):
+        return create_at_platform(instance, request, is_final=True)
     error = GrantRejectedError(
         f"{instance.label}: its creation was cut off and the authorization code is spent. Authorize it again."
     )
@@ -93,7 +93,7 @@ def _create_again(instance: Instance, draft: InstanceDraft) -> Instance:
         instance,
         State.FAILED,
         expect={State.PROVISIONING},
-        actor=draft.actor,
+        actor=request.actor,
         why=str(error),
         **cause_of(error),
     )

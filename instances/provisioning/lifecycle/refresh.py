@@ -32,7 +32,7 @@ from instances.provisioning.lifecycle.leases import POLL_SECONDS, Lease, leased
 from instances.provisioning.lifecycle.schedule import lease_duration, refresh_due_at, retry_after
 from instances.provisioning.lifecycle.states import NO_CAUSE, State, cause_of, move_instance
 from instances.provisioning.plan import authentication_of
-from instances.provisioning.platform_requests import draft_of
+from instances.provisioning.platform_requests import platform_request
 from instances.queries.outages import outlast_outage
 
 MAX_REFUSALS = 2
@@ -124,8 +124,8 @@ def _refresh_held(instance_id: int, lease: Lease, *, actor: str, at: datetime) -
         pk=instance_id
     )
     try:
-        draft = replace(draft_of(instance, actor=actor), deadline=lease.deadline)
-        tokens = platform_for(draft.organization).refresh_tokens(draft)
+        request = replace(platform_request(instance, actor=actor), deadline=lease.deadline)
+        tokens = platform_for(request.organization).refresh_tokens(request)
     except LeaseLostError:
         raise
     except InstancesError as error:
@@ -150,7 +150,7 @@ def _reconnect(instance: Instance, *, actor: str, at: datetime) -> None:
             actor=actor,
             why="New tokens arrived late. They will be checked next.",
             is_outlasting=True,
-            work_due_at=at,
+            next_action_at=at,
         )
 
 

@@ -17,17 +17,17 @@ REFRESH_MARGIN = timedelta(minutes=15)
 # A provider whose tokens are dead on arrival is not asked for others without a pause.
 SHORTEST_WAIT = timedelta(seconds=30)
 # A process that has not ended provisioning by now is gone: its whole HTTP budget is a part of this.
-STUCK_AFTER = timedelta(minutes=2)
+STALE_AFTER = timedelta(minutes=2)
 # A create leaves within this, or not at all: what is sent later could meet another process's.
 SEND_WITHIN = timedelta(seconds=30)
 # A create whose answer was lost may still be under way at the platform for so long.
-SETTLED_AFTER = timedelta(minutes=1)
+CREATE_GRACE_PERIOD = timedelta(minutes=1)
 # A deletion that did not end is gone on with after this; its process may have been killed.
 DELETION_RETRY = timedelta(seconds=40)
 
 _WORK_DUE_AFTER: Mapping[str, timedelta | None] = {
-    Instance.State.PROVISIONING: STUCK_AFTER,
-    Instance.State.UNKNOWN: SETTLED_AFTER,
+    Instance.State.PROVISIONING: STALE_AFTER,
+    Instance.State.UNKNOWN: CREATE_GRACE_PERIOD,
     Instance.State.DELETING: DELETION_RETRY,
     Instance.State.CONNECTED: CHECK_INTERVAL,
 }
@@ -39,7 +39,7 @@ def lease_duration() -> timedelta:
     return timedelta(seconds=seconds + 0.5 * settings.HTTP_TIMEOUT_SECONDS + 5)
 
 
-def work_due_at(state: str, *, at: datetime) -> datetime | None:
+def next_action_at(state: str, *, at: datetime) -> datetime | None:
     """When an instance that enters this state is turned to; None where a person has to act first.
 
     Checks are spread over the day, so that what was made at once is not checked at once.

@@ -14,7 +14,7 @@ from django.utils import timezone
 from instances.errors import InstancesError, PlatformError, StateConflictError
 from instances.fields import SealedTextField
 from instances.models import Instance, StateChange, Tag
-from instances.provisioning.lifecycle.schedule import work_due_at
+from instances.provisioning.lifecycle.schedule import next_action_at
 from instances.queries.bulk_update import RowUpdate, update_rows
 from instances.queries.outages import outlast_outage
 from instances.queries.prepared import insert_row_with
@@ -79,7 +79,7 @@ def move_instance(
 
     expect: the states in which this is meant; it also matches only when nobody moved the instance since it was
     read. only_if: other columns that must hold these values. is_outlasting: wait for the end of a database outage,
-    because changes hold what a platform answered. changes may name sealed fields, and work_due_at where the state's
+    because changes hold what a platform answered. changes may name sealed fields, and next_action_at where the state's
     own is too late. Raises StateConflictError, and leaves the row alone, otherwise.
     """
     came_from = instance.state
@@ -191,7 +191,7 @@ def insert_in_state(instances: Sequence[Instance], state: str, *, actor: str, wh
     now = timezone.now()
     first = {"from_state": "", "to_state": state, "actor": actor, "reason": why}
     for instance in instances:
-        instance.accept_move(state=state, work_due_at=work_due_at(state, at=now))
+        instance.accept_move(state=state, next_action_at=next_action_at(state, at=now))
     if len(instances) == 1:
         [instance] = instances
         insert_row_with(instance, [StateChange(instance=instance, **first), *_new_tags(instance)])
@@ -242,8 +242,8 @@ def _move_columns(instance: Instance, to: str, changes: Mapping[str, Any]) -> di
     return {
         "state": to,
         "state_changed_at": now,
-        "work_due_at": changes.get("work_due_at") or work_due_at(to, at=now),
-        "work_failures": instance.work_failures if to == instance.state else 0,
+        "next_action_at": changes.get("next_action_at") or next_action_at(to, at=now),
+        "consecutive_failures": instance.consecutive_failures if to == instance.state else 0,
     }
 
 

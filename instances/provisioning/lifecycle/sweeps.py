@@ -27,7 +27,7 @@ from instances.provisioning.lifecycle.check import check_instance
 from instances.provisioning.lifecycle.delete import delete_instance
 from instances.provisioning.lifecycle.reconcile import reconcile_instance
 from instances.provisioning.lifecycle.refresh import refresh_instance
-from instances.provisioning.lifecycle.schedule import DELETION_RETRY, retry_after, work_due_at
+from instances.provisioning.lifecycle.schedule import DELETION_RETRY, next_action_at, retry_after
 from instances.provisioning.lifecycle.states import State, cause_of
 from instances.queries.database_clock import require_right_clock
 
@@ -118,9 +118,9 @@ def _work(instance: Instance, *, at: datetime) -> None:
         State.DELETING: partial(delete_instance, is_forced=False),
     }
     claim = Instance.objects.filter(
-        pk=instance.pk, state=instance.state, work_due_at=instance.work_due_at
+        pk=instance.pk, state=instance.state, next_action_at=instance.next_action_at
     )
-    if claim.update(work_due_at=at + DELETION_RETRY) != 1:
+    if claim.update(next_action_at=at + DELETION_RETRY) != 1:
         return
     current = Instance.objects.get(pk=instance.pk)
     try:
@@ -129,17 +129,17 @@ def _work(instance: Instance, *, at: datetime) -> None:
         _put_off(current, error, at=at)
         raise
     Instance.objects.filter(pk=current.pk, state=State.CONNECTED).update(
-        work_failures=0, work_due_at=work_due_at(State.CONNECTED, at=at)
+        consecutive_failures=0, next_action_at=next_action_at(State.CONNECTED, at=at)
     )
 
 
 def _put_off(instance: Instance, error: InstancesError, *, at: datetime) -> None:
     """Wait longer after each failure. What a person has to act on has no due time, and gets none."""
-    failures = instance.work_failures + 1
+    failures = instance.consecutive_failures + 1
     asked = error.retry_after_seconds if isinstance(error, RateLimitedError) else None
     due = at + retry_after(failures, asked_for_seconds=asked)
-    row = Instance.objects.filter(pk=instance.pk).exclude(work_due_at=None)
-    row.update(work_failures=failures, work_due_at=due)
+    row = Instance.objects.filter(pk=instance.pk).exclude(next_action_at=None)
+    row.update(consecutive_failures=failures, next_action_at=due)
     if isinstance(error, StateConflictError | ClockSkewError):
         return
     unfinished = Instance.objects.filter(state__in=[State.UNKNOWN, State.DELETING])

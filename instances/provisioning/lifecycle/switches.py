@@ -3,7 +3,7 @@
 from instances.models import Instance, StateChange
 from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.changes import locked
-from instances.provisioning.platform_requests import draft_of
+from instances.provisioning.platform_requests import platform_request
 
 
 def set_enabled(instance: Instance, *, is_enabled: bool, actor: str) -> Instance:
@@ -14,8 +14,8 @@ def set_enabled(instance: Instance, *, is_enabled: bool, actor: str) -> Instance
     if instance.is_disabled is not is_enabled:
         return instance
     if instance.has_token:
-        draft = draft_of(instance, actor=actor)
-        platform_for(draft.organization).set_enabled(draft, is_enabled=is_enabled)
+        request = platform_request(instance, actor=actor)
+        platform_for(request.organization).set_enabled(request, is_enabled=is_enabled)
     with locked(instance) as stored:
         if stored.is_disabled is is_enabled:
             Instance.objects.filter(pk=instance.pk).update(is_disabled=not is_enabled)

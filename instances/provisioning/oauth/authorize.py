@@ -16,7 +16,7 @@ from instances.errors import (
 )
 from instances.models import Authorization, AuthorizationLink, Instance
 from instances.models.authorizations import LIFETIME
-from instances.platforms.base import InstanceDraft, RequestToken
+from instances.platforms.base import PlatformRequest, RequestToken
 from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.changes import locked, save_changes
 from instances.provisioning.lifecycle.states import State, move_instance
@@ -24,8 +24,8 @@ from instances.provisioning.oauth.links import accept_from_holder
 from instances.provisioning.plan import authentication_of, default_callback_url, require_complete
 from instances.provisioning.platform_requests import (
     changed_configuration,
-    draft_of,
     normalised_changes,
+    platform_request,
 )
 from instances.queries.database_clock import require_right_clock
 
@@ -89,14 +89,14 @@ def begin_authorization(
     changes = _prepare_configuration(instance, accepted, actor=actor)
     state = secrets.token_urlsafe(STATE_BYTES)
     code_verifier = secrets.token_urlsafe(CODE_VERIFIER_BYTES)
-    draft = draft_of(
+    request = platform_request(
         instance,
         actor=actor,
         configuration=changed_configuration(instance, changes, is_authorizing=True),
         code_verifier=code_verifier,
     )
-    require_complete(draft.organization, draft.authentication, draft.configuration)
-    url, request_token = _ask_platform(draft, state)
+    require_complete(request.organization, request.authentication, request.configuration)
+    url, request_token = _ask_platform(request, state)
     authorization = Authorization(
         instance=instance,
         started_by=account if isinstance(account, User) and not link else None,
@@ -104,7 +104,7 @@ def begin_authorization(
         state_digest=crypto.digest(state),
         browser_digest=crypto.digest(browser_secret),
         digest_key_id=crypto.first_key_id(),
-        redirect_uri=draft.configuration["oauth.callback.url"],
+        redirect_uri=request.configuration["oauth.callback.url"],
         expires_at=timezone.now() + LIFETIME,
     )
     authorization.code_verifier = code_verifier
@@ -132,8 +132,8 @@ def _prepare_configuration(
     """
     changes = dict(configuration)
     changed = changed_configuration(instance, changes, is_authorizing=True)
-    draft = draft_of(instance, actor=actor, configuration=changed)
-    if not draft.configuration.get("oauth.callback.url"):
+    request = platform_request(instance, actor=actor, configuration=changed)
+    if not request.configuration.get("oauth.callback.url"):
         changes["oauth.callback.url"] = default_callback_url()
     if not changes or instance.state in _AGAIN:
         return changes
@@ -146,11 +146,11 @@ def _prepare_configuration(
     return {}
 
 
-def _ask_platform(draft: InstanceDraft, state: str) -> tuple[str, RequestToken | None]:
+def _ask_platform(request: PlatformRequest, state: str) -> tuple[str, RequestToken | None]:
     """Where to send the browser, and what OAuth 1.0a asks for before."""
-    platform = platform_for(draft.organization)
-    if draft.authentication.type != AuthenticationKind.OAUTH1:
-        return platform.oauth_url(draft, state=state), None
-    request_token = platform.request_token(draft, state=state)
-    with_token = replace(draft, provider_data={"oauth_token": request_token.token})
+    platform = platform_for(request.organization)
+    if request.authentication.type != AuthenticationKind.OAUTH1:
+        return platform.oauth_url(request, state=state), None
+    request_token = platform.request_token(request, state=state)
+    with_token = replace(request, provider_data={"oauth_token": request_token.token})
     return platform.oauth_url(with_token, state=state), request_token

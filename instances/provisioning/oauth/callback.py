@@ -263,7 +263,7 @@ def _record_callback(
         instance=instance,
         organization=instance.organization if instance else None,
         subject=instance.label if instance else "an unknown authorization",
-        step="OAuth callback",
+        operation="OAuth callback",
         direction=Interaction.Direction.IN,
         actor=_actor_of(authorization, account),
         method="GET",

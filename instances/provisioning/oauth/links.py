@@ -30,7 +30,7 @@ from instances.errors import (
 )
 from instances.models import AuthorizationLink, Instance
 from instances.models.authorization_links import LIFETIME
-from instances.provisioning.access.permissions import Verb, require_permission
+from instances.provisioning.access.permissions import InstancePermission, require_permission
 from instances.provisioning.hosts import allowed_hosts, require_allowed_hosts
 from instances.provisioning.lifecycle.changes import locked
 from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance
@@ -75,7 +75,7 @@ def make_link(instance: Instance, *, account: User, note: str = "") -> MadeLink:
     Raises PermissionRefusedError, StateConflictError when the instance cannot be authenticated now, and
     MissingConfigurationError when it lacks an OAuth client, which an account's holder cannot know.
     """
-    require_permission(account, instance, Verb.CHANGE)
+    require_permission(account, instance, InstancePermission.CHANGE)
     if not takes_link(instance):
         raise StateConflictError(
             f"{instance.label} is {instance.get_state_display()}, so nobody can authorize it now."
@@ -230,7 +230,7 @@ def connect_by_link(link: AuthorizationLink, *, configuration: Mapping[str, Any]
 
 def revoke_link(link: AuthorizationLink, *, account: User) -> None:
     """From now on nobody can go through it. Raises PermissionRefusedError, StateConflictError when it is over."""
-    require_permission(account, link.instance, Verb.CHANGE)
+    require_permission(account, link.instance, InstancePermission.CHANGE)
     if not AuthorizationLink.objects.revoke(link, at=timezone.now()):
         raise StateConflictError(
             f"The link for {link.instance.label} is over already: {link.status.label}."

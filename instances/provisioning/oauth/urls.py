@@ -6,7 +6,7 @@ from uuid import uuid4
 from instances.catalogue.definition import AuthenticationKind, AuthenticationType
 from instances.errors import InputError, MissingConfigurationError
 from instances.models import Element, Organization, OrganizationUser
-from instances.platforms.base import InstanceDraft, RequestToken
+from instances.platforms.base import PlatformRequest, RequestToken
 from instances.platforms.registry import platform_for
 from instances.provisioning.hosts import allowed_hosts, hosts_in
 from instances.provisioning.plan import completed_by, normalise_configuration, oauth_app_for
@@ -43,9 +43,9 @@ def oauth_url(
     Raises InputError where the element does not authorize with OAuth or a parameter is missing, PlatformError.
     """
     way = _browser_way(element, parameters)
-    draft = _draft(element, way, parameters, organization_user, actor)
+    request = _draft(element, way, parameters, organization_user, actor)
     state = parameters.get("state") or element.key
-    return platform_for(draft.organization).oauth_url(draft, state=state)
+    return platform_for(request.organization).oauth_url(request, state=state)
 
 
 def request_token(
@@ -60,9 +60,9 @@ def request_token(
     Raises InputError where the element does not speak OAuth 1.0a or a parameter is missing, PlatformError.
     """
     way = _oauth1_way(element)
-    draft = _draft(element, way, parameters, organization_user, actor)
+    request = _draft(element, way, parameters, organization_user, actor)
     state = parameters.get("state") or element.key
-    return platform_for(draft.organization).request_token(draft, state=state)
+    return platform_for(request.organization).request_token(request, state=state)
 
 
 def _draft(
@@ -71,7 +71,7 @@ def _draft(
     parameters: Mapping[str, str],
     organization_user: OrganizationUser | None,
     actor: str,
-) -> InstanceDraft:
+) -> PlatformRequest:
     given = {name: value for name, value in parameters.items() if value}
     user = organization_user or OrganizationUser(organization=Organization())
     own = _configuration(element, way, given)
@@ -86,7 +86,7 @@ def _draft(
     ]
     if missing and not user.organization.is_remote:
         raise MissingConfigurationError(missing)
-    return InstanceDraft(
+    return PlatformRequest(
         instance_id=None,
         uid=uuid4(),
         label=f"a new instance of {element.key}",

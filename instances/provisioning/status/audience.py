@@ -11,13 +11,13 @@ from django.utils.translation import gettext as _, gettext_lazy
 from instances import errors
 from instances.errors import InstancesError, Responsible
 from instances.models import Instance, Organization
-from instances.provisioning.access.permissions import Verb
+from instances.provisioning.access.permissions import InstancePermission
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 
-class Reader(StrEnum):
+class Audience(StrEnum):
     """OPERATOR: of the instance's organization. STAFF: may change the instance, and nothing around it.
     VIEWER: may only look.
     """
@@ -27,26 +27,26 @@ class Reader(StrEnum):
     VIEWER = "viewer"
 
 
-def readers_of(account: User | AnonymousUser) -> Callable[[Instance], Reader]:
-    """Which reader an account is of an instance, at the price of one query for any number of them."""
-    may_change = account.has_perm(f"instances.{Verb.CHANGE}")
+def audiences_for(account: User | AnonymousUser) -> Callable[[Instance], Audience]:
+    """Which audience an account is of an instance, at the price of one query for any number of them."""
+    may_change = account.has_perm(f"instances.{InstancePermission.CHANGE}")
     operated = set(Organization.objects.operated_by(account).values_list("pk", flat=True))
 
-    def reader_of(instance: Instance) -> Reader:
+    def audience_of(instance: Instance) -> Audience:
         owner = instance.organization_user
         if may_change and owner.organization_id in operated:
-            return Reader.OPERATOR
+            return Audience.OPERATOR
         is_own = may_change and owner.account_id == account.pk
-        return Reader.STAFF if is_own else Reader.VIEWER
+        return Audience.STAFF if is_own else Audience.VIEWER
 
-    return reader_of
+    return audience_of
 
 
-def reader_of_many(account: User | AnonymousUser) -> Reader:
+def audience_of_many(account: User | AnonymousUser) -> Audience:
     """Of instances of all the organizations that the account reaches, taken together."""
-    may_change = account.has_perm(f"instances.{Verb.CHANGE}")
+    may_change = account.has_perm(f"instances.{InstancePermission.CHANGE}")
     is_operator = may_change and Organization.objects.operated_by(account).exists()
-    return Reader.OPERATOR if is_operator else Reader.VIEWER
+    return Audience.OPERATOR if is_operator else Audience.VIEWER
 
 
 # What only an operator can put right.
@@ -63,29 +63,29 @@ def needs_operator(error_class: type[InstancesError]) -> bool:
     return issubclass(error_class, _NEEDS_OPERATOR)
 
 
-def who_must_act(responsible: Responsible, reader: Reader, *, is_for_operator: bool) -> str:
+def who_must_act(responsible: Responsible, audience: Audience, *, is_for_operator: bool) -> str:
     """A sentence. is_for_operator: whoever may change the instance alone cannot put it right."""
-    match responsible, reader:
+    match responsible, audience:
         case Responsible.PROGRAM, _reader:
             return _("Nobody has to act: it goes on by itself.")
         case Responsible.PROVIDER, _reader:
             return _("Who must act: the provider.")
-        case Responsible.ACCOUNT_HOLDER, Reader.STAFF:
+        case Responsible.ACCOUNT_HOLDER, Audience.STAFF:
             return _("Who must act: the account's holder, or you if it is yours.")
         case Responsible.ACCOUNT_HOLDER, _reader:
             return _("Who must act: the account's holder.")
-        case Responsible.OPERATOR, Reader.VIEWER:
+        case Responsible.OPERATOR, Audience.VIEWER:
             return _("Who must act: its owner, or an operator.")
-        case Responsible.OPERATOR, Reader.STAFF if is_for_operator:
+        case Responsible.OPERATOR, Audience.STAFF if is_for_operator:
             return _("Who must act: an operator.")
     return _("Who must act: you.")
 
 
-def advice_for(reader: Reader, advice: str, *, is_for_operator: bool) -> str:
+def advice_for(audience: Audience, advice: str, *, is_for_operator: bool) -> str:
     """The same advice, to whoever cannot follow it themselves as what others can do."""
-    if reader == Reader.VIEWER:
+    if audience == Audience.VIEWER:
         return _("What they can do: %s") % advice
-    if reader == Reader.STAFF and is_for_operator:
+    if audience == Audience.STAFF and is_for_operator:
         return _("What an operator can do: %s") % advice
     return advice
 
@@ -124,7 +124,7 @@ _TO_HOLDER: tuple[tuple[type[InstancesError] | UnionType, "StrOrPromise"], ...] 
 )
 
 
-def tell_holder(error: InstancesError) -> str:
+def message_for_account_owner(error: InstancesError) -> str:
     """What went wrong, and what to do, to an account's holder who came by a link."""
     for known, sentence in _TO_HOLDER:
         if isinstance(error, known):

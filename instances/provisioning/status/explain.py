@@ -13,7 +13,12 @@ from instances.errors import Responsible
 from instances.models import Instance, Interaction
 from instances.provisioning.lifecycle.states import State
 from instances.provisioning.plan import authentication_of
-from instances.provisioning.status.audience import Reader, advice_for, needs_operator, who_must_act
+from instances.provisioning.status.audience import (
+    Audience,
+    advice_for,
+    needs_operator,
+    who_must_act,
+)
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -41,7 +46,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """cause, who and advice are sentences to its reader; step is the click that carries out the advice."""
+    """cause, who and advice are sentences to its audience; step is the click that carries out the advice."""
 
     cause: str
     responsible: Responsible
@@ -194,7 +199,7 @@ CAUSES: dict[str, "StrOrPromise"] = {
 _WITHOUT_CAUSE = {State.DRAFT, State.AWAITING_AUTHORIZATION, State.PROVISIONING}
 
 
-def explain(instance: Instance, reader: Reader = Reader.OPERATOR) -> Explanation | None:
+def explain(instance: Instance, audience: Audience = Audience.OPERATOR) -> Explanation | None:
     """In words that fit who reads it. None for a connected instance that is enabled, and whose tokens are renewed:
     there is nothing to explain.
     """
@@ -208,18 +213,18 @@ def explain(instance: Instance, reader: Reader = Reader.OPERATOR) -> Explanation
     is_for_operator = bool(error_class and needs_operator(error_class))
     if not is_for_operator and instance.state in _WAITS_FOR_LINK and instance.has_open_link:
         advice = _("Wait until they use the link that was made for them, or connect it yourself.")
-        if reader == Reader.VIEWER:
+        if audience == Audience.VIEWER:
             advice = _("Use the link that was made for them.")
         explanation = replace(explanation, responsible=Responsible.ACCOUNT_HOLDER, advice=advice)
     return replace(
         explanation,
-        who=who_must_act(explanation.responsible, reader, is_for_operator=is_for_operator),
-        advice=advice_for(reader, explanation.advice, is_for_operator=is_for_operator),
+        who=who_must_act(explanation.responsible, audience, is_for_operator=is_for_operator),
+        advice=advice_for(audience, explanation.advice, is_for_operator=is_for_operator),
     )
 
 
 def _explain(instance: Instance) -> Explanation | None:
-    if instance.is_resting:
+    if instance.is_paused:
         return Explanation(
             _("It is connected, and disabled."),
             Responsible.OPERATOR,
@@ -239,12 +244,14 @@ def _explain(instance: Instance) -> Explanation | None:
     )
 
 
-def explain_many(state: str, cause: str, reader: Reader = Reader.OPERATOR) -> tuple[str, str, str]:
+def explain_many(
+    state: str, cause: str, audience: Audience = Audience.OPERATOR
+) -> tuple[str, str, str]:
     """What those in this state with this cause have in common: what happened, who must act, the advice."""
     words, responsible, advice = _explain_many(state, cause)
     # Whoever sees many is told as an operator is, or as one who may only look.
-    who = who_must_act(responsible, reader, is_for_operator=False)
-    return words, who, advice_for(reader, advice, is_for_operator=False)
+    who = who_must_act(responsible, audience, is_for_operator=False)
+    return words, who, advice_for(audience, advice, is_for_operator=False)
 
 
 def _explain_many(state: str, cause: str) -> tuple[str, Responsible, str]:

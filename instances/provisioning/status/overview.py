@@ -11,7 +11,7 @@ from django.utils import timezone
 from instances.models import Element, Instance, ProcessBeat
 from instances.models.instances import InstanceQuerySet
 from instances.provisioning.lifecycle.states import State
-from instances.provisioning.status.audience import Reader
+from instances.provisioning.status.audience import Audience
 from instances.provisioning.status.explain import explain_many
 
 # More overdue refreshes than this are not counted to the end.
@@ -43,7 +43,7 @@ class ElementCount:
 
 
 @dataclass(slots=True)
-class TroubleGroup:
+class ProblemGroup:
     """The instances in one state with one cause, and what is to be done about them."""
 
     state: str
@@ -54,9 +54,9 @@ class TroubleGroup:
     def count(self) -> int:
         return self.elements.total()
 
-    def explain_to(self, reader: Reader) -> tuple[str, str, str]:
+    def explain_to(self, audience: Audience) -> tuple[str, str, str]:
         """What happened, who must act, and the advice."""
-        return explain_many(self.state, self.cause, reader)
+        return explain_many(self.state, self.cause, audience)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Overview:
     states: Counter[str]
     disabled: int
     elements: list[ElementCount]
-    troubles: list[TroubleGroup]
+    troubles: list[ProblemGroup]
     overdue: int
     is_scheduler_alive: bool
     # Whether a process took on no work just now, because its clock differs from the database's.
@@ -88,7 +88,7 @@ class _Count:
     number: int
 
     @property
-    def is_resting(self) -> bool:
+    def is_paused(self) -> bool:
         return self.is_disabled and self.state == State.CONNECTED
 
     @property
@@ -97,7 +97,7 @@ class _Count:
 
     @property
     def is_troubled(self) -> bool:
-        return not (self.is_fine or self.is_resting or self.state in _UNDER_WAY)
+        return not (self.is_fine or self.is_paused or self.state in _UNDER_WAY)
 
 
 def overview_of(account: User | AnonymousUser) -> Overview:
@@ -110,7 +110,7 @@ def overview_of(account: User | AnonymousUser) -> Overview:
     alive = set(ProcessBeat.objects.alive().values_list("kind", flat=True))
     return Overview(
         states=states,
-        disabled=sum(one.number for one in counts if one.is_resting),
+        disabled=sum(one.number for one in counts if one.is_paused),
         elements=_by_element(counts),
         troubles=_by_cause(counts),
         overdue=visible.overdue_for_refresh(at=now).order_by()[:MAX_COUNTED].count(),
@@ -140,10 +140,10 @@ def _by_element(counts: Iterable[_Count]) -> list[ElementCount]:
     return sorted(found.values(), key=lambda one: (-one.total, one.element.name))
 
 
-def _by_cause(counts: Iterable[_Count]) -> list[TroubleGroup]:
-    found: dict[tuple[str, str], TroubleGroup] = {}
+def _by_cause(counts: Iterable[_Count]) -> list[ProblemGroup]:
+    found: dict[tuple[str, str], ProblemGroup] = {}
     for one in counts:
         if one.is_troubled:
-            group = found.setdefault((one.state, one.cause), TroubleGroup(one.state, one.cause))
+            group = found.setdefault((one.state, one.cause), ProblemGroup(one.state, one.cause))
             group.elements[one.element.name] += one.number
     return sorted(found.values(), key=lambda one: (_URGENCY.index(State(one.state)), -one.count))

@@ -17,7 +17,7 @@ from instances.bulk.jobs import (
     MAX_DRY_RUNS,
     READING_STALLED_AFTER,
     read_bulk_job,
-    tend_bulk_jobs,
+    recover_bulk_jobs,
 )
 from instances.bulk.lines import FileRow
 from instances.models import BulkJob, BulkRow, Instance, Interaction
@@ -109,12 +109,12 @@ def test_a_dry_run_that_ends_its_workers_is_given_up_until_it_is_asked_for_again
     job = BulkJob.objects.get()
     for _ in range(MAX_DRY_RUNS):
         BulkJob.objects.update(enqueued_at=timezone.now() - 2 * ADOPT_AFTER)
-        assert tend_bulk_jobs() == [job]
+        assert recover_bulk_jobs() == [job]
         # Begun, and not brought to its end.
         assert next(check_bulk_job(job)).number == 2
         assert "The dry run is under way." in page_of(operator, job).text
     BulkJob.objects.update(enqueued_at=timezone.now() - 2 * ADOPT_AFTER)
-    assert tend_bulk_jobs() == []
+    assert recover_bulk_jobs() == []
     assert list(check_bulk_job(job)) == []
     assert "The dry run was given up" in page_of(operator, job).text
     BulkJob.objects.update(state="running")
@@ -229,7 +229,7 @@ def test_element_tokens_are_in_the_result_only_for_who_may_reveal_them_and_are_r
     sent = operator.post(url).getvalue().decode()
     for one in provider.instances.values():
         assert one["token"] in sent
-    revealed = Interaction.objects.filter(step="reveal Element token", actor="operator")
+    revealed = Interaction.objects.filter(operation="reveal Element token", actor="operator")
     assert revealed.count() == 2
 
 

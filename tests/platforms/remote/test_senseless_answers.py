@@ -281,7 +281,7 @@ def test_a_create_that_is_repeated_once_is_not_repeated_for_ever(provider, user,
         check_instance(far, actor="test")
     assert [one.method for one in provider.requests] == ["POST", "GET", "POST"]
     far.refresh_from_db()
-    assert (far.state, far.work_due_at) == ("failed", None)
+    assert (far.state, far.next_action_at) == ("failed", None)
 
 
 def test_another_organizations_instance_is_not_named(provider, far):

@@ -192,7 +192,7 @@ def test_the_scheduler_forgets_nothing_that_it_cannot_read(instance):
     corrupt(instance, "tokens")
     row = Instance.objects.get(pk=instance.pk)
     move_instance(row, State.DELETING, expect={State.CONNECTED}, actor="test", why="Test.")
-    Instance.objects.update(work_due_at=timezone.now() - timedelta(minutes=1))
+    Instance.objects.update(next_action_at=timezone.now() - timedelta(minutes=1))
     work_due_instances()
     left = Instance.objects.get(pk=instance.pk)
     assert (left.state, left.cause) == ("deleting", "UnreadableSecretError")
@@ -257,7 +257,7 @@ def test_a_marked_row_is_left_alone_until_its_key_is_back(instance, whole, colum
     row = Instance.objects.get(pk=instance.pk)
     assert (row.state, row.cause) == ("needs_reauthorization", "UnreadableSecretError")
     make_due(instance)
-    Instance.objects.update(work_due_at=timezone.now() - timedelta(minutes=1))
+    Instance.objects.update(next_action_at=timezone.now() - timedelta(minutes=1))
     assert refresh_due_instances().total == 0
     # The other one is checked.
     assert (work_due_instances().total, whole.is_connected) == (1, True)

@@ -105,7 +105,7 @@ def test_a_callback_whose_instance_is_deleted_meanwhile_is_recorded(provider, mo
     monkeypatch.setattr(type(Authorization.objects), "claim", claim_then_delete)
     with pytest.raises(StateConflictError, match="deleted in the meantime"):
         complete_authorization(back, account=account, browser_secret=BROWSER)
-    assert Interaction.objects.filter(step="OAuth callback", instance=None).count() == 1
+    assert Interaction.objects.filter(operation="OAuth callback", instance=None).count() == 1
 
 
 def test_a_draft_is_provisioned_with_the_configuration_that_is_stored():

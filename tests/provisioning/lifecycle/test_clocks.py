@@ -124,7 +124,7 @@ def test_a_scheduler_with_a_wrong_clock_does_nothing_and_health_tells(
     settings.METRICS_TOKEN = "m3trics-token"
     instance = make_connected(provider)
     make_due(instance)
-    Instance.objects.update(refresh_due_at=Now() - 2 * DAY, work_due_at=Now() - 2 * DAY)
+    Instance.objects.update(refresh_due_at=Now() - 2 * DAY, next_action_at=Now() - 2 * DAY)
     make_interaction(started_at=timezone.now() - timedelta(days=89, hours=23))
     requests, interactions = len(provider.requests), Interaction.objects.count()
     set_clock(skew)

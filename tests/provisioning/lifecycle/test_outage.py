@@ -63,7 +63,7 @@ def make_connected_ones(provider, count, *, now):
             state=Instance.State.CONNECTED,
             expires_at=now + timedelta(minutes=30),
             refresh_due_at=now + timedelta(minutes=10) * (number / count),
-            work_due_at=now + timedelta(days=1) * (number / count),
+            next_action_at=now + timedelta(days=1) * (number / count),
         )
         row.secret_configuration = {"oauth.api.key": CLIENT_ID, "oauth.api.secret": CLIENT_SECRET}
         row.tokens = tokens.to_json()

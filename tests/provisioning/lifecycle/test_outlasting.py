@@ -100,7 +100,7 @@ def test_a_refresh_keeps_its_new_tokens(provider, break_during):
     require_working(provider, instance)
     row = Instance.objects.get()
     assert (row.tokens_version, row.lease_holder, row.refresh_started_at) == (2, None, None)
-    assert Interaction.objects.filter(step="refresh the token").count() == 1
+    assert Interaction.objects.filter(operation="refresh the token").count() == 1
 
 
 def test_a_refusal_is_recorded_all_the_same(provider, break_during):
@@ -111,7 +111,7 @@ def test_a_refusal_is_recorded_all_the_same(provider, break_during):
         refresh_instance(instance, actor="test")
     row = Instance.objects.get()
     assert (row.refresh_refusals, row.cause) == (1, "GrantRejectedError")
-    assert row.cause_interaction.step == "refresh the token"
+    assert row.cause_interaction.operation == "refresh the token"
 
 
 @pytest.mark.parametrize("path", ["/token", "/probe"])
@@ -122,7 +122,7 @@ def test_a_code_exchange_keeps_its_tokens(provider, break_during, path):
     complete_authorization(parameters, account=account, browser_secret=BROWSER)
     require_working(provider, instance)
     assert Authorization.objects.get().outcome == "completed"
-    steps = set(Interaction.objects.values_list("step", flat=True))
+    steps = set(Interaction.objects.values_list("operation", flat=True))
     assert {"exchange the code", "OAuth callback"} < steps
 
 
@@ -204,7 +204,7 @@ def test_a_commit_that_the_database_could_not_confirm_is_no_conflict(provider, m
     assert unconfirmed
     require_working(provider, instance)
     assert instance.state_changes.filter(to_state="connected").count() == 1
-    assert Interaction.objects.filter(step="exchange the code").count() == 1
+    assert Interaction.objects.filter(operation="exchange the code").count() == 1
 
 
 def test_an_outage_without_end_is_told_without_a_secret(caplog):

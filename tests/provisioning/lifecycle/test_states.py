@@ -110,5 +110,5 @@ def test_an_instance_begins_in_few_states():
         "",
         "provisioning",
     )
-    assert stored.work_due_at is not None
+    assert stored.next_action_at is not None
     assert stored.tag_names == ["acme"]

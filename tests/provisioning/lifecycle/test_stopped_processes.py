@@ -11,7 +11,7 @@ from instances.models import Instance, StateChange
 from instances.provisioning.lifecycle.check import check_instance
 from instances.provisioning.lifecycle.reconcile import reconcile_instance
 from instances.provisioning.lifecycle.refresh import refresh_instance
-from instances.provisioning.lifecycle.schedule import STUCK_AFTER
+from instances.provisioning.lifecycle.schedule import STALE_AFTER
 from tests.support.connected import make_connected, token_requests, tokens_of
 from tests.support.factories import make_instance, make_organization, make_organization_user
 from tests.support.provider import ORGANIZATION_SECRET, USER_SECRET
@@ -150,7 +150,7 @@ def test_its_late_tokens_end_the_need_to_authorize_again(provider, freeze_waitin
     assert holder.hear() == 2
     row = Instance.objects.get()
     assert (row.state, row.cause) == ("connected", "")
-    assert row.work_due_at <= timezone.now()
+    assert row.next_action_at <= timezone.now()
     check_instance(row, actor="test")
 
 
@@ -162,7 +162,7 @@ def test_it_does_not_create_what_another_process_has_created_meanwhile(provider,
     assert creator.hear() == "halted"
     creator.freeze()
     # As if it had been stopped for so long.
-    Instance.objects.update(state_changed_at=timezone.now() - STUCK_AFTER)
+    Instance.objects.update(state_changed_at=timezone.now() - STALE_AFTER)
     time.sleep(1)
     reconcile_instance(Instance.objects.get(), actor="test")
     creator.say()

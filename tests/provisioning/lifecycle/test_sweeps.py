@@ -50,7 +50,7 @@ def remote_instance(remote_user):
 
 
 def make_due(at=None):
-    Instance.objects.update(work_due_at=at or timezone.now() - timedelta(seconds=1))
+    Instance.objects.update(next_action_at=at or timezone.now() - timedelta(seconds=1))
 
 
 def age(instance, **by):
@@ -61,13 +61,13 @@ def age(instance, **by):
 
 
 def test_a_connected_instance_is_checked_once_a_day(provider, instance):
-    wait = instance.work_due_at - timezone.now()
+    wait = instance.next_action_at - timezone.now()
     assert timedelta(hours=19) < wait < timedelta(hours=29)
     make_due()
     assert work_due_instances().succeeded == 1
     row = Instance.objects.get()
     assert row.last_checked_at > instance.last_checked_at
-    assert row.work_due_at > timezone.now() + timedelta(hours=19)
+    assert row.next_action_at > timezone.now() + timedelta(hours=19)
     assert work_due_instances().succeeded == 0
 
 
@@ -76,7 +76,7 @@ def test_a_refused_credential_is_found_by_the_check_and_not_checked_again(provid
     make_due()
     assert list(work_due_instances().failures) == [instance.pk]
     row = Instance.objects.get()
-    assert (row.state, row.work_due_at) == ("needs_reauthorization", None)
+    assert (row.state, row.next_action_at) == ("needs_reauthorization", None)
     assert explain(row).responsible == "account holder"
 
 
@@ -87,7 +87,7 @@ def test_an_outage_is_met_again_after_a_longer_while_each_time(provider, instanc
         make_due()
         work_due_instances()
         row = Instance.objects.get()
-        waits.append(row.work_due_at - timezone.now())
+        waits.append(row.next_action_at - timezone.now())
     assert row.state == "connected"
     assert waits == sorted(waits)
     assert timedelta(minutes=1) < waits[0] < timedelta(minutes=3)
@@ -100,7 +100,7 @@ def test_what_a_code_brought_outlives_an_outage_of_the_probe(provider, settings)
         instance = make_connected(provider, probe_url=f"{probed.url}/probe")
         assert (instance.state, instance.last_succeeded_at) == ("connected", None)
         assert instance.tokens.reveal()["access_token"] in provider.access_tokens
-        assert instance.work_due_at < timezone.now() + timedelta(minutes=3)
+        assert instance.next_action_at < timezone.now() + timedelta(minutes=3)
         probed.override = (200, {})
         make_due()
         assert work_due_instances().succeeded == 1
@@ -135,7 +135,7 @@ def test_two_schedulers_check_an_instance_once(provider, instance):
     stale = Instance.objects.get()
     before = len(provider.requests)
     work_due_instances()
-    Instance.objects.filter(pk=stale.pk).update(work_due_at=timezone.now() + timedelta(days=1))
+    Instance.objects.filter(pk=stale.pk).update(next_action_at=timezone.now() + timedelta(days=1))
     _work(stale, at=timezone.now())
     assert len(provider.requests) == before + 1
 
@@ -203,7 +203,7 @@ def test_a_deletion_that_did_not_end_is_ended_by_itself(provider, remote_instanc
         delete_instance(remote_instance, actor="test")
     row = Instance.objects.get()
     assert (row.state, explain(row).step) == ("deleting", "delete")
-    assert row.work_due_at < timezone.now() + timedelta(seconds=60)
+    assert row.next_action_at < timezone.now() + timedelta(seconds=60)
     provider.mode = "obey"
     make_due()
     work_due_instances()

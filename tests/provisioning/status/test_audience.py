@@ -9,7 +9,11 @@ from django.test.utils import CaptureQueriesContext
 
 from instances import errors
 from instances.models import Instance
-from instances.provisioning.status.audience import Reader, readers_of, tell_holder
+from instances.provisioning.status.audience import (
+    Audience,
+    audiences_for,
+    message_for_account_owner,
+)
 from instances.provisioning.status.explain import explain
 from tests.support.factories import make_account, make_instance, make_organization_user
 
@@ -33,14 +37,14 @@ def test_the_role_in_the_instances_own_organization_counts(person, instance):
     owner = person("staff")
     instance.organization_user.account = owner.account
     readers = {
-        operator.account: Reader.OPERATOR,
-        owner.account: Reader.STAFF,
-        person("operator", of=elsewhere, name="elsewhere").account: Reader.VIEWER,
-        person("viewer", of=instance.organization).account: Reader.VIEWER,
-        make_account("root", is_superuser=True): Reader.OPERATOR,
-        AnonymousUser(): Reader.VIEWER,
+        operator.account: Audience.OPERATOR,
+        owner.account: Audience.STAFF,
+        person("operator", of=elsewhere, name="elsewhere").account: Audience.VIEWER,
+        person("viewer", of=instance.organization).account: Audience.VIEWER,
+        make_account("root", is_superuser=True): Audience.OPERATOR,
+        AnonymousUser(): Audience.VIEWER,
     }
-    assert {account: readers_of(account)(instance) for account in readers} == readers
+    assert {account: audiences_for(account)(instance) for account in readers} == readers
 
 
 def test_any_number_of_instances_costs_one_reader_as_much_as_one(person, instance):
@@ -48,14 +52,14 @@ def test_any_number_of_instances_costs_one_reader_as_much_as_one(person, instanc
     rows = [instance, make_instance(), make_instance()]
     account.has_perm("instances.view_instance")
     with CaptureQueriesContext(connection) as queries:
-        reader_of = readers_of(account)
+        audience_of = audiences_for(account)
         for one in rows:
-            reader_of(one)
+            audience_of(one)
     assert len(queries) == 1
 
 
 @pytest.mark.parametrize(
-    ("cause", "reader", "who", "advice"),
+    ("cause", "audience", "who", "advice"),
     [
         ("ClientRefusedError", "operator", "you", "Correct the OAuth app"),
         ("ClientRefusedError", "staff", "an operator", "What an operator can do: Correct"),
@@ -71,15 +75,15 @@ def test_any_number_of_instances_costs_one_reader_as_much_as_one(person, instanc
         ("ProviderFaultError", "staff", "the provider", "This may pass"),
     ],
 )
-def test_nobody_is_told_to_ask_themselves(instance, cause, reader, who, advice):
-    explanation = explain(failed(instance, cause), Reader(reader))
+def test_nobody_is_told_to_ask_themselves(instance, cause, audience, who, advice):
+    explanation = explain(failed(instance, cause), Audience(audience))
     assert explanation.who.startswith(f"Who must act: {who}")
     assert explanation.advice.startswith(advice)
 
 
 def test_what_goes_on_by_itself_needs_nobody(instance):
     instance.state = Instance.State.UNKNOWN
-    assert {explain(instance, reader).who for reader in Reader} == {
+    assert {explain(instance, audience).who for audience in Audience} == {
         "Nobody has to act: it goes on by itself."
     }
 
@@ -93,7 +97,7 @@ def test_what_goes_on_by_itself_needs_nobody(instance):
     ],
 )
 def test_an_accounts_holder_is_told_nothing_of_what_is_behind(error):
-    told = tell_holder(error("Acme (keyed, id 7): exchange was refused (400)."))
+    told = message_for_account_owner(error("Acme (keyed, id 7): exchange was refused (400)."))
     assert told.endswith(".")
     for inner in ("id 7", "exchange", "OAuth app", "operator", "PROVIDER_ALLOWED"):
         assert inner not in told

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from instances import errors
 from instances.models import Element, Instance
-from instances.provisioning.status.audience import Reader
+from instances.provisioning.status.audience import Audience
 from instances.provisioning.status.explain import explain, is_offered
 from tests.conftest import shipped
 from tests.support.factories import make_account, make_instance, make_interaction
@@ -124,7 +124,7 @@ def test_while_a_link_is_open_it_waits_for_the_accounts_holder(draft, state):
     assert told.who == "Who must act: the account's holder."
     assert "the link that was made for them" in told.advice
     assert is_offered(told.step, row)
-    assert "What they can do: Use the link" in explain(row, Reader.VIEWER).advice
+    assert "What they can do: Use the link" in explain(row, Audience.VIEWER).advice
     if state != State.DRAFT:
         # No link helps against that.
         assert "Correct the OAuth app" in explain(broken(draft, state, "ClientRefusedError")).advice
