@@ -44,17 +44,9 @@ InstancesError
 
 from collections.abc import Sequence
 from datetime import timedelta
-from enum import StrEnum
 from typing import ClassVar, Protocol
 
-
-class Responsible(StrEnum):
-    """Who must act before trying again can help. PROGRAM: nobody, this program goes on by itself."""
-
-    OPERATOR = "operator"
-    ACCOUNT_HOLDER = "account holder"
-    PROVIDER = "provider"
-    PROGRAM = "program"
+from instances.causes import CAUSES, Cause, CauseInfo
 
 
 class Recorded(Protocol):
@@ -65,22 +57,34 @@ class Recorded(Protocol):
 
 
 class InstancesError(Exception):
-    """Root of the tree. retryable: the same call may succeed later without anybody changing anything.
+    """Root of the tree. cause: what is known about this kind of error (causes.CAUSES).
 
     platform_message: the words in which a remote platform refused, as its own clients know them.
     """
 
-    retryable: ClassVar[bool] = False
-    responsible: ClassVar[Responsible] = Responsible.OPERATOR
+    cause: ClassVar[Cause] = Cause.UNEXPECTED
     platform_message: str = ""
+
+    @property
+    def info(self) -> CauseInfo:
+        return CAUSES[self.cause]
+
+    @property
+    def is_retryable(self) -> bool:
+        """Whether the same call may succeed later without anybody changing anything."""
+        return self.info.is_retryable
 
 
 class CatalogueError(InstancesError):
     """An element's definition does not parse or validate; the message names file and key."""
 
+    cause = Cause.CATALOGUE_WRONG
+
 
 class SecretError(InstancesError):
     """A stored secret cannot be used."""
+
+    cause = Cause.ENCRYPTION_KEYS_WRONG
 
 
 class EncryptionKeyError(SecretError):
@@ -93,6 +97,8 @@ class UnreadableSecretError(SecretError):
     reason: which of these it is, as a sentence, without saying which secret it is about.
     """
 
+    cause = Cause.SECRETS_UNREADABLE
+
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
@@ -101,9 +107,13 @@ class UnreadableSecretError(SecretError):
 class InputError(InstancesError):
     """What was asked for makes no sense; nothing was changed."""
 
+    cause = Cause.CONFIGURATION_WRONG
+
 
 class UnknownElementError(InputError):
     """No active element has this key or id."""
+
+    cause = Cause.ELEMENT_UNKNOWN
 
 
 class InvalidConfigurationError(InputError):
@@ -116,6 +126,8 @@ class InvalidConfigurationError(InputError):
 
 class HostNotAllowedError(InvalidConfigurationError):
     """A configuration key, or what a provider sent, names a host to which these secrets may not go. Nothing was sent."""
+
+    cause = Cause.HOST_NOT_ALLOWED
 
     def __init__(self, key: str, host: str, element: str) -> None:
         InputError.__init__(
@@ -157,6 +169,8 @@ class MissingConfigurationError(InputError):
 class MissingCodeError(InputError):
     """An OAuth element without an authorization code; the wording is the contract's (3.1)."""
 
+    cause = Cause.CODE_MISSING
+
     def __init__(self) -> None:
         super().__init__(
             "You must provide an OAuth code in order to create an instance of this element"
@@ -166,15 +180,19 @@ class MissingCodeError(InputError):
 class PermissionRefusedError(InputError):
     """The person who asks may not do this."""
 
+    cause = Cause.NOT_PERMITTED
+
 
 class IdempotencyKeyReusedError(InputError):
     """An Idempotency-Key that came with another body before."""
+
+    cause = Cause.KEY_REUSED
 
 
 class TooManyAttemptsError(InstancesError):
     """Too many failed sign-ins, or callbacks that belong to no trip; try again after retry_after_seconds."""
 
-    retryable = True
+    cause = Cause.TOO_MANY_ATTEMPTS
 
     def __init__(self, message: str, *, retry_after_seconds: int) -> None:
         super().__init__(message)
@@ -184,13 +202,13 @@ class TooManyAttemptsError(InstancesError):
 class StateConflictError(InstancesError):
     """The instance is not, or no longer, in a state in which this can be done."""
 
-    retryable = True
+    cause = Cause.CONFLICT
 
 
 class InstanceDeletedError(StateConflictError):
     """Another call deleted the instance, or is deleting it. label: how messages name it."""
 
-    retryable = False
+    cause = Cause.INSTANCE_DELETED
 
     def __init__(self, label: str) -> None:
         super().__init__(f"{label} was deleted in the meantime.")
@@ -205,13 +223,14 @@ class StillRunningError(StateConflictError):
 class TaskNotEnqueuedError(InstancesError):
     """A background task could not be handed to the workers, because their broker does not answer."""
 
-    retryable = True
+    cause = Cause.WORKERS_UNREACHABLE
 
 
 class ClockSkewError(InstancesError):
     """This machine's clock differs too much from the database's, so it takes on no work."""
 
-    retryable = True
+    cause = Cause.CLOCK_WRONG
+
     retry_after_seconds: ClassVar[int] = 60
 
     def __init__(self, skew: timedelta) -> None:
@@ -226,6 +245,8 @@ class ClockSkewError(InstancesError):
 class AuthorizationError(InstancesError):
     """One trip to a provider came back wrong; the message says how, and what to do."""
 
+    cause = Cause.AUTHORIZATION_FAILED
+
 
 class MissingStateError(AuthorizationError):
     """The callback carries no state parameter (RFC 6749 4.1.2)."""
@@ -238,29 +259,43 @@ class UnknownStateError(AuthorizationError):
 class ExpiredStateError(AuthorizationError):
     """The provider sent the browser back too late."""
 
+    cause = Cause.STATE_EXPIRED
+
 
 class ReplayedStateError(AuthorizationError):
     """The state was used before."""
+
+    cause = Cause.STATE_REPLAYED
 
 
 class WrongBrowserError(AuthorizationError):
     """The callback came from another browser, or another person, than the one that began."""
 
+    cause = Cause.WRONG_BROWSER
+
 
 class UnknownLinkError(AuthorizationError):
     """No authorization link has this token, or its instance was deleted."""
+
+    cause = Cause.LINK_UNKNOWN
 
 
 class LinkOverError(AuthorizationError):
     """The authorization link was used, has expired or was revoked."""
 
+    cause = Cause.LINK_OVER
+
 
 class LinkDoneError(LinkOverError):
     """The authorization link has been of use: its instance was connected by it."""
 
+    cause = Cause.LINK_DONE
+
 
 class IssuerMismatchError(AuthorizationError):
     """The iss parameter names another issuer, or is missing where the issuer always sends it (RFC 9207 2.4)."""
+
+    cause = Cause.ISSUER_MISMATCH
 
     def __init__(self, label: str, issuer: str, *, is_missing: bool = False) -> None:
         found = (
@@ -277,11 +312,13 @@ class IssuerMismatchError(AuthorizationError):
 class AuthorizationDeniedError(AuthorizationError):
     """The account's holder said no (RFC 6749 4.1.2.1 access_denied)."""
 
-    responsible = Responsible.ACCOUNT_HOLDER
+    cause = Cause.AUTHORIZATION_DENIED
 
 
 class ProviderReportedError(AuthorizationError):
     """The provider sent back an error instead of a code (RFC 6749 4.1.2.1)."""
+
+    cause = Cause.AUTHORIZATION_ERROR
 
 
 class PlatformError(InstancesError):
@@ -312,80 +349,85 @@ class PlatformError(InstancesError):
 class UnreachableError(PlatformError):
     """No connection could be made, so nothing was sent and nothing can have happened."""
 
-    retryable = True
-    responsible = Responsible.PROVIDER
+    cause = Cause.UNREACHABLE
 
 
 class BlockedAddressError(UnreachableError):
     """The host resolves to a private, loopback, link-local or metadata address."""
 
-    retryable = False
-    responsible = Responsible.OPERATOR
+    cause = Cause.ADDRESS_BLOCKED
 
 
 class LeaseLostError(UnreachableError):
     """Nothing was sent: the time in which this process might send it had passed, so another may be at work on it."""
 
-    responsible = Responsible.PROGRAM
+    cause = Cause.LEASE_LOST
 
 
 class AnswerLostError(PlatformError):
     """The request went out and no whole answer came back: it may have been carried out."""
 
-    retryable = True
-    responsible = Responsible.PROVIDER
+    cause = Cause.ANSWER_LOST
 
 
 class AnswerTimeoutError(AnswerLostError):
     """The answer did not come within HTTP_TIMEOUT_SECONDS; to a refresh, within REFRESH_TIMEOUT_SECONDS."""
 
+    cause = Cause.ANSWER_TIMEOUT
+
 
 class OutcomeUnknownError(PlatformError):
     """A remote platform may or may not have created the instance; reconcile before repeating."""
 
-    retryable = True
-    responsible = Responsible.PROVIDER
+    cause = Cause.OUTCOME_UNKNOWN
 
 
 class IdentityConflictError(PlatformError):
     """A remote platform answers with an id or an Element token that belongs to another instance here."""
 
+    cause = Cause.IDENTITY_CONFLICT
+
 
 class RefusedError(PlatformError):
     """The platform or provider understood and said no (4xx); repeating changes nothing."""
+
+    cause = Cause.REFUSED
 
 
 class CredentialsRefusedError(RefusedError):
     """The account's user name, password or key is wrong, expired or locked."""
 
-    responsible = Responsible.ACCOUNT_HOLDER
+    cause = Cause.CREDENTIALS_REJECTED
 
 
 class GrantRejectedError(RefusedError):
     """The code, grant or refresh token is expired, revoked or used (RFC 6749 5.2 invalid_grant)."""
 
-    responsible = Responsible.ACCOUNT_HOLDER
+    cause = Cause.GRANT_REJECTED
 
 
 class ClientRefusedError(RefusedError):
     """The OAuth client, or the organization's secrets at a remote platform, are wrong."""
 
+    cause = Cause.CLIENT_REJECTED
+
 
 class AccessForbiddenError(RefusedError):
     """The credentials are right, but may not do this (403)."""
 
-    responsible = Responsible.ACCOUNT_HOLDER
+    cause = Cause.ACCESS_FORBIDDEN
 
 
 class GoneError(RefusedError):
     """There is no such instance at the platform (404)."""
 
+    cause = Cause.GONE
+
 
 class RateLimitedError(PlatformError):
     """Too many requests (429). retry_after_seconds: what the provider asked for, if anything."""
 
-    retryable = True
-    responsible = Responsible.PROVIDER
+    cause = Cause.RATE_LIMITED
 
     def __init__(
         self,
@@ -408,12 +450,10 @@ class RateLimitedError(PlatformError):
 class ProviderFaultError(PlatformError):
     """The platform or provider failed (5xx)."""
 
-    retryable = True
-    responsible = Responsible.PROVIDER
+    cause = Cause.PROVIDER_DOWN
 
 
 class UnusableAnswerError(PlatformError):
     """The answer cannot be understood, for example an HTML page where JSON was due."""
 
-    retryable = True
-    responsible = Responsible.PROVIDER
+    cause = Cause.UNUSABLE_ANSWER

@@ -15,8 +15,9 @@ from instances.admin.instance_search import SEARCH_HELP
 from instances.admin.instances import STATE_COLOURS
 from instances.admin.interactions import exchange_of
 from instances.bulk.jobs import Progress, progress_of_each
+from instances.causes import Audience
 from instances.models import BulkJob, Instance, Interaction, OrganizationUser
-from instances.provisioning.status.audience import Audience, audience_of_many
+from instances.provisioning.status.audience import audience_of_many
 from instances.provisioning.status.overview import (
     MAX_COUNTED,
     ElementCount,

@@ -13,10 +13,11 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 
+from instances.causes import Cause
 from instances.models import Authorization, Instance, OrganizationUser
 from instances.models.instances import InstanceQuerySet
 from instances.models.organizations import inline_ids
-from instances.provisioning.status.explain import CAUSES, explain_many
+from instances.provisioning.status.explain import explain_many
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -110,15 +111,15 @@ class QuestionFilter(DropdownFilter):
 
 
 class CauseFilter(DropdownFilter):
-    """Why it is not in order, as the admin's first page groups them; what is at rest is left out."""
+    """Why it is not healthy, as the console groups them; paused ones are left out."""
 
     title = _("cause")
     parameter_name = "cause"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         asked = request.GET.get(self.parameter_name, NO_CAUSE)
-        others = {asked: asked} if asked not in CAUSES and asked != NO_CAUSE else {}
-        return [(NO_CAUSE, _("no error")), *CAUSES.items(), *others.items()]
+        others = [] if asked in Cause or asked == NO_CAUSE else [(asked, asked)]
+        return [(NO_CAUSE, _("no error")), *Cause.choices, *others]
 
     def queryset(self, request: HttpRequest, queryset: InstanceQuerySet) -> InstanceQuerySet:
         match self.value():

@@ -281,7 +281,7 @@ def health_document(instance: Instance) -> dict[str, Any]:
         "valid": instance.is_connected and instance.is_readable,
         "disabled": instance.is_disabled,
         "cause": explanation and explanation.cause,
-        "responsible": explanation and explanation.responsible,
+        "responsible": explanation and explanation.who_acts,
         "advice": explanation and explanation.advice,
         "nextStep": explanation and explanation.step,
         "interactionId": instance.cause_interaction_id if explanation else None,

@@ -1,4 +1,4 @@
-"""Errors as the contract answers them (3.1, 3.2): one table from the app's exceptions to a status."""
+"""Errors as the contract answers them (3.1, 3.2). The status of each stands in the registry of causes."""
 
 from typing import Any
 
@@ -11,27 +11,6 @@ from instances import errors
 from instances.api.authentication import REFUSAL, UnauthenticatedError
 from instances.api.middleware import error_response
 from instances.api.rate_limit import RateLimitExceededError
-
-# The first that fits; a provider's 401 never becomes our own (contract 3.2).
-STATUSES: list[tuple[type[errors.InstancesError], int]] = [
-    (errors.UnknownElementError, 404),
-    (errors.PermissionRefusedError, 403),
-    (errors.IdempotencyKeyReusedError, 409),
-    (errors.InputError, 400),
-    (errors.TooManyAttemptsError, 429),
-    (errors.AuthorizationError, 400),
-    (errors.InstanceDeletedError, 404),
-    (errors.StateConflictError, 409),
-    (errors.AccessForbiddenError, 403),
-    (errors.GoneError, 404),
-    (errors.RefusedError, 400),
-    (errors.RateLimitedError, 429),
-    (errors.PlatformError, 502),
-    (errors.CatalogueError, 400),
-    (errors.UnreadableSecretError, 409),
-    (errors.ClockSkewError, 503),
-    (errors.InstancesError, 500),
-]
 
 
 class NotFoundError(Exception):
@@ -63,10 +42,11 @@ def install_error_handlers(api: NinjaAPI) -> None:
 
 
 def _answer_error(request: HttpRequest, error: errors.InstancesError) -> JsonResponse:
-    status = next(status for kind, status in STATUSES if isinstance(error, kind))
     provider_message = error.provider_message if isinstance(error, errors.PlatformError) else ""
     message = error.platform_message or str(error)
-    response = error_response(request, status, message, provider_message=provider_message)
+    response = error_response(
+        request, error.info.status, message, provider_message=provider_message
+    )
     retry_after = getattr(error, "retry_after_seconds", None)
     if retry_after:
         response["Retry-After"] = str(max(1, int(retry_after)))

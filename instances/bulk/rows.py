@@ -75,7 +75,7 @@ def end_or_put_off_row(row: BulkRow, error: InstancesError) -> None:
     if settled_at := _settled_at(row, error):
         row.error = storable(str(error))
         give_back_row(row, due_at=max(settled_at, timezone.now() + FIRST_WAIT))
-    elif error.retryable and row.attempts < MAX_ATTEMPTS:
+    elif error.is_retryable and row.attempts < MAX_ATTEMPTS:
         row.error = storable(str(error))
         _make_due(row, at=_due_again_at(row, error))
     else:

@@ -40,10 +40,10 @@ def follow(client, url):
 @pytest.mark.usefixtures("scheduler")
 def test_what_needs_attention_is_grouped_by_cause_the_worst_first(operator):
     for number in range(3):
-        make_in_state("failed", cause="CredentialsRefusedError", name=f"wrong {number}")
-    make_in_state("failed", cause="AccessForbiddenError", name="forbidden")
-    make_in_state("needs_reauthorization", cause="GrantRejectedError", name="revoked")
-    make_in_state("connected", cause="ProviderFaultError", name="outage")
+        make_in_state("failed", cause="credentials_rejected", name=f"wrong {number}")
+    make_in_state("failed", cause="access_forbidden", name="forbidden")
+    make_in_state("needs_reauthorization", cause="grant_rejected", name="revoked")
+    make_in_state("connected", cause="provider_down", name="outage")
     page = operator.get(PATH)
     assert groups(page) == [
         ("Access was revoked, or has run out", 1),
@@ -57,12 +57,12 @@ def test_what_needs_attention_is_grouped_by_cause_the_worst_first(operator):
 
 
 def test_each_group_leads_to_exactly_its_instances(operator):
-    make_in_state("failed", cause="CredentialsRefusedError", name="wrong")
+    make_in_state("failed", cause="credentials_rejected", name="wrong")
     make_in_state("failed", name="without a cause")
-    make_in_state("needs_reauthorization", cause="CredentialsRefusedError", name="wrong since")
-    make_in_state("connected", cause="ProviderFaultError", name="outage")
-    make_in_state("connected", cause="ProviderFaultError", name="at rest", is_disabled=True)
-    make_in_state("failed", cause="MissingConfigurationError", name="incomplete")
+    make_in_state("needs_reauthorization", cause="credentials_rejected", name="wrong since")
+    make_in_state("connected", cause="provider_down", name="outage")
+    make_in_state("connected", cause="provider_down", name="at rest", is_disabled=True)
+    make_in_state("failed", cause="configuration_wrong", name="incomplete")
     page = operator.get(PATH)
     found = {name for one in page.context["troubles"] for name in follow(operator, one.url)}
     assert found == {"wrong", "without a cause", "wrong since", "outage", "incomplete"}
@@ -74,7 +74,7 @@ def test_each_group_leads_to_exactly_its_instances(operator):
 @pytest.mark.usefixtures("scheduler")
 def test_nothing_to_attend_to_is_said_so(operator):
     make_in_state("connected", name="fine")
-    make_in_state("connected", name="at rest", cause="GrantRejectedError", is_disabled=True)
+    make_in_state("connected", name="at rest", cause="grant_rejected", is_disabled=True)
     for state in ("draft", "awaiting_authorization", "provisioning"):
         make_in_state(state)
     page = operator.get(PATH)
@@ -111,10 +111,10 @@ def test_bars_are_as_long_as_their_numbers_say(operator):
 
 
 def test_everything_is_of_what_the_account_may_see(sign_in):
-    seen = make_in_state("failed", cause="CredentialsRefusedError", name="seen")
+    seen = make_in_state("failed", cause="credentials_rejected", name="seen")
     make_interaction(organization=seen.organization, instance=seen, subject="seen")
     client = sign_in("view_instance", "view_interaction")
-    hidden = make_in_state("failed", cause="CredentialsRefusedError", name="hidden")
+    hidden = make_in_state("failed", cause="credentials_rejected", name="hidden")
     make_interaction(organization=hidden.organization, instance=hidden, subject="hidden")
     page = client.get(PATH)
     assert groups(page) == [("Credentials were refused", 1)]

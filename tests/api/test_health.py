@@ -37,7 +37,7 @@ def test_a_connected_instance_is_healthy_and_says_when_it_is_checked(api, instan
 def test_a_failing_instance_says_why_and_who_must_act(api, instance):
     exchange = make_interaction(instance=Instance.objects.get())
     Instance.objects.update(
-        cause="ClientRefusedError",
+        cause="client_rejected",
         cause_message="The client is refused.",
         cause_interaction=exchange,
     )

@@ -15,7 +15,7 @@ INSTANCES = "/admin/instances/instance/"
 PAGES = {
     "first-page": "/admin/",
     "instances": INSTANCES,
-    "instances-of-a-cause": f"{INSTANCES}?state__exact=failed&cause=CredentialsRefusedError",
+    "instances-of-a-cause": f"{INSTANCES}?state__exact=failed&cause=credentials_rejected",
     "nothing-found": f"{INSTANCES}?q=nothing-like-it",
     "interactions": "/admin/instances/interaction/",
 }

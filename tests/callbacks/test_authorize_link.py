@@ -304,7 +304,7 @@ def test_it_ends_with_the_membership_of_an_operator_who_made_it(
 def test_no_page_says_that_it_waits_for_a_link_that_has_ended(make, person, staff, sandbox, lose):
     make()
     boss = person("operator", of=sandbox.organization, name="boss")
-    waits = "Who must act: the account&#x27;s holder."
+    waits = "Account owner must act."
     pages = ["/connect/", reverse("connection", args=[Instance.objects.get().pk])]
     for page in pages:
         assert waits in boss.browser.get(page).text

@@ -88,7 +88,7 @@ def test_authorizing_again_keeps_id_and_token(operator, instance, provider_url):
 def test_a_denial_is_told_with_a_way_back(operator, instance, provider_url):
     page = operator.get(decide(provider_url, "deny"))
     assert page.status_code == 403
-    assert "Access was not allowed" in page.text
+    assert "Access declined" in page.text
     assert "Back to Contoso" in page.text
     instance.refresh_from_db()
     assert instance.state == "failed"
@@ -111,7 +111,7 @@ def test_a_code_that_the_provider_refuses_is_a_failed_instance(operator, instanc
     page = operator.get(CALLBACK, query)
     assert page.status_code == 400
     instance.refresh_from_db()
-    assert (instance.state, instance.cause) == ("failed", "GrantRejectedError")
+    assert (instance.state, instance.cause) == ("failed", "grant_rejected")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_an_answer_of_another_issuer_is_refused(operator, instance, state, iss, 
     assert "does not come from" in recorded.error
     assert "c0de-that-came" not in str(vars(recorded))
     instance.refresh_from_db()
-    assert (instance.state, instance.cause) == ("failed", "IssuerMismatchError")
+    assert (instance.state, instance.cause) == ("failed", "issuer_mismatch")
     assert Authorization.objects.get().outcome == "failed"
 
 
@@ -221,7 +221,7 @@ def test_no_issuer_is_assumed_for_the_authorization_endpoint_of_a_variant(
     variant = {"authentication.variant": "adfs", "dynamics.adfs.host": "adfs.example"}
     Instance.objects.update(configuration=instance.configuration | variant)
     page = operator.get(CALLBACK, {"state": state, "error": "access_denied"})
-    assert "Access was not allowed" in page.text
+    assert "Access declined" in page.text
 
 
 def test_another_browser_and_another_person_are_refused(instance, state):

@@ -149,7 +149,7 @@ def test_an_unknown_host_is_unreachable(subject):
 def test_a_private_address_is_never_contacted(subject, url):
     error = failure_of(subject, url, BlockedAddressError, method="GET")
     assert "PROVIDER_ALLOWED_PRIVATE_HOSTS" in str(error)
-    assert not error.retryable
+    assert not error.is_retryable
 
 
 def test_one_private_address_among_public_ones_blocks_the_name(subject, monkeypatch):

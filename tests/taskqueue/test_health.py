@@ -62,11 +62,11 @@ def test_metrics_are_for_who_holds_the_token(client, settings):
     wrong = client.get("/metrics", headers={"Authorization": "Bearer wrong"})
     assert wrong.status_code == 404
     instance = make_instance()
-    Instance.objects.filter(pk=instance.pk).update(cause="UnreachableError")
+    Instance.objects.filter(pk=instance.pk).update(cause="unreachable")
     text = client.get(
         "/metrics", headers={"Authorization": "Bearer m3trics-token"}
     ).content.decode()
     assert 'instances{state="draft"} 1.0' in text
-    assert 'instances_failing{cause="UnreachableError"} 1.0' in text
+    assert 'instances_failing{cause="unreachable"} 1.0' in text
     assert "refreshes_due 0.0" in text
     assert "scheduler_beat_age_seconds" in text

@@ -111,7 +111,7 @@ def _authenticated(request: PlatformRequest, *, token: str) -> PlatformInstance:
         prove(replace(request, tokens=tokens, deadline=None))
     except PlatformError as error:
         # The code is spent: what it brought must not be lost with an outage of the probe's.
-        if not (request.authentication.needs_browser and error.retryable):
+        if not (request.authentication.needs_browser and error.is_retryable):
             raise
         return PlatformInstance(token=token, tokens=tokens, is_proved=False)
     return PlatformInstance(token=token, tokens=tokens)

@@ -209,7 +209,7 @@ def _new_tags(instance: Instance) -> list[Tag]:
 def cause_of(error: InstancesError) -> dict[str, Any]:
     """The columns that keep why an instance is not connected."""
     return {
-        "cause": type(error).__name__,
+        "cause": error.cause,
         "cause_message": _bounded(str(error)),
         "cause_interaction_id": error.interaction_id if isinstance(error, PlatformError) else None,
     }

@@ -8,10 +8,10 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Count
 from django.utils import timezone
 
+from instances.causes import Audience
 from instances.models import Element, Instance, ProcessBeat
 from instances.models.instances import InstanceQuerySet
 from instances.provisioning.lifecycle.states import State
-from instances.provisioning.status.audience import Audience
 from instances.provisioning.status.explain import explain_many
 
 # More overdue refreshes than this are not counted to the end.

@@ -259,7 +259,7 @@ def test_what_still_belongs_to_another_once_the_platform_was_asked_has_failed(
     with pytest.raises(errors.IdentityConflictError):
         check_instance(far, actor="test")
     assert f"{what} of {other.label} here" in cause_of(far)
-    assert (far.state, far.cause) == ("failed", "IdentityConflictError")
+    assert (far.state, far.cause) == ("failed", "identity_conflict")
     assert is_as_before(other)
     delete_instance(far, actor="test")
     assert is_as_before(other)

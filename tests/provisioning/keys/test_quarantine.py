@@ -195,7 +195,7 @@ def test_the_scheduler_forgets_nothing_that_it_cannot_read(instance):
     Instance.objects.update(next_action_at=timezone.now() - timedelta(minutes=1))
     work_due_instances()
     left = Instance.objects.get(pk=instance.pk)
-    assert (left.state, left.cause) == ("deleting", "UnreadableSecretError")
+    assert (left.state, left.cause) == ("deleting", "secrets_unreadable")
 
 
 @pytest.mark.parametrize("column", ["secret_configuration", "token"])
@@ -255,7 +255,7 @@ def test_a_marked_row_is_left_alone_until_its_key_is_back(instance, whole, colum
     assert quarantine() == {"marked": [("instance", instance.pk)]}
     assert quarantine() == {"still": [("instance", instance.pk)]}
     row = Instance.objects.get(pk=instance.pk)
-    assert (row.state, row.cause) == ("needs_reauthorization", "UnreadableSecretError")
+    assert (row.state, row.cause) == ("needs_reauthorization", "secrets_unreadable")
     make_due(instance)
     Instance.objects.update(next_action_at=timezone.now() - timedelta(minutes=1))
     assert refresh_due_instances().total == 0
@@ -278,7 +278,7 @@ def test_what_needed_reauthorization_before_needs_it_afterwards(api, keyed, prov
     write_raw(keyed, "secret_configuration", own)
     quarantine()
     row = Instance.objects.get(pk=keyed.pk)
-    assert (row.state, row.cause) == ("needs_reauthorization", "CredentialsRefusedError")
+    assert (row.state, row.cause) == ("needs_reauthorization", "credentials_rejected")
 
 
 def test_with_a_lost_key_all_rows_can_be_marked_and_the_program_is_ready(

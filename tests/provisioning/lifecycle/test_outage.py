@@ -96,7 +96,7 @@ def test_an_outage_of_six_hours_is_survived_by_all_and_does_not_storm_the_provid
     clock.run_for(OUTAGE)
     states = Instance.objects.order_by().values_list("state", flat=True).distinct()
     assert list(states) == ["connected"]
-    assert set(Instance.objects.values_list("cause", flat=True)) == {"ProviderFaultError"}
+    assert set(Instance.objects.values_list("cause", flat=True)) == {"provider_down"}
     asked = Interaction.objects.order_by().values("instance_id").annotate(n=Count("id"))
     # A check of an access token that has run out asks for a new one, so it counts as an attempt beside.
     assert max(row["n"] for row in asked) <= 2 * most_attempts(OUTAGE)

@@ -110,7 +110,7 @@ def test_a_refusal_is_recorded_all_the_same(provider, break_during):
     with pytest.raises(Exception, match="the grant is expired"):
         refresh_instance(instance, actor="test")
     row = Instance.objects.get()
-    assert (row.refresh_refusals, row.cause) == (1, "GrantRejectedError")
+    assert (row.refresh_refusals, row.cause) == (1, "grant_rejected")
     assert row.cause_interaction.operation == "refresh the token"
 
 

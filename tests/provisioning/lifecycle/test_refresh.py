@@ -166,7 +166,7 @@ def test_a_refused_grant_is_asked_for_twice_and_never_again(provider, instance):
     make_due(instance)
     refresh_due_instances()
     row = Instance.objects.get()
-    assert (row.state, row.cause) == ("needs_reauthorization", "GrantRejectedError")
+    assert (row.state, row.cause) == ("needs_reauthorization", "grant_rejected")
     assert row.cause_interaction.operation == "refresh the token"
     assert explain(row).step == "authorize"
     make_due(instance)

@@ -1,29 +1,44 @@
-"""Every broken instance explains itself: a cause, who must act, what to do, and a step that is possible."""
+"""Every unhealthy instance explains itself: a cause, who must act, what to do, and a step that is possible."""
 
 import inspect
 import itertools
-from datetime import timedelta
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
 from instances import errors
+from instances.causes import Audience, Cause, WhoActs
 from instances.models import Element, Instance
-from instances.provisioning.status.audience import Audience
-from instances.provisioning.status.explain import explain, is_offered
+from instances.provisioning.status.audience import message_for_account_owner
+from instances.provisioning.status.explain import explain, explain_many, is_offered
 from tests.conftest import shipped
 from tests.support.factories import make_account, make_instance, make_interaction
 
 State = Instance.State
-CAUSES = [
-    "",
-    *sorted(
-        name
-        for name, value in vars(errors).items()
-        if inspect.isclass(value) and issubclass(value, errors.InstancesError)
-    ),
-]
+CAUSES = ["", *Cause.values]
+WITHOUT_CAUSE = {State.DRAFT, State.AWAITING_AUTHORIZATION, State.PROVISIONING}
 WITH_TOKEN = {State.CONNECTED, State.NEEDS_REAUTHORIZATION, State.DELETING}
+# What everybody reads, in one file: a change of wording shows in its diff. Write it anew with
+# UPDATE_GOLDEN=1 pytest tests/provisioning/status/test_explain.py, then read the diff aloud.
+GOLDEN = Path(__file__).parent / "explanations.txt"
+
+
+def made(kind):
+    """An error of this kind, whatever else its constructor takes."""
+    error = kind.__new__(kind)
+    Exception.__init__(error, "The error's own message.")
+    return error
+
+
+LINK_ERRORS = [
+    made(kind)
+    for kind in vars(errors).values()
+    if inspect.isclass(kind) and issubclass(kind, errors.PlatformError | errors.AuthorizationError)
+]
+READERS = [Audience.OPERATOR, Audience.STAFF, Audience.VIEWER]
 
 pytestmark = pytest.mark.django_db
 
@@ -48,7 +63,7 @@ def broken(instance, state, cause, **columns):
     """As it is read from the database in that state."""
     instance.state = state
     instance.token = "element-token" if state in WITH_TOKEN else ""
-    instance.cause, instance.cause_message = cause, f"{cause} happened." if cause else ""
+    instance.cause, instance.cause_message = cause, "The recorded message." if cause else ""
     for name, value in columns.items():
         setattr(instance, name, value)
     return instance
@@ -65,39 +80,71 @@ def test_every_state_and_cause_has_a_sentence_and_a_step_that_is_offered(draft):
             continue
         assert explanation.cause.endswith("."), (state, cause)
         assert explanation.advice.endswith("."), (state, cause)
-        assert explanation.responsible in errors.Responsible
+        assert explanation.who_acts in WhoActs
         assert is_offered(explanation.step, row), (state, cause, explanation.step)
 
 
+def written(instance):
+    """Every state, cause and audience, as lines; where the recorded cause makes no difference, once."""
+    lines = []
+    for state, cause in itertools.product(State, CAUSES):
+        if cause and state in WITHOUT_CAUSE:
+            continue
+        lines.append(f"== {state} · {cause or 'no cause'}")
+        row = broken(instance, state, cause)
+        for audience in READERS:
+            if one := explain(row, audience):
+                said = f"{one.cause} | {one.who} | {one.advice} | {one.step} | {one.detail}"
+                lines.append(f"{audience}: {said}")
+        headline, who, advice = explain_many(state, cause)
+        lines.append(f"many: {headline} | {who} | {advice}")
+    lines += [
+        f"== on a link page · {one.cause}: {message_for_account_owner(one)}" for one in LINK_ERRORS
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def test_what_everybody_reads_is_what_was_reviewed(monkeypatch):
+    now = datetime(2026, 11, 27, 14, 0, tzinfo=UTC)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: now)
+    instance = make_instance()
+    instance.expires_at = now + timedelta(minutes=5)
+    instance.refresh_due_at = now + timedelta(minutes=2)
+    found = written(instance)
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(found)
+    assert found == GOLDEN.read_text()
+
+
 @pytest.mark.parametrize("state", [State.FAILED, State.NEEDS_REAUTHORIZATION, State.CONNECTED])
-def test_the_recorded_exchange_and_its_sentence_are_shown(draft, state):
+def test_the_recorded_exchange_and_its_message_are_shown(draft, state):
     exchange = make_interaction(instance=draft)
-    row = broken(draft, state, "ClientRefusedError", cause_interaction=exchange)
+    row = broken(draft, state, Cause.CLIENT_REJECTED, cause_interaction=exchange)
     explanation = explain(row)
-    assert explanation.cause == "ClientRefusedError happened."
+    assert explanation.cause.startswith(f"{draft.element.name} rejected the OAuth app")
+    assert explanation.detail == "The recorded message."
     assert explanation.interaction == exchange
-    assert explanation.advice.startswith("Correct the OAuth app")
 
 
-def test_an_attempt_that_is_under_way_is_not_explained_by_the_one_before(draft):
-    explanation = explain(broken(draft, State.PROVISIONING, "RefusedError"))
-    assert "RefusedError" not in explanation.cause
-    assert explanation.responsible == "program"
+def test_an_attempt_in_progress_is_not_explained_by_the_one_before(draft):
+    explanation = explain(broken(draft, State.PROVISIONING, Cause.REFUSED))
+    assert explanation.detail == ""
+    assert explanation.who_acts == WhoActs.NOBODY
 
 
-def test_a_connected_instance_says_whether_it_still_works(draft):
+def test_a_connected_instance_says_how_long_its_access_token_works(draft):
     now = timezone.now()
-    row = broken(draft, State.CONNECTED, "ProviderFaultError")
-    assert "still works" in explain(row).advice
+    row = broken(draft, State.CONNECTED, Cause.PROVIDER_DOWN, expires_at=now + timedelta(minutes=5))
+    assert "access token is valid until" in explain(row).advice
     row.expires_at = now - timedelta(minutes=1)
-    assert "has run out" in explain(row).advice
+    assert "access token expired at" in explain(row).advice
     row.refresh_started_at = now
-    assert "not known" in explain(row).advice
+    assert "not known whether its tokens were refreshed" in explain(row).advice
 
 
 def test_a_disabled_instance_says_so_instead(draft):
-    row = broken(draft, State.CONNECTED, "ProviderFaultError", is_disabled=True)
-    assert (explain(row).step, explain(row).cause) == ("enable", "It is connected, and disabled.")
+    row = broken(draft, State.CONNECTED, Cause.PROVIDER_DOWN, is_disabled=True)
+    assert (explain(row).step, explain(row).cause) == ("enable", "It is disabled.")
 
 
 def test_an_instance_whose_element_lost_its_way_of_authentication_is_explained_too(draft):
@@ -107,26 +154,30 @@ def test_an_instance_whose_element_lost_its_way_of_authentication_is_explained_t
     Element.objects.filter(pk=draft.element_id).update(
         definition=definition | {"authentication": [other]}, updated_at=timezone.now()
     )
-    row = broken(Instance.objects.get(), State.FAILED, "InvalidConfigurationError")
+    row = broken(Instance.objects.get(), State.FAILED, Cause.CONFIGURATION_WRONG)
     assert explain(row).step == "reauthenticate"
 
 
+@pytest.mark.parametrize("cause", ["", "code_of_another_version"])
+def test_a_cause_that_this_version_does_not_know_is_explained_too(draft, cause):
+    assert explain(broken(draft, State.FAILED, cause)).cause.endswith(".")
+
+
 @pytest.mark.parametrize("state", [State.DRAFT, State.FAILED, State.NEEDS_REAUTHORIZATION])
-def test_while_a_link_is_open_it_waits_for_the_accounts_holder(draft, state):
+def test_while_a_link_is_open_it_waits_for_the_account_owner(draft, state):
     draft.links.create(
         made_by=make_account("mina", is_superuser=True),
         token_digest="digest",
         expires_at=timezone.now() + timedelta(days=1),
     )
     row = broken(draft, state, "")
-    told = explain(row)
-    assert told.responsible == "account holder"
-    assert told.who == "Who must act: the account's holder."
-    assert "the link that was made for them" in told.advice
-    assert is_offered(told.step, row)
-    assert "What they can do: Use the link" in explain(row, Audience.VIEWER).advice
+    explanation = explain(row)
+    assert explanation.who == "Account owner must act."
+    assert "until the account owner uses the link" in explanation.advice
+    assert is_offered(explanation.step, row)
+    assert "connect it yourself" not in explain(row, Audience.VIEWER).advice
     if state != State.DRAFT:
         # No link helps against that.
-        assert "Correct the OAuth app" in explain(broken(draft, state, "ClientRefusedError")).advice
+        assert "OAuth app" in explain(broken(draft, state, Cause.CLIENT_REJECTED)).advice
     draft.links.update(expires_at=timezone.now())
-    assert "link that was made" not in explain(broken(draft, state, "")).advice
+    assert "uses the link" not in explain(broken(draft, state, "")).advice
