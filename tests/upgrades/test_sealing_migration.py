@@ -13,16 +13,15 @@ from tests.support.factories import KEY_DEFINITION, make_element, make_instance
 pytestmark = pytest.mark.django_db
 
 MODULE = import_module("instances.migrations.0022_seal_secret_keys")
-MIGRATION = ("instances", "0022_seal_secret_keys")
 PLAIN = {"db.passwd": "p4sswd-of-the-account", "account.pin": "4711", "site": "acme"}
 
 
 @pytest.fixture
 def seal(monkeypatch):
-    """Runs it on the models as they were, two rows at a time."""
+    """Runs it on the columns of today, as migrations see the models, two rows at a time."""
     monkeypatch.setattr(MODULE, "BATCH_ROWS", 2)
-    before = MigrationLoader(connection).project_state(MIGRATION).apps
-    return lambda: MODULE.seal(before, connection.schema_editor())
+    models = MigrationLoader(connection).project_state().apps
+    return lambda: MODULE.seal(models, connection.schema_editor())
 
 
 def stored_before(**columns):
