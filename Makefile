@@ -1,12 +1,12 @@
-# make run    sets everything up and serves; the first time it takes a minute
-# make test   the test suite on SQLite; no service is needed (services-test has the slow tests too)
-# The settings (HOST, PORT, DATABASE_URL, DATA_DIR, ...) stand in docs/settings.md.
+# make run    sets everything up and starts it; takes a minute the first time
+# make test   runs the test suite on SQLite; needs no service (services-test includes the slow tests)
+# README.md lists all targets, docs/settings.md all settings (HOST, PORT, DATABASE_URL, DATA_DIR, ...).
 
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install -qq --require-hashes
 TEMPLATES = $$(find templates instances -name '*.html')
-# A lock that is newer than its mark, or a new environment, is installed again.
+# The marks of what is installed. A newer lock or a new environment is installed again.
 RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 SERVICES_DATABASE_URL ?= postgres://postgres@localhost:5432/postgres
@@ -36,7 +36,7 @@ bench: $(DEVELOPMENT)
 	@$(PY) -m bench.bulk
 	@$(PY) -m bench.rotation
 
-# Celery's tests need brokers, too: those at their usual ports, or in SERVICES_REDIS_URL and SERVICES_AMQP_URL.
+# Celery's tests also need brokers: on their default ports, or in SERVICES_REDIS_URL and SERVICES_AMQP_URL.
 services-test: $(DEVELOPMENT)
 	@$(PY) -c 'import psycopg, sys; psycopg.connect(sys.argv[1], connect_timeout=3)' \
 	  "$(SERVICES_DATABASE_URL)" || { echo "No PostgreSQL answers; name one in SERVICES_DATABASE_URL." >&2; exit 1; }
@@ -69,7 +69,7 @@ format: $(DEVELOPMENT)
 	-$(VENV)/bin/djade $(TEMPLATES)
 	-$(PY) -m djlint --reformat --quiet $(TEMPLATES)
 
-# Resolves pyproject.toml anew (docs/decisions/0005). uv comes from the environment of whoever runs this.
+# Resolves the dependencies of pyproject.toml again (docs/decisions/0005). Needs uv on the PATH.
 UV ?= uv
 COMPILE = $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.12
 
@@ -78,7 +78,7 @@ lock:
 	$(COMPILE) --all-extras pyproject.toml -o requirements.lock
 	$(COMPILE) --all-extras --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
-# As production is set up: https, no debugging, no sandbox, and keys that exist for this one check.
+# Production settings for the check: https, no debugging, no sandbox, and throwaway keys.
 PRODUCTION = DEBUG=false SANDBOX_ENABLED=false PUBLIC_URL=https://instances.example.com \
   ALLOWED_HOSTS=instances.example.com DATA_DIR=$(VENV)/production DATABASE_URL=sqlite://:memory: \
   SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')" \
@@ -94,7 +94,7 @@ $(DEVELOPMENT): requirements-dev.lock $(PY)
 	@$(PIP) -r requirements-dev.lock
 	@touch $@
 
-# Each candidate is run: a pyenv shim may stand for a version that is not installed.
+# Run each candidate: a pyenv shim may exist for a version that is not installed.
 $(PY):
 	@for python in $(PYTHON) python3.14 python3.13 python3.12 python3 python; do \
 	  if "$$python" -c 'import ensurepip, sqlite3, ssl, sys, venv; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then \

@@ -1,5 +1,6 @@
 import inspect
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -45,17 +46,46 @@ def test_the_readme_counts_the_shipped_elements_right():
     assert f"a catalogue of {len(shipped)} elements" in (PROJECT / "README.md").read_text()
 
 
-def test_every_make_target_that_the_readme_names_exists():
+def test_the_readme_names_every_make_target_and_no_other():
     makefile = (PROJECT / "Makefile").read_text()
     targets = re.findall(r"^([a-z-]+):", makefile, re.M)
     named = re.findall(r"\bmake ([a-z-]+)", (PROJECT / "README.md").read_text())
-    assert {"run", "test"} <= set(named) <= set(targets)
+    assert set(named) == set(targets)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
 def test_every_link_to_a_file_leads_somewhere(page):
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_every_link_to_a_section_leads_to_a_heading(page):
+    links = re.findall(r"\]\((?!https?://)([^)#]*)#([^)]+)\)", page.read_text())
+    missing = [
+        f"{target}#{anchor}"
+        for target, anchor in links
+        if anchor not in _anchors(page.parent / target if target else page)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_every_module_that_a_page_names_exists(page):
+    named = set(re.findall(r"`([a-z_0-9][a-z_0-9/]*(?:/|\.py))`", page.read_text()))
+    # Data is there once the program has run. Pages name the modules of a package without their folder.
+    assert [one for one in named - {"var/"} if not _exists(one)] == []
+
+
+def test_the_architecture_lists_the_layers_of_the_import_contract():
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    contracts = project["tool"]["importlinter"]["contracts"]
+    [layers] = [one["layers"] for one in contracts if one["id"] == "layers"]
+    table = (DOCS / "architecture.md").read_text().split("| layer, from the top |")[1]
+    rows = re.findall(r"^\| (`.*?`) \|", table.split("\n\n")[0], re.M)
+    assert [set(re.findall(r"\w+", row)) for row in rows] == [
+        set(re.findall(r"\w+", layer)) for layer in layers
+    ]
 
 
 def test_every_section_of_the_contract_that_a_comment_cites_exists():
@@ -95,3 +125,13 @@ def test_the_life_of_an_instance_is_drawn_as_it_can_happen():
     drawn = re.findall(r"^  (\w+) --> (\w+)", (DOCS / "architecture.md").read_text(), re.M)
     assert len(drawn) > 10
     assert [(came, to) for came, to in drawn if to not in MOVES[came]] == []
+
+
+def _exists(path):
+    return (PROJECT / path).exists() or any(PROJECT.glob(f"instances/**/{path}"))
+
+
+def _anchors(page):
+    """How GitHub names the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
