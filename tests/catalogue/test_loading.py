@@ -101,7 +101,9 @@ def test_an_operators_own_alias_takes_a_shipped_element(write):
 
 
 def test_an_alias_of_nothing_is_refused(write):
-    with pytest.raises(CatalogueError, match=r"acme\.toml: alias_of: nowhere is not a shipped element"):
+    with pytest.raises(
+        CatalogueError, match=r"acme\.toml: alias_of: nowhere is not a shipped element"
+    ):
         load_element(write('alias_of = "nowhere"'))
 
 
