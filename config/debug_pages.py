@@ -35,7 +35,10 @@ class DebugFilter(SafeExceptionReporterFilter):
     )
 
     def cleanse_setting(self, key: str | int, value: Any) -> Any:
-        """Mask a setting, an environment variable or a cookie; Django calls this for each part of it."""
+        """Mask a setting, an environment variable or a cookie.
+
+        Django calls this for each part of it.
+        """
         cleansed = super().cleanse_setting(key, value)
         if isinstance(cleansed, str):
             return without_credentials(cleansed)

@@ -1,4 +1,7 @@
-"""`python -m config.first_run`: write `.env` with new keys unless it exists. `make run` calls it."""
+"""`python -m config.first_run`: write `.env` with new keys unless it exists.
+
+`make run` calls it.
+"""
 
 import os
 import secrets

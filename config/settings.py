@@ -1,4 +1,6 @@
-"""The only settings file. Values come from the environment or `.env`; docs/settings.md explains each.
+"""The only settings file.
+
+Values come from the environment or `.env`; docs/settings.md explains each.
 
 Secrets have no default: without SECRET_KEY and ENCRYPTION_KEYS nothing starts. Production, tests and development
 differ only in their environment.
@@ -22,7 +24,10 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 class _Environment(environ.Env):  # type: ignore[misc]  # untyped
     def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
-        """Return a typed value. Raises ImproperlyConfigured, which names the setting, if it is invalid."""
+        """Return a typed value.
+
+        Raises ImproperlyConfigured, which names the setting, if it is invalid.
+        """
         try:
             return super().get_value(var, *args, **kwargs)
         except ValueError:

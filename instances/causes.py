@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class WhoActs(StrEnum):
-    """Who must act before another attempt can succeed. NOBODY: retried automatically, or the provider recovers."""
+    """Who must act before another attempt can succeed.
+
+    NOBODY: retried automatically, or the provider recovers.
+    """
 
     OPERATOR = "operator"
     ACCOUNT_OWNER = "account owner"
@@ -37,7 +40,10 @@ class Audience(StrEnum):
 
 
 class Cause(TextChoices):
-    """A stored code, also used in filters and `/metrics`. The label is the headline in lists."""
+    """A stored code, also used in filters and `/metrics`.
+
+    The label is the headline in lists.
+    """
 
     CREDENTIALS_REJECTED = "credentials_rejected", _("Credentials rejected")
     GRANT_REJECTED = "grant_rejected", _("Access expired or was revoked")

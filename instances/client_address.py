@@ -13,7 +13,9 @@ _WITH_PORT = re.compile(r"\[([^\]]+)\](?::\d+)?|([\d.]+):\d+", re.ASCII)
 
 
 def client_address(request: HttpRequest) -> str:
-    """Return an IPv4 address or the /64 network of an IPv6 address; empty if the peer has none (Unix socket).
+    """Return an IPv4 address or the /64 network of an IPv6 address.
+
+    Empty if the peer has none (Unix socket).
 
     Each of TRUSTED_PROXY_COUNT proxies appends the address of its peer to X-Forwarded-For, so the client is that
     many entries from the right; entries further left are not trusted. If the header is missing, too short or

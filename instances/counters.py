@@ -13,7 +13,10 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 def hit(key: str, *, seconds: int) -> int:
-    """Increment a counter and return its value. It expires after seconds, counted from the first hit."""
+    """Increment a counter and return its value.
+
+    It expires after seconds, counted from the first hit.
+    """
 
     def increment() -> int:
         cache.add(key, 0, timeout=seconds)

@@ -79,7 +79,10 @@ def ciphertext_prefix(key_id: str) -> str:
 
 
 def key_id_of(ciphertext: str) -> str:
-    """Return the id of the key that a ciphertext needs; empty if it is not a ciphertext of this module."""
+    """Return the id of the key that a ciphertext needs.
+
+    Empty if it is not a ciphertext of this module.
+    """
     # Anything else may be a secret in clear, so never repeat a part of it.
     match = _CIPHERTEXT.match(ciphertext)
     return match[1] if match else ""

@@ -8,7 +8,10 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def uptime_seconds() -> float:
-    """Return seconds since the machine started, including suspension. Only differences are meaningful."""
+    """Return seconds since the machine started, including suspension.
+
+    Only differences are meaningful.
+    """
     return time.clock_gettime(_CLOCK)
 
 

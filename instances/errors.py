@@ -1,4 +1,6 @@
-"""All exceptions of the app. Messages are complete sentences for an operator and contain no secret.
+"""All exceptions of the app.
+
+Messages are complete sentences for an operator and contain no secret.
 
 InstancesError
 ├── CatalogueError                  an element's file is invalid
@@ -140,7 +142,9 @@ class HostNotAllowedError(InvalidConfigurationError):
 
 
 class SecretsNeededAgainError(InvalidConfigurationError):
-    """The host was changed, and stored secrets are not sent to another host. Nothing was changed.
+    """The host was changed, and stored secrets are not sent to another host.
+
+    Nothing was changed.
 
     keys: the secrets to enter again; empty if a new authorization is needed instead.
     """
@@ -162,7 +166,10 @@ class SecretsNeededAgainError(InvalidConfigurationError):
 
 
 class MissingConfigurationError(InputError):
-    """Required configuration is missing; the message names all missing keys (contract 7.5)."""
+    """Required configuration is missing.
+
+    The message names all missing keys (contract 7.5).
+    """
 
     def __init__(self, keys: Sequence[str]) -> None:
         super().__init__(f"Missing required configuration: {', '.join(keys)}")
@@ -170,7 +177,10 @@ class MissingConfigurationError(InputError):
 
 
 class MissingCodeError(InputError):
-    """An OAuth element without an authorization code. The contract prescribes the wording (3.1)."""
+    """An OAuth element without an authorization code.
+
+    The contract prescribes the wording (3.1).
+    """
 
     cause = Cause.CODE_MISSING
 
@@ -193,7 +203,10 @@ class IdempotencyKeyReusedError(InputError):
 
 
 class TooManyAttemptsError(InstancesError):
-    """Too many failed sign-ins, or callbacks without an authorization; retry after retry_after_seconds."""
+    """Too many failed sign-ins, or callbacks without an authorization.
+
+    Retry after retry_after_seconds.
+    """
 
     cause = Cause.TOO_MANY_ATTEMPTS
 
@@ -218,7 +231,10 @@ class InstanceDeletedError(StateConflictError):
 
 
 class StillRunningError(StateConflictError):
-    """The first request with this Idempotency-Key is in progress; retry after retry_after_seconds."""
+    """The first request with this Idempotency-Key is in progress.
+
+    Retry after retry_after_seconds.
+    """
 
     retry_after_seconds: ClassVar[int] = 5
 
@@ -364,7 +380,10 @@ class BlockedAddressError(UnreachableError):
 
 
 class LeaseLostError(UnreachableError):
-    """The lease ended before the request, so nothing was sent; another process may have taken over."""
+    """The lease ended before the request, so nothing was sent.
+
+    Another process may have taken over.
+    """
 
     cause = Cause.LEASE_LOST
 
@@ -382,7 +401,10 @@ class AnswerTimeoutError(AnswerLostError):
 
 
 class OutcomeUnknownError(PlatformError):
-    """A remote platform may or may not have created the instance; reconcile before repeating."""
+    """A remote platform may or may not have created the instance.
+
+    Reconcile before repeating.
+    """
 
     cause = Cause.OUTCOME_UNKNOWN
 
@@ -394,7 +416,10 @@ class IdentityConflictError(PlatformError):
 
 
 class RefusedError(PlatformError):
-    """The platform or provider rejected the request (4xx); repeating it does not help."""
+    """The platform or provider rejected the request (4xx).
+
+    Repeating it does not help.
+    """
 
     cause = Cause.REFUSED
 

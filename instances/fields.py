@@ -28,7 +28,10 @@ PLACEHOLDER = "••••"
 
 
 class Sealed[T]:
-    """A secret that prints as •••• and that only reveal() decrypts. Falsy if there is no secret."""
+    """A secret that prints as •••• and that only reveal() decrypts.
+
+    Falsy if there is no secret.
+    """
 
     __slots__ = ("_load", "_name", "ciphertext", "context")
 
@@ -41,7 +44,10 @@ class Sealed[T]:
         self._name = name
 
     def reveal(self) -> T:
-        """Return the plain value. Raises UnreadableSecretError if the key is missing or the row was altered."""
+        """Return the plain value.
+
+        Raises UnreadableSecretError if the key is missing or the row was altered.
+        """
         if not self.ciphertext:
             return self._load("")
         try:
@@ -56,7 +62,10 @@ class Sealed[T]:
 
     @property
     def is_readable(self) -> bool:
-        """Whether reveal() works; pages use it so that one unreadable row does not break them."""
+        """Whether reveal() works.
+
+        Pages use it so that one unreadable row does not break them.
+        """
         try:
             self.reveal()
         except UnreadableSecretError:
@@ -118,7 +127,10 @@ class SealedRow(models.Model):
         return reasons
 
     def reveal(self, name: str) -> Any:
-        """Return the plain value of a sealed field. Raises UnreadableSecretError, also if a stored value is gone."""
+        """Return the plain value of a sealed field.
+
+        Raises UnreadableSecretError, also if a stored value is gone.
+        """
         sealed: Sealed[Any] = getattr(self, name)
         if not sealed and self.is_expected(name):
             raise sealed.unreadable("It is empty, although a secret was stored there.")

@@ -35,7 +35,9 @@ FAMILIAR_SECONDS = 30 * 24 * 60 * 60
 
 
 def check_password(request: HttpRequest | None, name: str, password: str) -> "User | None":
-    """Return the active user with this name and password, or None. Unknown names take the same time.
+    """Return the active user with this name and password, or None.
+
+    Unknown names take the same time.
 
     Raises TooManyAttemptsError after too many failures, even if the password is right.
     """
@@ -85,7 +87,10 @@ def _require_below(limits: Mapping[str, int]) -> None:
 
 
 def _count_failure(limits: Mapping[str, int]) -> None:
-    """Count a failure. Raises TooManyAttemptsError beyond a limit, which hides that this guess was wrong."""
+    """Count a failure.
+
+    Raises TooManyAttemptsError beyond a limit, which hides that this guess was wrong.
+    """
     # Twice the window, so that a key exists until its window ends.
     counts = {key: counters.hit(key, seconds=2 * WINDOW_SECONDS) for key in limits}
     if any(counts[key] > limit > 0 for key, limit in limits.items()):

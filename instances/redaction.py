@@ -226,7 +226,10 @@ def _is_secret_word(word: str) -> bool:
 
 
 def _redact_document(document: Any, secrets: Collection[str]) -> str:
-    """Return a JSON document as redacted text. Search it as a whole first: most hold no known value."""
+    """Return a JSON document as redacted text.
+
+    Search it as a whole first: most hold no known value.
+    """
     known = _known(frozenset(secrets))
     is_clean = _is_clean(document, known) or _is_clean(_hidden_by_name(document), known)
     shown = _redact_json(document, known.short if is_clean else secrets)
@@ -383,7 +386,9 @@ class _Decoding:
 
 
 def _decodings(text: str) -> Iterator[_Decoding]:
-    """Yield decodings of which one contains any encoded part, wherever it starts; linear in the text.
+    """Yield decodings of which one contains any encoded part, wherever it starts.
+
+    Linear in the text.
 
     A secret inside a longer value, as in the base64 of `id:secret`, is encoded differently depending on what precedes
     it. Characters outside the alphabet are read as zero.
@@ -408,7 +413,10 @@ def _occurrences[T: (str, bytes)](text: T, part: T) -> Iterator[int]:
 
 
 def _places_in(text: str, folded: str) -> Callable[[int], tuple[int, int]]:
-    """Map a position in the folded text to the original character; folding turns some into two."""
+    """Map a position in the folded text to the original character.
+
+    Folding turns some into two.
+    """
     if len(text) == len(folded):
         return lambda place: (place, place + 1)
     ends = list(accumulate(len(character.casefold()) for character in text))

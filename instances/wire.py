@@ -123,7 +123,10 @@ class ElementReference(Document):
 
 
 class InstanceBody(Document):
-    """The body of `POST /instances` (contract 7.1); without element under `/elements/{key}/instances`."""
+    """The body of `POST /instances` (contract 7.1).
+
+    Without element under `/elements/{key}/instances`.
+    """
 
     element: ElementReference | None = None
     name: str | None = None

@@ -99,7 +99,10 @@ class Probe(_Part):
 
 
 class Variant(_Part):
-    """A named variant of a way of authentication; its values replace those of the way."""
+    """A named variant of a way of authentication.
+
+    Its values replace those of the way.
+    """
 
     name: str
     description: str = ""
@@ -119,7 +122,10 @@ class Variant(_Part):
 
     @property
     def stated(self) -> dict[str, object]:
-        """The values that replace those of the way. Another authorization endpoint may have another issuer."""
+        """The values that replace those of the way.
+
+        Another authorization endpoint may have another issuer.
+        """
         about_itself = {"name", "description", "chosen_by"}
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         stated = {k: v for k, v in fields.items() if k not in about_itself and v is not None}
@@ -129,7 +135,10 @@ class Variant(_Part):
 
 
 class AuthenticationType(_Part):
-    """One way of authentication. Endpoints, scopes and parameters are templates (templates.py)."""
+    """One way of authentication.
+
+    Endpoints, scopes and parameters are templates (templates.py).
+    """
 
     type: AuthenticationKind
     fields: tuple[ConfigurationKey, ...] = ()
@@ -225,7 +234,10 @@ class AuthenticationType(_Part):
         return frozenset((credentials & keys) - self.client_keys - self.host_keys)
 
     def host_patterns(self, name: str) -> tuple[str, ...]:
-        """Return patterns of the provider's hosts that a variable may be part of; empty if none are stated."""
+        """Return patterns of the provider's hosts that a variable may be part of.
+
+        Empty if none are stated.
+        """
         field = next((field for field in self.fields if field.key == name), None)
         stated = field.hosts if field else self.provider_data_hosts.get(name)
         return stated or ()
@@ -307,7 +319,9 @@ class ElementDefinition(_Part):
     notes: str = ""
 
     def authentication_type(self, kind: str | None = None) -> AuthenticationType:
-        """Return the way of this kind, ignoring case (contract 7.2); the first one without a kind.
+        """Return the way of this kind, ignoring case (contract 7.2).
+
+        The first one without a kind.
 
         Raises InvalidConfigurationError, which names the known kinds.
         """
@@ -320,7 +334,10 @@ class ElementDefinition(_Part):
         raise InvalidConfigurationError("authentication.type", f"must be one of: {known}.")
 
     def endpoint(self, way: AuthenticationType, name: EndpointName) -> str:
-        """Return the template of an endpoint. Raises CatalogueError, which names it, if it is unknown."""
+        """Return the template of an endpoint.
+
+        Raises CatalogueError, which names it, if it is unknown.
+        """
         template: str | None = getattr(way, name)
         if template is None:
             raise CatalogueError(

@@ -88,7 +88,9 @@ def host_of(url: str) -> str:
 
 
 def named_host(template: str, values: Mapping[str, str]) -> NamedHost | None:
-    """Return the host of a template filled with these values; None if its host is fixed.
+    """Return the host of a template filled with these values.
+
+    None if its host is fixed.
 
     Raises MissingConfigurationError, InvalidConfigurationError.
     """
@@ -118,7 +120,9 @@ def refused_name(
     allowed: AllowedHosts,
     configured: Collection[str],
 ) -> str | None:
-    """Return the variable that names a host that is not allowed; None if the host is allowed.
+    """Return the variable that names a host that is not allowed.
+
+    None if the host is allowed.
 
     configured: the variables that come from the account's configuration. Values that a provider sent (callback, token
     response) must match the patterns.
@@ -146,7 +150,10 @@ def _matches(name: str, port: str, pattern: str) -> bool:
 
 
 def _split_port(text: str) -> tuple[str, str]:
-    """Split off ":port", which is empty if there is none. Raises ValueError for a port above 65535."""
+    """Split off ":port", which is empty if there is none.
+
+    Raises ValueError for a port above 65535.
+    """
     match = _PORT.search(text)
     if match is None or (":" in text[: match.start()] and not text[: match.start()].endswith("]")):
         return text, ""

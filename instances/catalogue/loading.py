@@ -19,7 +19,9 @@ def shipped_elements() -> list[ElementDefinition]:
 
 
 def load_element(path: Path) -> ElementDefinition:
-    """Load the element that a TOML file defines; an alias has the ways of authentication of a shipped element.
+    """Load the element that a TOML file defines.
+
+    An alias has the ways of authentication of a shipped element.
 
     Raises CatalogueError with one line per problem: where it is, and what is wrong.
     """

@@ -61,7 +61,9 @@ def fill_url(template: str, values: Mapping[str, str]) -> str:
 
 
 def fill_text(template: str, values: Mapping[str, str]) -> str:
-    """Fill a template of a header, parameter or scope; a URL is filled like fill_url().
+    """Fill a template of a header, parameter or scope.
+
+    A URL is filled like fill_url().
 
     Raises MissingConfigurationError, InvalidConfigurationError; neither message contains a value.
     """

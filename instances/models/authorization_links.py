@@ -74,7 +74,10 @@ class AuthorizationLinkQuerySet(models.QuerySet["AuthorizationLink"]):
         return self.filter(instance__in=Instance.objects.visible_to(account))
 
     def claim(self, link: "AuthorizationLink", *, browser_digest: str, at: datetime) -> bool:
-        """Bind a link to the first browser that uses it. False if another browser claimed it or it no longer works."""
+        """Bind a link to the first browser that uses it.
+
+        False if another browser claimed it or it no longer works.
+        """
         # PostgreSQL checks the condition on the row again after waiting for another claim.
         unclaimed = self.filter(pk=link.pk, used_at=None, pk__in=self.open(at=at).values("pk"))
         return unclaimed.update(used_at=at, browser_digest=browser_digest) == 1
@@ -84,12 +87,18 @@ class AuthorizationLinkQuerySet(models.QuerySet["AuthorizationLink"]):
         self.filter(pk=link.pk, completed_at=None).update(completed_at=at)
 
     def revoke(self, link: "AuthorizationLink", *, at: datetime) -> bool:
-        """Revoke a link. False if it was finished already. If its creator lost access, it can still be revoked."""
+        """Revoke a link.
+
+        False if it was finished already. If its creator lost access, it can still be revoked.
+        """
         return self.unfinished(at=at).filter(pk=link.pk).update(revoked_at=at) == 1
 
 
 class AuthorizationLink(models.Model):
-    """One link, /authorize/<token>. It works as long as its creator may change the instance."""
+    """One link, /authorize/<token>.
+
+    It works as long as its creator may change the instance.
+    """
 
     class Status(models.TextChoices):
         WAITING = "waiting", _("waiting for the account owner")
@@ -140,7 +149,10 @@ class AuthorizationLink(models.Model):
         return f"link {self.pk} for {self.instance}"
 
     def is_of_browser(self, kept: str) -> bool:
-        """Whether this is the browser that claimed the link; kept: the secrets in its cookie."""
+        """Whether this is the browser that claimed the link.
+
+        kept: the secrets in its cookie.
+        """
         return is_kept(self.browser_digest, kept)
 
     @property
@@ -162,7 +174,10 @@ class AuthorizationLink(models.Model):
 
     @cached_property
     def has_entitled_creator(self) -> bool:
-        """Whether its creator may still change the instance; cached, or read by with_status()."""
+        """Whether its creator may still change the instance.
+
+        Cached, or read by with_status().
+        """
         return AuthorizationLink.objects.of_entitled_creators().filter(pk=self.pk).exists()
 
     @property

@@ -32,7 +32,10 @@ class AuthorizationQuerySet(models.QuerySet["Authorization"]):
         return done.filter(~Exists(later))
 
     def claim(self, authorization: "Authorization", *, browser_digest: str, at: datetime) -> bool:
-        """Use up an authorization and give its browser a new secret. False if it was used before or has expired."""
+        """Use up an authorization and give its browser a new secret.
+
+        False if it was used before or has expired.
+        """
         unused = self.filter(pk=authorization.pk, used_at=None, expires_at__gt=at)
         return unused.update(used_at=at, browser_digest=browser_digest) == 1
 
@@ -109,7 +112,10 @@ class Authorization(SealedRow):
         ]
 
     def is_of_browser(self, kept: str) -> bool:
-        """Whether this is the browser of the authorization; kept: the secrets in its cookie."""
+        """Whether this is the browser of the authorization.
+
+        kept: the secrets in its cookie.
+        """
         return is_kept(self.browser_digest, kept)
 
     def __str__(self) -> str:

@@ -97,7 +97,10 @@ class BulkRowQuerySet(models.QuerySet["BulkRow"]):
         return self.filter(holder=holder, outcome=BulkRow.Outcome.RUNNING)
 
     def release(self, *, at: datetime) -> int:
-        """Release rows that no process works on any more, without counting the attempt. Returns their number."""
+        """Release rows that no process works on any more, without counting the attempt.
+
+        Returns their number.
+        """
         return self.update(
             outcome=BulkRow.Outcome.PENDING,
             due_at=at,

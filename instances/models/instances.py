@@ -81,7 +81,10 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         return self.filter(pk__in=Tag.objects.filter(name=name).values("instance"))
 
     def with_problem(self, cause: str) -> Self:
-        """Instances with this cause (a code of causes.Cause; empty: none) that are not paused."""
+        """Instances with this cause that are not paused.
+
+        cause: a code of causes.Cause; empty for instances without one.
+        """
         return self.filter(cause=cause).exclude(state=Instance.State.CONNECTED, is_disabled=True)
 
     def resting(self) -> Self:
@@ -123,7 +126,10 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         return self.annotate(_tag_names=models.Subquery(tags.values_list(_TagNames("id", "name"))))
 
     def due_for_refresh(self, *, at: datetime) -> Self:
-        """Instances due for a refresh that no process has leased; the longest overdue first."""
+        """Instances due for a refresh that no process has leased.
+
+        The longest overdue first.
+        """
         due = self.filter(
             state=Instance.State.CONNECTED,
             is_disabled=False,
@@ -143,7 +149,10 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 
 
 class Instance(SealedRow):
-    """One authenticated connection. Its state is changed by provisioning.lifecycle.states.move_instance() only."""
+    """One authenticated connection.
+
+    Its state is changed by provisioning.lifecycle.states.move_instance() only.
+    """
 
     class State(models.TextChoices):
         DRAFT = "draft", _("draft")
@@ -365,7 +374,10 @@ class Instance(SealedRow):
 
     @property
     def tag_names(self) -> list[str]:
-        """Tag names in the order they were added; with_tag_names() reads them with the row."""
+        """Tag names in the order they were added.
+
+        with_tag_names() reads them with the row.
+        """
         if self._tag_names is None:
             return [tag.name for tag in self.tags.all()]
         return self._tag_names

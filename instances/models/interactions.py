@@ -31,7 +31,10 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         return super(InteractionQuerySet, self.filter(started_at__lt=before)).delete()[0]
 
     def visible_to(self, account: User | AnonymousUser) -> Self:
-        """Interactions of the instances and organizations that the user may see; all for a superuser."""
+        """Interactions of the instances and organizations that the user may see.
+
+        All for a superuser.
+        """
         if account.is_superuser:
             return self
         # Each interaction names the organization of its instance, even after the instance is deleted.
@@ -51,7 +54,10 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
 
 
 class Interaction(models.Model):
-    """One exchange: a request and its response, a received callback, or a reveal. Headers and bodies are redacted."""
+    """One exchange: a request and its response, a received callback, or a reveal.
+
+    Headers and bodies are redacted.
+    """
 
     class Direction(models.TextChoices):
         OUT = "out", _("sent")

@@ -93,7 +93,10 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
 
 
 class Membership(models.Model):
-    """A user's role in an organization. The user's groups decide which actions it may take there."""
+    """A user's role in an organization.
+
+    The user's groups decide which actions it may take there.
+    """
 
     class Role(models.TextChoices):
         OPERATOR = "operator", _("operator")

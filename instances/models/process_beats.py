@@ -19,7 +19,10 @@ class ProcessBeatQuerySet(models.QuerySet["ProcessBeat"]):
         self.update_or_create(kind=kind, defaults=columns)
 
     def alive(self, *, at: datetime | None = None) -> Self:
-        """Kinds with a heartbeat in the last minute; at: the database's time unless given."""
+        """Kinds with a heartbeat in the last minute.
+
+        at: the database's time unless given.
+        """
         now = at or Now()
         # A heartbeat in the future was written by a process with a wrong clock.
         return self.filter(at__gt=now - ALIVE_FOR, at__lt=now + ALIVE_FOR)

@@ -151,7 +151,10 @@ class PlatformInstance:
 
 @dataclass(frozen=True, slots=True)
 class ListedInstance:
-    """One entry of a platform's list of a user's instances; secrets in configuration are masked."""
+    """One entry of a platform's list of a user's instances.
+
+    Secrets in configuration are masked.
+    """
 
     instance: PlatformInstance
     name: str
@@ -170,10 +173,16 @@ class UnusableListing:
 
 
 class Platform(Protocol):
-    """Turn a request into an instance. Every method raises PlatformError if an exchange fails."""
+    """Turn a request into an instance.
+
+    Every method raises PlatformError if an exchange fails.
+    """
 
     def request_token(self, request: PlatformRequest, *, state: str) -> RequestToken:
-        """Get OAuth 1.0a's temporary credentials, before oauth_url(). The callback returns state."""
+        """Get OAuth 1.0a's temporary credentials, before oauth_url().
+
+        The callback returns state.
+        """
         ...
 
     def oauth_url(self, request: PlatformRequest, *, state: str) -> str:
@@ -196,7 +205,9 @@ class Platform(Protocol):
         ...
 
     def update_instance(self, request: PlatformRequest) -> PlatformInstance:
-        """Authenticate again with the request's configuration or provider_data; id and token stay.
+        """Authenticate again with the request's configuration or provider_data.
+
+        Id and token stay.
 
         Returns the token only if the row has lost it.
         """
@@ -207,7 +218,9 @@ class Platform(Protocol):
         ...
 
     def refresh_tokens(self, request: PlatformRequest) -> TokenSet | None:
-        """Return new tokens; None if they cannot be refreshed. This may use up the refresh token (RFC 6749 6).
+        """Return new tokens; None if they cannot be refreshed.
+
+        This may use up the refresh token (RFC 6749 6).
 
         The caller must have claimed the instance. Raises GrantRejectedError if the grant expired or was revoked.
         """
@@ -222,7 +235,10 @@ class Platform(Protocol):
         ...
 
     def delete_instance(self, request: PlatformRequest) -> None:
-        """Delete it and revoke its tokens if possible. A missing instance is not an error."""
+        """Delete it and revoke its tokens if possible.
+
+        A missing instance is not an error.
+        """
         ...
 
     def find_instances(self, request: PlatformRequest) -> list[PlatformInstance]:
@@ -232,5 +248,8 @@ class Platform(Protocol):
     def list_instances(
         self, user: OrganizationUser, *, actor: str
     ) -> Iterator[ListedInstance | UnusableListing]:
-        """Yield all of a user's instances on the platform, whoever created them; none on the embedded platform."""
+        """Yield all of a user's instances on the platform, whoever created them.
+
+        None on the embedded platform.
+        """
         ...

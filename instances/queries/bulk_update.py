@@ -18,7 +18,9 @@ class RowUpdate:
 
 
 def update_rows(model: type[models.Model], updates: Sequence[RowUpdate]) -> set[int]:
-    """Compare and set each row in one statement. Returns the primary keys of the rows that were changed.
+    """Compare and set each row in one statement.
+
+    Returns the primary keys of the rows that were changed.
 
     All updates must name the same columns in the same order.
     """

@@ -19,7 +19,9 @@ EVERY = (Q(),)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The columns that a list is sorted by, with their types. Together they must be unique.
+    """The columns that a list is sorted by, with their types.
+
+    Together they must be unique.
 
     All ascend or all descend, so that one comparison, answered by an index, finds what follows a row.
     """
@@ -32,7 +34,10 @@ class Order:
         return "-".join([direction, *(str(getattr(row, column)) for column in self.columns)])
 
     def read(self, position: str) -> tuple[str, list[Any]] | None:
-        """Parse a position into its direction and values; None if it is not one of this order."""
+        """Parse a position into its direction and values.
+
+        None if it is not one of this order.
+        """
         kinds = self.columns.values()
         values = "-".join(f"({_PATTERNS[kind]})" for kind in kinds)
         match = re.fullmatch(f"(after|before)-{values}", position)
@@ -69,7 +74,9 @@ def page_of[M: Model](
     order: Order = NEWEST_FIRST,
     any_of: Sequence[Q] = EVERY,
 ) -> Page[M]:
-    """Return the rows at a position that meet any of the conditions; the first page if the position is invalid.
+    """Return the rows at a position that meet any of the conditions.
+
+    The first page if the position is invalid.
 
     Each condition is a separate query that uses its own index; a single query with OR would use none.
     """

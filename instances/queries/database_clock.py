@@ -37,7 +37,10 @@ _measured = _Measured()
 
 
 def clock_skew() -> timedelta:
-    """Return how far this machine's clock is ahead of the database's; measured at most every few seconds."""
+    """Return how far this machine's clock is ahead of the database's.
+
+    Measured at most every few seconds.
+    """
     if connection.vendor == "sqlite":
         return timedelta(0)
     with _measured.lock:

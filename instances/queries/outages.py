@@ -80,7 +80,9 @@ def database_problem(error: AnyDatabaseError) -> str:
 def wait_for_database[T](
     work: Callable[[], T], *, tell: Callable[[str], object] = log.warning
 ) -> T:
-    """Call work() until the database is available; each attempt starts from the beginning.
+    """Call work() until the database is available.
+
+    Each attempt starts from the beginning.
 
     tell: called with a message at once and every 30 seconds. Raises any other error of work(), and inside a
     transaction every error.

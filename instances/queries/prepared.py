@@ -46,14 +46,20 @@ class Param(models.Expression):
 
 
 class PreparedQuery[Row: models.Model]:
-    """A queryset of whole rows with Params in its filters. Each thread builds one for its connection."""
+    """A queryset of whole rows with Params in its filters.
+
+    Each thread builds one for its connection.
+    """
 
     def __init__(self, queryset: models.QuerySet[Row]) -> None:
         self._queryset = queryset
         self._of_thread = threading.local()
 
     def first(self, **values: Any) -> Row | None:
-        """Return the first row for these values, one per Param name; None if there is none."""
+        """Return the first row for these values, one per Param name.
+
+        None if there is none.
+        """
         return next(iter(self.rows(**values)), None)
 
     def rows(self, **values: Any) -> list[Row]:

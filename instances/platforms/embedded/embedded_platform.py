@@ -34,7 +34,10 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class EmbeddedPlatform:
-    """Implement base.Platform. For an existing instance it returns an empty token; the row has it."""
+    """Implement base.Platform.
+
+    For an existing instance it returns an empty token; the row has it.
+    """
 
     def __init__(self, organization: Organization) -> None:
         self._organization = organization
@@ -86,7 +89,10 @@ class EmbeddedPlatform:
         """Do nothing: providers have no such flag, and ours is in the row."""
 
     def delete_instance(self, request: PlatformRequest) -> None:
-        """Revoke the tokens if possible. A failed revocation is recorded, but does not prevent the deletion."""
+        """Revoke the tokens if possible.
+
+        A failed revocation is recorded, but does not prevent the deletion.
+        """
         if not (request.tokens and request.authentication.revocation_endpoint):
             return
         try:

@@ -121,7 +121,10 @@ def exchange_verifier(request: PlatformRequest) -> TokenSet:
 def request_signed(
     request: PlatformRequest, subject: Subject, method: str, url: str, headers: Mapping[str, str]
 ) -> Answer:
-    """Send a request signed with the access token (RFC 5849 3). Raises InputError, PlatformError."""
+    """Send a request signed with the access token (RFC 5849 3).
+
+    Raises InputError, PlatformError.
+    """
     tokens = request.tokens or TokenSet("")
     auth = _auth(request, token=tokens.access_token, token_secret=tokens.token_secret)
     try:
@@ -133,7 +136,10 @@ def request_signed(
 def _post(
     request: PlatformRequest, subject: Subject, endpoint: EndpointName, **signed: str
 ) -> Answer:
-    """Send one signed request. Raises RateLimitedError, ProviderFaultError; a 4xx is returned."""
+    """Send one signed request.
+
+    Raises RateLimitedError, ProviderFaultError; a 4xx is returned.
+    """
     auth = _auth(request, **signed)
     try:
         answer = session_for(subject).post(endpoint_of(request, endpoint), auth=auth)

@@ -96,7 +96,9 @@ def authorization_url(request: PlatformRequest, *, state: str) -> str:
 
 
 def exchange_code(request: PlatformRequest) -> TokenSet:
-    """Exchange the code in provider_data for tokens (RFC 6749 4.1.3, RFC 7636 4.5). A code works once.
+    """Exchange the code in provider_data for tokens (RFC 6749 4.1.3, RFC 7636 4.5).
+
+    A code works once.
 
     Raises MissingCodeError and IssuerMismatchError before anything is sent, GrantRejectedError for an invalid code,
     ClientRefusedError, PlatformError.
@@ -145,7 +147,9 @@ def obtain_token(request: PlatformRequest) -> TokenSet:
 
 
 def refresh_token(request: PlatformRequest) -> TokenSet:
-    """Exchange the refresh token for new tokens (RFC 6749 6); keep it if the provider sends no new one.
+    """Exchange the refresh token for new tokens (RFC 6749 6).
+
+    Keep it if the provider sends no new one.
 
     The timeout is longer than for other requests, since a lost response may hold the only valid refresh token.
     Raises GrantRejectedError if it expired or was revoked, ClientRefusedError, PlatformError.
@@ -238,7 +242,10 @@ def _session(request: PlatformRequest) -> OAuth2Session:
 
 
 def _code_verifier(request: PlatformRequest) -> str | None:
-    """Return None if no challenge may be sent. It goes with both requests or with neither (RFC 7636 4.6)."""
+    """Return None if no challenge may be sent.
+
+    It goes with both requests or with neither (RFC 7636 4.6).
+    """
     return None if request.authentication.pkce is False else request.code_verifier or None
 
 

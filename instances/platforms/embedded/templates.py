@@ -31,7 +31,10 @@ def values_of(request: PlatformRequest) -> dict[str, str]:
 
 
 def endpoint_of(request: PlatformRequest, name: EndpointName) -> str:
-    """Return the URL of an endpoint. Raises CatalogueError if the catalogue does not know it, InputError."""
+    """Return the URL of an endpoint.
+
+    Raises CatalogueError if the catalogue does not know it, InputError.
+    """
     return address_of(request, request.element.endpoint(request.authentication, name))
 
 
@@ -55,7 +58,10 @@ def address_of(request: PlatformRequest, template: str) -> str:
 
 
 def require_allowed_hosts(request: PlatformRequest) -> None:
-    """Check every address before the first request, so that no code is wasted. Raises HostNotAllowedError."""
+    """Check every address before the first request, so that no code is wasted.
+
+    Raises HostNotAllowedError.
+    """
     for _place, template in request.authentication.url_templates():
         try:
             address_of(request, template)
@@ -73,7 +79,10 @@ def texts_of(request: PlatformRequest, templates: Mapping[str, str]) -> dict[str
 
 
 def headers_of(request: PlatformRequest, templates: Mapping[str, str]) -> dict[str, str]:
-    """Fill the headers of a request. Raises InputError, also for a value that is not printable ASCII."""
+    """Fill the headers of a request.
+
+    Raises InputError, also for a value that is not printable ASCII.
+    """
     headers = texts_of(request, templates)
     for name, value in headers.items():
         if not (value.isascii() and value.isprintable()):

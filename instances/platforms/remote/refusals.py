@@ -56,7 +56,10 @@ def is_nothing_found(answer: Answer) -> bool:
 
 
 def error_document(answer: Answer) -> ErrorDocument:
-    """Return the response as an error document (contract 3); an empty one if it is something else."""
+    """Return the response as an error document (contract 3).
+
+    An empty one if it is something else.
+    """
     try:
         return ErrorDocument.model_validate(json_of(answer))
     except ValidationError:

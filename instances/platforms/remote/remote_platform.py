@@ -88,7 +88,10 @@ class CloudElementsPlatform:
         return RequestToken(document.token, document.secret)
 
     def oauth_url(self, request: PlatformRequest, *, state: str) -> str:
-        """Return the platform's authorization URL (contract 8.1); the platform does not support PKCE."""
+        """Return the platform's authorization URL (contract 8.1).
+
+        The platform does not support PKCE.
+        """
         subject = self._subject(request, "Get authorization URL", state)
         answer = self._ask_oauth("url", _oauth_query(request, state), request, subject)
         url = _read(OAuthUrlDocument, answer, subject).oauth_url
@@ -337,7 +340,10 @@ def _validate[D: Document](kind: type[D], document: Any, answer: Answer, subject
 
 
 def _wrong_fields(error: ValidationError) -> str:
-    """List the invalid fields by our names for them, never their values; empty if it is not about fields."""
+    """List the invalid fields by our names for them, never their values.
+
+    Empty if it is not about fields.
+    """
     return ", ".join(dict.fromkeys(str(item["loc"][0]) for item in error.errors() if item["loc"]))
 
 

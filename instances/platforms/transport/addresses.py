@@ -80,7 +80,10 @@ def is_public(address: str) -> bool:
 
 
 def is_metadata(address: str) -> bool:
-    """Whether a machine's metadata service may answer there; no list of private hosts may open such an address."""
+    """Whether a machine's metadata service may answer there.
+
+    No list of private hosts may open such an address.
+    """
     ip = _unwrapped(address)
     return any(ip in block for block in _METADATA)
 

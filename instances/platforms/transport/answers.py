@@ -46,7 +46,10 @@ _UNREADABLE = (
 
 
 def document_of(response: Answer, subject: Subject) -> dict[str, Any]:
-    """Return the JSON object of a response. Raises UnusableAnswerError for anything else, such as a page."""
+    """Return the JSON object of a response.
+
+    Raises UnusableAnswerError for anything else, such as a page.
+    """
     document = json_of(response)
     if not isinstance(document, dict):
         raise unusable(response, subject)
@@ -130,14 +133,20 @@ def message_of(response: Answer, subject: Subject) -> str:
 
 
 def _plain_text_of(response: Answer) -> str:
-    """Return a plain-text body, such as an OAuth 1.0a refusal; empty for anything else."""
+    """Return a plain-text body, such as an OAuth 1.0a refusal.
+
+    Empty for anything else.
+    """
     content_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
     is_text = content_type in {"text/plain", "application/x-www-form-urlencoded"}
     return response.content.decode(errors="replace").strip() if is_text else ""
 
 
 def _retry_after_seconds(value: str) -> float | None:
-    """Parse Retry-After (RFC 9110 10.2.3), which is seconds or a date; at most a day, None if it is invalid."""
+    """Parse Retry-After (RFC 9110 10.2.3), which is seconds or a date.
+
+    At most a day, None if it is invalid.
+    """
     if value.strip().isdecimal():
         return min(float(value), MAX_RETRY_AFTER_SECONDS)
     try:

@@ -28,7 +28,9 @@ _ARRIVED_SECONDS = 0.01
 def _checked_addresses(
     name: str, port: int, *, seconds: float, private_hosts: Sequence[str] = ()
 ) -> list[tuple[socket.AddressFamily, Any]]:
-    """Resolve a name. Raises BlockedAddressError if any address is neither public nor allowed.
+    """Resolve a name.
+
+    Raises BlockedAddressError if any address is neither public nor allowed.
 
     private_hosts: those that operators listed for the subject. Unlike PROVIDER_ALLOWED_PRIVATE_HOSTS, they never
     open the address of a machine's metadata service.
@@ -56,7 +58,10 @@ def _checked_addresses(
 
 
 def _look_up(name: str, port: int, *, seconds: float) -> list[Any]:
-    """Call getaddrinfo() with a time limit. Raises OSError (TimeoutError), UnicodeError."""
+    """Call getaddrinfo() with a time limit.
+
+    Raises OSError (TimeoutError), UnicodeError.
+    """
     answers = SimpleQueue[list[Any] | Exception]()
 
     def resolve() -> None:

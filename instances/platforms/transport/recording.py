@@ -118,7 +118,10 @@ def subject_of(
 
 
 def session_for(subject: Subject) -> requests.Session:
-    """Return a session that records every exchange. Cheap: connections belong to the thread."""
+    """Return a session that records every exchange.
+
+    Cheap: connections belong to the thread.
+    """
     session = requests.Session()
     mount(session, subject)
     return session
@@ -240,7 +243,10 @@ class RecordingAdapter(BaseAdapter):
         return self._subject.timeout_seconds or float(settings.HTTP_TIMEOUT_SECONDS)
 
     def _explain(self, caught: Exception, request: requests.PreparedRequest) -> PlatformError:
-        """Return the error to raise. Its message names the host, never the URL or the body."""
+        """Return the error to raise.
+
+        Its message names the host, never the URL or the body.
+        """
         is_wrapped = isinstance(caught, requests.RequestException) and caught.args
         cause = caught.args[0] if is_wrapped else caught
         kind, sentence = _kind_and_sentence(cause)
@@ -290,7 +296,10 @@ class RecordingAdapter(BaseAdapter):
 
 
 def _save(interaction: Interaction) -> None:
-    """Save an interaction, waiting out a database outage. If that fails, keep the response all the same."""
+    """Save an interaction, waiting out a database outage.
+
+    If that fails, keep the response all the same.
+    """
     try:
         outlast_outage(lambda: _write(interaction), what="interaction")
     except (DatabaseError, InterfaceError) as error:
@@ -322,7 +331,10 @@ def _redacted_body(body: str | bytes, content_type: str | None, subject: Subject
 
 
 def _read_body(response: requests.Response) -> bytes:
-    """Return the whole body, decompressed. Raises AnswerLostError if it exceeds MAX_BODY_BYTES."""
+    """Return the whole body, decompressed.
+
+    Raises AnswerLostError if it exceeds MAX_BODY_BYTES.
+    """
     body = bytearray()
     for chunk in response.raw.stream(CHUNK_BYTES, decode_content=True):
         body += chunk
@@ -352,7 +364,10 @@ def _kind_and_sentence(cause: Exception) -> tuple[type[PlatformError], str]:
 def _target_within_origin(
     request: requests.PreparedRequest, response: requests.Response
 ) -> str | None:
-    """Return the URL to follow; None if this is not a redirect, or not one that is followed."""
+    """Return the URL to follow.
+
+    None if this is not a redirect, or not one that is followed.
+    """
     if not response.is_redirect or request.method != "GET":
         return None
     url = request.url or ""
@@ -370,7 +385,10 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _redirect_target(location: str, request: requests.PreparedRequest) -> str:
-    """Return scheme and host of a redirect's target; its path and query may carry tokens."""
+    """Return scheme and host of a redirect's target.
+
+    Its path and query may carry tokens.
+    """
     try:
         parts = urlsplit(urljoin(request.url or "", location))
     except ValueError:
