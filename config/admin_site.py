@@ -17,7 +17,7 @@ View = Callable[..., HttpResponseBase]
 
 
 class AdminSite(UnfoldAdminSite):
-    """Unfold's site, whose pages, including sign-in, use ADMIN_CSP instead of SECURE_CSP."""
+    """Unfold's site, with ADMIN_CSP instead of SECURE_CSP on all pages."""
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         return super().admin_view(csp_override(settings.ADMIN_CSP)(view), cacheable)

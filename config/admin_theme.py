@@ -19,7 +19,7 @@ def admin_theme(*, has_sandbox: bool) -> dict[str, Any]:
 def _listed(
     title: "StrPromise", icon: str, model: str, description: "StrPromise"
 ) -> dict[str, Any]:
-    """Return an entry of the sidebar and the index, shown to users who may see the model's list."""
+    """Return an entry of sidebar and index for users who may see the model's list."""
     app_label, model_name = model.split(".")
     return {
         "title": title,

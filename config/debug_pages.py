@@ -54,7 +54,7 @@ class DebugFilter(SafeExceptionReporterFilter):
 
 
 class DebugReporter(ExceptionReporter):
-    """Also mask what Django does not filter: the exception's message and notes, and lines of code."""
+    """Also mask the exception's message, its notes, and lines of code."""
 
     def get_traceback_html(self) -> SafeString:
         return SafeString(without_credentials(super().get_traceback_html()))

@@ -1,4 +1,4 @@
-"""System checks of the encryption keys, the stored secrets, the catalogue and the public address."""
+"""System checks of keys, stored secrets, catalogue and public address."""
 
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -107,7 +107,7 @@ def check_sandbox_is_off(**_: Any) -> list[CheckMessage]:
 
 
 def _unfit_secrets() -> Iterator[CheckMessage]:
-    """Yield a warning for each sealed column with ciphertexts that no key of ENCRYPTION_KEYS decrypts.
+    """Yield a warning for each sealed column with ciphertexts of unknown keys.
 
     One more warning if no column has a ciphertext of these keys. Rows that are already marked are skipped. Only the
     beginning of each ciphertext is read, so that startup stays fast. Missing tables are ignored.
@@ -149,7 +149,7 @@ def _unfit(field: SealedTextField, foreign: list[tuple[int, str]]) -> str:
 
 
 def _stored_secrets() -> Iterator[tuple[models.QuerySet[Any], SealedTextField]]:
-    """Yield the unmarked rows of each sealed column that are not empty, with the ciphertext as `stored`."""
+    """Yield the unmarked, non-empty rows of each sealed column, with `stored`."""
     with connection.cursor() as cursor:
         tables = set(connection.introspection.table_names(cursor))
         for model in sealed_models():

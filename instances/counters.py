@@ -1,4 +1,4 @@
-"""Count events in the cache for a limited time: calls, failed sign-ins, callbacks without an authorization.
+"""Count calls, failed sign-ins and unknown callbacks for a limited time.
 
 CACHE_URL names a cache that all processes share; without it each process counts on its own. While the cache does not
 answer, nothing is counted and no limit applies.

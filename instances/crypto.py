@@ -1,6 +1,6 @@
-"""AES-256-GCM over settings.ENCRYPTION_KEYS, and keyed digests: the only importer of cryptography.
+"""AES-256-GCM and keyed digests: the only importer of cryptography.
 
-The first key encrypts, every key decrypts. A ciphertext reads `v1.<key id>.<nonce and ciphertext>`, so the key it
+The first of ENCRYPTION_KEYS encrypts, every one decrypts. A ciphertext reads `v1.<key id>.<nonce and ciphertext>`, so the key it
 needs is known without trying. context binds a ciphertext to its row and field as associated data (NIST SP 800-38D):
 moved elsewhere, it does not decrypt.
 """
@@ -31,7 +31,7 @@ _CIPHERTEXT = re.compile(rf"{_VERSION}\.([0-9a-f]{{{2 * _KEY_ID_BYTES}}})\.")
 
 @dataclass(frozen=True, slots=True)
 class EncryptionKey:
-    """One entry of ENCRYPTION_KEYS: its public id, the cipher and the key of lookup digests."""
+    """One entry of ENCRYPTION_KEYS: public id, cipher and digest key."""
 
     id: str
     cipher: AESGCM = field(repr=False)
@@ -94,7 +94,7 @@ def first_key_id() -> str:
 
 
 def digest(value: str, *, key_id: str = "") -> str:
-    """Return a keyed digest (HMAC-SHA-256, hex) that finds a secret by its exact value without decrypting.
+    """Return a keyed digest (HMAC-SHA-256, hex) that finds a secret by its value.
 
     key_id: for two digests of one row that need the same key; the first key if it is empty or unknown.
     """
@@ -102,7 +102,7 @@ def digest(value: str, *, key_id: str = "") -> str:
 
 
 def digests(value: str) -> list[str]:
-    """Return the digests under every key, to find rows that an older first key wrote as well."""
+    """Return the digests under every key, to find rows of older keys as well."""
     return [_digest(key, value) for key in encryption_keys()]
 
 

@@ -1,4 +1,4 @@
-"""Deadlines on a clock that cannot be set and that keeps running while the machine is suspended."""
+"""Deadlines on a clock that cannot be set and runs during suspension."""
 
 import time
 from datetime import timedelta

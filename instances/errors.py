@@ -91,11 +91,11 @@ class SecretError(InstancesError):
 
 
 class EncryptionKeyError(SecretError):
-    """ENCRYPTION_KEYS is malformed, or lacks a key that stored data was encrypted with."""
+    """ENCRYPTION_KEYS is malformed, or lacks a key that stored data needs."""
 
 
 class UnreadableSecretError(SecretError):
-    """A ciphertext was altered, belongs to another row or field, or its key is missing.
+    """A ciphertext was altered or moved, or its key is missing.
 
     reason: a sentence that says which of these it is, without naming the secret.
     """
@@ -128,7 +128,10 @@ class InvalidConfigurationError(InputError):
 
 
 class HostNotAllowedError(InvalidConfigurationError):
-    """A configuration value or a provider's response names a host that is not allowed. Nothing was sent."""
+    """Configuration or a provider's response names a host that is not allowed.
+
+    Nothing was sent.
+    """
 
     cause = Cause.HOST_NOT_ALLOWED
 
@@ -222,7 +225,10 @@ class StateConflictError(InstancesError):
 
 
 class InstanceDeletedError(StateConflictError):
-    """Another call deleted the instance or is deleting it. label: how messages name it."""
+    """Another call deleted the instance or is deleting it.
+
+    label: how messages name it.
+    """
 
     cause = Cause.INSTANCE_DELETED
 
@@ -291,7 +297,7 @@ class ReplayedStateError(AuthorizationError):
 
 
 class WrongBrowserError(AuthorizationError):
-    """The callback came from another browser or user than the one that started the authorization."""
+    """The callback came from another browser or user than the start."""
 
     cause = Cause.WRONG_BROWSER
 
@@ -315,7 +321,7 @@ class LinkDoneError(LinkOverError):
 
 
 class IssuerMismatchError(AuthorizationError):
-    """The iss parameter names another issuer, or is missing although the issuer always sends it (RFC 9207 2.4)."""
+    """The iss parameter is wrong, or missing although always sent (RFC 9207 2.4)."""
 
     cause = Cause.ISSUER_MISMATCH
 
@@ -395,7 +401,10 @@ class AnswerLostError(PlatformError):
 
 
 class AnswerTimeoutError(AnswerLostError):
-    """No response came within HTTP_TIMEOUT_SECONDS, or REFRESH_TIMEOUT_SECONDS for a refresh."""
+    """No response came in time.
+
+    The limit is HTTP_TIMEOUT_SECONDS, or REFRESH_TIMEOUT_SECONDS for a refresh.
+    """
 
     cause = Cause.ANSWER_TIMEOUT
 
@@ -410,7 +419,7 @@ class OutcomeUnknownError(PlatformError):
 
 
 class IdentityConflictError(PlatformError):
-    """A remote platform's response has an id or Element token of another instance here."""
+    """A remote platform's response has an id or token of another instance here."""
 
     cause = Cause.IDENTITY_CONFLICT
 
@@ -431,13 +440,13 @@ class CredentialsRefusedError(RefusedError):
 
 
 class GrantRejectedError(RefusedError):
-    """The code, grant or refresh token is expired, revoked or used (RFC 6749 5.2 invalid_grant)."""
+    """The code, grant or refresh token is invalid (RFC 6749 5.2 invalid_grant)."""
 
     cause = Cause.GRANT_REJECTED
 
 
 class ClientRefusedError(RefusedError):
-    """The OAuth client, or the organization's secrets at a remote platform, are wrong."""
+    """The OAuth client or the organization's secrets are wrong."""
 
     cause = Cause.CLIENT_REJECTED
 
@@ -455,7 +464,10 @@ class GoneError(RefusedError):
 
 
 class RateLimitedError(PlatformError):
-    """Too many requests (429). retry_after_seconds: as requested by the provider, or None."""
+    """Too many requests (429).
+
+    retry_after_seconds: as requested by the provider, or None.
+    """
 
     cause = Cause.RATE_LIMITED
 

@@ -212,11 +212,11 @@ class SealedTextField(models.TextField[Any, Any]):
         return Sealed(ciphertext, self.context_of(row), self.load, lambda: self._name_in(row))
 
     def _name_in(self, row: models.Model) -> str:
-        """Return how errors name this secret: "The client secret of OAuth app 7 (HubSpot for Acme)"."""
+        """Return how errors name it: "The client secret of OAuth app 7 (HubSpot for Acme)"."""
         return f"The {self.verbose_name} of {row._meta.verbose_name} {row.pk} ({row})"
 
     def seal(self, row: models.Model, value: Any) -> Any:
-        """Return what the row stores for an assigned value: plain values are encrypted, ciphertexts stay."""
+        """Encrypt an assigned plain value; return a ciphertext unchanged."""
         if isinstance(value, _Stored):
             return value
         if isinstance(value, Sealed):

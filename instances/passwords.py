@@ -66,7 +66,7 @@ def with_retry_after[Response: HttpResponseBase](response: Response) -> Response
 
 
 def _limits(name: str, address: str) -> tuple[str, dict[str, int]]:
-    """Return the key for a familiar name and address, and the limit of each key, name and address first."""
+    """Return the "familiar" key and the limit of each key, name and address first."""
     window = str(int(time.time()) // WINDOW_SECONDS)
     familiar = _key("familiar", name, address)
     limits = {_key("both", window, name, address): settings.SIGN_IN_FAILURES_ALLOWED}

@@ -1,4 +1,4 @@
-"""What is secret, and how recorded exchanges, log lines and errors hide it: pure functions.
+"""What is secret, and how records, logs and errors hide it: pure functions.
 
 By name: fields, headers and configuration keys that hold secrets; this is the only list of them. By value: the secrets
 that the caller knows, in any case, percent-encoded, and in base64 or hex. Both are applied, so a provider that echoes
@@ -114,7 +114,7 @@ def redact_headers(headers: Mapping[str, str], secrets: Collection[str] = ()) ->
 
 
 def redact_url(url: str, secrets: Collection[str] = ()) -> str:
-    """Replace a URL's secret query parameters, user information, fragment and known values."""
+    """Replace secret parameters, user information and known values of a URL."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -127,7 +127,7 @@ def redact_url(url: str, secrets: Collection[str] = ()) -> str:
 
 
 def redact_body(body: str, content_type: str = "", secrets: Collection[str] = ()) -> str:
-    """Redact a request or response body (JSON, form or text) and cut it to MAX_BODY_CHARACTERS."""
+    """Redact a body (JSON, form or text) and cut it to MAX_BODY_CHARACTERS."""
     try:
         redacted = _redact_document(json.loads(body), secrets)
     except (ValueError, RecursionError):
@@ -142,7 +142,10 @@ def redact_body(body: str, content_type: str = "", secrets: Collection[str] = ()
 
 
 def redact_text(text: str, secrets: Collection[str] = ()) -> str:
-    """Redact free text: credentials after their scheme, `name=value` of secret names, known values."""
+    """Redact free text.
+
+    Replace credentials after their scheme, `name=value` of secret names, and known values.
+    """
     text = redact_values(storable(text), secrets)
     if not _BEFORE_SECRET.search(text):
         return text
@@ -180,7 +183,7 @@ def storable(text: str) -> str:
 
 
 def log_formatter() -> logging.Formatter:
-    """Return the formatter of LOGGING: redacted JSON lines for structlog and standard library events."""
+    """Return the formatter of LOGGING: redacted JSON lines."""
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
@@ -305,7 +308,7 @@ def _redact_pairs(
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A set of secrets prepared for searching: the record of one exchange searches many times."""
+    """A set of secrets, prepared because one exchange searches many times."""
 
     # How the secrets are written in text, URLs, forms, JSON and HTML, case folded.
     forms: tuple[str, ...]
@@ -372,7 +375,7 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class _Decoding:
-    """A text decoded as a whole, starting at one of its first characters, as if all of it were base64 or hex."""
+    """A text decoded from one of its first characters on, as base64 or hex."""
 
     # In lower case.
     decoded: bytes
@@ -445,7 +448,7 @@ def _known(secrets: frozenset[str]) -> _Known:
 
 @lru_cache(maxsize=256)
 def _written_forms(secret: str) -> set[str]:
-    """Return how the secret is written in text, URLs, forms, JSON and HTML, case folded."""
+    """Return the secret as text, URL, form, JSON and HTML write it, case folded."""
     forms = {form for case in _cases(secret) for form in _forms_of_case(case)}
     forms |= {json.dumps(form, ensure_ascii=False)[1:-1] for form in forms}
     return {form.casefold() for form in forms}
@@ -471,7 +474,7 @@ def _forms_of_case(secret: str) -> set[str]:
 
 @lru_cache(maxsize=256)
 def _bytes_of(secret: str) -> set[bytes]:
-    """Return the bytes that may be encoded: the secret, or its form-encoding (RFC 6749 2.3.1)."""
+    """Return the bytes that may be encoded, form-encoded ones too (RFC 6749 2.3.1)."""
     written = {
         form for case in _cases(secret) for form in (case, quote(case, safe=""), quote_plus(case))
     }

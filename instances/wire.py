@@ -1,4 +1,4 @@
-"""The JSON documents of the platform API v2, from remote platforms and from clients.
+"""JSON documents of the platform API v2, of remote platforms and clients.
 
 Reading is tolerant: unknown fields are ignored and known quirks of old servers accepted. Writing is exact: to_wire()
 uses the contract's names and omits unset fields.

@@ -1,4 +1,4 @@
-"""Configuration keys: what an element needs to know of an account, and which of it is secret."""
+"""Configuration keys of elements, and which of them are secret."""
 
 import tomllib
 from enum import StrEnum
@@ -59,7 +59,10 @@ class ConfigurationKey(BaseModel):
 
     @property
     def is_secret(self) -> bool:
-        """Whether its value is sealed and masked: by declaration, or by its name unless not_secret_because is set."""
+        """Whether its value is sealed and masked.
+
+        Decided by declaration, or by its name unless not_secret_because is set.
+        """
         is_declared = self.secret or self.type == KeyType.PASSWORD
         return is_declared or (self.looks_secret and not self.not_secret_because)
 

@@ -79,7 +79,7 @@ class _Part(BaseModel):
 
 
 class Probe(_Part):
-    """A harmless request that a provider answers with 2xx if, and only if, the credentials are valid.
+    """A harmless request that succeeds if, and only if, the credentials are valid.
 
     url is a URL template; username, password and the values of headers are text templates.
     """
@@ -92,7 +92,7 @@ class Probe(_Part):
     headers: dict[str, str] = {}
 
     def text_templates(self) -> Iterator[tuple[str, str]]:
-        """Yield each text template with its place, such as ("headers.Accept", "application/json")."""
+        """Yield each text template with its place, such as "headers.Accept"."""
         yield "username", self.username
         yield "password", self.password
         yield from ((f"headers.{name}", value) for name, value in self.headers.items())
@@ -181,7 +181,7 @@ class AuthenticationType(_Part):
 
     @property
     def needs_browser(self) -> bool:
-        """Whether the account owner must visit the provider, which then redirects to the OAuth callback."""
+        """Whether the account owner must authorize access at the provider."""
         is_oauth2_code = self.grant_type == GrantType.AUTHORIZATION_CODE
         return self.type == AuthenticationKind.OAUTH1 or is_oauth2_code
 
@@ -191,7 +191,7 @@ class AuthenticationType(_Part):
         return self.type == AuthenticationKind.OAUTH1 or self.grant_type is not None
 
     def url_templates(self) -> Iterator[tuple[str, str]]:
-        """Yield each URL template with its place, such as ("probe.url", "https://api.example/me")."""
+        """Yield each URL template with its place, such as "probe.url"."""
         return _url_templates(self)
 
     @property
@@ -206,7 +206,7 @@ class AuthenticationType(_Part):
 
     @property
     def sent_keys(self) -> frozenset[str]:
-        """Configuration keys whose values a request may contain, in this way and in its variants."""
+        """Configuration keys whose values requests may contain, variants included."""
         named = {self.client_id_key, self.client_secret_key, self.username_key, self.password_key}
         templates = [
             template
@@ -219,13 +219,13 @@ class AuthenticationType(_Part):
 
     @property
     def client_keys(self) -> frozenset[str]:
-        """Keys of the OAuth client, which operators register and account owners do not know."""
+        """Keys of the OAuth client, which account owners do not know."""
         stated = {self.client_id_key, self.client_secret_key} if self.obtains_token else set()
         return frozenset(OAUTH_CLIENT_KEYS | stated)
 
     @property
     def credential_keys(self) -> frozenset[str]:
-        """Keys of the account's credentials: its secrets, and the names that belong to them."""
+        """Keys of the account's secrets and of the names that belong to them."""
         texts = [text for _, text in self.probe.text_templates()] if self.probe else []
         named = {name for text in texts for name in variables_in(text)}
         secret = {field.key for field in self.fields if field.secret}
@@ -259,7 +259,7 @@ class AuthenticationType(_Part):
         raise InvalidConfigurationError(VARIANT_KEY, why)
 
     def variant_of(self, configuration: Mapping[str, object]) -> str | None:
-        """Return the variant that a configuration chooses, by name or by a key such as `clover.sandbox`."""
+        """Return the variant that a configuration chooses, by name or by chosen_by."""
         if named := configuration.get(VARIANT_KEY):
             return str(named)
         values = self.values_of(configuration)
@@ -277,7 +277,7 @@ class AuthenticationType(_Part):
         return [field.key for field in required if _given(field, configuration) is None]
 
     def values_of(self, configuration: Mapping[str, object]) -> dict[str, str]:
-        """Return the values for templates: the configuration as strings, with aliases and defaults applied."""
+        """Return the configuration as strings, with aliases and defaults applied."""
         values = {key: text for key, value in configuration.items() if (text := _as_text(value))}
         for field in self.fields:
             if (value := _given(field, configuration) or field.default) is not None:

@@ -1,4 +1,4 @@
-"""Hosts that secrets may be sent to: patterns, and the hosts that an element's URL templates name.
+"""Hosts that secrets may be sent to, as patterns and in URL templates.
 
 A host is written as `crm.example.com` or `crm.example.com:8443`: in lower case, IDNA-encoded, without a trailing dot and
 without its scheme's default port.
@@ -47,9 +47,10 @@ class AllowedHosts:
 
 
 def parse_pattern(text: str) -> str:
-    """Normalise a pattern: `crm.example.com`, `crm.example.com:8443`, or `*.example.com` for all hosts below it.
+    """Normalise a pattern of hosts.
 
-    A pattern without a port matches every port. Raises ValueError with a message for the user.
+    It is `crm.example.com`, `crm.example.com:8443`, or `*.example.com` for all hosts below it. Without a port, it matches
+    every port. Raises ValueError with a message for the user.
     """
     pattern = _DOTS.sub(".", text.strip()).lower()
     name, port = _split_port(pattern)

@@ -23,12 +23,12 @@ _MAX_PORT = 65535
 
 
 def variables_in(template: str) -> list[str]:
-    """Return the configuration keys that a template needs, in order, without duplicates."""
+    """Return the keys that a template needs, in order, without duplicates."""
     return list(dict.fromkeys(VARIABLE.findall(template)))
 
 
 def authority_of(template: str) -> str:
-    """Return the template up to the end of its host part, which fill_url() accepts as well."""
+    """Return the template up to the end of its host, also for fill_url()."""
     start = 0 if VARIABLE.match(template) else template.find("://") + len("://")
     found = _END_OF_AUTHORITY.search(template, start)
     return template[: found.start()] if found else template

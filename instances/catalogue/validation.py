@@ -114,7 +114,7 @@ def _problems_of_field(field: ConfigurationKey) -> Iterator[Problem]:
 
 
 def _problems_of_hosts(way: AuthenticationType) -> Iterator[Problem]:
-    """Yield keys that can become part of a host, but do not state the provider's hosts."""
+    """Check that keys which become part of a host state the provider's hosts."""
     for index, field in enumerate(way.fields):
         yield from _problems_of_patterns(f"fields[{index}].hosts", field.key, field.hosts or ())
         if field.hosts is None and field.key in way.host_keys:
@@ -195,7 +195,7 @@ def _problems_of_templates(way: AuthenticationType | Variant, known: set[str]) -
 def _problems_of_issuer(
     stating: AuthenticationType | Variant, way: AuthenticationType
 ) -> Iterator[Problem]:
-    """Check the issuer identifier: no query, no fragment (RFC 8414 2), known before the authorization."""
+    """Check the issuer identifier: no query and no fragment (RFC 8414 2)."""
     issuer = stating.issuer
     if stating.sends_iss and not issuer:
         yield "sends_iss", "needs an issuer to compare the iss parameter with."

@@ -51,7 +51,7 @@ class AuthorizationLinkQuerySet(models.QuerySet["AuthorizationLink"]):
         return self.filter(completed_at=None, revoked_at=None, expires_at__gt=at)
 
     def of_entitled_creators(self) -> Self:
-        """Links whose creator may still change the instance: permissions.is_permitted() as a query."""
+        """Links whose creator still has access: permissions.is_permitted() as a query."""
         permitted = User.objects.with_perm("instances.change_instance", backend=_BACKEND)
         operators = Membership.objects.filter(
             role=Membership.Role.OPERATOR,

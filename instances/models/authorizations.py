@@ -25,7 +25,7 @@ class AuthorizationQuerySet(models.QuerySet["Authorization"]):
         return self.filter(used_at=None, expires_at__gt=at)
 
     def by_leavers(self) -> Self:
-        """The last completed authorization of each instance, if the user who started it is no longer active."""
+        """Last completed authorizations whose starter is no longer active."""
         completed = Authorization.objects.filter(outcome=Authorization.Outcome.COMPLETED)
         later = completed.filter(instance=OuterRef("instance"), pk__gt=OuterRef("pk"))
         done = self.filter(outcome=Authorization.Outcome.COMPLETED, started_by__is_active=False)

@@ -38,7 +38,7 @@ class _NamesInOrder(models.JSONField):
 
 
 class _TagNames(models.Func):
-    """Aggregate names into an object: unlike ordered lists, every database can do that."""
+    """Aggregate names into an object, which every database supports."""
 
     function = "JSONB_OBJECT_AGG"
     output_field = _NamesInOrder()
@@ -49,7 +49,7 @@ class _TagNames(models.Func):
 
 class InstanceQuerySet(models.QuerySet["Instance"]):
     def update(self, **changes: Any) -> int:
-        """Update any column except state, which only provisioning.lifecycle.states.move_instance() changes."""
+        """Update any column except state, which only move_instance() changes."""
         if "state" in changes:
             raise TypeError("Only move_instance() may change an instance's state.")
         return super().update(**changes)
@@ -68,7 +68,7 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         return self.filter(organization_user__in=inline_ids(users))
 
     def operated_by(self, account: User | AnonymousUser) -> Self:
-        """Instances that the user may change: its own, and those of organizations that it operates."""
+        """The user's own instances, and those of organizations that it operates."""
         if account.is_superuser:
             return self
         return self.filter(organization_user__in=OrganizationUser.objects.operated_by(account))
@@ -117,7 +117,7 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         return self.prefetch_related(models.Prefetch("links", links))
 
     def with_place(self) -> Self:
-        """Annotate place: the sort key that puts instances that are not connected first, then sorts by name."""
+        """Annotate place, the sort key: not connected first, then by name."""
         return self.annotate(place=_PLACE)
 
     def with_tag_names(self) -> Self:
@@ -314,7 +314,7 @@ class Instance(SealedRow):
         self._loaded_state = self.state
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save any column except state, which only provisioning.lifecycle.states.move_instance() changes."""
+        """Save any column except state, which only move_instance() changes."""
         if not self._state.adding and self.state != self._loaded_state:
             raise TypeError("Only move_instance() may change an instance's state.")
         super().save(*args, **kwargs)
@@ -396,7 +396,7 @@ class Instance(SealedRow):
         return {**self.configuration, **secrets}
 
     def readable_configuration(self) -> dict[str, Any]:
-        """Like full_configuration(), but without the secret keys if they cannot be decrypted."""
+        """Like full_configuration(), without secret keys that cannot be decrypted."""
         return dict(self.configuration) if self.lost_keys else self.full_configuration()
 
     @property

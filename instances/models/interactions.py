@@ -1,4 +1,4 @@
-"""Interactions: every exchange with a platform or provider, redacted before it is saved."""
+"""Interactions: recorded, redacted exchanges with platforms and providers."""
 
 from datetime import datetime
 from typing import Any, NoReturn, Self

@@ -1,4 +1,4 @@
-"""OAuth clients that operators registered with providers, so that nobody else enters client secrets."""
+"""OAuth clients that operators registered with providers."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _

@@ -1,4 +1,4 @@
-"""Organizations and their users: they hold the two secrets that every platform call needs."""
+"""Organizations and their users, with the two secrets of platform calls."""
 
 from typing import Any, Self
 
@@ -40,7 +40,7 @@ class OrganizationQuerySet(models.QuerySet["Organization"]):
 
 
 class Organization(SealedRow):
-    """A customer. It provisions on the embedded platform, or on a remote one (platform_url)."""
+    """A customer, with the embedded or a remote platform (platform_url)."""
 
     name = models.CharField(_("name"), max_length=200, unique=True)
     platform_url = models.URLField(

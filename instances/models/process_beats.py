@@ -1,4 +1,4 @@
-"""Process beats: heartbeats of processes that serve no requests, by the database's clock."""
+"""Heartbeats of processes that serve no requests, by the database's clock."""
 
 from datetime import datetime, timedelta
 from typing import Self
@@ -14,7 +14,10 @@ class ProcessBeatQuerySet(models.QuerySet["ProcessBeat"]):
     def beat(
         self, kind: str, *, at: datetime | None = None, skew: timedelta = timedelta(0)
     ) -> None:
-        """Record a heartbeat. at: the database's time unless given. skew: how far the process's clock is ahead of it."""
+        """Record a heartbeat.
+
+        at: the database's time unless given. skew: how far the process's clock is ahead of it.
+        """
         columns = {"at": at or Now(), "clock_skew_seconds": skew.total_seconds()}
         self.update_or_create(kind=kind, defaults=columns)
 

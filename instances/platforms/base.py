@@ -56,12 +56,12 @@ class RequestToken:
 
 
 def code_in(provider_data: Mapping[str, str]) -> str:
-    """Return the single-use part of a callback: the authorization code or OAuth 1.0a verifier; else empty."""
+    """Return a callback's authorization code or OAuth 1.0a verifier; else empty."""
     return provider_data.get("code") or provider_data.get("oauth_verifier", "")
 
 
 def callback_with_state(callback_url: str, state: str) -> str:
-    """Return an OAuth 1.0a callback URL that carries the state (contract 11.1), which RFC 5849 does not provide for.
+    """Add the state to an OAuth 1.0a callback URL (contract 11.1).
 
     A state that is already in the URL stays. Raises InvalidConfigurationError.
     """
@@ -77,7 +77,7 @@ def callback_with_state(callback_url: str, state: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PlatformRequest:
-    """An instance as a platform needs it, with its secrets in clear: never stored, never shown."""
+    """An instance as a platform needs it, with secrets in clear: never stored."""
 
     instance_id: int | None
     uid: UUID
@@ -194,7 +194,7 @@ class Platform(Protocol):
         ...
 
     def creates_without_exchange(self, request: PlatformRequest) -> bool:
-        """Whether create_instance() sends nothing for this request, so that no response can be lost."""
+        """Whether create_instance() sends nothing, so no response can be lost."""
         ...
 
     def create_instance(self, request: PlatformRequest) -> PlatformInstance:
@@ -214,7 +214,7 @@ class Platform(Protocol):
         ...
 
     def get_instance(self, request: PlatformRequest) -> PlatformInstance:
-        """Check that it works: by the element's probe, or by the remote platform's record."""
+        """Check that it works, by probe or by the remote platform's record."""
         ...
 
     def refresh_tokens(self, request: PlatformRequest) -> TokenSet | None:
@@ -227,7 +227,7 @@ class Platform(Protocol):
         ...
 
     def describe_instance(self, request: PlatformRequest) -> None:
-        """Send name, tags and configuration to the platform, without authenticating again."""
+        """Send name, tags and configuration, without authenticating again."""
         ...
 
     def set_enabled(self, request: PlatformRequest, *, is_enabled: bool) -> None:
@@ -242,7 +242,7 @@ class Platform(Protocol):
         ...
 
     def find_instances(self, request: PlatformRequest) -> list[PlatformInstance]:
-        """Return the instances with the request's tag, which a lost response may have left behind."""
+        """Return the instances with the request's tag, left by a lost response."""
         ...
 
     def list_instances(

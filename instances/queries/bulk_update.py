@@ -1,4 +1,4 @@
-"""Update many rows with one statement, each to its own values, if they are still as expected."""
+"""Compare and set many rows with one statement, each to its own values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

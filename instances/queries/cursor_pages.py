@@ -1,4 +1,4 @@
-"""Cursor pages: lists that are read from a row on and never counted, so the last page costs as much as the first.
+"""Cursor pages: read from a row on and never counted.
 
 A page's position holds the values of the row before or after it. So rows that are added meanwhile shift nothing, and
 the position stays valid if that row moves or is deleted.

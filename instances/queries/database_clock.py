@@ -59,7 +59,10 @@ def database_now() -> datetime:
 
 
 def require_right_clock() -> None:
-    """Raise ClockSkewError, and record it for health, if this machine's clock is off by more than MAX_SKEW."""
+    """Raise ClockSkewError if the clock is off by more than MAX_SKEW.
+
+    It is recorded for health.
+    """
     skew = clock_skew()
     if abs(skew) > MAX_SKEW:
         ProcessBeat.objects.beat(ProcessBeat.Kind.WRONG_CLOCK, skew=skew)

@@ -21,7 +21,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 def is_outage(error: AnyDatabaseError) -> bool:
-    """Whether the same statement may succeed later: connection lost, server restarting, database locked."""
+    """Whether the same statement may succeed later, such as after a restart."""
     sqlstate = getattr(error.__cause__, "sqlstate", None)
     is_read_only = sqlstate == _READ_ONLY_SQLSTATE
     return isinstance(error, OperationalError | InterfaceError) or is_read_only
@@ -60,7 +60,7 @@ _UNUSABLE = "The database cannot be used: "
 
 
 def is_database_away(error: Exception) -> bool:
-    """Whether the database may be back soon: a server that does not answer, or a locked file."""
+    """Whether the database may be back soon: no answer, or a locked file."""
     if not isinstance(error, OperationalError | InterfaceError):
         return False
     message = str(error).lower()

@@ -1,4 +1,4 @@
-"""Prepared statements for API calls: the ORM builds their SQL once, later calls only fill in values.
+"""Prepared statements, whose SQL the ORM builds once.
 
 USER = PreparedQuery(OrganizationUser.objects.filter(pk=Param("pk")))
 USER.first(pk=7)
@@ -22,7 +22,7 @@ from django.db.models.sql.compiler import SQLCompiler
 
 
 class Param(models.Expression):
-    """A placeholder in a queryset for a value that is supplied when it runs and passed to the driver unchanged.
+    """A placeholder in a queryset for a value that is supplied when it runs.
 
     position: the index, if the value is an item of a list.
     """
@@ -79,7 +79,7 @@ class PreparedQuery[Row: models.Model]:
 
 
 def insert_row_with(row: models.Model, dependents: Sequence[models.Model]) -> None:
-    """Insert a new row and new rows that refer to it, all or none, in order and without signals.
+    """Insert a row and the rows that refer to it, in order and without signals.
 
     dependents: grouped by model. On PostgreSQL, a few are inserted by one statement, a transaction by itself, whose SQL
     is built once per process and shape. The primary keys of the dependents are not read back.
@@ -120,7 +120,7 @@ def _insert_at_once(groups: Sequence[Sequence[models.Model]], connection: Any) -
 def _insert_of(
     shape: tuple[tuple[type[models.Model], int], ...], alias: str
 ) -> tuple[list[list[models.Field[Any, Any]]], str]:
-    """Return the fields of each group that take a value, and the statement that inserts all groups."""
+    """Return the fields with values of each group, and the INSERT for all."""
     (first, _), *others = shape
     own, sql = _insert_of_group(first, 1, alias, returning=[first._meta.pk])
     fields, statements = [own], [f"WITH first AS ({sql})"]

@@ -1,4 +1,4 @@
-"""The embedded platform: it calls the provider itself and generates the Element token."""
+"""The embedded platform calls providers itself and generates Element tokens."""
 
 import base64
 import secrets
@@ -110,7 +110,7 @@ class EmbeddedPlatform:
 
 
 def _authenticated(request: PlatformRequest, *, token: str) -> PlatformInstance:
-    """Get tokens if the way of authentication has any, and verify them with the probe."""
+    """Get tokens, if there are any, and verify them with the probe."""
     tokens = _obtain(request)
     try:
         # The deadline is only for requests that must not be sent twice.

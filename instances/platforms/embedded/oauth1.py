@@ -1,4 +1,4 @@
-"""OAuth 1.0a: request token, authorization and access token, signed with HMAC-SHA1 (RFC 5849)."""
+"""OAuth 1.0a with HMAC-SHA1 (RFC 5849)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -70,7 +70,7 @@ def request_token(request: PlatformRequest, *, state: str) -> RequestToken:
 
 
 def authorization_url(request: PlatformRequest) -> str:
-    """Return the URL at which the request token in provider_data is authorized (RFC 5849 2.2).
+    """Return the URL that authorizes the request token (RFC 5849 2.2).
 
     Raises MissingConfigurationError, CatalogueError, InputError.
     """
@@ -83,7 +83,7 @@ def authorization_url(request: PlatformRequest) -> str:
 
 
 def exchange_verifier(request: PlatformRequest) -> TokenSet:
-    """Exchange the authorized request token in provider_data for an access token (RFC 5849 2.3). Works once.
+    """Exchange the request token for an access token, once (RFC 5849 2.3).
 
     Raises MissingCodeError, InputError, GrantRejectedError, ClientRefusedError, PlatformError, CatalogueError.
     """
@@ -180,7 +180,10 @@ def _sign(client: Any, request: Any) -> str:
 
 
 def _credentials_in(answer: Answer, subject: Subject) -> tuple[str, str, Mapping[str, str]]:
-    """Return token, its secret, and all fields of a response: a form (RFC 5849 2.1), or JSON at some providers."""
+    """Return token, secret and all fields of a response.
+
+    It is a form (RFC 5849 2.1), or JSON at some providers.
+    """
     document = json_of(answer)
     decoded = (
         document

@@ -1,4 +1,4 @@
-"""OAuth 2.0: authorization code with PKCE, password, client credentials, refresh, revocation (RFC 6749, 7636, 7009)."""
+"""OAuth 2.0 grants, refresh and revocation (RFC 6749, 7636, 7009)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ from instances.platforms.transport import (
 
 @dataclass(frozen=True, slots=True)
 class _Rejection:
-    """The error and its sentence for a provider that rejects what a token request is based on."""
+    """The error, and its sentence, if a provider rejects the grant."""
 
     kind: type[GrantRejectedError | CredentialsRefusedError]
     sentence: str
@@ -118,7 +118,7 @@ def exchange_code(request: PlatformRequest) -> TokenSet:
 
 
 def _check_issuer(request: PlatformRequest) -> None:
-    """Check the iss that some API clients pass on from a callback of their own (RFC 9207 2.4)."""
+    """Check the iss that an API client passes on from its callback (RFC 9207 2.4)."""
     iss, template = request.provider_data.get("iss"), request.authentication.issuer
     if iss is None or not template:
         return
@@ -128,7 +128,7 @@ def _check_issuer(request: PlatformRequest) -> None:
 
 
 def obtain_token(request: PlatformRequest) -> TokenSet:
-    """Get a token for the account's password or the client's own credentials (RFC 6749 4.3, 4.4).
+    """Get a token by password or client credentials (RFC 6749 4.3, 4.4).
 
     Raises MissingConfigurationError, CredentialsRefusedError, ClientRefusedError, PlatformError.
     """
@@ -194,7 +194,10 @@ def _request_tokens(
     *,
     timeout_seconds: float | None = None,
 ) -> TokenSet:
-    """Send one token request. rejection: the error if the provider rejects this grant."""
+    """Send one token request.
+
+    rejection: the error if the provider rejects this grant.
+    """
     subject = subject_of(request, operation, timeout_seconds=timeout_seconds)
     answer = _post(request, subject, endpoint, form)
     raise_for_fault(answer, subject)
@@ -267,7 +270,10 @@ def _required(request: PlatformRequest, key: str | None) -> str:
 
 
 def _token_set(document: Mapping[str, Any], request: PlatformRequest) -> TokenSet:
-    """Read a token response. expires_in is only RECOMMENDED (RFC 6749 5.1): without it, wait for the first 401."""
+    """Read a token response.
+
+    expires_in is only RECOMMENDED (RFC 6749 5.1): without it, wait for the first 401.
+    """
     texts = {name: value for name, value in document.items() if isinstance(value, str)}
     way, before = request.authentication, request.tokens
     kept = {

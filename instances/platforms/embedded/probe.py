@@ -1,4 +1,4 @@
-"""Verify credentials with the element's probe: a harmless request that succeeds only with valid ones."""
+"""Verify credentials with the element's probe."""
 
 import base64
 

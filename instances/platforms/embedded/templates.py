@@ -39,7 +39,7 @@ def endpoint_of(request: PlatformRequest, name: EndpointName) -> str:
 
 
 def address_of(request: PlatformRequest, template: str) -> str:
-    """Return the URL of a template, with the organization's endpoint overrides applied.
+    """Return a template's URL, with the organization's overrides applied.
 
     Every request's address is built here, so that no secret goes to a host that is not allowed for it.
     Raises HostNotAllowedError, InputError.

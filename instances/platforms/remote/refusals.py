@@ -69,7 +69,7 @@ def error_document(answer: Answer) -> ErrorDocument:
 def raise_for_refusal(
     answer: Answer, subject: Subject, *, element: str = "", has_code: bool = False
 ) -> None:
-    """Raise the error that a status other than 2xx stands for (contract 3), with the platform's message.
+    """Raise the error for a status other than 2xx (contract 3).
 
     element: the key that a 404 is about; if empty, it is about the instance. has_code: an authorization code was sent.
     """
@@ -87,7 +87,7 @@ def raise_for_refusal(
 
 
 def _attach_messages(error: InstancesError, answer: Answer, subject: Subject) -> None:
-    """Set the messages of the platform and, passed on, of the provider, without known secrets."""
+    """Set the platform's and the provider's messages, without known secrets."""
     document = error_document(answer)
     error.platform_message = redact_values(document.message, subject.secrets)
     if isinstance(error, PlatformError) and document.message:

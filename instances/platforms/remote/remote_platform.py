@@ -1,4 +1,4 @@
-"""A remote platform with the platform API v2: Cloud Elements, or another Instance Manager."""
+"""A remote platform: Cloud Elements, or another Instance Manager."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -276,7 +276,7 @@ def _authentication_type(request: PlatformRequest) -> dict[str, str]:
 
 
 def _body(request: PlatformRequest) -> dict[str, Any]:
-    """Return the body of a create or update (contract 7.1), with the tag that finds the instance again."""
+    """Return the body of a create or update (contract 7.1), with our tag."""
     body: dict[str, Any] = {
         "element": {"key": request.element.key},
         "name": request.name,
@@ -357,7 +357,10 @@ def _is_web_address(url: str) -> bool:
 
 
 def _may_have_created(error: PlatformError) -> bool:
-    """Whether a create may have succeeded: response lost, 5xx, unreadable 2xx or 3xx, or a 302 or 303 redirect."""
+    """Whether a create may have succeeded.
+
+    True after a lost response, a 5xx, an unreadable 2xx or 3xx, and a 302 or 303 redirect.
+    """
     is_lost = isinstance(error, AnswerLostError | ProviderFaultError)
     is_unread = isinstance(error, UnusableAnswerError) and (error.status or 0) < 400
     return is_lost or is_unread or error.status in {302, 303}

@@ -1,4 +1,4 @@
-"""Tell public IP addresses from special-purpose ones: one table, each entry with its source."""
+"""Tell public IP addresses from special-purpose ones."""
 
 from ipaddress import (
     IPv4Address,

@@ -94,7 +94,7 @@ def error_of[E: PlatformError](
 
 
 def raise_for_fault(response: Answer, subject: Subject) -> None:
-    """Raise RateLimitedError for 429 and ProviderFaultError for 5xx: errors that no correction can help."""
+    """Raise RateLimitedError for 429 and ProviderFaultError for 5xx."""
     if response.status_code == 429:
         seconds = _retry_after_seconds(response.headers.get("Retry-After", ""))
         raise error_of(
@@ -116,7 +116,10 @@ def unusable(
     *,
     facts: Mapping[str, object] = MappingProxyType({}),
 ) -> UnusableAnswerError:
-    """Return the error for an unexpected response. sentence and facts: as for error_of(), if more is known."""
+    """Return the error for an unexpected response.
+
+    sentence and facts: as for error_of(), if more is known.
+    """
     content_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
     general = _HTML_PAGE if content_type == "text/html" else _UNREADABLE
     return error_of(UnusableAnswerError, sentence or general, response, subject, facts=facts)

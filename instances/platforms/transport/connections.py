@@ -1,4 +1,4 @@
-"""Connections that check the addresses they connect to, and responses with a total time limit."""
+"""Connections to checked addresses, and responses with a total time limit."""
 
 import http.client
 import io
@@ -81,7 +81,7 @@ def _look_up(name: str, port: int, *, seconds: float) -> list[Any]:
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Read a socket until its timeout, counted over all reads: a slow drip gets no more time than silence."""
+    """Read a socket until its timeout, counted over all reads."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -186,7 +186,7 @@ class _GuardedConnection(urllib3.connection.HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Whether the pool may reuse it: not for other private_hosts, since its address may be blocked for them."""
+        """Whether the pool may reuse it: only for the same private_hosts."""
         is_fresh = monotonic() - self._answered_at < MAX_IDLE_SECONDS
         return (
             super().is_connected

@@ -1,4 +1,4 @@
-"""Sessions whose every exchange is guarded, limited, timed and recorded as one Interaction.
+"""Sessions that guard, limit, time and record every exchange.
 
 session_for(subject) returns a session for plain calls; mount(session, subject) routes a library's own session
 (Authlib's) through the same adapter. Each call returns a response or raises a PlatformError with its interaction.
@@ -69,7 +69,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What an exchange is about: the instance or user, the operation, and the limits that apply."""
+    """What an exchange is about, and the limits that apply to it."""
 
     organization_id: int
     instance_id: int | None
@@ -128,7 +128,7 @@ def session_for(subject: Subject) -> requests.Session:
 
 
 def mount(session: requests.Session, subject: Subject) -> None:
-    """Send all requests of a session through a RecordingAdapter, without proxies or netrc."""
+    """Send a session's requests through a RecordingAdapter, without proxies."""
     session.trust_env = False
     session.headers["User-Agent"] = "instance-manager"
     adapter = RecordingAdapter(subject)
@@ -150,7 +150,7 @@ _records = _Records()
 
 @contextmanager
 def deferred_interactions() -> Iterator[list[Interaction]]:
-    """Collect this thread's interactions instead of saving them, so that the caller can save many at once.
+    """Collect this thread's interactions, so that the caller saves many at once.
 
     They have no id until then.
     """
@@ -346,7 +346,10 @@ def _read_body(response: requests.Response) -> bytes:
 
 
 def _kind_and_sentence(cause: Exception) -> tuple[type[PlatformError], str]:
-    """Return the error's class, and its sentence: with placeholders unless the cause is a PlatformError."""
+    """Return the error's class and sentence.
+
+    The sentence has placeholders unless the cause is a PlatformError.
+    """
     is_timeout = isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError)
     if isinstance(cause, PlatformError):
         return type(cause), str(cause)
