@@ -1,8 +1,8 @@
 """AES-256-GCM and keyed digests: the only importer of cryptography.
 
-The first of ENCRYPTION_KEYS encrypts, every one decrypts. A ciphertext reads `v1.<key id>.<nonce and ciphertext>`, so the key it
-needs is known without trying. context binds a ciphertext to its row and field as associated data (NIST SP 800-38D):
-moved elsewhere, it does not decrypt.
+The first of ENCRYPTION_KEYS encrypts, every one decrypts. A ciphertext reads `v1.<key id>.<nonce and ciphertext>`,
+so the key it needs is known without trying. context binds a ciphertext to its row and field as associated data
+(NIST SP 800-38D): moved elsewhere, it does not decrypt.
 """
 
 import base64
