@@ -36,9 +36,9 @@ _INTERACTION = {
     "instance_id": "instance.id",
     "organization_id": "owner.organization_id",
     "subject": "instance.name || ' (id ' || instance.id || ')'",
-    "step": f"CASE WHEN n > {RARE} THEN 'refresh the tokens' ELSE 'reveal Element token' END",
+    "operation": f"CASE WHEN n > {RARE} THEN 'Refresh token' ELSE 'reveal Element token' END",
     "status": "CASE WHEN n % 20 = 0 THEN 401 ELSE 200 END",
-    "error": "CASE WHEN n % 20 = 0 THEN 'The provider refused the refresh token.' ELSE '' END",
+    "error": "CASE WHEN n % 20 = 0 THEN 'The provider rejected the refresh token.' ELSE '' END",
     "started_at": "now() - (10000000 - n) * interval '1 second'",
 }
 

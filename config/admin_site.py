@@ -1,4 +1,4 @@
-"""The admin site: Unfold's, under the admin's own content security policy."""
+"""The admin site: Unfold's, with the admin's own content security policy."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ View = Callable[..., HttpResponseBase]
 
 
 class AdminSite(UnfoldAdminSite):
-    """Every page of it, the sign-in page too, is answered with ADMIN_CSP instead of SECURE_CSP."""
+    """Unfold's site, with ADMIN_CSP instead of SECURE_CSP on all pages."""
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         return super().admin_view(csp_override(settings.ADMIN_CSP)(view), cacheable)

@@ -1,4 +1,4 @@
-"""Where `celery -A config worker` finds the application."""
+"""Make the Celery application available to `celery -A config worker`."""
 
 from instances.taskqueue.celery_backend import app
 

@@ -1,6 +1,7 @@
-"""Django's error pages of DEBUG=true, without the credentials that stand in URLs: settings, environment, locals, messages.
+"""Django's error pages of DEBUG=true, without the credentials in URLs.
 
-Django masks by name, and no more than settings; a URL of a database, a broker or a mail server shows its password.
+Django masks settings by name only, but the URL of a database, a broker or a mail server contains its password. So URLs
+are masked in settings, the environment, local variables and messages.
 """
 
 import re
@@ -13,12 +14,12 @@ from django.template.defaultfilters import pprint
 from django.utils.safestring import SafeString
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
-# From the scheme to the last @ before a blank or a quote: an unencoded password may hold whatever else there is.
+# From the scheme to the last @ before a space or quote: an unencoded password may contain anything else.
 _URL_CREDENTIALS = re.compile(r"://[^\s'\"<>]*@")
 
 
 class _Text:
-    """Shown as this text, without quotes around it."""
+    """A text whose repr() has no quotes."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -34,23 +35,26 @@ class DebugFilter(SafeExceptionReporterFilter):
     )
 
     def cleanse_setting(self, key: str | int, value: Any) -> Any:
-        """What a setting, a variable of the environment or a cookie is shown as; Django asks for each part of it."""
+        """Mask a setting, an environment variable or a cookie.
+
+        Django calls this for each part of it.
+        """
         cleansed = super().cleanse_setting(key, value)
         if isinstance(cleansed, str):
             return without_credentials(cleansed)
         if isinstance(cleansed, dict | list | tuple | int | float | None):
             return cleansed
-        return _shown(cleansed)
+        return _masked(cleansed)
 
     def get_traceback_frame_variables(
         self, request: HttpRequest | None, tb_frame: FrameType
     ) -> ItemsView[str, Any]:
-        found = super().get_traceback_frame_variables(request, tb_frame)
-        return {name: _shown(value) for name, value in found}.items()
+        variables = super().get_traceback_frame_variables(request, tb_frame)
+        return {name: _masked(value) for name, value in variables}.items()
 
 
 class DebugReporter(ExceptionReporter):
-    """Masks what no filter is asked about, too: the exception's message, its notes, lines of code."""
+    """Also mask the exception's message, its notes, and lines of code."""
 
     def get_traceback_html(self) -> SafeString:
         return SafeString(without_credentials(super().get_traceback_html()))
@@ -63,6 +67,6 @@ def without_credentials(text: str) -> str:
     return _URL_CREDENTIALS.sub("://****@", text)
 
 
-def _shown(value: Any) -> _Text:
-    # Before the page cuts it: half a URL would not be known by its @.
+def _masked(value: Any) -> _Text:
+    # Before the page truncates it: a truncated URL may lack its @.
     return _Text(without_credentials(pprint(value)))

@@ -1,7 +1,9 @@
-"""The only settings file. Every value comes from the environment or `.env`; docs/settings.md explains each.
+"""The only settings file.
 
-A secret has no default: without SECRET_KEY and ENCRYPTION_KEYS nothing starts. Production, tests and a
-laptop differ in their environment alone.
+Values come from the environment or `.env`; docs/settings.md explains each.
+
+Secrets have no default: without SECRET_KEY and ENCRYPTION_KEYS nothing starts. Production, tests and development
+differ only in their environment.
 """
 
 from pathlib import Path
@@ -20,13 +22,16 @@ django_stubs_ext.monkeypatch()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
-class _Environment(environ.Env):  # type: ignore[misc]  # it ships no types
+class _Environment(environ.Env):  # type: ignore[misc]  # untyped
     def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
-        """The value as its type; one of another type is refused in a sentence that names the setting."""
+        """Return a typed value.
+
+        Raises ImproperlyConfigured, which names the setting, if it is invalid.
+        """
         try:
             return super().get_value(var, *args, **kwargs)
         except ValueError:
-            raise ImproperlyConfigured(f"{var} has a value of the wrong form.") from None
+            raise ImproperlyConfigured(f"{var} has an invalid value.") from None
 
 
 env = _Environment()
@@ -43,22 +48,22 @@ PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://localhost:{PORT}").rstrip("/
 _public = urlsplit(PUBLIC_URL)
 if _public.scheme not in {"http", "https"} or not _public.hostname or _public.path:
     raise ImproperlyConfigured(
-        "PUBLIC_URL must be scheme and host, for example https://instances.example.com."
+        "PUBLIC_URL must be a scheme and a host, for example https://instances.example.com."
     )
 IS_HTTPS = _public.scheme == "https"
-LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "::1"]
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS",
-    default=LOOPBACK_HOSTS
-    if _public.hostname in {"localhost", "127.0.0.1"}
+    default=[f"[{host}]" if ":" in host else host for host in LOOPBACK_HOSTS]
+    if _public.hostname in LOOPBACK_HOSTS
     else [_public.hostname],
 )
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
-# How many proxies stand before this program, each of which appends its peer to X-Forwarded-For
+# Number of proxies in front of this program; each appends the address of its peer to X-Forwarded-For
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 if TRUSTED_PROXY_COUNT < 0:
-    raise ImproperlyConfigured("TRUSTED_PROXY_COUNT must be 0, or the number of your proxies.")
+    raise ImproperlyConfigured("TRUSTED_PROXY_COUNT must be 0 or the number of your proxies.")
 
 # Secrets
 
@@ -78,7 +83,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "ninja",
-    # Before django_tasks_db: its db_worker is ours.
+    # Before django_tasks_db, whose db_worker command it replaces.
     "instances",
     "instances.sandbox",
     "django_tasks_db",
@@ -123,33 +128,33 @@ _database: dict[str, Any] = {
     "NAME": str(DATA_DIR / "db.sqlite3"),
 }
 if _database_url := env.str("DATABASE_URL", default=""):
-    # Before it is parsed: the parser's warning about another scheme shows the password.
+    # Check the scheme first: the parser's warning about other schemes shows the password.
     if not _database_url.startswith(("postgres://", "postgresql://", "sqlite://")):
         raise ImproperlyConfigured(
-            "DATABASE_URL must be postgres://user:password@host:port/name, or sqlite:////path/of/a/file."
+            "DATABASE_URL must be postgres://user:password@host:port/name or sqlite:////path/to/file."
         )
     _database = env.db_url("DATABASE_URL")
 DATABASES = {"default": _database | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # Writers wait for each other instead of failing half-way: every transaction takes the write lock at its start.
+    # Every transaction takes the write lock at its start, so that writers wait instead of failing half-way.
     DATABASES["default"]["OPTIONS"] = {
         "init_command": "PRAGMA journal_mode=WAL;",
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
     }
 else:
-    # queries.prepared has PostgreSQL plan what it sends often. A pooler that hands out another connection for each
-    # transaction, and does not follow prepared statements, needs ?prepare_threshold=1000000000 in DATABASE_URL.
+    # queries.prepared relies on prepared statements. A transaction pooler that does not support them needs
+    # ?prepare_threshold=1000000000 in DATABASE_URL.
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("prepare_threshold", 5)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# What is counted for a minute: calls, failed sign-ins
+# Counters: calls per minute, failed sign-ins
 
 CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://")}
 if not CACHES["default"]["BACKEND"].endswith(("LocMemCache", "RedisCache")):
-    raise ImproperlyConfigured("CACHE_URL must be redis://host:port/number, or locmemcache://.")
+    raise ImproperlyConfigured("CACHE_URL must be redis://host:port/number or locmemcache://.")
 if CACHES["default"]["BACKEND"].endswith("LocMemCache"):
-    # Beyond its 300, Django's forgets some at random: many names tried would wipe out what was counted.
+    # Beyond its default of 300, Django evicts entries at random: trying many names would reset the counters.
     CACHES["default"].setdefault("OPTIONS", {}).setdefault("MAX_ENTRIES", 100_000)
 
 # Background tasks
@@ -164,30 +169,30 @@ if TASKS_BACKEND not in _TASKS_BACKENDS:
     raise ImproperlyConfigured(f"TASKS_BACKEND must be one of: {', '.join(_TASKS_BACKENDS)}.")
 TASKS = {"default": {"BACKEND": _TASKS_BACKENDS[TASKS_BACKEND]}}
 
-# Celery, for TASKS_BACKEND=celery: each setting without CELERY_ is one of Celery's
+# Celery, for TASKS_BACKEND=celery: each name without CELERY_ is a setting of Celery
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
 if TASKS_BACKEND == "celery" and not CELERY_BROKER_URL.startswith(
     ("redis://", "rediss://", "amqp://", "amqps://")
 ):
     raise ImproperlyConfigured(
-        "TASKS_BACKEND is celery, so CELERY_BROKER_URL must name its broker: redis://:password@host:6379/0, or "
+        "TASKS_BACKEND is celery, so CELERY_BROKER_URL must be the URL of a broker: redis://:password@host:6379/0 or "
         "amqp://user:password@host:5672/vhost."
     )
 CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", default="instances")
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-# Outcomes stand in our rows; nobody would read them at the broker.
+# Outcomes are stored in the database; nothing reads them from the broker.
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-# What is under way when the connection is lost is brought to its end, though the broker gives it out again.
+# Finish running tasks after a lost connection, although the broker will deliver them again.
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
-# What our programs did not send is rejected, without its body in the log.
+# Rejects messages that this program did not send, without logging their bodies.
 CELERY_WORKER_CONSUMER = "instances.taskqueue.celery_worker:CarefulConsumer"
 if CELERY_BROKER_URL.startswith("redis"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {
-        # Redis gives out again what nobody acknowledged for so long: far longer than a chunk takes.
+        # Redis redelivers unacknowledged tasks after this time, so it must be far longer than a chunk takes.
         "visibility_timeout": 2 * 60 * 60,
         "socket_connect_timeout": 4,
         "socket_timeout": 10,
@@ -196,24 +201,22 @@ if CELERY_BROKER_URL.startswith("redis"):
 # Providers and platforms
 
 HTTP_TIMEOUT_SECONDS = env.float("HTTP_TIMEOUT_SECONDS", default=10.0)
-# A refresh token may be spent with its request: whoever stops waiting for the answer loses the grant.
+# A request may use up the refresh token: giving up on the response loses the grant.
 REFRESH_TIMEOUT_SECONDS = env.float("REFRESH_TIMEOUT_SECONDS", default=6 * HTTP_TIMEOUT_SECONDS)
 PROVIDER_CA_BUNDLE = env.str("PROVIDER_CA_BUNDLE", default="")
 if PROVIDER_CA_BUNDLE and not Path(PROVIDER_CA_BUNDLE).is_file():
-    raise ImproperlyConfigured(
-        "PROVIDER_CA_BUNDLE must be the path of a file of certificates (PEM)."
-    )
+    raise ImproperlyConfigured("PROVIDER_CA_BUNDLE must be the path of a certificate file (PEM).")
 SANDBOX_ENABLED = env.bool("SANDBOX_ENABLED", default=False)
 PROVIDER_ALLOWED_PRIVATE_HOSTS: list[str] = env.list("PROVIDER_ALLOWED_PRIVATE_HOSTS", default=[])
 if SANDBOX_ENABLED:
-    # The sandbox is a provider on this very server; nothing else behind the guard is opened with it.
+    # The sandbox is a provider on this server; no other private host is allowed with it.
     PROVIDER_ALLOWED_PRIVATE_HOSTS.append(_public.netloc)
 
 # The platform API
 
 API_CALLS_PER_MINUTE = env.int("API_CALLS_PER_MINUTE", default=6000)
 
-# E-mail: without EMAIL_URL nothing offers to send any
+# Email: without EMAIL_URL, sending is not offered
 
 _email_url = env.str("EMAIL_URL", default="")
 CAN_SEND_EMAIL = bool(_email_url)
@@ -237,7 +240,7 @@ DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default=f"instances@{_public.hostname
 
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
-# Who signs in
+# Sign-in
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -259,17 +262,16 @@ SESSION_COOKIE_AGE = 12 * 60 * 60
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = IS_HTTPS
 SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if IS_HTTPS else 0
-# Both reach beyond this program: every host below this one, and a list in browsers that is slow to leave.
+# Both affect more than this program: all subdomains, and a preload list that takes long to leave.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=False)
 SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
 if SECURE_HSTS_PRELOAD and not SECURE_HSTS_INCLUDE_SUBDOMAINS:
     raise ImproperlyConfigured(
-        "HSTS_PRELOAD=true needs HSTS_INCLUDE_SUBDOMAINS=true: browsers preload no host without its subdomains."
+        "HSTS_PRELOAD=true needs HSTS_INCLUDE_SUBDOMAINS=true: browsers only preload hosts with their subdomains."
     )
-# Django's check --deploy asks for both; whether they are right is for whoever owns the domain to say.
+# Django's check --deploy asks for both, but only the domain's owner can decide on them.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
-# Who watches over the process asks it directly, over http. A POST is never answered with a redirect (contract 1):
-# the API refuses http by itself.
+# Process monitors use plain http. The API rejects http itself, since a POST must not be redirected (contract 1).
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^elements/api-v2"]
 if env.bool("TRUST_PROXY_HEADERS", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -291,12 +293,12 @@ API_DOCS_CSP: dict[str, list[str]] = SECURE_CSP | {
     "style-src": [CSP.SELF, CSP.UNSAFE_INLINE],
     "img-src": [CSP.SELF, "data:"],
 }
-# Pages whose button leads to a provider: Chromium applies form-action to the redirect that answers a form.
+# Pages whose button leads to a provider: Chromium applies form-action to redirects after a form.
 _LEAVING: dict[str, list[str]] = {"form-action": [CSP.SELF, PUBLIC_URL, "https:"]}
 AUTHORIZE_CSP: dict[str, list[str]] = ADMIN_CSP | _LEAVING
 CONNECT_CSP: dict[str, list[str]] = SECURE_CSP | _LEAVING
 
-# Static files, language, time
+# Static files, language, time zone
 
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
@@ -305,7 +307,7 @@ FORMAT_MODULE_PATH = ["config.formats"]
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 
-# Logs: JSON lines on standard error, each redacted
+# Logs: redacted JSON lines on standard error
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
 LOGGING = {
@@ -315,11 +317,11 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
-        # Their own handlers would print tracebacks and request lines past the redactor.
+        # Their own handlers would print tracebacks and request lines without redaction.
         "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         "django.server": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         "gunicorn.error": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
-        # At DEBUG they write whole tokens, and URLs with what is in them.
+        # At DEBUG they log complete tokens and URLs.
         "authlib": {"level": "INFO"},
         "urllib3": {"level": "INFO"},
     },

@@ -1,5 +1,7 @@
-"""The WSGI application that gunicorn serves. It does not start without usable keys and a database; secrets that
-cannot be read are told and stop nothing.
+"""The WSGI application that gunicorn serves.
+
+It does not start without valid keys and a database. Secrets that cannot be decrypted are reported, but do not prevent
+the start.
 """
 
 import os
@@ -10,10 +12,10 @@ from django.core.checks import run_checks
 from django.core.wsgi import get_wsgi_application
 from django.db import DEFAULT_DB_ALIAS, connection
 
-# The exit status by which a gunicorn worker tells its master not to start another.
+# The exit status with which a gunicorn worker tells its master not to start another one.
 WORKER_BOOT_ERROR = 3
 DATABASE_UNUSABLE = "instances.E003"
-# Before gunicorn takes the worker for dead (--timeout 30).
+# Less than gunicorn's --timeout of 30 seconds.
 WAIT_SECONDS = 20.0
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -30,7 +32,7 @@ while True:
     if any(problem.id != DATABASE_UNUSABLE for problem in serious):
         raise SystemExit(WORKER_BOOT_ERROR)
     if time.monotonic() > until:
-        # gunicorn's master begins another worker, which waits again.
+        # gunicorn's master starts another worker, which waits again.
         raise SystemExit(1)
     connection.close()
     time.sleep(2)

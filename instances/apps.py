@@ -1,4 +1,4 @@
-"""The application: models, admin, API, commands."""
+"""The application's configuration."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ class InstancesConfig(AppConfig):
     def ready(self) -> None:
         from instances import checks  # noqa: F401 - registers the system checks
 
-        # After Django's own receiver, which makes the permissions that the groups are made of.
+        # After Django's own receiver, which creates the permissions that the groups need.
         post_migrate.connect(_create_groups, sender=self)
         pre_delete.connect(_keep_log_entries, sender=settings.AUTH_USER_MODEL)
 

@@ -1,8 +1,7 @@
-"""Causes: why something does not work, in one table.
+"""Causes: the one table of why something does not work.
 
-Each class of errors names its cause, and an instance stores the code of its last one. What pages, commands and the API
-say about it, who acts, what to do and which HTTP status answers it is looked up here, so a new error is described in
-one place.
+Each error class names its cause, and an instance stores the code of its last one. This table holds what pages,
+commands and the API say about it, who must act, what to do, and the HTTP status.
 """
 
 from dataclasses import dataclass
@@ -17,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class WhoActs(StrEnum):
-    """Who must act before a further attempt can succeed. NOBODY: the program retries, or the provider recovers."""
+    """Who must act before another attempt can succeed.
+
+    NOBODY: retried automatically, or the provider recovers.
+    """
 
     OPERATOR = "operator"
     ACCOUNT_OWNER = "account owner"
@@ -25,18 +27,23 @@ class WhoActs(StrEnum):
 
 
 class Audience(StrEnum):
-    """Who reads a text. OPERATOR: of the instance's organization. STAFF: may change the instance and nothing around it.
-    VIEWER: may only look. ACCOUNT_OWNER: came by a link, and knows nothing of instances and OAuth apps.
-    """
+    """Who reads a text."""
 
+    # Of the instance's organization.
     OPERATOR = "operator"
+    # May change the instance, but not its organization or OAuth app.
     STAFF = "staff"
+    # May only look.
     VIEWER = "viewer"
+    # Came by a link, and does not know instances or OAuth apps.
     ACCOUNT_OWNER = "account owner"
 
 
 class Cause(TextChoices):
-    """The code that is stored, filtered by, and shown in `/metrics`. The label is the headline in lists."""
+    """A stored code, also used in filters and `/metrics`.
+
+    The label is the headline in lists.
+    """
 
     CREDENTIALS_REJECTED = "credentials_rejected", _("Credentials rejected")
     GRANT_REJECTED = "grant_rejected", _("Access expired or was revoked")
@@ -83,24 +90,26 @@ class Cause(TextChoices):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CauseInfo:
-    """What is known about a cause.
-
-    sentence: what happened to one instance; %(element)s is its connector. Empty: the error's own message says it, since
-    it names keys or hosts. remedy: what an operator does. is_operator_only: nobody else can. account_owner: what an
-    account owner reads on a link page; empty: the general words, or with has_own_words the error's message. status: of the API's answer (contract 3.2);
-    page_status: of a page's, where it differs. heading: of the page for a
-    browser that comes from elsewhere; empty: the general one.
-    """
+    """What is known about a cause."""
 
     who: WhoActs
+    # What an operator does.
     remedy: "StrOrPromise"
+    # What happened to one instance; %(element)s is its connector. Empty: the error's message is shown, since it names
+    # keys or hosts.
     sentence: "StrOrPromise" = ""
+    # What an account owner reads on a link page. Empty: a general text, or the error's message with has_own_words.
     account_owner: "StrOrPromise" = ""
     has_own_words: bool = False
+    # Nobody but an operator can help.
     is_operator_only: bool = False
+    # The same call may succeed later without any change.
     is_retryable: bool = False
+    # HTTP status of the API's response (contract 3.2).
     status: int = 400
+    # HTTP status of a page; 0: the same as status.
     page_status: int = 0
+    # Heading of the error page for browsers that come from outside; empty: the general heading.
     heading: "StrOrPromise" = ""
 
 

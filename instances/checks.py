@@ -1,4 +1,4 @@
-"""System checks: the encryption keys parse, and which secrets they cannot read, the catalogue parses, the public address is https."""
+"""System checks of keys, stored secrets, catalogue and public address."""
 
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -15,10 +15,18 @@ from instances.errors import CatalogueError, EncryptionKeyError
 from instances.fields import SealedTextField, sealed_fields, sealed_models
 from instances.redaction import redact_text
 
-# `manage.py up` and config.wsgi run the checks of this tag before they serve anything.
+# `manage.py up` and config.wsgi run the checks with this tag at startup.
 ENCRYPTION = "encryption"
 NAMED_ROWS = 5
-LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
+_KEY_MISSING = (
+    "%(column)s holds secrets that cannot be read (id %(ids)s): they were encrypted with the key %(needed)s, which is "
+    "not in ENCRYPTION_KEYS (there: %(known)s). Add that key again, or mark the rows and continue without them: "
+    "manage.py quarantine_unreadable"
+)
+_NOT_CIPHERTEXT = (
+    "%(column)s holds secrets that cannot be read (id %(ids)s): they are not ciphertexts of Instance Manager. Restore "
+    "them from a backup, or mark the rows and continue without them: manage.py quarantine_unreadable"
+)
 
 
 @register(ENCRYPTION)
@@ -60,12 +68,12 @@ def check_catalogue_parses(**_: Any) -> list[CheckMessage]:
 @register(Tags.security, deploy=True)
 def check_public_url_is_https(**_: Any) -> list[CheckMessage]:
     address = urlsplit(settings.PUBLIC_URL)
-    if address.scheme == "https" or address.hostname in LOOPBACK_HOSTS:
+    if address.scheme == "https" or address.hostname in settings.LOOPBACK_HOSTS:
         return []
     return [
         CheckWarning(
-            f"PUBLIC_URL is {settings.PUBLIC_URL}: passwords and tokens would travel in clear. "
-            "Serve it over https and say so in PUBLIC_URL.",
+            f"PUBLIC_URL is {settings.PUBLIC_URL}, so passwords and tokens would be sent unencrypted. Serve the program "
+            "over https and change PUBLIC_URL.",
             id="instances.W001",
         )
     ]
@@ -78,8 +86,8 @@ def check_proxies_are_counted(**_: Any) -> list[CheckMessage]:
         return []
     return [
         CheckWarning(
-            "TRUST_PROXY_HEADERS is on and TRUSTED_PROXY_COUNT is 0, so all clients seem to share the proxy's address "
-            "and one person's failed sign-ins count against everyone. Set TRUSTED_PROXY_COUNT to the number of proxies.",
+            "TRUST_PROXY_HEADERS is on and TRUSTED_PROXY_COUNT is 0, so all clients appear to have the proxy's address "
+            "and one user's failed sign-ins count against everyone. Set TRUSTED_PROXY_COUNT to the number of proxies.",
             id="instances.W004",
         )
     ]
@@ -91,7 +99,7 @@ def check_sandbox_is_off(**_: Any) -> list[CheckMessage]:
         return []
     return [
         CheckWarning(
-            f"SANDBOX_ENABLED is true at {settings.PUBLIC_URL}: the sandbox's password is published, and this program "
+            f"SANDBOX_ENABLED is true at {settings.PUBLIC_URL}, but the sandbox's password is public and the program "
             "may call its own address. Set SANDBOX_ENABLED=false.",
             id="instances.W005",
         )
@@ -99,11 +107,11 @@ def check_sandbox_is_off(**_: Any) -> list[CheckMessage]:
 
 
 def _unfit_secrets() -> Iterator[CheckMessage]:
-    """A warning for each sealed column with ciphertexts that no key of ENCRYPTION_KEYS is for, and one where there are
-    no others in any column. Rows that were marked already are left out.
+    """Yield a warning for each sealed column with ciphertexts of unknown keys.
 
-    It looks at the beginning of each ciphertext alone: the start must not take longer with every row. Tables that are
-    not there yet hold none. Raises DatabaseError, EncryptionKeyError.
+    One more warning if no column has a ciphertext of these keys. Rows that are already marked are skipped. Only the
+    beginning of each ciphertext is read, so that startup stays fast. Missing tables are ignored.
+    Raises DatabaseError, EncryptionKeyError.
     """
     of_these_keys = models.Q(
         *(
@@ -128,27 +136,20 @@ def _unfit_secrets() -> Iterator[CheckMessage]:
 
 
 def _unfit(field: SealedTextField, foreign: list[tuple[int, str]]) -> str:
-    """A sentence that names the rows, the keys that they need, and what to do."""
-    known = ", ".join(key.id for key in crypto.encryption_keys())
+    """Return a message that names the rows, the keys that they need, and what to do."""
     needed = sorted({crypto.key_id_of(ciphertext) for _, ciphertext in foreign} - {""})
     ids = ", ".join(str(pk) for pk, _ in foreign[:NAMED_ROWS])
-    more = " and more" if len(foreign) > NAMED_ROWS else ""
-    why = "what stands there is no ciphertext of this program"
-    if needed:
-        why = (
-            f"they were encrypted with the key {', '.join(needed)}, which is not in ENCRYPTION_KEYS (there: {known}). "
-            "Add that key again"
-        )
-    else:
-        why += ". Restore them from a backup"
-    return (
-        f"{field.model._meta.db_table}.{field.column} holds secrets that cannot be read (id {ids}{more}): {why}, or "
-        "mark the rows and go on without them: manage.py quarantine_unreadable"
-    )
+    message = _KEY_MISSING if needed else _NOT_CIPHERTEXT
+    return message % {
+        "column": f"{field.model._meta.db_table}.{field.column}",
+        "ids": f"{ids} and more" if len(foreign) > NAMED_ROWS else ids,
+        "needed": ", ".join(needed),
+        "known": ", ".join(key.id for key in crypto.encryption_keys()),
+    }
 
 
 def _stored_secrets() -> Iterator[tuple[models.QuerySet[Any], SealedTextField]]:
-    """The rows of each sealed column that hold anything and were not marked, with it as `stored`."""
+    """Yield the unmarked, non-empty rows of each sealed column, with `stored`."""
     with connection.cursor() as cursor:
         tables = set(connection.introspection.table_names(cursor))
         for model in sealed_models():

@@ -1,4 +1,4 @@
-"""Which client a request comes from, for whatever is counted by address."""
+"""Tell which client a request comes from, for limits per address."""
 
 import re
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -6,18 +6,20 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from django.conf import settings
 from django.http import HttpRequest
 
-# Whoever has one IPv6 address has the 2^64 of its network (RFC 6177 2).
+# A client with one IPv6 address usually has all 2^64 of its network (RFC 6177 2).
 _IPV6_PREFIX = 64
-# As some proxies write it: 203.0.113.5:49152, [2001:db8::1]:443.
+# Some proxies add the port: 203.0.113.5:49152, [2001:db8::1]:443.
 _WITH_PORT = re.compile(r"\[([^\]]+)\](?::\d+)?|([\d.]+):\d+", re.ASCII)
 
 
 def client_address(request: HttpRequest) -> str:
-    """An IPv4 address, or the /64 network of an IPv6 one; empty where the peer has none (a Unix socket).
+    """Return an IPv4 address or the /64 network of an IPv6 address.
+
+    Empty if the peer has none (Unix socket).
 
     Each of TRUSTED_PROXY_COUNT proxies appends the address of its peer to X-Forwarded-For, so the client is that
-    many entries from the right; entries to the left of it are not trusted. Where the header is missing, too short
-    or garbled, the peer of this server counts.
+    many entries from the right; entries further left are not trusted. If the header is missing, too short or
+    malformed, the server's peer is used.
     """
     hops = settings.TRUSTED_PROXY_COUNT
     entries = request.headers.get("X-Forwarded-For", "").split(",")
@@ -26,7 +28,7 @@ def client_address(request: HttpRequest) -> str:
 
 
 def _network_of(text: str) -> str:
-    """Empty where the text is no address."""
+    """Return the address or network; empty if the text is not an address."""
     match = _WITH_PORT.fullmatch(text.strip())
     try:
         address = ip_address((match[1] or match[2]) if match else text.strip())

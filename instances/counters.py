@@ -1,7 +1,7 @@
-"""What is counted for a while, in the cache: calls, failed sign-ins, and callbacks that belong to no trip.
+"""Count calls, failed sign-ins and unknown callbacks for a limited time.
 
-CACHE_URL names a cache that all processes share; without it each counts for itself. While the cache does not answer,
-nothing is counted and nobody is stopped.
+CACHE_URL names a cache that all processes share; without it each process counts on its own. While the cache does not
+answer, nothing is counted and no limit applies.
 """
 
 from collections.abc import Callable
@@ -13,41 +13,45 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 def hit(key: str, *, seconds: int) -> int:
-    """Count once more; how often by now. It is forgotten so many seconds after the first time."""
+    """Increment a counter and return its value.
 
-    def add() -> int:
+    It expires after seconds, counted from the first hit.
+    """
+
+    def increment() -> int:
         cache.add(key, 0, timeout=seconds)
         try:
             return cache.incr(key)
         except ValueError:  # evicted between the two
             return 0
 
-    return _asked(add)
+    return _or_zero(increment)
 
 
 def current(key: str) -> int:
-    """How often by now."""
-    return _asked(lambda: cache.get(key, 0))
+    """Return a counter's value."""
+    return _or_zero(lambda: cache.get(key, 0))
 
 
 def remember(key: str, *, seconds: int) -> None:
-    """Let counted() be 1 for so many seconds from now."""
+    """Set a counter to 1 for seconds from now."""
 
-    def put() -> int:
+    def set_to_one() -> int:
         cache.set(key, 1, timeout=seconds)
         return 1
 
-    _asked(put)
+    _or_zero(set_to_one)
 
 
 def reset(key: str) -> None:
-    """Begin anew."""
-    _asked(lambda: int(cache.delete(key)))
+    """Delete a counter."""
+    _or_zero(lambda: int(cache.delete(key)))
 
 
-def _asked(question: Callable[[], int]) -> int:
+def _or_zero(call: Callable[[], int]) -> int:
+    """Call the cache; return 0 if it does not answer."""
     try:
-        return question()
-    except Exception as error:  # noqa: BLE001  each backend has errors of its own
+        return call()
+    except Exception as error:  # noqa: BLE001  each backend raises its own errors
         log.warning("cache does not answer", error=type(error).__name__)
         return 0

@@ -1,8 +1,8 @@
-"""AES-256-GCM over settings.ENCRYPTION_KEYS, and keyed digests: the only importer of cryptography.
+"""AES-256-GCM and keyed digests: the only importer of cryptography.
 
-The first key encrypts, every key decrypts. A ciphertext reads `v1.<key id>.<nonce and ciphertext>`, so that
-it is known which key a row needs without trying. context binds a ciphertext to its row and field as associated
-data (NIST SP 800-38D): moved elsewhere, it does not decrypt.
+The first of ENCRYPTION_KEYS encrypts, every one decrypts. A ciphertext reads `v1.<key id>.<nonce and ciphertext>`,
+so the key it needs is known without trying. context binds a ciphertext to its row and field as associated data
+(NIST SP 800-38D): moved elsewhere, it does not decrypt.
 """
 
 import base64
@@ -31,7 +31,7 @@ _CIPHERTEXT = re.compile(rf"{_VERSION}\.([0-9a-f]{{{2 * _KEY_ID_BYTES}}})\.")
 
 @dataclass(frozen=True, slots=True)
 class EncryptionKey:
-    """One entry of ENCRYPTION_KEYS: its public id, the cipher, and the key of its lookup digests."""
+    """One entry of ENCRYPTION_KEYS: public id, cipher and digest key."""
 
     id: str
     cipher: AESGCM = field(repr=False)
@@ -47,13 +47,13 @@ def encrypt(plaintext: str, *, context: str) -> str:
 
 
 def decrypt(ciphertext: str, *, context: str) -> str:
-    """Decrypt what encrypt() made for the same context.
+    """Decrypt a ciphertext of encrypt() with the same context.
 
-    Raises UnreadableSecretError when the key is missing, or the ciphertext was altered or moved.
+    Raises UnreadableSecretError if the key is missing, or the ciphertext was altered or moved.
     """
     key_id = key_id_of(ciphertext)
     if not key_id:
-        raise _unreadable(context, "It is not a ciphertext of this program.")
+        raise _unreadable(context, "It is not a ciphertext of Instance Manager.")
     key = _key_with_id(key_id)
     if key is None:
         raise _unreadable(
@@ -74,44 +74,47 @@ def _unreadable(context: str, reason: str) -> UnreadableSecretError:
 
 
 def ciphertext_prefix(key_id: str) -> str:
-    """What every ciphertext under this key begins with."""
+    """Return the prefix of every ciphertext under this key."""
     return f"{_VERSION}.{key_id}."
 
 
 def key_id_of(ciphertext: str) -> str:
-    """The id of the key that a ciphertext needs; empty where it is not a ciphertext of ours."""
-    # Whatever else stands there may be a secret in clear, so nothing of it is told.
-    found = _CIPHERTEXT.match(ciphertext)
-    return found[1] if found else ""
+    """Return the id of the key that a ciphertext needs.
+
+    Empty if it is not a ciphertext of this module.
+    """
+    # Anything else may be a secret in clear, so never repeat a part of it.
+    match = _CIPHERTEXT.match(ciphertext)
+    return match[1] if match else ""
 
 
 def first_key_id() -> str:
-    """The id of the key that encrypts."""
+    """Return the id of the key that encrypts."""
     return encryption_keys()[0].id
 
 
 def digest(value: str, *, key_id: str = "") -> str:
-    """A keyed digest (HMAC-SHA-256, hex) that finds a secret by its exact value without decrypting.
+    """Return a keyed digest (HMAC-SHA-256, hex) that finds a secret by its value.
 
-    key_id: which key, so that two digests of one row need the same; the first, where there is no such key.
+    key_id: for two digests of one row that need the same key; the first key if it is empty or unknown.
     """
     return _digest(_key_with_id(key_id) or encryption_keys()[0], value)
 
 
 def digests(value: str) -> list[str]:
-    """The value's digest under every key: rows written under an older first key are found too."""
+    """Return the digests under every key, to find rows of older keys as well."""
     return [_digest(key, value) for key in encryption_keys()]
 
 
 def generate_key() -> str:
-    """A new entry for ENCRYPTION_KEYS: 32 random bytes, urlsafe base64."""
+    """Return a new entry for ENCRYPTION_KEYS: 32 random bytes, urlsafe base64."""
     return base64.urlsafe_b64encode(os.urandom(KEY_BYTES)).decode()
 
 
 def encryption_keys() -> tuple[EncryptionKey, ...]:
-    """The parsed ENCRYPTION_KEYS.
+    """Return the parsed ENCRYPTION_KEYS.
 
-    Raises EncryptionKeyError when there is none, or one is not 32 bytes of urlsafe base64.
+    Raises EncryptionKeyError if there is none, or one is not 32 bytes of urlsafe base64.
     """
     return _parse_keys(tuple(settings.ENCRYPTION_KEYS))
 
@@ -123,7 +126,7 @@ def _key_with_id(key_id: str) -> EncryptionKey | None:
 @lru_cache(maxsize=8)
 def _parse_keys(entries: tuple[str, ...]) -> tuple[EncryptionKey, ...]:
     if not entries:
-        raise EncryptionKeyError("ENCRYPTION_KEYS is empty: set at least one key.")
+        raise EncryptionKeyError("ENCRYPTION_KEYS is empty. Set at least one key.")
     return tuple(_parse_key(number, entry) for number, entry in enumerate(entries, start=1))
 
 
@@ -134,7 +137,7 @@ def _parse_key(number: int, entry: str) -> EncryptionKey:
         secret = b""
     if len(secret) != KEY_BYTES:
         raise EncryptionKeyError(
-            f"ENCRYPTION_KEYS: entry {number} is not a key; each is {KEY_BYTES} random bytes in urlsafe base64."
+            f"ENCRYPTION_KEYS: entry {number} is not a key. A key is {KEY_BYTES} random bytes in urlsafe base64."
         )
     return EncryptionKey(
         id=_derive(secret, "key id", _KEY_ID_BYTES).hex(),
@@ -144,7 +147,7 @@ def _parse_key(number: int, entry: str) -> EncryptionKey:
 
 
 def _derive(secret: bytes, purpose: str, length: int) -> bytes:
-    # One purpose, one key (RFC 5869 3.2), so that neither an id nor a digest says anything of the cipher's key.
+    # One key per purpose (RFC 5869 3.2), so that neither an id nor a digest reveals anything about the cipher's key.
     info = f"instance-manager {purpose}".encode()
     return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(secret)
 

@@ -1,26 +1,29 @@
-"""Deadlines on a clock that nobody can set, and that goes on while the process or the machine is suspended."""
+"""Deadlines on a clock that cannot be set and runs during suspension."""
 
 import time
 from datetime import timedelta
 
-# Linux's CLOCK_MONOTONIC stands still during suspension; elsewhere there is no other clock.
+# Linux's CLOCK_MONOTONIC stops during suspension; other systems have no CLOCK_BOOTTIME.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def uptime_seconds() -> float:
-    """Seconds since the machine started, suspension included. Only differences mean anything."""
+    """Return seconds since the machine started, including suspension.
+
+    Only differences are meaningful.
+    """
     return time.clock_gettime(_CLOCK)
 
 
 class Deadline:
-    """The end of a period that began when this was made, or when it was last extended."""
+    """The end of a period that starts now and may be moved later."""
 
     def __init__(self, duration: timedelta) -> None:
         self._ends_at = uptime_seconds() + duration.total_seconds()
 
     @property
     def seconds_left(self) -> float:
-        """Negative when it has passed."""
+        """Negative once it has passed."""
         return self._ends_at - uptime_seconds()
 
     @property
@@ -28,5 +31,5 @@ class Deadline:
         return self.seconds_left <= 0
 
     def move_to(self, other: "Deadline") -> None:
-        """Take over another one's end: whoever holds this one sees it."""
+        """Move the end to that of another deadline; every holder of this object sees it."""
         self._ends_at = other._ends_at

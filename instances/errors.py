@@ -1,45 +1,49 @@
-"""Every exception of the app. Each message is a sentence an operator can act on and holds no secret.
+"""All exceptions of the app.
+
+Messages are complete sentences for an operator and contain no secret.
 
 InstancesError
-├── CatalogueError                  an element's file is wrong
+├── CatalogueError                  an element's file is invalid
 ├── SecretError                     a stored secret cannot be used
-│   ├── EncryptionKeyError          a key is malformed, or one that the data needs is missing
-│   └── UnreadableSecretError       this one ciphertext does not decrypt here
-├── InputError                      what was asked for makes no sense; nothing was changed
+│   ├── EncryptionKeyError          a key is malformed, or one that stored data needs is missing
+│   └── UnreadableSecretError       a ciphertext cannot be decrypted here
+├── InputError                      the request is invalid; nothing was changed
 │   ├── UnknownElementError
 │   ├── InvalidConfigurationError
-│   │   ├── HostNotAllowedError     a secret would go to a host that is not allowed for it
-│   │   └── SecretsNeededAgainError a stored secret would go to another host than it was entered for
-│   ├── MissingConfigurationError   names every missing key at once
+│   │   ├── HostNotAllowedError     a secret would be sent to a host that is not allowed for it
+│   │   └── SecretsNeededAgainError a stored secret would be sent to another host than it was entered for
+│   ├── MissingConfigurationError   names all missing keys at once
 │   ├── MissingCodeError            an OAuth element without an authorization code
-│   └── PermissionRefusedError      the person may not do this
-├── TooManyAttemptsError            failed sign-ins, or callbacks that belong to nothing
-├── StateConflictError              the instance is not in a state in which this can be done
-│   └── InstanceDeletedError        another call deleted it
-├── TaskNotEnqueuedError            a background task could not be handed to the workers
+│   ├── IdempotencyKeyReusedError   the same Idempotency-Key with another body
+│   └── PermissionRefusedError      the user may not do this
+├── TooManyAttemptsError            too many failed sign-ins or callbacks without an authorization
+├── StateConflictError              the instance's state does not allow this
+│   ├── InstanceDeletedError        another call deleted it
+│   └── StillRunningError           the first request with this Idempotency-Key is in progress
+├── TaskNotEnqueuedError            a background task could not be queued
 ├── ClockSkewError                  this machine's clock differs from the database's
-├── AuthorizationError              one trip to a provider came back wrong
+├── AuthorizationError              an authorization failed
 │   ├── MissingStateError  UnknownStateError  ExpiredStateError  ReplayedStateError
 │   ├── WrongBrowserError  IssuerMismatchError
 │   ├── UnknownLinkError  LinkOverError ── LinkDoneError
 │   └── AuthorizationDeniedError    ProviderReportedError
 └── PlatformError                   an exchange with a platform or a provider failed
-    ├── UnreachableError            no connection was made, so nothing was sent
+    ├── UnreachableError            no connection, so nothing was sent
     │   ├── BlockedAddressError     the address is private and not allowed
-    │   └── LeaseLostError          the time in which this process might send it had passed
-    ├── AnswerLostError             sent, but no whole answer came: it may have been carried out
+    │   └── LeaseLostError          the lease ended before the request
+    ├── AnswerLostError             sent, but no complete response came: it may have been carried out
     │   └── AnswerTimeoutError
-    ├── OutcomeUnknownError         a create at a remote platform may have been carried out
-    ├── RefusedError                understood, and refused (4xx)
+    ├── OutcomeUnknownError         a create at a remote platform may have succeeded
+    ├── RefusedError                understood and rejected (4xx)
     │   ├── CredentialsRefusedError the account's credentials are wrong
-    │   ├── GrantRejectedError      the code, grant or refresh token is no good (RFC 6749 invalid_grant)
-    │   ├── ClientRefusedError      the OAuth client or the platform secrets are wrong
+    │   ├── GrantRejectedError      the code, grant or refresh token is invalid (RFC 6749 invalid_grant)
+    │   ├── ClientRefusedError      the OAuth client or the organization's secrets are wrong
     │   ├── AccessForbiddenError    403
-    │   └── GoneError               404: there is no such instance at the platform
+    │   └── GoneError               404: the platform has no such instance
     ├── RateLimitedError            429
     ├── ProviderFaultError          5xx
-    ├── IdentityConflictError       the answer names what belongs to another instance here
-    └── UnusableAnswerError         an answer that cannot be understood, for example HTML
+    ├── IdentityConflictError       the response names another instance's id or token
+    └── UnusableAnswerError         the response cannot be understood, for example HTML
 """
 
 from collections.abc import Sequence
@@ -50,19 +54,18 @@ from instances.causes import CAUSES, Cause, CauseInfo
 
 
 class Recorded(Protocol):
-    """A recorded exchange (models.Interaction). It has its id as soon as it is written."""
+    """A recorded exchange (models.Interaction). Its pk is None until it is saved."""
 
     @property
     def pk(self) -> int | None: ...
 
 
 class InstancesError(Exception):
-    """Root of the tree. cause: what is known about this kind of error (causes.CAUSES).
+    """Root of the tree."""
 
-    platform_message: the words in which a remote platform refused, as its own clients know them.
-    """
-
+    # The key of causes.CAUSES.
     cause: ClassVar[Cause] = Cause.UNEXPECTED
+    # A remote platform's own error message, passed on to API clients.
     platform_message: str = ""
 
     @property
@@ -71,12 +74,12 @@ class InstancesError(Exception):
 
     @property
     def is_retryable(self) -> bool:
-        """Whether the same call may succeed later without anybody changing anything."""
+        """Whether the same call may succeed later without any change."""
         return self.info.is_retryable
 
 
 class CatalogueError(InstancesError):
-    """An element's definition does not parse or validate; the message names file and key."""
+    """An element's definition is invalid; the message names file and key."""
 
     cause = Cause.CATALOGUE_WRONG
 
@@ -88,13 +91,13 @@ class SecretError(InstancesError):
 
 
 class EncryptionKeyError(SecretError):
-    """ENCRYPTION_KEYS is malformed, or lacks a key that stored data was encrypted with."""
+    """ENCRYPTION_KEYS is malformed, or lacks a key that stored data needs."""
 
 
 class UnreadableSecretError(SecretError):
-    """A ciphertext was altered, or moved here from another row or field, or its key is missing.
+    """A ciphertext was altered or moved, or its key is missing.
 
-    reason: which of these it is, as a sentence, without saying which secret it is about.
+    reason: a sentence that says which of these it is, without naming the secret.
     """
 
     cause = Cause.SECRETS_UNREADABLE
@@ -105,7 +108,7 @@ class UnreadableSecretError(SecretError):
 
 
 class InputError(InstancesError):
-    """What was asked for makes no sense; nothing was changed."""
+    """The request is invalid; nothing was changed."""
 
     cause = Cause.CONFIGURATION_WRONG
 
@@ -117,7 +120,7 @@ class UnknownElementError(InputError):
 
 
 class InvalidConfigurationError(InputError):
-    """A configuration value has the wrong form. why never repeats a secret value."""
+    """A configuration value is invalid. why never contains a secret value."""
 
     def __init__(self, key: str, why: str) -> None:
         super().__init__(f"Invalid configuration: {key}: {why}")
@@ -125,41 +128,51 @@ class InvalidConfigurationError(InputError):
 
 
 class HostNotAllowedError(InvalidConfigurationError):
-    """A configuration key, or what a provider sent, names a host to which these secrets may not go. Nothing was sent."""
+    """Configuration or a provider's response names a host that is not allowed.
+
+    Nothing was sent.
+    """
 
     cause = Cause.HOST_NOT_ALLOWED
 
     def __init__(self, key: str, host: str, element: str) -> None:
         InputError.__init__(
             self,
-            f"The host “{host}” in {key} is not allowed for {element}. Correct it, or ask an operator to list it: "
-            "on the OAuth app, or among the organization's private hosts.",
+            f"The host “{host}” in {key} is not allowed for {element}. Correct it, or ask an operator to allow it on "
+            "the OAuth app or in the organization's private hosts.",
         )
         self.key = key
 
 
 class SecretsNeededAgainError(InvalidConfigurationError):
-    """A changed host, to which stored secrets are not sent. keys: the secrets that must come with it; none where it
-    takes a new authorization. Nothing was changed.
+    """The host was changed, and stored secrets are not sent to another host.
+
+    Nothing was changed.
+
+    keys: the secrets to enter again; empty if a new authorization is needed instead.
     """
 
     def __init__(self, key: str, host: str, keys: Sequence[str]) -> None:
-        needed = (
-            f"Give {', '.join(keys)} again in the same request."
-            if keys
-            else "Authenticate again with the new host in the same request."
-        )
-        InputError.__init__(
-            self,
-            f"{key} names another host, “{host}”, and stored secrets are never sent to a host that they were not "
-            f"entered for. {needed}",
-        )
+        if keys:
+            message = (
+                f"{key} names another host, “{host}”. Stored secrets are only sent to the host that they were entered "
+                f"for. Send {', '.join(keys)} again in the same request."
+            )
+        else:
+            message = (
+                f"{key} names another host, “{host}”. Stored secrets are only sent to the host that they were entered "
+                "for. Authenticate again with the new host in the same request."
+            )
+        InputError.__init__(self, message)
         self.key = key
         self.keys = list(keys)
 
 
 class MissingConfigurationError(InputError):
-    """Required configuration is absent; names all missing keys at once (contract 7.5)."""
+    """Required configuration is missing.
+
+    The message names all missing keys (contract 7.5).
+    """
 
     def __init__(self, keys: Sequence[str]) -> None:
         super().__init__(f"Missing required configuration: {', '.join(keys)}")
@@ -167,7 +180,10 @@ class MissingConfigurationError(InputError):
 
 
 class MissingCodeError(InputError):
-    """An OAuth element without an authorization code; the wording is the contract's (3.1)."""
+    """An OAuth element without an authorization code.
+
+    The contract prescribes the wording (3.1).
+    """
 
     cause = Cause.CODE_MISSING
 
@@ -178,19 +194,22 @@ class MissingCodeError(InputError):
 
 
 class PermissionRefusedError(InputError):
-    """The person who asks may not do this."""
+    """The user may not do this."""
 
     cause = Cause.NOT_PERMITTED
 
 
 class IdempotencyKeyReusedError(InputError):
-    """An Idempotency-Key that came with another body before."""
+    """The Idempotency-Key was used with another body before."""
 
     cause = Cause.KEY_REUSED
 
 
 class TooManyAttemptsError(InstancesError):
-    """Too many failed sign-ins, or callbacks that belong to no trip; try again after retry_after_seconds."""
+    """Too many failed sign-ins, or callbacks without an authorization.
+
+    Retry after retry_after_seconds.
+    """
 
     cause = Cause.TOO_MANY_ATTEMPTS
 
@@ -200,13 +219,16 @@ class TooManyAttemptsError(InstancesError):
 
 
 class StateConflictError(InstancesError):
-    """The instance is not, or no longer, in a state in which this can be done."""
+    """The instance's state does not allow this, or not any more."""
 
     cause = Cause.CONFLICT
 
 
 class InstanceDeletedError(StateConflictError):
-    """Another call deleted the instance, or is deleting it. label: how messages name it."""
+    """Another call deleted the instance or is deleting it.
+
+    label: how messages name it.
+    """
 
     cause = Cause.INSTANCE_DELETED
 
@@ -215,19 +237,22 @@ class InstanceDeletedError(StateConflictError):
 
 
 class StillRunningError(StateConflictError):
-    """The first request with this Idempotency-Key has not ended; ask again after retry_after_seconds."""
+    """The first request with this Idempotency-Key is in progress.
+
+    Retry after retry_after_seconds.
+    """
 
     retry_after_seconds: ClassVar[int] = 5
 
 
 class TaskNotEnqueuedError(InstancesError):
-    """A background task could not be handed to the workers, because their broker does not answer."""
+    """A background task could not be queued, because the broker does not answer."""
 
     cause = Cause.WORKERS_UNREACHABLE
 
 
 class ClockSkewError(InstancesError):
-    """This machine's clock differs too much from the database's, so it takes on no work."""
+    """This machine's clock differs too much from the database's, so it takes no work."""
 
     cause = Cause.CLOCK_WRONG
 
@@ -235,29 +260,32 @@ class ClockSkewError(InstancesError):
 
     def __init__(self, skew: timedelta) -> None:
         seconds = skew.total_seconds()
-        direction = "ahead of" if seconds > 0 else "behind"
-        super().__init__(
-            f"This machine's clock is {abs(seconds):.0f} seconds {direction} the database's, so it takes on no work. "
-            "Correct the clock (NTP), then try again."
+        sentence = (
+            "This machine's clock is %(seconds).0f seconds ahead of the database's, so it takes no work. Correct the "
+            "clock (NTP), then try again."
+            if seconds > 0
+            else "This machine's clock is %(seconds).0f seconds behind the database's, so it takes no work. Correct "
+            "the clock (NTP), then try again."
         )
+        super().__init__(sentence % {"seconds": abs(seconds)})
 
 
 class AuthorizationError(InstancesError):
-    """One trip to a provider came back wrong; the message says how, and what to do."""
+    """An authorization failed; the message says why, and what to do."""
 
     cause = Cause.AUTHORIZATION_FAILED
 
 
 class MissingStateError(AuthorizationError):
-    """The callback carries no state parameter (RFC 6749 4.1.2)."""
+    """The callback has no state parameter (RFC 6749 4.1.2)."""
 
 
 class UnknownStateError(AuthorizationError):
-    """The state was never given out here, or its authorization was removed."""
+    """The state was not issued here, or its authorization was deleted."""
 
 
 class ExpiredStateError(AuthorizationError):
-    """The provider sent the browser back too late."""
+    """The browser came back after the authorization had expired."""
 
     cause = Cause.STATE_EXPIRED
 
@@ -269,7 +297,7 @@ class ReplayedStateError(AuthorizationError):
 
 
 class WrongBrowserError(AuthorizationError):
-    """The callback came from another browser, or another person, than the one that began."""
+    """The callback came from another browser or user than the start."""
 
     cause = Cause.WRONG_BROWSER
 
@@ -287,36 +315,35 @@ class LinkOverError(AuthorizationError):
 
 
 class LinkDoneError(LinkOverError):
-    """The authorization link has been of use: its instance was connected by it."""
+    """The authorization link was already used to connect its instance."""
 
     cause = Cause.LINK_DONE
 
 
 class IssuerMismatchError(AuthorizationError):
-    """The iss parameter names another issuer, or is missing where the issuer always sends it (RFC 9207 2.4)."""
+    """The iss parameter is wrong, or missing although always sent (RFC 9207 2.4)."""
 
     cause = Cause.ISSUER_MISMATCH
 
     def __init__(self, label: str, issuer: str, *, is_missing: bool = False) -> None:
-        found = (
-            f"The answer for {label} does not name its issuer, which {issuer} always does."
+        sentence = (
+            "The response for %(label)s does not name its issuer, which %(issuer)s always does. It was rejected and "
+            "its code was not used. Authorize again; if this happens again, tell an operator."
             if is_missing
-            else f"The answer for {label} does not come from {issuer}."
+            else "The response for %(label)s does not come from %(issuer)s. It was rejected and its code was not "
+            "used. Authorize again; if this happens again, tell an operator."
         )
-        super().__init__(
-            f"{found} It was refused, and its code was not used. "
-            "Authorize again; if this happens again, tell the operator."
-        )
+        super().__init__(sentence % {"label": label, "issuer": issuer})
 
 
 class AuthorizationDeniedError(AuthorizationError):
-    """The account's holder said no (RFC 6749 4.1.2.1 access_denied)."""
+    """The account owner declined access (RFC 6749 4.1.2.1 access_denied)."""
 
     cause = Cause.AUTHORIZATION_DENIED
 
 
 class ProviderReportedError(AuthorizationError):
-    """The provider sent back an error instead of a code (RFC 6749 4.1.2.1)."""
+    """The provider returned an error instead of a code (RFC 6749 4.1.2.1)."""
 
     cause = Cause.AUTHORIZATION_ERROR
 
@@ -324,8 +351,8 @@ class ProviderReportedError(AuthorizationError):
 class PlatformError(InstancesError):
     """An exchange with a platform or a provider failed.
 
-    provider_message: the provider's own words, redacted; empty where it sent none.
-    interaction: the recorded exchange that shows it; None where nothing was recorded.
+    provider_message: the provider's own message, redacted; empty if it sent none.
+    interaction: the recorded exchange; None if nothing was recorded.
     """
 
     def __init__(
@@ -347,7 +374,7 @@ class PlatformError(InstancesError):
 
 
 class UnreachableError(PlatformError):
-    """No connection could be made, so nothing was sent and nothing can have happened."""
+    """No connection could be made, so nothing was sent."""
 
     cause = Cause.UNREACHABLE
 
@@ -359,73 +386,88 @@ class BlockedAddressError(UnreachableError):
 
 
 class LeaseLostError(UnreachableError):
-    """Nothing was sent: the time in which this process might send it had passed, so another may be at work on it."""
+    """The lease ended before the request, so nothing was sent.
+
+    Another process may have taken over.
+    """
 
     cause = Cause.LEASE_LOST
 
 
 class AnswerLostError(PlatformError):
-    """The request went out and no whole answer came back: it may have been carried out."""
+    """A request was sent and no complete response came: it may have been carried out."""
 
     cause = Cause.ANSWER_LOST
 
 
 class AnswerTimeoutError(AnswerLostError):
-    """The answer did not come within HTTP_TIMEOUT_SECONDS; to a refresh, within REFRESH_TIMEOUT_SECONDS."""
+    """No response came in time.
+
+    The limit is HTTP_TIMEOUT_SECONDS, or REFRESH_TIMEOUT_SECONDS for a refresh.
+    """
 
     cause = Cause.ANSWER_TIMEOUT
 
 
 class OutcomeUnknownError(PlatformError):
-    """A remote platform may or may not have created the instance; reconcile before repeating."""
+    """A remote platform may or may not have created the instance.
+
+    Reconcile before repeating.
+    """
 
     cause = Cause.OUTCOME_UNKNOWN
 
 
 class IdentityConflictError(PlatformError):
-    """A remote platform answers with an id or an Element token that belongs to another instance here."""
+    """A remote platform's response has an id or token of another instance here."""
 
     cause = Cause.IDENTITY_CONFLICT
 
 
 class RefusedError(PlatformError):
-    """The platform or provider understood and said no (4xx); repeating changes nothing."""
+    """The platform or provider rejected the request (4xx).
+
+    Repeating it does not help.
+    """
 
     cause = Cause.REFUSED
 
 
 class CredentialsRefusedError(RefusedError):
-    """The account's user name, password or key is wrong, expired or locked."""
+    """The account's username, password or key is wrong, expired or locked."""
 
     cause = Cause.CREDENTIALS_REJECTED
 
 
 class GrantRejectedError(RefusedError):
-    """The code, grant or refresh token is expired, revoked or used (RFC 6749 5.2 invalid_grant)."""
+    """The code, grant or refresh token is invalid (RFC 6749 5.2 invalid_grant)."""
 
     cause = Cause.GRANT_REJECTED
 
 
 class ClientRefusedError(RefusedError):
-    """The OAuth client, or the organization's secrets at a remote platform, are wrong."""
+    """The OAuth client or the organization's secrets are wrong."""
 
     cause = Cause.CLIENT_REJECTED
 
 
 class AccessForbiddenError(RefusedError):
-    """The credentials are right, but may not do this (403)."""
+    """The credentials are valid, but lack the permission (403)."""
 
     cause = Cause.ACCESS_FORBIDDEN
 
 
 class GoneError(RefusedError):
-    """There is no such instance at the platform (404)."""
+    """The platform has no such instance (404)."""
 
     cause = Cause.GONE
 
 
 class RateLimitedError(PlatformError):
-    """Too many requests (429). retry_after_seconds: what the provider asked for, if anything."""
+    """Too many requests (429).
+
+    retry_after_seconds: as requested by the provider, or None.
+    """
 
     cause = Cause.RATE_LIMITED
 
@@ -454,6 +496,6 @@ class ProviderFaultError(PlatformError):
 
 
 class UnusableAnswerError(PlatformError):
-    """The answer cannot be understood, for example an HTML page where JSON was due."""
+    """The response cannot be understood, for example HTML instead of JSON."""
 
     cause = Cause.UNUSABLE_ANSWER

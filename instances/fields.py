@@ -1,11 +1,11 @@
-"""Sealed fields: secrets that are encrypted in the row and opaque everywhere else.
+"""Sealed fields: secrets that are encrypted in the database and opaque in Python.
 
 class Instance(SealedRow):
     token = SealedTextField(digest_field="token_digest")
 
 instance.token = "abc"                     # encrypted at once, bound to this row and field
 str(instance.token)                        # '••••'
-instance.token.reveal()                    # 'abc'; the only way to the plain value
+instance.token.reveal()                    # 'abc'; the only way to get the plain value
 Instance.objects.filter(token_digest__in=crypto.digests("abc"))
 """
 
@@ -24,11 +24,14 @@ from django.utils.translation import gettext_lazy as _
 from instances import crypto
 from instances.errors import UnreadableSecretError
 
-MASK = "••••"
+PLACEHOLDER = "••••"
 
 
 class Sealed[T]:
-    """A secret that is shown as •••• and decrypted by reveal() alone. Falsy when there is no secret."""
+    """A secret that prints as •••• and that only reveal() decrypts.
+
+    Falsy if there is no secret.
+    """
 
     __slots__ = ("_load", "_name", "ciphertext", "context")
 
@@ -41,7 +44,10 @@ class Sealed[T]:
         self._name = name
 
     def reveal(self) -> T:
-        """The plain value. Raises UnreadableSecretError when the key is missing or the row was altered."""
+        """Return the plain value.
+
+        Raises UnreadableSecretError if the key is missing or the row was altered.
+        """
         if not self.ciphertext:
             return self._load("")
         try:
@@ -50,13 +56,16 @@ class Sealed[T]:
             raise self.unreadable(error.reason) from None
 
     def unreadable(self, reason: str) -> UnreadableSecretError:
-        """The error that names this secret and its row. reason: a sentence."""
-        message = f"{self._name()} cannot be read. {reason} Enter it again, or put back the key or the row that it needs."
+        """Return an error that names this secret and its row. reason: a sentence."""
+        message = f"{self._name()} cannot be read. {reason} Enter it again, or restore the key or the row."
         return UnreadableSecretError(message, reason=reason)
 
     @property
     def is_readable(self) -> bool:
-        """Whether reveal() works; pages use it to go on when one row does not decrypt."""
+        """Whether reveal() works.
+
+        Pages use it so that one unreadable row does not break them.
+        """
         try:
             self.reveal()
         except UnreadableSecretError:
@@ -67,7 +76,7 @@ class Sealed[T]:
         return bool(self.ciphertext)
 
     def __str__(self) -> str:
-        return MASK if self.ciphertext else ""
+        return PLACEHOLDER if self.ciphertext else ""
 
     def __repr__(self) -> str:
         return f"<Sealed {self}>" if self.ciphertext else "<Sealed empty>"
@@ -83,10 +92,10 @@ class Sealed[T]:
 
 
 class SealedRow(models.Model):
-    """A row with sealed fields. Its uid is part of what every ciphertext is bound to."""
+    """A row with sealed fields. Every ciphertext is bound to the row's uid."""
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    # Since `manage.py quarantine_unreadable` found secrets here that do not decrypt; None while all do.
+    # When `manage.py quarantine_unreadable` found secrets that do not decrypt; None if all do.
     quarantined_at = models.DateTimeField(
         _("secrets unreadable since"), null=True, blank=True, editable=False
     )
@@ -95,7 +104,7 @@ class SealedRow(models.Model):
         abstract = True
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Once every secret was entered again, the quarantine is over."""
+        """Save, and end the quarantine once every secret was entered again."""
         if self.quarantined_at and self.is_readable:
             self.quarantined_at = None
             if (names := kwargs.get("update_fields")) is not None:
@@ -104,11 +113,11 @@ class SealedRow(models.Model):
 
     @property
     def is_readable(self) -> bool:
-        """Whether every secret that was stored here decrypts."""
+        """Whether every stored secret decrypts."""
         return not self.unreadable_secrets()
 
     def unreadable_secrets(self) -> dict[str, str]:
-        """Why secrets that were stored here do not decrypt: a sentence each, by the field's name."""
+        """Return why stored secrets do not decrypt: a sentence for each field name."""
         reasons = {}
         for field in sealed_fields(type(self)):
             try:
@@ -118,14 +127,17 @@ class SealedRow(models.Model):
         return reasons
 
     def reveal(self, name: str) -> Any:
-        """The plain value of a sealed field. Raises UnreadableSecretError, also where a stored value is gone."""
+        """Return the plain value of a sealed field.
+
+        Raises UnreadableSecretError, also if a stored value is gone.
+        """
         sealed: Sealed[Any] = getattr(self, name)
         if not sealed and self.is_expected(name):
             raise sealed.unreadable("It is empty, although a secret was stored there.")
         return sealed.reveal()
 
     def require_readable(self) -> None:
-        """Raises UnreadableSecretError where any secret that was stored here does not decrypt."""
+        """Raise UnreadableSecretError if any stored secret does not decrypt."""
         for field in sealed_fields(type(self)):
             self.reveal(field.name)
 
@@ -137,24 +149,24 @@ class SealedRow(models.Model):
 
 
 def sealed_models() -> Iterator[type[SealedRow]]:
-    """Every table with sealed fields."""
+    """Yield every model with sealed fields."""
     return (model for model in apps.get_models() if issubclass(model, SealedRow))
 
 
 @cache
 def sealed_fields(model: type[models.Model]) -> "tuple[SealedTextField, ...]":
-    """The sealed fields of a model."""
+    """Return the sealed fields of a model."""
     return tuple(field for field in model._meta.fields if isinstance(field, SealedTextField))
 
 
 class _Stored(str):
-    """A ciphertext as it came from the database, told apart from a plain value that is being assigned."""
+    """A ciphertext from the database, as opposed to a plain value that is assigned."""
 
     __slots__ = ()
 
 
 class _SealedAttribute(DeferredAttribute):
-    """Seals on assignment, and hands out the stored ciphertext as a Sealed value."""
+    """Encrypt on assignment, and return the stored ciphertext as a Sealed value."""
 
     field: "SealedTextField"
 
@@ -171,8 +183,8 @@ class _SealedAttribute(DeferredAttribute):
 class SealedTextField(models.TextField[Any, Any]):
     """A sealed string.
 
-    digest_field: the column that keeps its lookup digest, None when empty. It is declared before the sealed
-    field, since a row's constructor sets columns in order of declaration.
+    digest_field: the column of its lookup digest, which is None if the secret is empty. Declare it before the sealed
+    field, since a model's constructor sets fields in order of declaration.
     """
 
     descriptor_class = _SealedAttribute
@@ -200,11 +212,11 @@ class SealedTextField(models.TextField[Any, Any]):
         return Sealed(ciphertext, self.context_of(row), self.load, lambda: self._name_in(row))
 
     def _name_in(self, row: models.Model) -> str:
-        """How an error names this secret: "The client secret of OAuth app 7 (HubSpot for Acme)"."""
+        """Return how errors name it: "The client secret of OAuth app 7 (HubSpot for Acme)"."""
         return f"The {self.verbose_name} of {row._meta.verbose_name} {row.pk} ({row})"
 
     def seal(self, row: models.Model, value: Any) -> Any:
-        """What the row keeps of an assigned value: plain values are encrypted, stored ones stay."""
+        """Encrypt an assigned plain value; return a ciphertext unchanged."""
         if isinstance(value, _Stored):
             return value
         if isinstance(value, Sealed):
@@ -238,12 +250,12 @@ class SealedTextField(models.TextField[Any, Any]):
         return str(self.value_from_object(obj))
 
     def formfield(self, **kwargs: Any) -> None:
-        """No form field: a sealed value is never sent to a browser."""
+        """Return no form field: a sealed value is never sent to a browser."""
         return None
 
 
 class SealedJSONField(SealedTextField):
-    """A sealed JSON object; reveal() gives {} when there is nothing stored."""
+    """A sealed JSON object; reveal() returns {} if nothing is stored."""
 
     def dump(self, value: Any) -> str:
         return json.dumps(value)

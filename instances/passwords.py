@@ -1,12 +1,12 @@
-"""The password check that all sign-ins share: it counts failures, and refuses after too many.
+"""Check passwords for all sign-ins, and refuse sign-ins after too many failures.
 
-Failures are counted in windows of 15 minutes, by three keys:
+Failures are counted in windows of 15 minutes, under three keys:
 
 - name and address: one person's mistakes affect nobody else;
-- address: one client cannot try any number of names;
+- address: one client cannot try many names;
 - name: guesses from many addresses are slowed.
 
-Where a user signed in from an address during the last 30 days, only the first limit applies to that user there.
+If a user signed in from an address during the last 30 days, only the first limit applies to that user there.
 So neither distributed guesses nor guesses from a shared address lock users out of their usual places.
 """
 
@@ -35,9 +35,11 @@ FAMILIAR_SECONDS = 30 * 24 * 60 * 60
 
 
 def check_password(request: HttpRequest | None, name: str, password: str) -> "User | None":
-    """The active user of this name and password, or None; a name that nobody has costs as much time.
+    """Return the active user with this name and password, or None.
 
-    Raises TooManyAttemptsError after too many failures, whatever the password is.
+    Unknown names take the same time.
+
+    Raises TooManyAttemptsError after too many failures, even if the password is right.
     """
     folded = unicodedata.normalize("NFKC", name).casefold()
     familiar, limits = _limits(folded, client_address(request) if request else "")
@@ -46,7 +48,7 @@ def check_password(request: HttpRequest | None, name: str, password: str) -> "Us
     if user is None:
         _count_failure(limits)
         return None
-    # Many guesses may be in progress at once: a right one that ends after the limit was reached is refused, too.
+    # Guesses may run in parallel: refuse a right one that finishes after the limit was reached.
     _require_below(limits)
     counters.reset(next(iter(limits)))
     counters.remember(familiar, seconds=FAMILIAR_SECONDS)
@@ -54,7 +56,7 @@ def check_password(request: HttpRequest | None, name: str, password: str) -> "Us
 
 
 def with_retry_after[Response: HttpResponseBase](response: Response) -> Response:
-    """Turn the page of a throttled sign-in form into a 429 answer (RFC 6585 4)."""
+    """Turn the page of a throttled sign-in form into a 429 response (RFC 6585 4)."""
     context = getattr(response, "context_data", None) or {}
     seconds = getattr(context.get("form"), "retry_after_seconds", 0)
     if seconds:
@@ -64,7 +66,7 @@ def with_retry_after[Response: HttpResponseBase](response: Response) -> Response
 
 
 def _limits(name: str, address: str) -> tuple[str, dict[str, int]]:
-    """The key that marks name and address as familiar, and the limit of each key; that of name and address first."""
+    """Return the "familiar" key and the limit of each key, name and address first."""
     window = str(int(time.time()) // WINDOW_SECONDS)
     familiar = _key("familiar", name, address)
     limits = {_key("both", window, name, address): settings.SIGN_IN_FAILURES_ALLOWED}
@@ -79,14 +81,17 @@ def _key(*parts: str) -> str:
 
 
 def _require_below(limits: Mapping[str, int]) -> None:
-    """Raises TooManyAttemptsError where a key has reached its limit; 0 means no limit."""
+    """Raise TooManyAttemptsError if a key has reached its limit; 0 means no limit."""
     if any(counters.current(key) >= limit > 0 for key, limit in limits.items()):
         raise _too_many()
 
 
 def _count_failure(limits: Mapping[str, int]) -> None:
-    """Raises TooManyAttemptsError where a key is past its limit, which hides that this guess was wrong."""
-    # Twice the window, so that a key is there until its window ends.
+    """Count a failure.
+
+    Raises TooManyAttemptsError beyond a limit, which hides that this guess was wrong.
+    """
+    # Twice the window, so that a key exists until its window ends.
     counts = {key: counters.hit(key, seconds=2 * WINDOW_SECONDS) for key in limits}
     if any(counts[key] > limit > 0 for key, limit in limits.items()):
         raise _too_many()
@@ -95,9 +100,9 @@ def _count_failure(limits: Mapping[str, int]) -> None:
 def _too_many() -> TooManyAttemptsError:
     seconds = WINDOW_SECONDS - int(time.time()) % WINDOW_SECONDS
     minutes = ceil(seconds / 60)
-    told = ngettext(
+    message = ngettext(
         "Too many failed sign-ins. Try again in %(minutes)d minute.",
         "Too many failed sign-ins. Try again in %(minutes)d minutes.",
         minutes,
     )
-    return TooManyAttemptsError(told % {"minutes": minutes}, retry_after_seconds=seconds)
+    return TooManyAttemptsError(message % {"minutes": minutes}, retry_after_seconds=seconds)

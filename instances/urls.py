@@ -1,4 +1,4 @@
-"""Paths of the pages and the API."""
+"""URLs of the pages and the API."""
 
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
@@ -26,7 +26,7 @@ self_service: list[URLPattern | URLResolver] = [
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    # First, since it is called most, and every pattern before it is tried for every call.
+    # First, because it is called most often and Django tries the patterns in order.
     path("elements/api-v2/", api.urls),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),

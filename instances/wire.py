@@ -1,7 +1,7 @@
-"""The JSON documents of the platform API v2: what a remote platform sends us, and what clients send to us.
+"""JSON documents of the platform API v2, of remote platforms and clients.
 
-Reading is tolerant (unknown fields are ignored, known quirks of old servers are taken); writing is exact:
-to_wire() gives the contract's names and leaves out what is not set.
+Reading is tolerant: unknown fields are ignored and known quirks of old servers accepted. Writing is exact: to_wire()
+uses the contract's names and omits unset fields.
 """
 
 from typing import Annotated, Any, Literal, Self
@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-# What a bigint column and a header take of another side.
+# Limits for values from outside: of a bigint column, of a header.
 MAX_ID = 2**63 - 1
 MAX_TOKEN_CHARACTERS = 8_000
 MAX_ERROR_CHARACTERS = 10_000
@@ -32,7 +32,7 @@ def _without_nones(value: Any) -> Any:
 
 
 def _tag_name(value: Any) -> Any:
-    # One old example of the portal answers tags as objects (contract 5).
+    # An old example of the portal returns tags as objects (contract 5).
     return value["name"] if isinstance(value, dict) and "name" in value else value
 
 
@@ -55,12 +55,12 @@ def _not_masked(value: str) -> str:
 
 
 def _as_words(value: str) -> str:
-    # Half of a surrogate pair, which JSON can carry, is no character that could be stored or sent on.
+    # JSON can contain lone surrogates, which can neither be stored nor sent on.
     readable = value.encode(errors="replace").decode()
     return readable.replace("\x00", "")[:MAX_ERROR_CHARACTERS]
 
 
-# Visible ASCII, as an Authorization header carries it.
+# Visible ASCII, as allowed in an Authorization header.
 type Token = Annotated[
     str,
     StringConstraints(pattern=r"^[!-~]+$", max_length=MAX_TOKEN_CHARACTERS),
@@ -87,29 +87,30 @@ class Document(BaseModel):
 
 
 class ErrorDocument(Document):
-    """What an error answers (contract 3). provider_message: the provider's own words, if it was asked."""
+    """The body of an error response (contract 3)."""
 
     request_id: Text = ""
     message: Annotated[Text, AfterValidator(_as_words)] = ""
+    # The provider's own message, if the provider was called.
     provider_message: Annotated[Text, AfterValidator(_as_words)] | None = None
 
 
 class OAuthUrlDocument(Document):
-    """What `GET /elements/{key}/oauth/url` answers (contract 8.1)."""
+    """The response of `GET /elements/{key}/oauth/url` (contract 8.1)."""
 
     element: Text = ""
     oauth_url: Annotated[str, Field(min_length=1)]
 
 
 class RequestTokenDocument(Document):
-    """What `GET /elements/{key}/oauth/token` answers (contract 8.1): OAuth 1.0a's request token and its secret."""
+    """The response of `GET /elements/{key}/oauth/token` (contract 8.1): a request token of OAuth 1.0a."""
 
     token: Token
     secret: Token
 
 
 class ElementReference(Document):
-    """Which element a body means: by key, or by number."""
+    """An element, by key or by number."""
 
     key: Text | None = None
     id: int | None = None
@@ -122,23 +123,24 @@ class ElementReference(Document):
 
 
 class InstanceBody(Document):
-    """The body of `POST /instances` (contract 7.1); without element under `/elements/{key}/instances`.
+    """The body of `POST /instances` (contract 7.1).
 
-    tags is None where absent, which means something else than an empty list.
+    Without element under `/elements/{key}/instances`.
     """
 
     element: ElementReference | None = None
     name: str | None = None
     configuration: Configuration = Field(default_factory=dict)
     provider_data: ProviderData = Field(default_factory=dict)
+    # None if absent, which differs from an empty list.
     tags: list[Tag] | None = None
     external_authentication: Literal["none", "initial"] = "none"
 
 
 class InstanceDocument(Document):
-    """What a platform answers of an instance (contract 5), as far as we read it.
+    """The fields that are read of an instance in a platform's response (contract 5).
 
-    Secrets in configuration are masked, so it is never taken over.
+    Not configuration: its secrets are masked.
     """
 
     id: RemoteId
@@ -149,20 +151,20 @@ class InstanceDocument(Document):
 
 
 class AuthenticationReference(Document):
-    """Which way of authentication an instance has."""
+    """The authentication type of an instance."""
 
     type: str = ""
 
 
 class ListedElement(Document):
-    """The element of a listed instance, as far as we read it (contract 6)."""
+    """The fields that are read of a listed instance's element (contract 6)."""
 
     key: Annotated[str, StringConstraints(pattern=r"^[^\x00]+$", max_length=200)]
     authentication: AuthenticationReference = AuthenticationReference()
 
 
 class ListedInstanceDocument(InstanceDocument):
-    """One item of `GET /instances` (contract 8.2), as far as we read it."""
+    """The fields that are read of an item of `GET /instances` (contract 8.2)."""
 
     name: Text = ""
     element: ListedElement

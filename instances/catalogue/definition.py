@@ -1,7 +1,7 @@
-"""An element's definition: how an account is authenticated with it, as data.
+"""Element definitions: how accounts authenticate with an element, as data.
 
-These classes say what a definition is made of; what makes one sensible is said in validation.py, so that a
-definition once stored stays readable when the rules grow stricter.
+These classes define the shape of a definition; validation.py checks its content. So a stored definition stays readable
+when the checks become stricter.
 """
 
 from collections.abc import Iterator, Mapping
@@ -46,7 +46,7 @@ class AuthenticationKind(StrEnum):
 
 
 class GrantType(StrEnum):
-    """How an access token is asked for (RFC 6749 1.3)."""
+    """The grants by which access tokens are requested (RFC 6749 1.3)."""
 
     AUTHORIZATION_CODE = "authorization_code"
     CLIENT_CREDENTIALS = "client_credentials"
@@ -54,7 +54,7 @@ class GrantType(StrEnum):
 
 
 class ClientAuthenticationMethod(StrEnum):
-    """Where the client's secret goes at the token endpoint (RFC 8414 2, RFC 7591 2)."""
+    """How a client authenticates at the token endpoint (RFC 8414 2, RFC 7591 2)."""
 
     CLIENT_SECRET_BASIC = "client_secret_basic"  # noqa: S105  a method's name
     CLIENT_SECRET_POST = "client_secret_post"  # noqa: S105
@@ -62,13 +62,15 @@ class ClientAuthenticationMethod(StrEnum):
 
 
 class ProbeScheme(StrEnum):
-    """How a probe carries the credential: the access token, signed with it (OAuth 1.0a), a user name and password,
-    or headers alone.
-    """
+    """How a probe sends the credentials."""
 
+    # With the access token (RFC 6750).
     BEARER = "bearer"
+    # Signed with the access token (OAuth 1.0a).
     OAUTH1 = "oauth1"
+    # Username and password.
     BASIC = "basic"
+    # Headers of the probe only.
     HEADERS = "headers"
 
 
@@ -77,7 +79,7 @@ class _Part(BaseModel):
 
 
 class Probe(_Part):
-    """A harmless request that a provider answers with 2xx if, and only if, the credential works.
+    """A harmless request that succeeds if, and only if, the credentials are valid.
 
     url is a URL template; username, password and the values of headers are text templates.
     """
@@ -90,20 +92,21 @@ class Probe(_Part):
     headers: dict[str, str] = {}
 
     def text_templates(self) -> Iterator[tuple[str, str]]:
-        """Each text template with its place, such as ("headers.Accept", "application/json")."""
+        """Yield each text template with its place, such as "headers.Accept"."""
         yield "username", self.username
         yield "password", self.password
         yield from ((f"headers.{name}", value) for name, value in self.headers.items())
 
 
 class Variant(_Part):
-    """A named alternative of a way of authentication: what it states stands in place of the way's own.
+    """A named variant of a way of authentication.
 
-    chosen_by: a boolean configuration key that chooses the variant when it is true.
+    Its values replace those of the way.
     """
 
     name: str
     description: str = ""
+    # A boolean configuration key that chooses the variant if it is true.
     chosen_by: str | None = None
     authorization_endpoint: str | None = None
     token_endpoint: str | None = None
@@ -119,7 +122,10 @@ class Variant(_Part):
 
     @property
     def stated(self) -> dict[str, object]:
-        """What stands in place of the way's own. Another authorization endpoint may have another issuer."""
+        """The values that replace those of the way.
+
+        Another authorization endpoint may have another issuer.
+        """
         about_itself = {"name", "description", "chosen_by"}
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         stated = {k: v for k, v in fields.items() if k not in about_itself and v is not None}
@@ -129,28 +135,26 @@ class Variant(_Part):
 
 
 class AuthenticationType(_Part):
-    """One way of authentication. Endpoints, scopes and parameters are templates (url_templates.py).
+    """One way of authentication.
 
-    endpoints: "unknown" where one that is needed is not known, so that the way can be listed, not used.
-    pkce: whether a code challenge may be sent; None: not known. refresh: whether refresh tokens are issued;
-    None: not known. provider_data: what the callback brings that is needed later. provider_data_hosts: patterns
-    (hosts.py) for each of it that can become part of a host. issuer: the issuer identifier of the authorization
-    server, what an iss parameter of the callback must be (RFC 9207). sends_iss: whether each of its answers has that
-    parameter (RFC 9207 3). site_address_key: the key that `siteAddress` fills.
-    client_id_key, client_secret_key, username_key, password_key: the configuration keys that hold what a token
-    request needs, the last two for a password grant (RFC 6749 4.3).
+    Endpoints, scopes and parameters are templates (templates.py).
     """
 
     type: AuthenticationKind
     fields: tuple[ConfigurationKey, ...] = ()
+    # Parameters of the callback that are needed later.
     provider_data: tuple[str, ...] = ()
+    # Patterns (hosts.py) for each of provider_data that can become part of a host.
     provider_data_hosts: dict[str, tuple[str, ...]] = {}
+    # The key that `siteAddress` fills.
     site_address_key: str | None = None
     grant_type: GrantType | None = None
+    # The configuration keys of a token request's client, and of a password grant's account (RFC 6749 4.3).
     client_id_key: str = "oauth.api.key"
     client_secret_key: str = "oauth.api.secret"  # noqa: S105  a key's name
     username_key: str | None = None
     password_key: str | None = None
+    # "unknown" if a required endpoint is unknown: the way is listed, but cannot be used.
     endpoints: Literal["unknown"] | None = None
     request_token_endpoint: str | None = None
     authorization_endpoint: str | None = None
@@ -160,11 +164,15 @@ class AuthenticationType(_Part):
     token_endpoint_auth_method: ClientAuthenticationMethod = (
         ClientAuthenticationMethod.CLIENT_SECRET_POST
     )
+    # The authorization server's issuer identifier, which an iss parameter of the callback must equal (RFC 9207).
     issuer: str | None = None
+    # Whether every response has an iss parameter (RFC 9207 3).
     sends_iss: bool = False
     scopes: tuple[str, ...] = ()
     scope_separator: str = " "
+    # Whether a code challenge may be sent; None: unknown.
     pkce: bool | None = None
+    # Whether refresh tokens are issued; None: unknown.
     refresh: bool | None = None
     authorize_params: dict[str, str] = {}
     token_params: dict[str, str] = {}
@@ -173,17 +181,17 @@ class AuthenticationType(_Part):
 
     @property
     def needs_browser(self) -> bool:
-        """Whether the account's holder has to go to the provider; then an OAuth callback follows."""
+        """Whether the account owner must authorize access at the provider."""
         is_oauth2_code = self.grant_type == GrantType.AUTHORIZATION_CODE
         return self.type == AuthenticationKind.OAUTH1 or is_oauth2_code
 
     @property
     def obtains_token(self) -> bool:
-        """Whether an access token is asked for before anything else."""
+        """Whether an access token is requested first."""
         return self.type == AuthenticationKind.OAUTH1 or self.grant_type is not None
 
     def url_templates(self) -> Iterator[tuple[str, str]]:
-        """Each URL template with its place, such as ("probe.url", "https://api.example/me")."""
+        """Yield each URL template with its place, such as "probe.url"."""
         return _url_templates(self)
 
     @property
@@ -192,13 +200,13 @@ class AuthenticationType(_Part):
 
     @property
     def host_keys(self) -> frozenset[str]:
-        """What can become part of a host, in this way and in each of its variants."""
+        """Variables that can become part of a host, in this way and in its variants."""
         templates = [t for part in self._parts for _, t in _url_templates(part)]
         return frozenset(name for t in templates for name in variables_in(authority_of(t)))
 
     @property
     def sent_keys(self) -> frozenset[str]:
-        """Every configuration key whose value a request may carry, in this way and in each of its variants."""
+        """Configuration keys whose values requests may contain, variants included."""
         named = {self.client_id_key, self.client_secret_key, self.username_key, self.password_key}
         templates = [
             template
@@ -211,13 +219,13 @@ class AuthenticationType(_Part):
 
     @property
     def client_keys(self) -> frozenset[str]:
-        """The keys of the OAuth client, which an operator registers and no account owner knows."""
+        """Keys of the OAuth client, which account owners do not know."""
         stated = {self.client_id_key, self.client_secret_key} if self.obtains_token else set()
         return frozenset(OAUTH_CLIENT_KEYS | stated)
 
     @property
     def credential_keys(self) -> frozenset[str]:
-        """The keys by which the account proves itself: what is secret, and the names that go with it."""
+        """Keys of the account's secrets and of the names that belong to them."""
         texts = [text for _, text in self.probe.text_templates()] if self.probe else []
         named = {name for text in texts for name in variables_in(text)}
         secret = {field.key for field in self.fields if field.secret}
@@ -226,15 +234,18 @@ class AuthenticationType(_Part):
         return frozenset((credentials & keys) - self.client_keys - self.host_keys)
 
     def host_patterns(self, name: str) -> tuple[str, ...]:
-        """The provider's hosts that this variable may be part of; none where nothing is stated."""
+        """Return patterns of the provider's hosts that a variable may be part of.
+
+        Empty if none are stated.
+        """
         field = next((field for field in self.fields if field.key == name), None)
         stated = field.hosts if field else self.provider_data_hosts.get(name)
         return stated or ()
 
     def with_variant(self, name: str | None) -> Self:
-        """This way as the named variant has it; itself without a name.
+        """Return this way with the named variant's values; itself without a name.
 
-        Raises InvalidConfigurationError that names the variants there are.
+        Raises InvalidConfigurationError, which names the variants.
         """
         if not name:
             return self
@@ -248,7 +259,7 @@ class AuthenticationType(_Part):
         raise InvalidConfigurationError(VARIANT_KEY, why)
 
     def variant_of(self, configuration: Mapping[str, object]) -> str | None:
-        """The variant that a configuration chooses: by name, or by a key such as `clover.sandbox`."""
+        """Return the variant that a configuration chooses, by name or by chosen_by."""
         if named := configuration.get(VARIANT_KEY):
             return str(named)
         values = self.values_of(configuration)
@@ -258,15 +269,15 @@ class AuthenticationType(_Part):
         return None
 
     def missing_keys(self, configuration: Mapping[str, object]) -> list[str]:
-        """The required keys that have no value, in order of display (contract 7.5).
+        """Return the required keys without a value, in order of display (contract 7.5).
 
-        An empty string, null and the mask are no value; a default is one, and so is an alias's value.
+        An empty string, null and the mask do not count as values; a default and an alias's value do.
         """
         required = [field for field in self.fields if field.required and field.default is None]
         return [field.key for field in required if _given(field, configuration) is None]
 
     def values_of(self, configuration: Mapping[str, object]) -> dict[str, str]:
-        """What templates are filled with: the configuration as strings, aliases and defaults put in place."""
+        """Return the configuration as strings, with aliases and defaults applied."""
         values = {key: text for key, value in configuration.items() if (text := _as_text(value))}
         for field in self.fields:
             if (value := _given(field, configuration) or field.default) is not None:
@@ -291,27 +302,28 @@ def _text_templates(part: AuthenticationType | Variant) -> Iterator[str]:
 
 
 class ElementDefinition(_Part):
-    """One element: a connector of the catalogue. id is the number that API clients know it by.
-
-    events: how it can tell of changes; empty: it cannot; None: not known.
-    alias_of: the element whose ways of authentication this one shares.
-    """
+    """One element: a connector of the catalogue."""
 
     key: str
+    # The number that API clients use.
     id: int
     name: str
     hub: str
     description: str
     active: bool = True
+    # The element whose ways of authentication this one shares.
     alias_of: str | None = None
     authentication: tuple[AuthenticationType, ...] = ()
+    # How changes are detected; empty: not at all; None: unknown.
     events: tuple[Literal["polling", "webhook"], ...] | None = None
     notes: str = ""
 
     def authentication_type(self, kind: str | None = None) -> AuthenticationType:
-        """The way of this kind, in whatever case it is written (contract 7.2); the first one without a kind.
+        """Return the way of this kind, ignoring case (contract 7.2).
 
-        Raises InvalidConfigurationError that names the known kinds.
+        The first one without a kind.
+
+        Raises InvalidConfigurationError, which names the known kinds.
         """
         if not kind:
             return self.authentication[0]
@@ -322,19 +334,23 @@ class ElementDefinition(_Part):
         raise InvalidConfigurationError("authentication.type", f"must be one of: {known}.")
 
     def endpoint(self, way: AuthenticationType, name: EndpointName) -> str:
-        """The template of an endpoint. Raises CatalogueError, whose sentence names it, where it is not known."""
+        """Return the template of an endpoint.
+
+        Raises CatalogueError, which names it, if it is unknown.
+        """
         template: str | None = getattr(way, name)
         if template is None:
             raise CatalogueError(
-                f"{self.key}: the {name} of its {way.type} authentication is not known, so it cannot be used "
-                "from here. Once you know it, load an element file of your own that states it."
+                f"{self.key}: the {name} of its {way.type} authentication is not known, so it cannot be used. Once you "
+                "know it, load an element file of your own that states it."
             )
         return template
 
     def is_secret(self, key: str) -> bool:
         """Whether a configuration key's value must be sealed and masked.
 
-        A declared key is if any way of authentication says so; an undeclared one if its name does (redaction.py).
+        A declared key is secret if any way of authentication says so; an undeclared one if its name looks secret
+        (redaction.py).
         """
         declared = self._declared_secrecy.get(key)
         return is_secret_key(key) if declared is None else declared

@@ -1,7 +1,7 @@
-"""Hosts that secrets may be sent to: patterns, and the hosts that an element's URL templates name.
+"""Hosts that secrets may be sent to, as patterns and in URL templates.
 
-A host is written as `crm.example.com` or `crm.example.com:8443`: in lower case, IDNA-encoded, without the root's dot and
-without the port that its scheme implies.
+A host is written as `crm.example.com` or `crm.example.com:8443`: in lower case, IDNA-encoded, without a trailing dot and
+without its scheme's default port.
 """
 
 import ipaddress
@@ -15,19 +15,20 @@ from instances.catalogue.templates import authority_of, fill_url, variables_in
 from instances.errors import InputError
 
 _IMPLIED_PORTS = {"http": 80, "https": 443}
-# What IDNA takes for a dot (RFC 3490 3.1).
+# The characters that IDNA treats as dots (RFC 3490 3.1).
 _DOTS = re.compile("[。．｡]")  # noqa: RUF001
 _PORT = re.compile(r":([0-9]{1,5})$")
 _NAME = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 _MAX_PORT = 65535
-# Below these, as in co.uk, anybody may register a name.
+# Anyone can register names below these, as in co.uk.
 _SHARED_SECOND_LEVELS = {"ac", "co", "com", "edu", "gov", "net", "org"}
 
 
 @dataclass(frozen=True, slots=True)
 class NamedHost:
-    """A host, and the variables of the URL template that it is made of: what belongs to the host of one variable does
-    not belong to the same host where another brings it.
+    """A host, and the variables that name it in a URL template.
+
+    Secrets that belong to a host named by one variable do not belong to the same host named by another.
     """
 
     host: str
@@ -36,19 +37,20 @@ class NamedHost:
 
 @dataclass(frozen=True, slots=True)
 class AllowedHosts:
-    """Beside an element's own hosts: those that operators listed, and own, to which the account's own secrets belong.
+    """Hosts that are allowed in addition to an element's own."""
 
-    own is empty while an operator's OAuth app is used: nobody but an operator says where its secret goes.
-    """
-
+    # Listed by operators.
     listed: tuple[str, ...] = ()
+    # The hosts that the account's own secrets belong to. Empty while an operator's OAuth app is used: only an operator
+    # decides where its secret goes.
     own: frozenset[NamedHost] = frozenset()
 
 
 def parse_pattern(text: str) -> str:
-    """A pattern as it is stored: `crm.example.com`, `crm.example.com:8443`, or `*.example.com` for all hosts below it.
+    """Normalise a pattern of hosts.
 
-    A pattern without a port means every port. Raises ValueError with a sentence.
+    It is `crm.example.com`, `crm.example.com:8443`, or `*.example.com` for all hosts below it. Without a port, it matches
+    every port. Raises ValueError with a message for the user.
     """
     pattern = _DOTS.sub(".", text.strip()).lower()
     name, port = _split_port(pattern)
@@ -56,7 +58,7 @@ def parse_pattern(text: str) -> str:
     name = name.removeprefix("*.").removesuffix(".")
     if name.startswith("[") or _is_numeric(name):
         if is_wild:
-            raise ValueError(f"{text}: an IP address takes no *.")
+            raise ValueError(f"{text}: an IP address cannot have *.")
         return _address(name, text) + port
     try:
         name = name.encode("idna").decode() if not name.isascii() else name
@@ -70,13 +72,13 @@ def parse_pattern(text: str) -> str:
 
 
 def is_listed(host: str, patterns: Iterable[str]) -> bool:
-    """Whether any of the patterns, as parse_pattern() gives them, matches the whole host."""
+    """Whether any of the patterns (of parse_pattern()) matches the host."""
     name, port = _split_port(host)
     return any(_matches(name, port, pattern) for pattern in patterns)
 
 
 def host_of(url: str) -> str:
-    """The host that a request to this URL goes to. Raises ValueError when it has none."""
+    """Return the host of a URL. Raises ValueError if it has none."""
     parts = urlsplit(url)
     name = (parts.hostname or "").removesuffix(".")
     if not name:
@@ -87,7 +89,9 @@ def host_of(url: str) -> str:
 
 
 def named_host(template: str, values: Mapping[str, str]) -> NamedHost | None:
-    """The host that these values make of a template; None where its host is fixed.
+    """Return the host of a template filled with these values.
+
+    None if its host is fixed.
 
     Raises MissingConfigurationError, InvalidConfigurationError.
     """
@@ -98,12 +102,12 @@ def named_host(template: str, values: Mapping[str, str]) -> NamedHost | None:
 
 
 def named_hosts(templates: Iterable[str], values: Mapping[str, str]) -> Iterator[NamedHost]:
-    """The hosts that these values make of the templates, as far as they make any."""
+    """Yield the hosts of the templates that can be filled with these values."""
     for template in templates:
         try:
             named = named_host(template, values)
         except InputError:
-            # No request can be made of it either.
+            # No request can be sent to it either.
             continue
         if named:
             yield named
@@ -117,20 +121,22 @@ def refused_name(
     allowed: AllowedHosts,
     configured: Collection[str],
 ) -> str | None:
-    """The variable that brings a host to which nothing may be sent; None where the host is allowed.
+    """Return the variable that names a host that is not allowed.
 
-    configured: the variables whose value is the account's configuration. What a provider sent (the callback, the
-    token answer) counts only where it fits the patterns.
+    None if the host is allowed.
+
+    configured: the variables that come from the account's configuration. Values that a provider sent (callback, token
+    response) must match the patterns.
     """
     if is_listed(named.host, allowed.listed) or _is_default(way, template, named):
         return None
-    unfit = [name for name in named.names if not is_listed(named.host, way.host_patterns(name))]
+    refused = [name for name in named.names if not is_listed(named.host, way.host_patterns(name))]
     is_own = named in allowed.own and set(named.names) <= set(configured)
-    return None if is_own or not unfit else unfit[0]
+    return None if is_own or not refused else refused[0]
 
 
 def _is_default(way: AuthenticationType, template: str, named: NamedHost) -> bool:
-    """Whether it is the host that the element's file means where nobody configures another."""
+    """Whether it is the host of the defaults in the element's file."""
     defaults = {field.key: field.default for field in way.fields if field.default is not None}
     return any(default.host == named.host for default in named_hosts([template], defaults))
 
@@ -145,17 +151,20 @@ def _matches(name: str, port: str, pattern: str) -> bool:
 
 
 def _split_port(text: str) -> tuple[str, str]:
-    """Host and ":port", which is empty where none is named."""
-    found = _PORT.search(text)
-    if found is None or (":" in text[: found.start()] and not text[: found.start()].endswith("]")):
+    """Split off ":port", which is empty if there is none.
+
+    Raises ValueError for a port above 65535.
+    """
+    match = _PORT.search(text)
+    if match is None or (":" in text[: match.start()] and not text[: match.start()].endswith("]")):
         return text, ""
-    if int(found[1]) > _MAX_PORT:
-        raise ValueError(f"{text}: there is no such port.")
-    return text[: found.start()], f":{int(found[1])}"
+    if int(match[1]) > _MAX_PORT:
+        raise ValueError(f"{text}: the port must be at most {_MAX_PORT}.")
+    return text[: match.start()], f":{int(match[1])}"
 
 
 def _is_numeric(name: str) -> bool:
-    """Whether a resolver would take it for an IPv4 address, in whatever spelling."""
+    """Whether a resolver would read it as an IPv4 address, in any notation."""
     last = name.rpartition(".")[2]
     return last.isdigit() or last.startswith("0x")
 

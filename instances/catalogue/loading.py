@@ -1,4 +1,4 @@
-"""Element files: TOML in, checked definitions out."""
+"""Load element files: TOML in, validated definitions out."""
 
 import tomllib
 from pathlib import Path
@@ -14,14 +14,16 @@ SHIPPED_FOLDER = Path(__file__).with_name("elements")
 
 
 def shipped_elements() -> list[ElementDefinition]:
-    """Every element that this program ships, in order of key. Raises CatalogueError."""
+    """Return every shipped element, in order of key. Raises CatalogueError."""
     return [load_element(path) for path in sorted(SHIPPED_FOLDER.glob("*.toml"))]
 
 
 def load_element(path: Path) -> ElementDefinition:
-    """The element that a TOML file defines; an alias has the ways of authentication of a shipped element.
+    """Load the element that a TOML file defines.
 
-    Raises CatalogueError with a line for each problem of the file: where it is, and what is wrong.
+    An alias has the ways of authentication of a shipped element.
+
+    Raises CatalogueError with one line per problem: where it is, and what is wrong.
     """
     definition = _parse(path)
     if problems := list(problems_of(definition)):
@@ -32,7 +34,7 @@ def load_element(path: Path) -> ElementDefinition:
 def _resolved(definition: ElementDefinition, path: Path) -> ElementDefinition:
     target = SHIPPED_FOLDER / f"{definition.alias_of}.toml"
     if not target.is_file():
-        why = f"{definition.alias_of} is no element that this program ships."
+        why = f"{definition.alias_of} is not a shipped element."
         raise _catalogue_error(path, [("alias_of", why)])
     shared = load_element(target)
     return definition.model_copy(
@@ -47,16 +49,16 @@ def _parse(path: Path) -> ElementDefinition:
     except OSError as error:
         raise CatalogueError(f"{path.name}: cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise CatalogueError(f"{path.name}: is not TOML: {error}.") from error
+        raise CatalogueError(f"{path.name}: is not valid TOML: {error}.") from error
     try:
         return ElementDefinition.model_validate(document)
     except ValidationError as error:
-        raise _catalogue_error(path, [_problem(one) for one in error.errors()]) from error
+        raise _catalogue_error(path, [_problem(detail) for detail in error.errors()]) from error
 
 
 def _problem(error: ErrorDetails) -> tuple[str, str]:
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"])
-    sentences = {"extra_forbidden": "there is no such key; see docs/howto/add-an-element.md."}
+    sentences = {"extra_forbidden": "unknown key; see docs/howto/add-an-element.md."}
     if error["type"] == "missing":
         return place.removeprefix("."), "is missing."
     return place.removeprefix("."), sentences.get(error["type"], f"{error['msg']}.")

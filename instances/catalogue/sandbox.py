@@ -1,15 +1,15 @@
-"""What the built-in sandbox provider publishes about itself, for it and for those that point elements at it."""
+"""Public constants of the built-in sandbox provider."""
 
 SANDBOX_CLIENT_ID = "sandbox-client"
-SANDBOX_CLIENT_SECRET = "sandbox-client-secret"  # noqa: S105  published: it opens nothing but the sandbox
+SANDBOX_CLIENT_SECRET = "sandbox-client-secret"  # noqa: S105  public: it only works in the sandbox
 SANDBOX_USERNAME = "user@sandbox.example"
-SANDBOX_PASSWORD = "sandbox-password"  # noqa: S105  published, as above
+SANDBOX_PASSWORD = "sandbox-password"  # noqa: S105  public, as above
 
 _MICROSOFT_OVERRIDES = {
     "https://login.microsoftonline.com/": "/sandbox/",
     "https://{dynamics.tenant}/": "/sandbox/",
 }
-# Element key to what url_templates.overridden() takes: URL-template prefix to its replacement.
+# By element key, the overrides for templates.overridden(): URL template prefixes and their replacements.
 SANDBOX_ENDPOINT_OVERRIDES: dict[str, dict[str, str]] = {
     "dynamicscrm": _MICROSOFT_OVERRIDES,
     "dynamicscrmadfs": _MICROSOFT_OVERRIDES,

@@ -1,5 +1,6 @@
-"""URL templates: addresses of the catalogue with {configuration keys} in them, filled so that no value can
-send a credential to another host, path or query than the template means.
+"""URL templates: addresses of the catalogue with {configuration keys} in them.
+
+They are filled so that no value can send a credential to another host, path or query than the template means.
 """
 
 import re
@@ -16,38 +17,38 @@ _HOST_AND_PORT = re.compile(rf"({_LABEL}(?:\.{_LABEL})*)\.?(?::([0-9]{{1,5}}))?"
 _END_OF_AUTHORITY = re.compile(r"[/?#]")
 _PATH = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-# RFC 1035 2.3.4; one less than the 254 that the trailing dot of the root would make it.
+# RFC 1035 2.3.4, without the trailing dot.
 _MAX_HOST_CHARACTERS = 253
 _MAX_PORT = 65535
 
 
 def variables_in(template: str) -> list[str]:
-    """The configuration keys that a template needs, in their order, each once."""
+    """Return the keys that a template needs, in order, without duplicates."""
     return list(dict.fromkeys(VARIABLE.findall(template)))
 
 
 def authority_of(template: str) -> str:
-    """The template up to the end of its host part; fill_url() makes a URL of it, too."""
+    """Return the template up to the end of its host, also for fill_url()."""
     start = 0 if VARIABLE.match(template) else template.find("://") + len("://")
     found = _END_OF_AUTHORITY.search(template, start)
     return template[: found.start()] if found else template
 
 
 def require_variables(templates: Iterable[str], values: Mapping[str, str]) -> None:
-    """Raises MissingConfigurationError that names every variable without a value."""
+    """Raise MissingConfigurationError, which names every variable without a value."""
     names = dict.fromkeys(name for template in templates for name in variables_in(template))
     if missing := [name for name in names if not values.get(name, "").strip()]:
         raise MissingConfigurationError(missing)
 
 
 def fill_url(template: str, values: Mapping[str, str]) -> str:
-    """The URL that a template means with these values.
+    """Fill a URL template.
 
-    A value in the host part is a host label, a host name or host:port; where it is the whole host, a scheme
-    before it and a path after it are taken off. Values in path and query are percent-encoded (RFC 3986 2.1).
-    A template that begins with a variable takes an absolute URL there.
+    A value in the host part is a host label, a host name or host:port; if it is the whole host, a scheme before it
+    and a path after it are removed. Values in path and query are percent-encoded (RFC 3986 2.1). A template that
+    begins with a variable expects an absolute URL there.
 
-    Raises MissingConfigurationError, InvalidConfigurationError; neither repeats a value.
+    Raises MissingConfigurationError, InvalidConfigurationError; neither message contains a value.
     """
     require_variables([template], values)
     if opening := VARIABLE.match(template):
@@ -60,9 +61,11 @@ def fill_url(template: str, values: Mapping[str, str]) -> str:
 
 
 def fill_text(template: str, values: Mapping[str, str]) -> str:
-    """A header, parameter or scope with its variables filled in; one that is a URL is filled as one.
+    """Fill a template of a header, parameter or scope.
 
-    Raises MissingConfigurationError, InvalidConfigurationError; neither repeats a value.
+    A URL is filled like fill_url().
+
+    Raises MissingConfigurationError, InvalidConfigurationError; neither message contains a value.
     """
     if _SCHEME.match(template):
         return fill_url(template, values)
@@ -71,9 +74,9 @@ def fill_text(template: str, values: Mapping[str, str]) -> str:
 
 
 def overridden(template: str, overrides: Mapping[str, str], *, public_url: str) -> str:
-    """The template with the longest prefix that overrides names replaced.
+    """Replace the longest prefix of a template that overrides contains.
 
-    A replacement that begins with / is below this program's own public_url.
+    A replacement that begins with / is relative to public_url.
     """
     matching = [prefix for prefix in overrides if template.startswith(prefix)]
     if not matching:
@@ -94,7 +97,7 @@ def _absolute_url(key: str, value: str) -> str:
     path = (slash + path).rstrip("/")
     if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
         raise InvalidConfigurationError(
-            key, "must be a plain URL: no query, no fragment, no blanks, no dot segments."
+            key, "must be a plain URL, without query, fragment, spaces or dot segments."
         )
     return f"{scheme[0].lower()}{_host_and_port(key, authority)}{path}"
 
@@ -106,7 +109,7 @@ def _fill_authority(authority: str, values: Mapping[str, str]) -> str:
     filled = VARIABLE.sub(lambda found: _labels(found[1], values[found[1]]), authority)
     if VARIABLE.search(authority) and not _HOST_AND_PORT.fullmatch(filled.lower()):
         raise InvalidConfigurationError(
-            variables_in(authority)[0], "does not make a host name where it stands."
+            variables_in(authority)[0], "does not result in a valid host name."
         )
     return filled
 
@@ -115,18 +118,18 @@ def _labels(key: str, value: str) -> str:
     labels = value.strip().lower()
     if not _LABELS.fullmatch(labels) or len(labels) > _MAX_HOST_CHARACTERS:
         raise InvalidConfigurationError(
-            key, "must be the part of a host name only: letters, digits, hyphens and dots."
+            key, "must be part of a host name: letters, digits, hyphens and dots."
         )
     return labels
 
 
 def _host_and_port(key: str, value: str) -> str:
-    found = _HOST_AND_PORT.fullmatch(value.lower())
-    if not found or len(found[1]) > _MAX_HOST_CHARACTERS or int(found[2] or 0) > _MAX_PORT:
+    match = _HOST_AND_PORT.fullmatch(value.lower())
+    if not match or len(match[1]) > _MAX_HOST_CHARACTERS or int(match[2] or 0) > _MAX_PORT:
         raise InvalidConfigurationError(
-            key, "must be a host name such as acme.example.com, with :port where one is needed."
+            key, "must be a host name such as acme.example.com, with :port if needed."
         )
-    return found[1] + (f":{int(found[2])}" if found[2] else "")
+    return match[1] + (f":{int(match[2])}" if match[2] else "")
 
 
 def _fill_rest(rest: str, values: Mapping[str, str]) -> str:
@@ -144,9 +147,9 @@ def _path_part(key: str, value: str) -> str:
 
 
 def _one_line(key: str, value: str) -> str:
-    # A line end would begin a header of its own, or be quoted in the complaint of whoever refuses it.
+    # A line break could start another header, or end up in the error message of a library that rejects it.
     if _CONTROL.search(value):
-        raise InvalidConfigurationError(key, "holds a line end or another control character.")
+        raise InvalidConfigurationError(key, "contains a line break or another control character.")
     return value
 
 
@@ -154,4 +157,6 @@ def _percent_encoded(key: str, value: str) -> str:
     try:
         return quote(value, safe="")
     except UnicodeEncodeError as error:
-        raise InvalidConfigurationError(key, "holds a character that no URL can carry.") from error
+        raise InvalidConfigurationError(
+            key, "contains a character that is not allowed in a URL."
+        ) from error

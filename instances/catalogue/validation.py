@@ -1,4 +1,4 @@
-"""What makes an element's definition sensible, beyond having the right shape (definition.py)."""
+"""Validate element definitions beyond their shape (definition.py)."""
 
 import re
 from collections import Counter
@@ -19,12 +19,12 @@ from instances.catalogue.definition import (
 from instances.catalogue.hosts import parse_pattern
 from instances.catalogue.templates import VARIABLE, variables_in
 
-# Where in the file, as `authentication[1].token_endpoint`, and a sentence.
+# A place in the file, such as `authentication[1].token_endpoint`, and a message.
 type Problem = tuple[str, str]
 
 _ELEMENT_KEY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _CONFIGURATION_KEY = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
-# What the wire and every database can carry: a signed 32-bit number, and short names.
+# Limits of the wire and of databases: a signed 32-bit number, and short names.
 _MAX_ID = 2**31 - 1
 _MAX_CHARACTERS = {"key": 100, "name": 200, "hub": 50}
 _URL_START = re.compile(r"https?://[^/]|\{")
@@ -43,9 +43,9 @@ _TEXT_OF_TYPE = {
 
 
 def problems_of(definition: ElementDefinition) -> Iterator[Problem]:
-    """Every problem of a definition."""
+    """Yield every problem of a definition."""
     if not _ELEMENT_KEY.fullmatch(definition.key):
-        yield "key", "must be lower-case letters, digits and single hyphens between them."
+        yield "key", "must be lower-case letters and digits, with single hyphens between them."
     if not 1 <= definition.id <= _MAX_ID:
         yield "id", f"must be a whole number from 1 to {_MAX_ID}."
     for name, most in _MAX_CHARACTERS.items():
@@ -53,13 +53,16 @@ def problems_of(definition: ElementDefinition) -> Iterator[Problem]:
             yield name, f"must have at most {most} characters."
     for name in ("name", "hub", "description"):
         if not getattr(definition, name).strip():
-            yield name, "must say something."
+            yield name, "must not be empty."
     if definition.alias_of == definition.key:
         yield "alias_of", "must name another element."
     if definition.alias_of and definition.authentication:
-        yield "authentication", f"must be left out: {definition.alias_of}'s is used (alias_of)."
+        yield (
+            "authentication",
+            f"must be omitted: that of {definition.alias_of} is used (alias_of).",
+        )
     if not (definition.alias_of or definition.authentication):
-        yield "authentication", "is missing: state at least one way of authentication, or alias_of."
+        yield "authentication", "is missing. State at least one way of authentication, or alias_of."
     kinds = [str(way.type) for way in definition.authentication]
     yield from _repeated("authentication", kinds, "ways of authentication of type")
     for index, way in enumerate(definition.authentication):
@@ -93,32 +96,32 @@ def _problems_of_field(field: ConfigurationKey) -> Iterator[Problem]:
     if field.secret and field.not_secret_because:
         yield (
             "not_secret_because",
-            f"{field.key}: says why, but secret is true; keep one of the two.",
+            f"{field.key}: is set although secret is true. Keep only one of them.",
         )
     if field.type == KeyType.PASSWORD and not field.secret:
         yield "secret", f"{field.key}: must be true for a password."
     elif field.looks_secret and not (field.secret or field.not_secret_because):
         yield (
             "secret",
-            f"{field.key}: looks like a secret: state secret = true, or say in not_secret_because why it is none.",
+            f"{field.key}: looks like a secret. Set secret = true, or explain in not_secret_because why it is not secret.",
         )
     if field.default is None:
         return
     if field.options and field.default not in field.options:
         yield "default", f"{field.key}: must be one of its options: {', '.join(field.options)}."
     if (form := _TEXT_OF_TYPE.get(field.type)) and not form.fullmatch(field.default):
-        yield "default", f"{field.key}: is no {field.type}."
+        yield "default", f"{field.key}: is not a valid {field.type}."
 
 
 def _problems_of_hosts(way: AuthenticationType) -> Iterator[Problem]:
-    """What can become part of a host says which hosts are the provider's."""
+    """Check that keys which become part of a host state the provider's hosts."""
     for index, field in enumerate(way.fields):
         yield from _problems_of_patterns(f"fields[{index}].hosts", field.key, field.hosts or ())
         if field.hosts is None and field.key in way.host_keys:
             yield (
                 f"fields[{index}].hosts",
-                f"{field.key}: is missing: its value becomes part of a host. State the provider's hosts, as in "
-                '["*.example.com"], or [] where none are known.',
+                f"{field.key}: is missing, although its value becomes part of a host. State the provider's hosts, such "
+                'as ["*.example.com"], or [] if none are known.',
             )
     for name, patterns in way.provider_data_hosts.items():
         yield from _problems_of_patterns("provider_data_hosts", name, patterns)
@@ -127,7 +130,7 @@ def _problems_of_hosts(way: AuthenticationType) -> Iterator[Problem]:
         if name in way.host_keys - keys - way.provider_data_hosts.keys():
             yield (
                 "provider_data_hosts",
-                f"{name}: is missing: its value becomes part of a host. State the provider's hosts.",
+                f"{name}: is missing, although its value becomes part of a host. State the provider's hosts.",
             )
 
 
@@ -139,21 +142,21 @@ def _problems_of_patterns(place: str, key: str, patterns: Iterable[str]) -> Iter
             yield place, f"{key}: {error}"
             continue
         if parsed != pattern:
-            yield place, f"{key}: {pattern}: must be written {parsed}."
+            yield place, f"{key}: {pattern}: must be written as {parsed}."
 
 
 def _problems_of_grant(way: AuthenticationType) -> Iterator[Problem]:
     if way.type == AuthenticationKind.OAUTH2 and way.grant_type is None:
-        yield "grant_type", "is missing: authorization_code or client_credentials."
+        yield "grant_type", "is missing. Use authorization_code or client_credentials."
     if way.token_endpoint and not way.obtains_token:
-        yield "grant_type", "is missing: how a token is asked for at the token_endpoint."
+        yield "grant_type", "is missing. State how a token is requested at the token_endpoint."
     if way.grant_type == GrantType.AUTHORIZATION_CODE and way.type != AuthenticationKind.OAUTH2:
         yield "grant_type", "authorization_code needs type oauth2."
     if way.endpoints == "unknown":
         return
     for name in _needed_endpoints(way):
         if getattr(way, name) is None:
-            yield name, 'is missing; where nobody knows it, state endpoints = "unknown".'
+            yield name, 'is missing. If it is not known, state endpoints = "unknown".'
 
 
 def _problems_of_named_keys(way: AuthenticationType, keys: Iterable[str]) -> Iterator[Problem]:
@@ -165,9 +168,9 @@ def _problems_of_named_keys(way: AuthenticationType, keys: Iterable[str]) -> Ite
     for name in [*needed, "site_address_key"]:
         key = getattr(way, name)
         if key is None and name in needed:
-            yield name, "is missing: a password grant needs it."
+            yield name, "is missing. A password grant needs it."
         elif key is not None and key not in keys:
-            yield name, f"{key} is not among the fields."
+            yield name, f"{key} is not one of the fields."
 
 
 def _needed_endpoints(way: AuthenticationType) -> tuple[str, ...]:
@@ -192,14 +195,14 @@ def _problems_of_templates(way: AuthenticationType | Variant, known: set[str]) -
 def _problems_of_issuer(
     stating: AuthenticationType | Variant, way: AuthenticationType
 ) -> Iterator[Problem]:
-    """An issuer identifier has neither query nor fragment (RFC 8414 2), and is known when the trip begins."""
+    """Check the issuer identifier: no query and no fragment (RFC 8414 2)."""
     issuer = stating.issuer
     if stating.sends_iss and not issuer:
         yield "sends_iss", "needs an issuer to compare the iss parameter with."
     if not issuer:
         return
     if way.grant_type != GrantType.AUTHORIZATION_CODE:
-        yield "issuer", "is compared in answers to an authorization_code grant only; leave it out."
+        yield "issuer", "only applies to an authorization_code grant. Omit it."
     if {"?", "#"} & set(issuer):
         yield "issuer", "must have no query and no fragment."
     filled = {f.key for f in way.fields if f.required or f.default is not None}
@@ -212,23 +215,23 @@ def _problems_of_probe(probe: Probe, way: AuthenticationType, known: set[str]) -
     for place, template in probe.text_templates():
         yield from _problems_of_text(place, template, known)
     if probe.scheme == ProbeScheme.BEARER and ACCESS_TOKEN not in known:
-        yield "scheme", "bearer needs an access token, and this way of authentication gets none."
+        yield "scheme", "bearer needs an access token, but this way of authentication has none."
     if (probe.scheme == ProbeScheme.OAUTH1) is not (way.type == AuthenticationKind.OAUTH1):
         yield (
             "scheme",
-            "must be oauth1 where the type is oauth1, and only there: such requests are signed.",
+            "must be oauth1 if, and only if, the type is oauth1.",
         )
     if probe.scheme == ProbeScheme.BASIC and not probe.username:
-        yield "username", "is missing: scheme basic needs one."
+        yield "username", "is missing. Scheme basic needs it."
     if probe.scheme == ProbeScheme.HEADERS and not probe.headers:
-        yield "headers", "is missing: scheme headers needs at least one."
+        yield "headers", "is missing. Scheme headers needs at least one."
 
 
 def _problems_of_variant(
     variant: Variant, way: AuthenticationType, keys: Iterable[str], known: set[str]
 ) -> Iterator[Problem]:
     if variant.chosen_by and variant.chosen_by not in keys:
-        yield "chosen_by", f"{variant.chosen_by} is not among the fields."
+        yield "chosen_by", f"{variant.chosen_by} is not one of the fields."
     yield from _problems_of_templates(variant, known)
     yield from _problems_of_issuer(variant, way)
     if variant.probe:
@@ -243,19 +246,19 @@ def _problems_of_url(place: str, template: str, known: set[str]) -> Iterator[Pro
 
 def _problems_of_text(place: str, template: str, known: set[str]) -> Iterator[Problem]:
     if {"{", "}"} & set(VARIABLE.sub("", template)):
-        yield place, "has a brace that belongs to no {key}."
+        yield place, "has a brace that does not belong to a {key}."
     for name in variables_in(template):
         if name not in known:
             yield (
                 place,
-                f"{{{name}}} is neither a key of this way of authentication nor known by then.",
+                f"{{{name}}} is not a key of this way of authentication, and is not known at that point.",
             )
 
 
 def _repeated(place: str, names: Iterable[str], what: str) -> Iterator[Problem]:
     for name, count in Counter(names).items():
         if count > 1:
-            yield place, f"{count} {what} {name}; keep one."
+            yield place, f"{count} {what} {name}. Keep one."
 
 
 def _below(place: str, problems: Iterable[Problem]) -> Iterator[Problem]:

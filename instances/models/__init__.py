@@ -1,4 +1,4 @@
-"""Tables, constraints, querysets, and what a row can say about itself."""
+"""Tables, constraints and querysets."""
 
 from instances.models.authorization_links import AuthorizationLink
 from instances.models.authorizations import Authorization

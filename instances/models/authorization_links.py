@@ -1,4 +1,4 @@
-"""Authorization links: what lets an account's holder connect one instance without an account here."""
+"""Authorization links: an account owner connects one instance without a user here."""
 
 import hmac
 from datetime import datetime, timedelta
@@ -17,23 +17,23 @@ from instances.models.instances import Instance
 from instances.models.organizations import Membership
 
 LIFETIME = timedelta(days=7)
-# Named, since with_perm() asks for it once there is more than one.
+# with_perm() needs it if several backends are configured.
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
-# What a browser keeps in its cookie: a secret for each trip that it is on, and each link that it claimed.
+# A browser's cookie holds a secret for each authorization in progress and each link it claimed.
 SECRETS_SEPARATOR = "."
 MAX_BROWSER_SECRETS = 20
 
 
 def is_kept(browser_digest: str, kept: str) -> bool:
-    """Whether a browser that keeps these secrets has the one of this digest."""
-    return any(hmac.compare_digest(browser_digest, one) for one in browser_digests(kept))
+    """Whether one of the secrets in a browser's cookie has this digest."""
+    return any(hmac.compare_digest(browser_digest, digest) for digest in browser_digests(kept))
 
 
 def browser_digests(kept: str) -> list[str]:
-    """The digests of all the secrets that a browser keeps."""
-    # One more: that of the latest visit to a link.
+    """Return the digests of all secrets in a browser's cookie."""
+    # One more: the secret of the latest visit to a link.
     secrets = kept.split(SECRETS_SEPARATOR)[: MAX_BROWSER_SECRETS + 1]
     return [digest for secret in secrets if secret for digest in crypto.digests(secret)]
 
@@ -43,15 +43,15 @@ class AuthorizationLinkQuerySet(models.QuerySet["AuthorizationLink"]):
         return self.filter(token_digest__in=crypto.digests(token))
 
     def open(self, *, at: datetime) -> Self:
-        """Which can still be gone through, if only by the browser that claimed them."""
+        """Links that still work, if only for the browser that claimed them."""
         return self.unfinished(at=at).of_entitled_creators()
 
     def unfinished(self, *, at: datetime) -> Self:
-        """Neither used, nor revoked, nor expired."""
+        """Links that are neither completed, revoked nor expired."""
         return self.filter(completed_at=None, revoked_at=None, expires_at__gt=at)
 
     def of_entitled_creators(self) -> Self:
-        """Whose creator may still change the instance: permissions.is_permitted(), for any number of links."""
+        """Links whose creator still has access: permissions.is_permitted() as a query."""
         permitted = User.objects.with_perm("instances.change_instance", backend=_BACKEND)
         operators = Membership.objects.filter(
             role=Membership.Role.OPERATOR,
@@ -64,7 +64,7 @@ class AuthorizationLinkQuerySet(models.QuerySet["AuthorizationLink"]):
         )
 
     def with_status(self) -> Self:
-        """Reads in the same statement what status needs for each of them."""
+        """Read what status needs in the same statement."""
         entitled = AuthorizationLink.objects.of_entitled_creators().filter(pk=OuterRef("pk"))
         return self.annotate(has_entitled_creator=Exists(entitled))
 
@@ -74,29 +74,35 @@ class AuthorizationLinkQuerySet(models.QuerySet["AuthorizationLink"]):
         return self.filter(instance__in=Instance.objects.visible_to(account))
 
     def claim(self, link: "AuthorizationLink", *, browser_digest: str, at: datetime) -> bool:
-        """Bind it to the first browser that goes through it. False when another came first, or it is over."""
-        # The condition on the row itself is what PostgreSQL asks again once another claim has let go of it.
+        """Bind a link to the first browser that uses it.
+
+        False if another browser claimed it or it no longer works.
+        """
+        # PostgreSQL checks the condition on the row again after waiting for another claim.
         unclaimed = self.filter(pk=link.pk, used_at=None, pk__in=self.open(at=at).values("pk"))
         return unclaimed.update(used_at=at, browser_digest=browser_digest) == 1
 
     def complete(self, link: "AuthorizationLink", *, at: datetime) -> None:
-        """It has done what it was made for."""
+        """Mark a link as completed."""
         self.filter(pk=link.pk, completed_at=None).update(completed_at=at)
 
     def revoke(self, link: "AuthorizationLink", *, at: datetime) -> bool:
-        """False when it was over already. One whose creator lost access may work again, so it can be revoked."""
+        """Revoke a link.
+
+        False if it was finished already. If its creator lost access, it can still be revoked.
+        """
         return self.unfinished(at=at).filter(pk=link.pk).update(revoked_at=at) == 1
 
 
 class AuthorizationLink(models.Model):
-    """One link, /authorize/<token>. The token is kept as a digest, and so is the cookie of the browser that used it.
+    """One link, /authorize/<token>.
 
-    note: what its creator tells the account's holder. It works while its creator may change the instance.
+    It works as long as its creator may change the instance.
     """
 
     class Status(models.TextChoices):
-        WAITING = "waiting", _("waiting for the account's holder")
-        STARTED = "started", _("opened, not finished yet")
+        WAITING = "waiting", _("waiting for the account owner")
+        STARTED = "started", _("opened, not finished")
         COMPLETED = "completed", _("connected")
         EXPIRED = "expired", _("expired")
         REVOKED = "revoked", _("revoked")
@@ -109,12 +115,14 @@ class AuthorizationLink(models.Model):
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
         related_name="authorization_links",
-        verbose_name=_("made by"),
+        verbose_name=_("created by"),
     )
+    # The creator's message to the account owner.
     note = models.CharField(_("note"), max_length=500, blank=True)
     token_digest = models.CharField(max_length=64, unique=True, editable=False)
+    # Of the secret in the cookie of the browser that claimed the link.
     browser_digest = models.CharField(max_length=64, blank=True, editable=False)
-    # Which of ENCRYPTION_KEYS the digests were made with; empty in rows of before it was kept.
+    # The key of ENCRYPTION_KEYS that made the digests; empty in rows older than this column.
     digest_key_id = models.CharField(
         max_length=8, default="", db_default="", blank=True, editable=False
     )
@@ -141,12 +149,15 @@ class AuthorizationLink(models.Model):
         return f"link {self.pk} for {self.instance}"
 
     def is_of_browser(self, kept: str) -> bool:
-        """Whether the browser that keeps these secrets is the one that claimed it."""
+        """Whether this is the browser that claimed the link.
+
+        kept: the secrets in its cookie.
+        """
         return is_kept(self.browser_digest, kept)
 
     @property
     def actor(self) -> str:
-        """How the history names whoever went through it."""
+        """How the history names the person who used the link."""
         return f"authorization link {self.pk} of {self.made_by.get_username()}"
 
     @property
@@ -163,7 +174,10 @@ class AuthorizationLink(models.Model):
 
     @cached_property
     def has_entitled_creator(self) -> bool:
-        """As it was when first asked for, or read by with_status()."""
+        """Whether its creator may still change the instance.
+
+        Cached, or read by with_status().
+        """
         return AuthorizationLink.objects.of_entitled_creators().filter(pk=self.pk).exists()
 
     @property

@@ -1,4 +1,4 @@
-"""Authorizations: one trip of one browser to a provider and back."""
+"""Authorizations: one visit of one browser to a provider and back."""
 
 from datetime import datetime, timedelta
 from typing import Self
@@ -21,28 +21,27 @@ class AuthorizationQuerySet(models.QuerySet["Authorization"]):
         return self.filter(state_digest__in=crypto.digests(state))
 
     def pending(self, *, at: datetime) -> Self:
-        """Whose browser may still come back."""
+        """Authorizations whose browser may still return."""
         return self.filter(used_at=None, expires_at__gt=at)
 
     def by_leavers(self) -> Self:
-        """The last of its instance that was completed, begun by an account that is no longer active."""
+        """Last completed authorizations whose starter is no longer active."""
         completed = Authorization.objects.filter(outcome=Authorization.Outcome.COMPLETED)
         later = completed.filter(instance=OuterRef("instance"), pk__gt=OuterRef("pk"))
         done = self.filter(outcome=Authorization.Outcome.COMPLETED, started_by__is_active=False)
         return done.filter(~Exists(later))
 
     def claim(self, authorization: "Authorization", *, browser_digest: str, at: datetime) -> bool:
-        """Use it up; its browser has another secret from now on. False when somebody came first, or it has expired."""
+        """Use up an authorization and give its browser a new secret.
+
+        False if it was used before or has expired.
+        """
         unused = self.filter(pk=authorization.pk, used_at=None, expires_at__gt=at)
         return unused.update(used_at=at, browser_digest=browser_digest) == 1
 
 
 class Authorization(SealedRow):
-    """One trip to a provider, begun by an account, or by whoever opened a link.
-
-    state and the browser's cookie are kept as digests; sealed are the PKCE verifier (OAuth 2.0), the request
-    token's secret (OAuth 1.0a), and the configuration that is changed when it succeeds.
-    """
+    """One visit to a provider, started by a user or through an authorization link."""
 
     class Outcome(models.TextChoices):
         PENDING = "pending", _("pending")
@@ -58,7 +57,7 @@ class Authorization(SealedRow):
     )
     started_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        # Who allowed access stays known: an account with authorizations is closed, never deleted.
+        # Keep who authorized access: a user with authorizations is deactivated, never deleted.
         on_delete=models.PROTECT,
         null=True,
         blank=True,
@@ -73,14 +72,19 @@ class Authorization(SealedRow):
         related_name="authorizations",
         verbose_name=_("authorization link"),
     )
+    # Of the state parameter.
     state_digest = models.CharField(max_length=64, unique=True, editable=False)
+    # Of the browser's secret, which its cookie holds.
     browser_digest = models.CharField(max_length=64, editable=False)
-    # Which of ENCRYPTION_KEYS the digests were made with; empty in rows of before it was kept.
+    # The key of ENCRYPTION_KEYS that made the digests; empty in rows older than this column.
     digest_key_id = models.CharField(
         max_length=8, default="", db_default="", blank=True, editable=False
     )
+    # OAuth 2.0 with PKCE.
     code_verifier = SealedTextField(_("PKCE code verifier"))
+    # OAuth 1.0a.
     request_token_secret = SealedTextField(_("request token secret"))
+    # What is changed in the instance's configuration if the authorization succeeds.
     configuration = SealedJSONField(_("changed configuration"))
     redirect_uri = models.URLField(_("redirect URI"), max_length=500)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
@@ -108,7 +112,10 @@ class Authorization(SealedRow):
         ]
 
     def is_of_browser(self, kept: str) -> bool:
-        """Whether the browser that keeps these secrets is the one that is on this trip."""
+        """Whether this is the browser of the authorization.
+
+        kept: the secrets in its cookie.
+        """
         return is_kept(self.browser_digest, kept)
 
     def __str__(self) -> str:

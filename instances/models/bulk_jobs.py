@@ -1,4 +1,4 @@
-"""Bulk jobs: a file of instances on its way through, row by row."""
+"""Bulk jobs: provision the instances of a file, row by row."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -15,18 +15,12 @@ from instances.models.instances import Instance
 from instances.models.organizations import OrganizationUser
 
 DEFAULT_CONCURRENCY = 32
-# A row that was lost with its worker after so many attempts may be what ended it.
+# A row whose worker crashed this many times may be the cause.
 SUSPECT_ATTEMPTS = 3
 
 
 class BulkJob(models.Model):
-    """One file of instances to provision for one organization user.
-
-    concurrency: so many rows at once in one process. checked_at: when the last dry run ended. dry_runs_begun: how many
-    began since one was asked for or ended: all but the last were lost with their workers. resumed_at: when it was
-    started or resumed last; reading_at: when the last rows of its file came in; ended_before: how many rows had ended then. enqueued_at: when workers were last asked to
-    check it or to work on it; None while it runs in a command alone.
-    """
+    """One file of instances to provision for one organization user."""
 
     class State(models.TextChoices):
         READING = "reading", _("being read")
@@ -42,21 +36,27 @@ class BulkJob(models.Model):
         related_name="bulk_jobs",
         verbose_name=_("organization user"),
     )
-    actor = models.CharField(_("who"), max_length=254)
+    actor = models.CharField(_("actor"), max_length=254)
     name = models.CharField(_("file"), max_length=200, blank=True)
     state = models.CharField(
         _("state"), max_length=10, choices=State.choices, default=State.READING, editable=False
     )
-    concurrency = models.PositiveSmallIntegerField(_("at once"), default=DEFAULT_CONCURRENCY)
-    is_skipping_existing = models.BooleanField(_("skips what is there already"), default=False)
+    # Rows in progress at the same time, per process.
+    concurrency = models.PositiveSmallIntegerField(_("concurrency"), default=DEFAULT_CONCURRENCY)
+    is_skipping_existing = models.BooleanField(_("skips existing instances"), default=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
-    checked_at = models.DateTimeField(_("dry run ended at"), null=True, blank=True)
+    # When the last dry run finished.
+    checked_at = models.DateTimeField(_("dry run finished at"), null=True, blank=True)
+    # When the last rows of the file were stored.
     reading_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Dry runs started since one was requested or finished: all but the last were lost with their workers.
     dry_runs_begun = models.PositiveSmallIntegerField(default=0, editable=False)
     started_at = models.DateTimeField(_("started at"), null=True, blank=True)
+    # When the job was last started or resumed, and how many rows had finished by then.
     resumed_at = models.DateTimeField(_("resumed at"), null=True, blank=True)
     ended_before = models.PositiveIntegerField(default=0, editable=False)
-    enqueued_at = models.DateTimeField(_("given to workers at"), null=True, blank=True)
+    # When workers were last asked to check or process it; None while only a command processes it.
+    enqueued_at = models.DateTimeField(_("queued at"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
 
     class Meta:
@@ -87,7 +87,7 @@ class BulkRowQuerySet(models.QuerySet["BulkRow"]):
         return self.filter(outcome=BulkRow.Outcome.FAILED)
 
     def quarantined(self) -> Self:
-        """Rows that were lost with their workers again and again."""
+        """Rows whose workers crashed repeatedly."""
         return self.filter(_SUSPECTED)
 
     def not_quarantined(self) -> Self:
@@ -97,7 +97,10 @@ class BulkRowQuerySet(models.QuerySet["BulkRow"]):
         return self.filter(holder=holder, outcome=BulkRow.Outcome.RUNNING)
 
     def release(self, *, at: datetime) -> int:
-        """Give back rows that nobody works on any more; the attempt does not count. The number of rows."""
+        """Release rows that no process works on any more, without counting the attempt.
+
+        Returns their number.
+        """
         return self.update(
             outcome=BulkRow.Outcome.PENDING,
             due_at=at,
@@ -106,8 +109,8 @@ class BulkRowQuerySet(models.QuerySet["BulkRow"]):
         )
 
     def next_due_at(self) -> datetime | None:
-        """When the first of these rows is due; None when all have ended."""
-        # The first of an index, where MIN() would read all of it.
+        """Return when the first of these rows is due; None if all have finished."""
+        # Reads the first entry of an index; MIN() would read all of it.
         first = self.unfinished().order_by("due_at").values_list("due_at", flat=True)
         return first.first()
 
@@ -121,10 +124,10 @@ class BulkRowQuerySet(models.QuerySet["BulkRow"]):
         limit: int,
         resting: Collection[str] = (),
     ) -> list["BulkRow"]:
-        """Take a few rows of a running job that are due, for the length of the lease.
+        """Claim rows of a running job that are due, for the duration of the lease.
 
-        A row whose lease has run out is due again, so it is taken over from a process that was killed.
-        resting: keys of elements whose rows are left alone.
+        A row whose lease has ended is due again, so rows of a killed process are taken over.
+        resting: keys of elements whose rows are skipped for now.
         """
         due = self.filter(job=job, job__state=BulkJob.State.RUNNING, due_at__lte=at)
         if resting:
@@ -145,12 +148,7 @@ class BulkRowQuerySet(models.QuerySet["BulkRow"]):
 
 
 class BulkRow(SealedRow):
-    """One instance of a bulk job.
-
-    number: its line, or its place in a JSON list. body: the `POST /instances` body, sealed, emptied when the
-    instance has what is in it. due_at: a pending row is not taken before, a running one not taken over before; None
-    when it has ended. holder: who claimed it. is_drafted: its instance was made for it, not found. verdict: what the dry run found wrong; empty when nothing.
-    """
+    """One instance of a bulk job."""
 
     class Outcome(models.TextChoices):
         PENDING = "pending", _("pending")
@@ -162,20 +160,26 @@ class BulkRow(SealedRow):
         CANCELLED = "cancelled", _("cancelled")
 
     job = models.ForeignKey(BulkJob, on_delete=models.CASCADE, related_name="rows")
+    # The line in the file, or the position in a JSON list.
     number = models.PositiveIntegerField(_("number"))
     name = models.CharField(_("name"), max_length=200, blank=True)
     element_key = models.CharField(_("element"), max_length=100, blank=True)
+    # The body of `POST /instances`; emptied once the instance has its content.
     body = SealedJSONField(_("body"))
     outcome = models.CharField(
         _("outcome"), max_length=25, choices=Outcome.choices, default=Outcome.PENDING
     )
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    # A pending row is not claimed and a running one not taken over before this; None once it has finished.
     due_at = models.DateTimeField(_("due at"), null=True, blank=True)
+    # The process that claimed the row.
     holder = models.UUIDField(null=True, editable=False)
     instance = models.ForeignKey(
         Instance, on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("instance")
     )
+    # Whether the instance was created for this row, not found.
     is_drafted = models.BooleanField(default=False, editable=False)
+    # The problem that the dry run found; empty if none.
     verdict = models.TextField(_("dry run"), blank=True)
     error = models.TextField(_("error"), blank=True)
 

@@ -1,4 +1,4 @@
-"""The catalogue's entries: connectors that instances can be made of."""
+"""Elements: the catalogue's connectors that instances are created from."""
 
 from datetime import datetime
 from functools import cached_property
@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from instances.catalogue.definition import ElementDefinition
 
-# Definitions are needed by every call and change hardly ever: each is read and parsed once a process.
+# Every call needs definitions and they rarely change, so each is parsed once per process.
 _PARSED: dict[int, tuple[datetime, ElementDefinition]] = {}
 
 
@@ -18,12 +18,13 @@ class ElementQuerySet(models.QuerySet["Element"]):
 
 
 class Element(models.Model):
-    """One connector. id is the number that clients of the platform API know it by."""
+    """One connector."""
 
     class Source(models.TextChoices):
-        SHIPPED = "shipped", _("shipped with this program")
-        OWN = "own", _("the operator's own")
+        SHIPPED = "shipped", _("shipped with Instance Manager")
+        OWN = "own", _("added by an operator")
 
+    # The number that clients of the platform API use.
     id = models.PositiveIntegerField(primary_key=True)
     key = models.CharField(_("key"), max_length=100, unique=True)
     name = models.CharField(_("name"), max_length=200)
@@ -50,7 +51,7 @@ class Element(models.Model):
 
     @cached_property
     def parsed(self) -> ElementDefinition:
-        """The definition as the catalogue's typed object."""
+        """The parsed definition."""
         known = _PARSED.get(self.pk)
         if known is None or known[0] != self.updated_at:
             definition = ElementDefinition.model_validate(self.definition)

@@ -1,4 +1,4 @@
-"""Idempotency keys: a create that a client may send again without making a second instance."""
+"""Idempotency keys: clients repeat a create without creating a second instance."""
 
 from datetime import datetime, timedelta
 from typing import Self
@@ -18,24 +18,24 @@ class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):
         return self.filter(key_digest__in=crypto.digests(key))
 
     def live(self, *, at: datetime) -> Self:
-        """Which a client may still send again."""
+        """Keys that a client may still repeat."""
         return self.filter(created_at__gt=at - LIFETIME)
 
 
 class IdempotencyKey(models.Model):
-    """One key of one organization user. body_digest is of the body it came with; instance is its outcome,
-    empty while the first request still runs.
-    """
+    """One key of one organization user."""
 
     organization_user = models.ForeignKey(
         OrganizationUser, on_delete=models.CASCADE, related_name="idempotency_keys"
     )
     key_digest = models.CharField(max_length=64)
+    # Of the body that the key was first sent with.
     body_digest = models.CharField(max_length=64)
-    # Which of ENCRYPTION_KEYS the digests were made with; empty in rows of before it was kept.
+    # The key of ENCRYPTION_KEYS that made the digests; empty in rows older than this column.
     digest_key_id = models.CharField(
         max_length=8, default="", db_default="", blank=True, editable=False
     )
+    # The created instance; None while the first request is in progress.
     instance = models.ForeignKey(Instance, on_delete=models.CASCADE, null=True, related_name="+")
     created_at = models.DateTimeField(_("created at"), db_index=True)
 

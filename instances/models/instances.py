@@ -1,4 +1,4 @@
-"""Instances: one authenticated connection of one account to one element."""
+"""Instances: authenticated connections of one account to one element."""
 
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -16,10 +16,10 @@ from instances.fields import SealedJSONField, SealedRow, SealedTextField
 from instances.models.elements import Element
 from instances.models.organizations import OrganizationUser, inline_ids
 
-# A refresh that is so late was not taken up by any scheduler.
+# A refresh that is later than this suggests that no scheduler is running.
 OVERDUE_AFTER = timedelta(minutes=5)
-# Where a list has an instance: first those that are not connected, then by name. It is one text, since a database guesses
-# how many come after a row by the first column alone. Without parameters, or SQLite would not know its index again.
+# The sort key of lists: instances that are not connected first, then by name. One text value, because a database
+# estimates the rows after a position from the first column alone. Without parameters, or SQLite would not use the index.
 _PLACE = models.Func(
     "state",
     "name",
@@ -30,7 +30,7 @@ _PLACE = models.Func(
 
 
 class _NamesInOrder(models.JSONField):
-    """Reads an object of names by their ids as a list, in order of id."""
+    """Read an object that maps ids to names as a list of names, in order of id."""
 
     def from_db_value(self, *args: Any) -> list[str]:
         names: dict[str, str] = super().from_db_value(*args) or {}
@@ -38,7 +38,7 @@ class _NamesInOrder(models.JSONField):
 
 
 class _TagNames(models.Func):
-    """An aggregate of all rows: every database has one for objects, and few order what they put into a list."""
+    """Aggregate names into an object, which every database supports."""
 
     function = "JSONB_OBJECT_AGG"
     output_field = _NamesInOrder()
@@ -49,81 +49,87 @@ class _TagNames(models.Func):
 
 class InstanceQuerySet(models.QuerySet["Instance"]):
     def update(self, **changes: Any) -> int:
-        """Any column but state, which provisioning.lifecycle.states.move_instance() alone may change."""
+        """Update any column except state, which only move_instance() changes."""
         if "state" in changes:
-            raise TypeError("An instance's state is changed by move_instance() alone.")
+            raise TypeError("Only move_instance() may change an instance's state.")
         return super().update(**changes)
 
     def visible_to(self, account: User | AnonymousUser) -> Self:
-        """Those of the organization users that the account may look at; all of them for a superuser."""
+        """Instances of the organization users that the user may see; all for a superuser."""
         if account.is_superuser:
             return self
         return self.filter(organization_user__in=OrganizationUser.objects.visible_to(account))
 
     def listed_for(self, account: User | AnonymousUser) -> Self:
-        """As visible_to(), at the price of one more query, for lists that are long."""
+        """Like visible_to(), faster for long lists at the cost of one more query."""
         if account.is_superuser:
             return self
         users = OrganizationUser.objects.visible_to(account)
         return self.filter(organization_user__in=inline_ids(users))
 
     def operated_by(self, account: User | AnonymousUser) -> Self:
-        """Those that the account may touch: its own, and those of organizations whose operator it is."""
+        """The user's own instances, and those of organizations that it operates."""
         if account.is_superuser:
             return self
         return self.filter(organization_user__in=OrganizationUser.objects.operated_by(account))
 
     def with_token(self, token: str) -> Self:
-        """The instance that an Element token stands for, found by its digest."""
+        """The instance of an Element token, found by its digest."""
         return self.filter(token_digest__in=crypto.digests(token))
 
     def with_tag(self, name: str) -> Self:
         return self.filter(pk__in=Tag.objects.filter(name=name).values("instance"))
 
     def with_problem(self, cause: str) -> Self:
-        """Those with this cause, a name of instances.errors, that are not at rest; with none where it is empty."""
+        """Instances with this cause that are not paused.
+
+        cause: a code of causes.Cause; empty for instances without one.
+        """
         return self.filter(cause=cause).exclude(state=Instance.State.CONNECTED, is_disabled=True)
 
     def resting(self) -> Self:
-        """Connected and disabled."""
+        """Instances that are connected and disabled."""
         return self.filter(state=Instance.State.CONNECTED, is_disabled=True)
 
     def changed_since(self, state: str, *, at: datetime) -> Self:
-        """Which came into this state at that time or later."""
+        """Instances that entered this state at that time or later."""
         return self.filter(state=state, state_changed_at__gte=at)
 
     def waiting_since(self, state: str, *, at: datetime) -> Self:
-        """Which have been in this state since that time, or for longer."""
+        """Instances that have been in this state since that time or longer."""
         return self.filter(state=state, state_changed_at__lte=at)
 
     def never_checked(self) -> Self:
-        """Nobody has ever asked their provider whether they work."""
+        """Instances whose credentials were never checked."""
         return self.filter(last_checked_at=None)
 
     def without_refresh_token(self) -> Self:
-        """Which have a provider's tokens, and no refresh token among them."""
+        """Instances that have tokens, but no refresh token."""
         return self.filter(has_refresh_token=False)
 
     def overdue_for_refresh(self, *, at: datetime) -> Self:
-        """Due for so long that no scheduler can be at work."""
+        """Instances due for so long that no scheduler seems to be running."""
         return self.due_for_refresh(at=at - OVERDUE_AFTER)
 
     def with_links(self) -> Self:
-        """Reads what has_open_link needs for all of them at once."""
+        """Prefetch what has_open_link needs."""
         links = apps.get_model("instances", "AuthorizationLink").objects.with_status()
         return self.prefetch_related(models.Prefetch("links", links))
 
     def with_place(self) -> Self:
-        """Reads place, for lists that begin with those that are not connected, and go on by name."""
+        """Annotate place, the sort key: not connected first, then by name."""
         return self.annotate(place=_PLACE)
 
     def with_tag_names(self) -> Self:
-        """Reads the tags in the same statement, for tag_names."""
+        """Read tag_names in the same statement."""
         tags = Tag.objects.filter(instance=models.OuterRef("pk")).order_by()
         return self.annotate(_tag_names=models.Subquery(tags.values_list(_TagNames("id", "name"))))
 
     def due_for_refresh(self, *, at: datetime) -> Self:
-        """Whose tokens are to be refreshed now, and nobody is at it; the longest overdue first."""
+        """Instances due for a refresh that no process has leased.
+
+        The longest overdue first.
+        """
         due = self.filter(
             state=Instance.State.CONNECTED,
             is_disabled=False,
@@ -133,7 +139,7 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         return due.unleased(at=at).order_by("refresh_due_at")
 
     def due_for_work(self, *, at: datetime) -> Self:
-        """Which are to be checked, reconciled or deleted to the end now; the longest overdue first."""
+        """Instances due to be checked, reconciled or deleted; the longest overdue first."""
         is_paused = Q(state=Instance.State.CONNECTED, is_disabled=True)
         due = self.filter(next_action_at__lte=at, quarantined_at=None).exclude(is_paused)
         return due.order_by("next_action_at")
@@ -143,16 +149,9 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 
 
 class Instance(SealedRow):
-    """One authenticated connection. configuration holds the plain keys, secret_configuration the rest,
-    secret_keys their names, so that a page can mask them without decrypting.
+    """One authenticated connection.
 
-    refresh_due_at and next_action_at say when the scheduler turns to it, lease_holder and leased_until who is
-    refreshing it. refresh_started_at: a refresh token was sent and no answer has come yet.
-    tokens_version counts what was stored in tokens, so that whoever began with an older one comes second.
-    tokens: what an OAuth provider gave (platforms.base.TokenSet as JSON). has_refresh_token: whether a refresh token
-    is in it, None without tokens; kept beside it, since nobody can look into a sealed column. code_digest: of the authorization code
-    last spent, so that the same body sent again is recognised. cause, cause_message and
-    cause_interaction say why it is not connected. remote_id: its id at a remote platform.
+    Its state is changed by provisioning.lifecycle.states.move_instance() only.
     """
 
     class State(models.TextChoices):
@@ -172,7 +171,7 @@ class Instance(SealedRow):
     organization_user = models.ForeignKey(
         OrganizationUser,
         on_delete=models.PROTECT,
-        db_index=False,  # instance_overview begins with it
+        db_index=False,  # instance_overview starts with it
         related_name="instances",
         verbose_name=_("organization user"),
     )
@@ -180,49 +179,62 @@ class Instance(SealedRow):
         Element, on_delete=models.PROTECT, related_name="instances", verbose_name=_("element")
     )
     name = models.CharField(_("name"), max_length=200)
-    authentication_type = models.CharField(_("way of authentication"), max_length=20)
+    authentication_type = models.CharField(_("authentication type"), max_length=20)
     external_authentication = models.CharField(
         _("external authentication"),
         max_length=10,
         choices=ExternalAuthentication.choices,
         default=ExternalAuthentication.NONE,
     )
+    # The plain keys.
     configuration = models.JSONField(_("configuration"), default=dict, blank=True)
+    # The secret keys.
     secret_configuration = SealedJSONField(_("secret configuration"))
-    secret_keys = models.JSONField(_("secret keys that are set"), default=list, blank=True)
-    # The hosts that the stored secrets were entered for, each as [host, variable, …]. None, of rows older than this
-    # column: those that the configuration names.
+    # The names of the secret keys, so that pages can mask them without decrypting.
+    secret_keys = models.JSONField(_("secret keys"), default=list, blank=True)
+    # The hosts that the stored secrets were entered for, each as [host, variable, …]. None in rows older than this
+    # column: the hosts that the configuration names.
     secret_hosts = models.JSONField(null=True, default=None, editable=False)
+    # The tokens of an OAuth provider: platforms.base.TokenSet as JSON.
     tokens = SealedJSONField(_("tokens"))
+    # Whether tokens contain a refresh token, for queries; None without tokens.
     has_refresh_token = models.BooleanField(_("has a refresh token"), null=True, editable=False)
     expires_at = models.DateTimeField(_("access token expires at"), null=True, blank=True)
     token_digest = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001
     token = SealedTextField(_("Element token"), digest_field="token_digest")
+    # Of the authorization code last used, to recognise a repeated request.
     code_digest = models.CharField(max_length=64, blank=True, editable=False)
-    remote_id = models.BigIntegerField(_("id at the remote platform"), null=True, blank=True)
+    remote_id = models.BigIntegerField(_("ID on the remote platform"), null=True, blank=True)
     state = models.CharField(
         _("state"), max_length=25, choices=State.choices, default=State.DRAFT, editable=False
     )
     state_changed_at = models.DateTimeField(_("state changed at"), auto_now_add=True)
     is_disabled = models.BooleanField(_("disabled"), default=False)
     is_trace_logging = models.BooleanField(_("trace logging"), default=False)
+    # Why the instance is not healthy: a code of causes.Cause; empty if there is no problem.
     cause = models.CharField(_("cause"), max_length=50, blank=True)
-    cause_message = models.TextField(_("cause in words"), blank=True)
+    # The message of the error, for operators.
+    cause_message = models.TextField(_("cause details"), blank=True)
     cause_interaction = models.ForeignKey(
         "instances.Interaction",
         on_delete=models.SET_NULL,
         null=True,
         blank=True,
         related_name="+",
-        verbose_name=_("interaction that shows the cause"),
+        verbose_name=_("interaction of the cause"),
     )
+    # Counts the changes of tokens: a process that started from an older version must not overwrite them.
     tokens_version = models.PositiveIntegerField(default=0, editable=False)
+    # When the scheduler refreshes the tokens.
     refresh_due_at = models.DateTimeField(_("next refresh"), null=True, blank=True)
+    # A refresh token was sent and no response was stored yet.
     refresh_started_at = models.DateTimeField(_("refresh started at"), null=True, blank=True)
     refresh_failures = models.PositiveSmallIntegerField(_("failed refreshes"), default=0)
-    refresh_refusals = models.PositiveSmallIntegerField(_("refused refreshes"), default=0)
-    next_action_at = models.DateTimeField(_("next check"), null=True, blank=True)
-    consecutive_failures = models.PositiveSmallIntegerField(_("failed checks"), default=0)
+    refresh_refusals = models.PositiveSmallIntegerField(_("rejected refreshes"), default=0)
+    # When the scheduler checks, reconciles or deletes the instance.
+    next_action_at = models.DateTimeField(_("next action"), null=True, blank=True)
+    consecutive_failures = models.PositiveSmallIntegerField(_("consecutive failures"), default=0)
+    # Which process refreshes it, and for how long.
     lease_holder = models.UUIDField(null=True, blank=True, editable=False)
     leased_until = models.DateTimeField(null=True, blank=True, editable=False)
     last_checked_at = models.DateTimeField(_("last checked at"), null=True, blank=True)
@@ -238,7 +250,7 @@ class Instance(SealedRow):
         permissions = [("reveal_token", "Can reveal the Element token")]
         indexes = [
             models.Index(fields=["state", "state_changed_at"], name="instance_state"),
-            # Also what the admin's first page counts by: it reads this index alone.
+            # Also covers the counts on the admin's first page.
             models.Index(
                 fields=["organization_user", "element", "state", "is_disabled", "cause"],
                 name="instance_overview",
@@ -247,7 +259,7 @@ class Instance(SealedRow):
             models.Index(_PLACE, "id", name="instance_place"),
             models.Index(fields=["refresh_due_at"], name="instance_refresh_due"),
             models.Index(fields=["next_action_at"], name="instance_next_action"),
-            # Questions of the admin's list. Migration 0013 adds one more, that names are searched by.
+            # Filters of the admin's list. Migration 0001 adds another index, for searching by name.
             models.Index(fields=["cause", "-id"], condition=~Q(cause=""), name="instance_trouble"),
             models.Index(
                 fields=["-id"], condition=Q(last_checked_at=None), name="instance_never_checked"
@@ -293,7 +305,7 @@ class Instance(SealedRow):
         return row
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
-        """As Django's, but raises InstanceDeletedError when the row is gone."""
+        """Reload like Django, but raise InstanceDeletedError if the row is gone."""
         try:
             super().refresh_from_db(*args, **kwargs)
         except Instance.DoesNotExist:
@@ -302,14 +314,14 @@ class Instance(SealedRow):
         self._loaded_state = self.state
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Any column but state, which provisioning.lifecycle.states.move_instance() alone may change."""
+        """Save any column except state, which only move_instance() changes."""
         if not self._state.adding and self.state != self._loaded_state:
-            raise TypeError("An instance's state is changed by move_instance() alone.")
+            raise TypeError("Only move_instance() may change an instance's state.")
         super().save(*args, **kwargs)
         self._loaded_state = self.state
 
     def accept_move(self, *, state: str, **columns: Any) -> None:
-        """Take over what move_instance() has just written, without reading the row again."""
+        """Set what move_instance() has just written, without reading the row again."""
         for name, value in {"state": state, **columns}.items():
             setattr(self, name, value)
         self._loaded_state = state
@@ -323,7 +335,7 @@ class Instance(SealedRow):
 
     @property
     def label(self) -> str:
-        """How messages and recorded exchanges name it, also when it is gone."""
+        """How messages and recorded exchanges name the instance, even after its deletion."""
         return f"{self.name} ({self.element_key}, id {self.pk})"
 
     @property
@@ -345,35 +357,38 @@ class Instance(SealedRow):
 
     @property
     def next_check_at(self) -> datetime | None:
-        """When it is checked, reconciled or deleted to the end by itself."""
+        """When the scheduler checks, reconciles or deletes it."""
         return None if self.is_paused else self.next_action_at
 
     @property
     def has_open_link(self) -> bool:
-        """Whether somebody can still connect it by an authorization link."""
+        """Whether an authorization link can still connect it."""
         return any(link.is_open for link in self.links.all())
 
     @property
     def shown_state(self) -> tuple[str, str]:
-        """What a page says of it: the state and its label, or that it is disabled."""
+        """The state and its label, or "disabled", for pages."""
         if self.is_paused:
             return "disabled", gettext("disabled")
         return self.state, self.get_state_display()
 
     @property
     def tag_names(self) -> list[str]:
-        """In the order in which they were given; read with the row by with_tag_names()."""
+        """Tag names in the order they were added.
+
+        with_tag_names() reads them with the row.
+        """
         if self._tag_names is None:
             return [tag.name for tag in self.tags.all()]
         return self._tag_names
 
     @tag_names.setter
     def tag_names(self, names: list[str]) -> None:
-        """Those that the caller has inserted, or will insert."""
+        """Set the names that the caller has inserted or will insert."""
         self._tag_names = names
 
     def full_configuration(self) -> dict[str, Any]:
-        """Plain and secret keys together. Decrypts: for platforms only, never for a page.
+        """Return plain and decrypted secret keys, for platforms only, never for a page.
 
         Raises UnreadableSecretError.
         """
@@ -381,17 +396,17 @@ class Instance(SealedRow):
         return {**self.configuration, **secrets}
 
     def readable_configuration(self) -> dict[str, Any]:
-        """As full_configuration(), without the secret keys where they do not decrypt."""
+        """Like full_configuration(), without secret keys that cannot be decrypted."""
         return dict(self.configuration) if self.lost_keys else self.full_configuration()
 
     @property
     def lost_keys(self) -> list[str]:
-        """The secret configuration keys that were set and do not decrypt any more."""
+        """The secret configuration keys that were set and can no longer be decrypted."""
         return self.secret_keys if "secret_configuration" in self.unreadable_secrets() else []
 
     @property
     def has_token(self) -> bool:
-        """Whether it was ever connected; its Element token may be unreadable."""
+        """Whether it was ever connected; the Element token itself may be unreadable."""
         return self.token_digest is not None
 
     def is_expected(self, name: str) -> bool:
@@ -404,7 +419,7 @@ class Instance(SealedRow):
 
 
 class Tag(models.Model):
-    """A word that an instance can be found by."""
+    """A name that instances can be found by."""
 
     instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="tags")
     name = models.CharField(_("name"), max_length=200, db_index=True)
@@ -422,14 +437,14 @@ class Tag(models.Model):
 
 
 class StateChange(models.Model):
-    """One move of an instance from one state to another: when, by whom, why."""
+    """One state change of an instance: when, by whom and why."""
 
     instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="state_changes")
     at = models.DateTimeField(_("at"), auto_now_add=True)
     from_state = models.CharField(_("from"), max_length=25, choices=Instance.State.choices)
     to_state = models.CharField(_("to"), max_length=25, choices=Instance.State.choices)
-    actor = models.CharField(_("who"), max_length=254)
-    reason = models.TextField(_("why"))
+    actor = models.CharField(_("actor"), max_length=254)
+    reason = models.TextField(_("reason"))
 
     class Meta:
         ordering = ["-id"]

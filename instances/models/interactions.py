@@ -1,4 +1,4 @@
-"""Interactions: every exchange with a platform or provider, redacted before it is written."""
+"""Interactions: recorded, redacted exchanges with platforms and providers."""
 
 from datetime import datetime
 from typing import Any, NoReturn, Self
@@ -15,7 +15,7 @@ _IS_FAILURE = ~Q(error="") | Q(status__gte=400)
 
 
 class InteractionQuerySet(models.QuerySet["Interaction"]):
-    """Append-only: what is recorded stays as it is until it is pruned by age."""
+    """Append-only: interactions are never changed, and only removed by age."""
 
     def update(self, **changes: Any) -> NoReturn:
         raise TypeError("Interactions are append-only.")
@@ -27,18 +27,21 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         raise TypeError("Interactions are append-only.")
 
     def prune(self, *, before: datetime) -> int:
-        """Remove what is older than before; the number removed."""
+        """Delete interactions that started before this time. Returns their number."""
         return super(InteractionQuerySet, self.filter(started_at__lt=before)).delete()[0]
 
     def visible_to(self, account: User | AnonymousUser) -> Self:
-        """Those of the instances and organizations that the account may look at; for a superuser all."""
+        """Interactions of the instances and organizations that the user may see.
+
+        All for a superuser.
+        """
         if account.is_superuser:
             return self
-        # Each has the organization of its instance, also when that is gone.
-        found = Q(organization__in=inline_ids(Organization.objects.visible_to(account)))
+        # Each interaction names the organization of its instance, even after the instance is deleted.
+        condition = Q(organization__in=inline_ids(Organization.objects.visible_to(account)))
         if own := inline_ids(OrganizationUser.objects.filter(account_id=account.pk)):
-            found |= Q(instance__in=Instance.objects.filter(organization_user__in=own))
-        return self.filter(found)
+            condition |= Q(instance__in=Instance.objects.filter(organization_user__in=own))
+        return self.filter(condition)
 
     def failed(self) -> Self:
         return self.filter(_IS_FAILURE)
@@ -51,10 +54,9 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
 
 
 class Interaction(models.Model):
-    """One exchange: a request of ours and its answer, a callback that came in, or a reveal.
+    """One exchange: a request and its response, a received callback, or a reveal.
 
-    subject names the instance also after it is gone. status is None where no answer came; error then says
-    what happened. Headers and bodies are redacted and cut.
+    Headers and bodies are redacted.
     """
 
     class Direction(models.TextChoices):
@@ -65,7 +67,7 @@ class Interaction(models.Model):
         Instance,
         on_delete=models.SET_NULL,
         null=True,
-        db_index=False,  # interaction_timeline begins with it
+        db_index=False,  # interaction_timeline starts with it
         related_name="interactions",
         verbose_name=_("instance"),
     )
@@ -73,21 +75,25 @@ class Interaction(models.Model):
         Organization,
         on_delete=models.SET_NULL,
         null=True,
-        db_index=False,  # interaction_organization begins with it
+        db_index=False,  # interaction_organization starts with it
         related_name="interactions",
         verbose_name=_("organization"),
     )
+    # The instance's label, which stays after the instance is deleted.
     subject = models.CharField(_("subject"), max_length=400)
+    # A label such as "Refresh token".
     operation = models.CharField(_("operation"), max_length=60)
     direction = models.CharField(_("direction"), max_length=3, choices=Direction.choices)
-    actor = models.CharField(_("who"), max_length=254, blank=True)
+    actor = models.CharField(_("actor"), max_length=254, blank=True)
     method = models.CharField(_("method"), max_length=10)
     url = models.TextField(_("URL"))
     request_headers = models.JSONField(_("request headers"), default=dict)
     request_body = models.TextField(_("request body"), blank=True)
+    # The HTTP status; None if no response came.
     status = models.PositiveSmallIntegerField(_("status"), null=True)
-    response_headers = models.JSONField(_("answer's headers"), default=dict)
-    response_body = models.TextField(_("answer's body"), blank=True)
+    response_headers = models.JSONField(_("response headers"), default=dict)
+    response_body = models.TextField(_("response body"), blank=True)
+    # Why the exchange failed, for example if no response came.
     error = models.TextField(_("error"), blank=True)
     started_at = models.DateTimeField(_("started at"), db_index=True)
     duration_ms = models.PositiveIntegerField(_("duration (ms)"), default=0)
@@ -98,7 +104,7 @@ class Interaction(models.Model):
         ordering = ["-id"]
         verbose_name = _("interaction")
         verbose_name_plural = _("interactions")
-        # Migration 0013 adds one more, that subjects are searched by.
+        # Migration 0001 adds another index, for searching by subject.
         indexes = [
             models.Index(fields=["instance", "-id"], name="interaction_timeline"),
             models.Index(fields=["organization", "-id"], name="interaction_organization"),

@@ -1,4 +1,4 @@
-"""Clients that an operator registered with a provider, so that nobody else types a client secret."""
+"""OAuth clients that operators registered with providers."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -9,10 +9,7 @@ from instances.models.organizations import Organization
 
 
 class OAuthApp(SealedRow):
-    """One client registered with the provider of one element, for one organization.
-
-    client_id is public (RFC 6749 2.2); client_secret is sealed. hosts: patterns (catalogue/hosts.py).
-    """
+    """A client of one organization, registered with the provider of one element."""
 
     organization = models.ForeignKey(
         Organization,
@@ -23,25 +20,29 @@ class OAuthApp(SealedRow):
     element = models.ForeignKey(
         Element, on_delete=models.PROTECT, related_name="oauth_apps", verbose_name=_("element")
     )
-    client_id = models.CharField(_("client id"), max_length=500)
+    # Public (RFC 6749 2.2).
+    client_id = models.CharField(_("client ID"), max_length=500)
     client_secret = SealedTextField(_("client secret"))
     callback_url = models.URLField(
         _("callback URL"),
         blank=True,
-        help_text=_("As registered with the provider. Empty: this program's /oauth/callback."),
+        help_text=_(
+            "As registered with the provider. Defaults to this installation's /oauth/callback."
+        ),
     )
     scope = models.CharField(
         _("scope"),
         max_length=2000,
         blank=True,
-        help_text=_("Empty: the element's own scopes."),
+        help_text=_("Defaults to the element's scopes."),
     )
+    # Patterns (catalogue/hosts.py).
     hosts = models.JSONField(
         _("additional hosts"),
         default=list,
         blank=True,
         help_text=_(
-            "Hosts that the client secret may be sent to, beside the element's own: one a line, for example "
+            "Hosts that may receive the client secret, in addition to the element's own. One per line, for example "
             "crm.example.com or *.example.com."
         ),
     )
@@ -56,7 +57,7 @@ class OAuthApp(SealedRow):
                 fields=["organization", "element"],
                 name="oauth_app_one_per_element",
                 violation_error_message=_(
-                    "This organization already has an OAuth app of this element."
+                    "This organization already has an OAuth app for this element."
                 ),
             )
         ]

@@ -1,4 +1,4 @@
-"""Who we are to a platform: organizations, their users, and the two secrets of every platform call."""
+"""Organizations and their users, with the two secrets of platform calls."""
 
 from typing import Any, Self
 
@@ -11,13 +11,14 @@ from django.utils.translation import gettext_lazy as _
 
 from instances.fields import SealedRow, SealedTextField
 
-# So many values are given to a database as they are.
+# The longest list of values that is put into a statement.
 MAX_VALUES = 1_000
 
 
 def inline_ids(rows: models.QuerySet[Any]) -> list[int] | models.QuerySet[Any]:
-    """For `column__in`: the ids, read now where they are few. A database plans a long list better for values that it
-    sees than for a subquery, of which it knows nothing.
+    """Return the ids for `column__in`: read now if they are few, else as a subquery.
+
+    A database plans a statement better for known values than for a subquery.
     """
     ids = list(rows.order_by().values_list("pk", flat=True)[: MAX_VALUES + 1])
     return ids if len(ids) <= MAX_VALUES else rows.order_by().values("pk")
@@ -25,13 +26,13 @@ def inline_ids(rows: models.QuerySet[Any]) -> list[int] | models.QuerySet[Any]:
 
 class OrganizationQuerySet(models.QuerySet["Organization"]):
     def visible_to(self, account: User | AnonymousUser) -> Self:
-        """Those that the account has a role in; all of them for a superuser."""
+        """Organizations that the user is a member of; all for a superuser."""
         if account.is_superuser:
             return self
         return self.filter(pk__in=Membership.objects.of(account).values("organization"))
 
     def operated_by(self, account: User | AnonymousUser) -> Self:
-        """Those whose operator the account is; all of them for a superuser."""
+        """Organizations that the user operates; all for a superuser."""
         if account.is_superuser:
             return self
         operated = Membership.objects.of(account).filter(role=Membership.Role.OPERATOR)
@@ -39,14 +40,14 @@ class OrganizationQuerySet(models.QuerySet["Organization"]):
 
 
 class Organization(SealedRow):
-    """A customer. It provisions on the embedded platform, or on the remote one at platform_url."""
+    """A customer, with the embedded or a remote platform (platform_url)."""
 
     name = models.CharField(_("name"), max_length=200, unique=True)
     platform_url = models.URLField(
         _("platform URL"),
         blank=True,
         help_text=_(
-            "Empty: this program is the platform. Otherwise the remote platform's base URL."
+            "Base URL of a remote platform. Leave blank to provision on this installation."
         ),
     )
     secret_digest = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001
@@ -56,17 +57,17 @@ class Organization(SealedRow):
         default=dict,
         blank=True,
         help_text=_(
-            'Other endpoints for this organization: {"element key": {"URL prefix": "replacement"}}.'
+            'Replacement endpoints for this organization: {"element key": {"URL prefix": "replacement"}}.'
         ),
     )
-    # Patterns of catalogue/hosts.py, by the key of the element whose instances may use them.
+    # Patterns (catalogue/hosts.py), by the key of the element whose instances may use them.
     private_hosts = models.JSONField(
         _("private hosts"),
         default=dict,
         blank=True,
         help_text=_(
-            'On-premise hosts of this organization, which may have private addresses: {"element key": '
-            '["crm.example.internal", "10.0.0.5:8443"]}. Secrets may be sent to them.'
+            'On-premise hosts that may have private addresses and may receive secrets: {"element key": '
+            '["crm.example.internal", "10.0.0.5:8443"]}.'
         ),
     )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
@@ -92,7 +93,10 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
 
 
 class Membership(models.Model):
-    """What an account is to a whole organization. Which verbs it may use there, its groups say."""
+    """A user's role in an organization.
+
+    The user's groups decide which actions it may take there.
+    """
 
     class Role(models.TextChoices):
         OPERATOR = "operator", _("operator")
@@ -108,7 +112,7 @@ class Membership(models.Model):
         settings.AUTH_USER_MODEL,
         on_delete=models.CASCADE,
         related_name="memberships",
-        verbose_name=_("account"),
+        verbose_name=_("user"),
     )
     role = models.CharField(_("role"), max_length=10, choices=Role.choices)
 
@@ -122,7 +126,7 @@ class Membership(models.Model):
             models.UniqueConstraint(
                 fields=["organization", "account"],
                 name="membership_once_per_organization",
-                violation_error_message=_("This account is a member of the organization already."),
+                violation_error_message=_("This user is already a member of the organization."),
             ),
             models.CheckConstraint(
                 condition=Q(role__in=["operator", "viewer"]), name="membership_role_known"
@@ -135,14 +139,14 @@ class Membership(models.Model):
 
 class OrganizationUserQuerySet(models.QuerySet["OrganizationUser"]):
     def visible_to(self, account: User | AnonymousUser) -> Self:
-        """The account's own, and those of organizations that it has a role in."""
+        """The user's own, and those of organizations that it is a member of."""
         if account.is_superuser:
             return self
         organizations = Organization.objects.visible_to(account)
         return self.filter(Q(account_id=account.pk) | Q(organization__in=organizations))
 
     def operated_by(self, account: User | AnonymousUser) -> Self:
-        """The account's own, and those of organizations whose operator it is."""
+        """The user's own, and those of organizations that it operates."""
         if account.is_superuser:
             return self
         organizations = Organization.objects.operated_by(account)
@@ -150,12 +154,12 @@ class OrganizationUserQuerySet(models.QuerySet["OrganizationUser"]):
 
 
 class OrganizationUser(SealedRow):
-    """One person or program of an organization; instances belong to it."""
+    """A person or program of an organization; instances belong to it."""
 
     organization = models.ForeignKey(
         Organization, on_delete=models.PROTECT, related_name="users", verbose_name=_("organization")
     )
-    email = models.EmailField(_("e-mail address"))
+    email = models.EmailField(_("email address"))
     first_name = models.CharField(_("first name"), max_length=150, blank=True)
     last_name = models.CharField(_("last name"), max_length=150, blank=True)
     secret_digest = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001
@@ -166,8 +170,8 @@ class OrganizationUser(SealedRow):
         null=True,
         blank=True,
         related_name="organization_users",
-        verbose_name=_("account"),
-        help_text=_("The sign-in account of this person, if they have one here."),
+        verbose_name=_("user"),
+        help_text=_("The user who signs in here as this person, if any."),
     )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
@@ -183,7 +187,9 @@ class OrganizationUser(SealedRow):
                 "organization",
                 Lower("email"),
                 name="organization_user_email_unique",
-                violation_error_message=_("This organization already has a user of this address."),
+                violation_error_message=_(
+                    "This organization already has a user with this email address."
+                ),
             )
         ]
 

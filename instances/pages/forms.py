@@ -25,8 +25,6 @@ from instances.errors import (
 from instances.models import Instance
 from instances.provisioning.plan import default_callback_url
 
-# What an OAuth app stands in for.
-OAUTH_APP_KEYS = OAUTH_CLIENT_KEYS
 WAY_LABELS = {
     "oauth2": _("OAuth 2.0"),
     "oauth1": _("OAuth 1.0a"),
@@ -110,7 +108,7 @@ class ConfigurationForm(forms.Form):
         if way.variants:
             self.fields[_PREFIX + VARIANT_KEY] = self._variant_field(way)
         for key in way.fields:
-            if not (has_oauth_app and key.key in OAUTH_APP_KEYS):
+            if not (has_oauth_app and key.key in OAUTH_CLIENT_KEYS):
                 self.fields[_PREFIX + key.key] = self._field_of(key)
         for key_name in self._stored:
             if field := self.fields.get(_PREFIX + key_name):

@@ -1,4 +1,4 @@
-"""The words platforms speak: what goes into one, what comes out, and the verbs between."""
+"""The Platform protocol and its types: what a platform takes and what it returns."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,17 +16,15 @@ from instances.models import Organization, OrganizationUser
 
 @dataclass(frozen=True, slots=True)
 class TokenSet:
-    """What a provider's token endpoint gave (RFC 6749 5.1).
-
-    expires_at is aware, UTC; None where the provider sent no expires_in. extra holds the answer's other
-    string fields that later calls need (instance_url, realmId).
-    """
+    """The response of a provider's token endpoint (RFC 6749 5.1)."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(default="", repr=False)
     token_secret: str = field(default="", repr=False)
     scope: str = ""
+    # Aware, UTC; None if the provider sent no expires_in.
     expires_at: datetime | None = None
+    # The response's other string fields, which later calls need (instance_url, realmId).
     extra: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def to_json(self) -> dict[str, Any]:
@@ -49,28 +47,28 @@ class TokenSet:
 
 @dataclass(frozen=True, slots=True)
 class RequestToken:
-    """What a provider gave for OAuth 1.0a's first step (RFC 5849 2.1). token goes into the authorization URL,
-    secret signs the last step.
-    """
+    """Temporary credentials of OAuth 1.0a (RFC 5849 2.1)."""
 
+    # Part of the authorization URL.
     token: str
+    # Signs the request for the access token.
     secret: str = field(repr=False)
 
 
 def code_in(provider_data: Mapping[str, str]) -> str:
-    """What a callback brings that works once: the authorization code, or OAuth 1.0a's verifier; else empty."""
+    """Return a callback's authorization code or OAuth 1.0a verifier; else empty."""
     return provider_data.get("code") or provider_data.get("oauth_verifier", "")
 
 
 def callback_with_state(callback_url: str, state: str) -> str:
-    """An OAuth 1.0a callback that brings back the state (contract 11.1), for which RFC 5849 has no parameter.
+    """Add the state to an OAuth 1.0a callback URL (contract 11.1).
 
-    A state that the URL carries already stays. Raises InvalidConfigurationError.
+    A state that is already in the URL stays. Raises InvalidConfigurationError.
     """
     try:
         parts = urlsplit(callback_url)
     except ValueError:
-        raise InvalidConfigurationError("oauth.callback.url", "is no URL.") from None
+        raise InvalidConfigurationError("oauth.callback.url", "is not a URL.") from None
     if "state" in parse_qs(parts.query, keep_blank_values=True):
         return callback_url
     query = "&".join(filter(None, [parts.query, urlencode({"state": state})]))
@@ -79,32 +77,32 @@ def callback_with_state(callback_url: str, state: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PlatformRequest:
-    """An instance as a platform needs it, with its secrets in clear: never stored, never shown.
-
-    configuration is complete: plain keys, secret keys, and the OAuth app's client where the instance names
-    none. provider_data is the callback's query. instance_id and label name it in recorded exchanges.
-    remote_id and tokens are there once the platform has it. has_lost_token: its row had an Element token that cannot
-    be read any more. tag finds it at a remote platform. allowed_hosts: where requests may go, beside the element's
-    own hosts. deadline: no request may leave after it; None where nobody else would send the same.
-    """
+    """An instance as a platform needs it, with secrets in clear: never stored."""
 
     instance_id: int | None
     uid: UUID
+    # How messages and recorded exchanges name the instance.
     label: str
     name: str
     organization_user: OrganizationUser
     element: ElementDefinition
     authentication: AuthenticationType
+    # Complete: plain keys, secret keys, and the OAuth app's client if the instance names none.
     configuration: Mapping[str, Any] = field(repr=False)
     tags: tuple[str, ...] = ()
     external_authentication: str = "none"
+    # The callback's query parameters.
     provider_data: Mapping[str, str] = field(default_factory=dict, repr=False)
     code_verifier: str = field(default="", repr=False)
+    # Set once the platform has the instance.
     remote_id: int | None = None
     tokens: TokenSet | None = None
+    # The row had an Element token that can no longer be decrypted.
     has_lost_token: bool = False
+    # Where requests may go, in addition to the element's own hosts.
     allowed_hosts: AllowedHosts = field(default_factory=AllowedHosts)
     actor: str = ""
+    # No request may be sent after it; None if no other process could send the same one.
     deadline: Deadline | None = field(default=None, compare=False)
 
     @property
@@ -113,49 +111,50 @@ class PlatformRequest:
 
     @property
     def private_hosts(self) -> tuple[str, ...]:
-        """Which may be called though their address is private: operators listed them for this element."""
+        """Hosts with private addresses that operators allowed for this element."""
         return tuple(self.organization.private_hosts.get(self.element.key, ()))
 
     @property
     def tag(self) -> str:
+        """The tag that finds the instance at a remote platform."""
         return f"im-{self.uid}"
 
     @property
     def secrets(self) -> frozenset[str]:
-        """Every value that no record of an exchange may show."""
-        found = {
+        """The values that no record of an exchange may show."""
+        values = {
             str(value)
             for key, value in self.configuration.items()
-            # A switch whose key looks secret must not blacken every true and false of a document.
+            # A boolean whose key looks secret must not redact every true and false of a document.
             if str(value).lower() not in {"", "none", "true", "false"}
             and self.element.is_secret(key)
         }
-        found |= set(self.provider_data.values()) | {self.code_verifier}
+        values |= set(self.provider_data.values()) | {self.code_verifier}
         if self.tokens:
             tokens = self.tokens
-            found |= {tokens.access_token, tokens.refresh_token, tokens.token_secret}
-        return frozenset(found - {""})
+            values |= {tokens.access_token, tokens.refresh_token, tokens.token_secret}
+        return frozenset(values - {""})
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformInstance:
-    """An instance as a platform has it.
-
-    is_proved: whether the credentials were tried out; not while the provider gave tokens, but could not be asked
-    whether they work.
-    """
+    """An instance as a platform knows it."""
 
     token: str = field(repr=False)
     remote_id: int | None = None
     tokens: TokenSet | None = None
     is_valid: bool = True
+    # False if the provider issued tokens, but the probe could not be sent or answered.
     is_proved: bool = True
     is_disabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ListedInstance:
-    """An instance that a platform has of a user, with what it tells of it; secrets in configuration are masked."""
+    """One entry of a platform's list of a user's instances.
+
+    Secrets in configuration are masked.
+    """
 
     instance: PlatformInstance
     name: str
@@ -167,72 +166,90 @@ class ListedInstance:
 
 @dataclass(frozen=True, slots=True)
 class UnusableListing:
-    """An entry of a platform's list that makes no sense, and a sentence about it."""
+    """An invalid entry of a platform's list, and a sentence that says why."""
 
     name: str
     error: str
 
 
 class Platform(Protocol):
-    """Turns a draft into an instance. Every method raises PlatformError when an exchange fails."""
+    """Turn a request into an instance.
+
+    Every method raises PlatformError if an exchange fails.
+    """
 
     def request_token(self, request: PlatformRequest, *, state: str) -> RequestToken:
-        """OAuth 1.0a's first step, before oauth_url(). The callback brings state back."""
+        """Get OAuth 1.0a's temporary credentials, before oauth_url().
+
+        The callback returns state.
+        """
         ...
 
     def oauth_url(self, request: PlatformRequest, *, state: str) -> str:
-        """Where the browser is sent to authorize. The draft's code_verifier, if any, is honoured with
-        an S256 challenge (RFC 7636 4.3) where the platform can; OAuth 1.0a has the request token in
-        provider_data, as oauth_token.
+        """Return the URL that the browser is sent to for authorization.
+
+        A code_verifier is sent as an S256 challenge (RFC 7636 4.3) if the platform supports it. OAuth 1.0a expects
+        the request token in provider_data, as oauth_token.
         """
         ...
 
     def creates_without_exchange(self, request: PlatformRequest) -> bool:
-        """Whether create_instance() sends nothing for this draft: then no answer can be lost."""
+        """Whether create_instance() sends nothing, so no response can be lost."""
         ...
 
     def create_instance(self, request: PlatformRequest) -> PlatformInstance:
-        """Authenticate at the provider and mint the Element token.
+        """Authenticate at the provider and generate the Element token.
 
-        Raises OutcomeUnknownError when the platform may have created it without our hearing of it.
+        Raises OutcomeUnknownError if the platform may have created the instance although its response was lost.
         """
         ...
 
     def update_instance(self, request: PlatformRequest) -> PlatformInstance:
-        """Authenticate again with the draft's configuration or provider_data; keeps id and token, and answers the
-        token where the row has lost it.
+        """Authenticate again with the request's configuration or provider_data.
+
+        Id and token stay.
+
+        Returns the token only if the row has lost it.
         """
         ...
 
     def get_instance(self, request: PlatformRequest) -> PlatformInstance:
-        """Ask whether it works: the element's probe, or the remote platform's record of it."""
+        """Check that it works, by probe or by the remote platform's record."""
         ...
 
     def refresh_tokens(self, request: PlatformRequest) -> TokenSet | None:
-        """New tokens for the draft's, whose refresh token may be spent with it (RFC 6749 6); None: no way to.
+        """Return new tokens; None if they cannot be refreshed.
 
-        Whoever calls this has claimed the instance. Raises GrantRejectedError when the grant is dead.
+        This may use up the refresh token (RFC 6749 6).
+
+        The caller must have claimed the instance. Raises GrantRejectedError if the grant expired or was revoked.
         """
         ...
 
     def describe_instance(self, request: PlatformRequest) -> None:
-        """Tell the platform its name, tags and configuration, without authenticating again."""
+        """Send name, tags and configuration, without authenticating again."""
         ...
 
     def set_enabled(self, request: PlatformRequest, *, is_enabled: bool) -> None:
-        """Enable or disable it at the platform; doing so twice is fine."""
+        """Enable or disable it on the platform; safe to repeat."""
         ...
 
     def delete_instance(self, request: PlatformRequest) -> None:
-        """Remove it and revoke what can be revoked; an instance that is gone already is no error."""
+        """Delete it and revoke its tokens if possible.
+
+        A missing instance is not an error.
+        """
         ...
 
     def find_instances(self, request: PlatformRequest) -> list[PlatformInstance]:
-        """Those that carry the draft's tag: what a lost answer may have left behind."""
+        """Return the instances with the request's tag, left by a lost response."""
         ...
 
     def list_instances(
         self, user: OrganizationUser, *, actor: str
     ) -> Iterator[ListedInstance | UnusableListing]:
-        """All that the platform has of a user, whoever made them; nothing where that is this program itself."""
+        """Yield all of a user's instances on the platform, whoever created them.
+
+        None on the embedded platform.
+        """
         ...

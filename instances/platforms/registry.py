@@ -1,4 +1,4 @@
-"""The only place that knows all platforms."""
+"""Choose the platform of an organization: the only module that imports them all."""
 
 from instances.models import Organization
 from instances.platforms.base import Platform
@@ -7,7 +7,7 @@ from instances.platforms.remote.remote_platform import CloudElementsPlatform
 
 
 def platform_for(organization: Organization) -> Platform:
-    """Where this organization's instances are provisioned: at its remote platform, or here."""
+    """Return the organization's platform: its remote one, or the embedded one."""
     if organization.is_remote:
         return CloudElementsPlatform(organization)
     return EmbeddedPlatform(organization)

@@ -1,1 +1,1 @@
-"""How tables are read and written quickly: statements built once, updates of many rows, cursor pages."""
+"""Read and write tables quickly: prepared statements, bulk updates, cursor pages."""

@@ -1,4 +1,4 @@
-"""Many rows changed by one statement, each to values of its own, and only where it is still as expected."""
+"""Compare and set many rows with one statement, each to its own values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from django.db import connection, models
 
 @dataclass(frozen=True, slots=True)
 class RowUpdate:
-    """One row of a table: what it is expected to hold, and what it is to hold then. Columns are named as attributes."""
+    """An update of one row: the expected and the new values by attribute name."""
 
     pk: int
     expected: Mapping[str, Any]
@@ -18,9 +18,11 @@ class RowUpdate:
 
 
 def update_rows(model: type[models.Model], updates: Sequence[RowUpdate]) -> set[int]:
-    """Compare and set, row by row, in one statement; the primary keys of the rows that were changed.
+    """Compare and set each row in one statement.
 
-    All updates name the same columns, in the same order.
+    Returns the primary keys of the rows that were changed.
+
+    All updates must name the same columns in the same order.
     """
     if not updates:
         return set()
@@ -32,7 +34,7 @@ def update_rows(model: type[models.Model], updates: Sequence[RowUpdate]) -> set[
     own = [0] + [
         number for number, values in enumerate(columns) if number and not _are_same(values)
     ]
-    # Both databases name the columns of VALUES column1, column2 and so on.
+    # Both databases name the columns of VALUES column1, column2, and so on.
     new = {number: f"new.column{place}" for place, number in enumerate(own, 1)}
     names = [connection.ops.quote_name(str(field.column)) for field in fields]
     equal = [f"{name} = {new.get(number, '%s')}" for number, name in enumerate(names)]
@@ -42,7 +44,7 @@ def update_rows(model: type[models.Model], updates: Sequence[RowUpdate]) -> set[
     statement = (
         f"UPDATE {table} SET {', '.join(equal[compared:])} "  # noqa: S608  names of our own columns
         f"FROM (VALUES {', '.join([row] * len(updates))}) AS new "
-        f"WHERE {' AND '.join(f'{table}.{one}' for one in equal[:compared])} RETURNING {names[0]}"
+        f"WHERE {' AND '.join(f'{table}.{column}' for column in equal[:compared])} RETURNING {names[0]}"
     )
     shared = [(number, columns[number][0]) for number in range(len(fields)) if number not in new]
     parameters = [
@@ -56,7 +58,9 @@ def update_rows(model: type[models.Model], updates: Sequence[RowUpdate]) -> set[
 
 
 def _fields(model: type[models.Model], *names: str) -> list[models.Field[Any, Any]]:
-    columns = {name: one for one in model._meta.concrete_fields for name in (one.name, one.attname)}
+    columns = {
+        name: field for field in model._meta.concrete_fields for name in (field.name, field.attname)
+    }
     columns["pk"] = model._meta.pk
     return [columns[name] for name in names]
 
@@ -70,7 +74,7 @@ def _are_same(values: Sequence[Any]) -> bool:
 
 
 def _placeholder(column: models.Field[Any, Any]) -> str:
-    # PostgreSQL takes a value in VALUES for text; SQLite has no types to speak of.
+    # PostgreSQL treats parameters in VALUES as text; SQLite converts them by itself.
     if connection.vendor == "postgresql":
         return f"%s::{column.cast_db_type(connection)}"
     return "%s"

@@ -1,7 +1,7 @@
-"""Lists that are read from a row on, and never counted: the last page costs what the first does.
+"""Cursor pages: read from a row on and never counted.
 
-A page's position names the row that it comes after, or before, so a row that is added meanwhile moves nothing. It has
-that row's own values in it, and so holds when the row changes its place, or is gone.
+A page's position holds the values of the row before or after it. So rows that are added meanwhile shift nothing, and
+the position stays valid if that row moves or is deleted.
 """
 
 import re
@@ -12,36 +12,42 @@ from typing import Any
 from django.db.models import F, Field, Func, Lookup, Model, Q, QuerySet, Value
 from django.db.models.lookups import GreaterThan, LessThan
 
-# How a value stands in a position. A database takes no number beyond 64 bits, and no NUL.
+# How values are written in a position. Databases accept neither numbers beyond 64 bits nor NUL.
 _PATTERNS = {int: r"\d{1,18}", str: r"[^\0]*"}
 EVERY = (Q(),)
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The columns that a list is in order of, and what kind of value each has; no two rows have the same.
+    """The columns that a list is sorted by, with their types.
 
-    All go up, or all go down: then one comparison says what comes after a row, and an index answers it.
+    Together they must be unique.
+
+    All ascend or all descend, so that one comparison, answered by an index, finds what follows a row.
     """
 
     columns: Mapping[str, type[int | str]]
     is_descending: bool = False
 
-    def position(self, way: str, row: Model) -> str:
-        return "-".join([way, *(str(getattr(row, column)) for column in self.columns)])
+    def position(self, direction: str, row: Model) -> str:
+        """Return the position "after" or "before" a row."""
+        return "-".join([direction, *(str(getattr(row, column)) for column in self.columns)])
 
     def read(self, position: str) -> tuple[str, list[Any]] | None:
-        """The way and the row's values; None where it is no position of this order."""
+        """Parse a position into its direction and values.
+
+        None if it is not one of this order.
+        """
         kinds = self.columns.values()
         values = "-".join(f"({_PATTERNS[kind]})" for kind in kinds)
         match = re.fullmatch(f"(after|before)-{values}", position)
         if match is None:
             return None
-        way, *texts = match.groups()
-        return way, [kind(text) for kind, text in zip(kinds, texts, strict=True)]
+        direction, *texts = match.groups()
+        return direction, [kind(text) for kind, text in zip(kinds, texts, strict=True)]
 
     def beyond(self, values: Sequence[Any], *, is_upwards: bool) -> Lookup[bool]:
-        """The condition for what comes after these values, or before them."""
+        """Return the condition for rows after these values, or before them."""
         row = Func(*map(F, self.columns), function="", output_field=Field())
         bound = Func(*map(Value, values), function="", output_field=Field())
         return (GreaterThan if is_upwards else LessThan)(row, bound)
@@ -52,9 +58,10 @@ NEWEST_FIRST = Order({"pk": int}, is_descending=True)
 
 @dataclass(frozen=True, slots=True)
 class Page[M: Model]:
-    """previous and next: the positions of the pages beside it; None where there is none."""
+    """One page of a list."""
 
     rows: list[M]
+    # The positions of the neighbouring pages; None if there is none.
     previous: str | None
     next: str | None
 
@@ -67,23 +74,25 @@ def page_of[M: Model](
     order: Order = NEWEST_FIRST,
     any_of: Sequence[Q] = EVERY,
 ) -> Page[M]:
-    """The rows at this position that meet one of the conditions; the first ones where it is no position.
+    """Return the rows at a position that meet any of the conditions.
 
-    Each condition is a query of its own: each has an index, which one query that asks for any of them would not use.
+    The first page if the position is invalid.
+
+    Each condition is a separate query that uses its own index; a single query with OR would use none.
     """
-    way, values = order.read(position) or ("", [])
-    is_backwards = way == "before"
+    direction, values = order.read(position) or ("", [])
+    is_backwards = direction == "before"
     is_upwards = order.is_descending == is_backwards
     columns = [column if is_upwards else f"-{column}" for column in order.columns]
-    bounded = rows.filter(order.beyond(values, is_upwards=is_upwards)) if way else rows
-    found = _nearest(bounded, columns, size + 1, any_of)
-    has_more = len(found) > size
+    bounded = rows.filter(order.beyond(values, is_upwards=is_upwards)) if direction else rows
+    nearest = _nearest(bounded, columns, size + 1, any_of)
+    has_more = len(nearest) > size
     if is_backwards and not has_more:
         return page_of(rows, "", size=size, order=order, any_of=any_of)
-    shown = found[:size][::-1] if is_backwards else found[:size]
-    previous = (order.position("before", shown[0]) if shown else "first") if way else None
-    following = order.position("after", shown[-1]) if has_more or is_backwards else None
-    return Page(shown, previous, following)
+    page = nearest[:size][::-1] if is_backwards else nearest[:size]
+    previous = (order.position("before", page[0]) if page else "first") if direction else None
+    following = order.position("after", page[-1]) if has_more or is_backwards else None
+    return Page(page, previous, following)
 
 
 def _nearest[M: Model](

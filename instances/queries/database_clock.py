@@ -1,7 +1,7 @@
-"""This machine's clock beside the database's, by which all processes agree.
+"""Compare this machine's clock with the database's, which all processes go by.
 
-A process whose clock differs by more than MAX_SKEW takes on no work: it would take over live leases, prune what is
-fresh, and store wrong expiry times. On SQLite both are the same clock.
+A process whose clock differs by more than MAX_SKEW takes no work: it would take over live leases, prune recent rows
+and store wrong expiry times. On SQLite both are the same clock.
 """
 
 import threading
@@ -16,15 +16,15 @@ from instances.models.process_beats import ProcessBeat
 
 MAX_SKEW = timedelta(seconds=2)
 MEASURE_EVERY = timedelta(seconds=5)
-# A measurement is wrong by at most half of its round trip.
+# The error of a measurement is at most half of its round trip.
 QUICK_ROUND_TRIP = timedelta(seconds=1)
 MAX_MEASUREMENTS = 3
-# A clock that was set since the last measurement has moved against the uptime by more than this.
+# If clock and uptime differ by more than this since the last measurement, the clock was set.
 _STEP_SECONDS = 0.5
 
 
 class _Measured:
-    """The latest measurement of this process."""
+    """The latest measurement in this process."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -37,7 +37,10 @@ _measured = _Measured()
 
 
 def clock_skew() -> timedelta:
-    """How far this machine's clock is ahead of the database's; measured at most every few seconds."""
+    """Return how far this machine's clock is ahead of the database's.
+
+    Measured at most every few seconds.
+    """
     if connection.vendor == "sqlite":
         return timedelta(0)
     with _measured.lock:
@@ -51,12 +54,15 @@ def clock_skew() -> timedelta:
 
 
 def database_now() -> datetime:
-    """The database's time, as exactly as the skew is known."""
+    """Return the database's time, as precisely as the skew is known."""
     return timezone.now() - clock_skew()
 
 
 def require_right_clock() -> None:
-    """Raise ClockSkewError, and leave word of it for health, when this machine's clock is off by more than MAX_SKEW."""
+    """Raise ClockSkewError if the clock is off by more than MAX_SKEW.
+
+    It is recorded for health.
+    """
     skew = clock_skew()
     if abs(skew) > MAX_SKEW:
         ProcessBeat.objects.beat(ProcessBeat.Kind.WRONG_CLOCK, skew=skew)
@@ -68,12 +74,14 @@ def _measure() -> timedelta:
     for _ in range(MAX_MEASUREMENTS - 1):
         if round_trip <= QUICK_ROUND_TRIP:
             break
-        skew, round_trip = min((skew, round_trip), _compare(), key=lambda one: one[1])
+        skew, round_trip = min(
+            (skew, round_trip), _compare(), key=lambda measurement: measurement[1]
+        )
     return skew
 
 
 def _compare() -> tuple[timedelta, timedelta]:
-    """The skew, and the round trip of the question."""
+    """Return the skew and the round trip of the query."""
     with connection.cursor() as cursor:
         asked_at, asked_uptime = timezone.now(), uptime_seconds()
         cursor.execute("SELECT clock_timestamp()")

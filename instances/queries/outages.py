@@ -1,4 +1,4 @@
-"""Database outages: writes that outlast them, and processes that wait for their end."""
+"""Database outages: retry writes until the database is back, or wait for it."""
 
 import time
 from collections.abc import Callable
@@ -10,28 +10,28 @@ from django.db import Error as AnyDatabaseError, InterfaceError, OperationalErro
 from instances.deadlines import Deadline
 from instances.redaction import redact_text
 
-# Longer than any lease: whatever is written so late names the version that it started from.
+# Longer than any lease: a write this late must name the version that it started from.
 KEEP_TRYING = timedelta(minutes=5)
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 1.0
-# A server that was promoted or restarted as a standby takes no writes for a while (PostgreSQL, Appendix A).
+# A server that restarts as a standby or is being promoted rejects writes for a while (PostgreSQL, Appendix A).
 _READ_ONLY_SQLSTATE = "25006"
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 def is_outage(error: AnyDatabaseError) -> bool:
-    """Whether the same statement may succeed later: connection lost, server restarting, database locked."""
+    """Whether the same statement may succeed later, such as after a restart."""
     sqlstate = getattr(error.__cause__, "sqlstate", None)
     is_read_only = sqlstate == _READ_ONLY_SQLSTATE
     return isinstance(error, OperationalError | InterfaceError) or is_read_only
 
 
 def outlast_outage[T](write: Callable[[], T], *, what: str, duration: timedelta = KEEP_TRYING) -> T:
-    """Call write() until the database takes it; inside a transaction, once.
+    """Call write() until it succeeds; inside a transaction, call it once.
 
-    write() runs again after an attempt whose commit was not confirmed, so it must compare before it sets. what: for
-    the log. Raises the last OperationalError or InterfaceError when the duration has passed.
+    write() is repeated after an attempt whose commit was not confirmed, so it must compare before it sets. what: for
+    the log. Raises the last OperationalError or InterfaceError once the duration has passed.
     """
     deadline = Deadline(duration)
     pause_seconds = FIRST_PAUSE_SECONDS
@@ -41,7 +41,7 @@ def outlast_outage[T](write: Callable[[], T], *, what: str, duration: timedelta 
         except AnyDatabaseError as error:
             if connection.in_atomic_block or not is_outage(error):
                 raise
-            # A broken connection stays broken; the next attempt opens another.
+            # A broken connection does not recover; the next attempt opens a new one.
             connection.close()
             if deadline.has_passed:
                 log.error("gave up storing", what=what, error=type(error).__name__)
@@ -52,33 +52,25 @@ def outlast_outage[T](write: Callable[[], T], *, what: str, duration: timedelta 
 
 
 FIRST_WAIT_SECONDS = 1.0
-
-
 LAST_WAIT_SECONDS = 30.0
-
-
 TELL_EVERY_SECONDS = 30.0
-
-
-# What a server answers that is there, and refuses us: waiting changes nothing. Unknown words are taken for an outage.
+# Errors of a running server that rejects us, so waiting does not help. Any other error counts as an outage.
 _REFUSALS = ("does not exist", "authentication failed", "no password supplied", "permission denied")
-
-
 _UNUSABLE = "The database cannot be used: "
 
 
 def is_database_away(error: Exception) -> bool:
-    """Whether it may be back in a while: a server that does not answer, or a file that somebody else has locked."""
+    """Whether the database may be back soon: no answer, or a locked file."""
     if not isinstance(error, OperationalError | InterfaceError):
         return False
-    words = str(error).lower()
+    message = str(error).lower()
     if connection.vendor == "sqlite":
-        return "locked" in words or "busy" in words
-    return not any(refusal in words for refusal in _REFUSALS)
+        return "locked" in message or "busy" in message
+    return not any(refusal in message for refusal in _REFUSALS)
 
 
 def database_problem(error: AnyDatabaseError) -> str:
-    """What is wrong with the database, and what to do, without its password."""
+    """Return what is wrong with the database and what to do, without its password."""
     reason = redact_text(str(error)).strip()
     if reason.startswith(_UNUSABLE):
         return reason
@@ -88,9 +80,12 @@ def database_problem(error: AnyDatabaseError) -> str:
 def wait_for_database[T](
     work: Callable[[], T], *, tell: Callable[[str], object] = log.warning
 ) -> T:
-    """Do this, again and again while the database is away. tell: hears a sentence at once, and every half minute.
+    """Call work() until the database is available.
 
-    The work is done again from its beginning. Raises what it raises otherwise, and everything inside a transaction.
+    Each attempt starts from the beginning.
+
+    tell: called with a message at once and every 30 seconds. Raises any other error of work(), and inside a
+    transaction every error.
     """
     wait, told_at = FIRST_WAIT_SECONDS, float("-inf")
     while True:
@@ -102,6 +97,6 @@ def wait_for_database[T](
             connection.close()
             if time.monotonic() >= told_at + TELL_EVERY_SECONDS:
                 told_at = time.monotonic()
-                tell(f"{database_problem(error)} It is tried again until it answers.")
+                tell(f"{database_problem(error)} Retrying automatically.")
             time.sleep(wait)
             wait = min(2 * wait, LAST_WAIT_SECONDS)

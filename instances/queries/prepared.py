@@ -1,9 +1,9 @@
-"""Statements of every API call: the ORM builds their SQL once, and later calls only put values into it.
+"""Prepared statements, whose SQL the ORM builds once.
 
 USER = PreparedQuery(OrganizationUser.objects.filter(pk=Param("pk")))
 USER.first(pk=7)
 
-Building the SQL of a wide row costs several times what running it does (docs/decisions/0008).
+Building the SQL of a wide row takes several times as long as running it (docs/decisions/0008).
 """
 
 import threading
@@ -22,9 +22,9 @@ from django.db.models.sql.compiler import SQLCompiler
 
 
 class Param(models.Expression):
-    """Stands in a queryset for a value that is known only when it runs, and is passed on to the driver as it is.
+    """A placeholder in a queryset for a value that is supplied when it runs.
 
-    position: which one of a list of values.
+    position: the index, if the value is an item of a list.
     """
 
     def __init__(self, name: str, position: int | None = None) -> None:
@@ -34,7 +34,7 @@ class Param(models.Expression):
 
     @classmethod
     def each(cls, name: str, count: int) -> list[Self]:
-        """For `__in`: one for each of a list of so many values."""
+        """Return one placeholder for each of count values, for `__in`."""
         return [cls(name, position) for position in range(count)]
 
     def as_sql(self, compiler: Any, connection: Any) -> Any:
@@ -46,18 +46,24 @@ class Param(models.Expression):
 
 
 class PreparedQuery[Row: models.Model]:
-    """A queryset of whole rows with Arguments in its filters. Each thread builds its own, for its connection."""
+    """A queryset of whole rows with Params in its filters.
+
+    Each thread builds one for its connection.
+    """
 
     def __init__(self, queryset: models.QuerySet[Row]) -> None:
         self._queryset = queryset
         self._of_thread = threading.local()
 
     def first(self, **values: Any) -> Row | None:
-        """The first row for these values, one for each name."""
+        """Return the first row for these values, one per Param name.
+
+        None if there is none.
+        """
         return next(iter(self.rows(**values)), None)
 
     def rows(self, **values: Any) -> list[Row]:
-        """The rows for these values, one for each name."""
+        """Return the rows for these values, one per Param name."""
         own = self._of_thread
         if not hasattr(own, "queryset"):
             own.queryset, own.compiled = self._build()
@@ -73,16 +79,16 @@ class PreparedQuery[Row: models.Model]:
 
 
 def insert_row_with(row: models.Model, dependents: Sequence[models.Model]) -> None:
-    """Insert a new row and the new rows that refer to it, all or none, in their order and without their signals.
+    """Insert a row and the rows that refer to it, in order and without signals.
 
-    dependents: those of the same model stand together. On PostgreSQL a few are one statement, a transaction by itself,
-    whose SQL is built once a process for each shape. The primary keys of the dependents are not read back.
+    dependents: grouped by model. On PostgreSQL, a few are inserted by one statement, a transaction by itself, whose SQL
+    is built once per process and shape. The primary keys of the dependents are not read back.
     """
     model = type(row)
     alias = router.db_for_write(model)
     connection = connections[alias]
     groups = [list(alike) for _, alike in groupby(dependents, key=type)]
-    if connection.vendor == "postgresql" and len(dependents) <= _FEW:
+    if connection.vendor == "postgresql" and len(dependents) <= _MAX_AT_ONCE:
         row.pk = _insert_at_once([[row], *groups], connection)
         row._state.adding, row._state.db = False, alias
         return
@@ -91,8 +97,8 @@ def insert_row_with(row: models.Model, dependents: Sequence[models.Model]) -> No
             type(alike[0])._default_manager.bulk_create(alike)
 
 
-# What clients choose, such as the number of tags, makes no more shapes than that.
-_FEW = 8
+# Bounds the number of shapes, since clients choose some of it, such as the number of tags.
+_MAX_AT_ONCE = 8
 
 
 def _insert_at_once(groups: Sequence[Sequence[models.Model]], connection: Any) -> Any:
@@ -114,7 +120,7 @@ def _insert_at_once(groups: Sequence[Sequence[models.Model]], connection: Any) -
 def _insert_of(
     shape: tuple[tuple[type[models.Model], int], ...], alias: str
 ) -> tuple[list[list[models.Field[Any, Any]]], str]:
-    """The fields that take a value, of each group, and the statement that inserts all groups."""
+    """Return the fields with values of each group, and the INSERT for all."""
     (first, _), *others = shape
     own, sql = _insert_of_group(first, 1, alias, returning=[first._meta.pk])
     fields, statements = [own], [f"WITH first AS ({sql})"]
@@ -148,12 +154,14 @@ def _insert_of_group(
 
 
 def _cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
-    """A cursor whose statements PostgreSQL plans once a connection, not every time: they find rows by unique values,
-    so that one plan is the best for all of them. The ORM's own cursors put the values into the SQL.
+    """Return a cursor whose statements PostgreSQL plans once per connection.
+
+    One plan fits all values, since the statements find rows by unique values. The ORM's own cursors put the values
+    into the SQL.
     """
     cursor = connection.cursor()
     if connection.vendor == "postgresql":
-        # Not at the top: without PostgreSQL there is no driver for it.
+        # Imported here, since the driver may be missing without PostgreSQL.
         from django.db.backends.postgresql.base import ServerBindingCursor
 
         cursor.cursor = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
@@ -177,7 +185,8 @@ class _BuiltCompiler(SQLCompiler):
             self._sql = super().as_sql(*args, **kwargs)
         sql, parameters = self._sql
         return sql, tuple(
-            one.value_in(self.values) if isinstance(one, Param) else one for one in parameters
+            parameter.value_in(self.values) if isinstance(parameter, Param) else parameter
+            for parameter in parameters
         )
 
     def execute_sql(self, *_: Any, **__: Any) -> Any:

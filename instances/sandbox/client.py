@@ -9,7 +9,6 @@ from instances.catalogue.sandbox import SANDBOX_CLIENT_ID, SANDBOX_CLIENT_SECRET
 
 GRANT_TYPES = {"authorization_code", "refresh_token", "password"}
 AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
-LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
 class Client:
@@ -43,7 +42,7 @@ class Client:
         """Whether it is a loopback address, any port (RFC 8252 7.3), or on PUBLIC_URL."""
         try:
             parts = urlsplit(redirect_uri)
-            is_loopback = parts.hostname in LOOPBACK_HOSTS and parts.port != 0
+            is_loopback = parts.hostname in settings.LOOPBACK_HOSTS and parts.port != 0
         except ValueError:
             return False
         origin = f"{parts.scheme}://{parts.netloc}"

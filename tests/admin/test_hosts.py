@@ -108,7 +108,7 @@ def test_a_form_says_which_secrets_another_host_takes(operator):
     instance = make_instance(element=element_of(PASSWORD_WAY), configuration=PASSWORD | OWN_CLIENT)
     url = f"/admin/instances/instance/{instance.pk}/actions/reauthenticate/"
     page = operator.post(url, {"configuration.base.url": "https://evil.example"})
-    assert "stored secrets are never sent to a host" in page.text
+    assert "Stored secrets are only sent to the host that they were entered for" in page.text
     assert page.text.count("Enter it again for the new host.") == 3
     assert Instance.objects.get().configuration["base.url"] == "https://crm.example"
 

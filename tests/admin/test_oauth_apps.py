@@ -52,4 +52,4 @@ def test_a_second_app_of_the_same_element_is_refused(operator, dynamics):
     organization = make_organization()
     make_oauth_app(organization=organization, element=dynamics)
     page = operator.post(f"{PATH}add/", data_of(organization, dynamics))
-    assert "already has an OAuth app of this element" in page.text
+    assert "already has an OAuth app for this element" in page.text

@@ -224,7 +224,7 @@ def test_authenticating_again_keeps_id_and_token_at_both(pair, name):
     there = pair.direct.read(f"instances/{created['id']}")
     assert {one["token"] for one in (created, again.json(), there)} == {created["token"]}
     steps = pair.direct.read(f"instances/{created['id']}/interactions")
-    assert [one["step"] for one in steps].count("exchange the code") == 2
+    assert [one["step"] for one in steps].count("Exchange code") == 2
 
 
 def test_what_the_platform_refuses_comes_back_in_its_own_words(pair, name):
@@ -334,7 +334,7 @@ def assert_connected_once(pair, name, response):
 
 def assert_unknown(pair, name, response):
     assert response.status_code == 502
-    assert "Whether the instance was created is not known" in response.json()["message"]
+    assert "It is not known whether the instance was created" in response.json()["message"]
     assert pair.client.call("GET", "instances", params={"searchText": name}).status_code == 404
 
 

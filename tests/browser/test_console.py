@@ -46,7 +46,7 @@ def test_the_cause_of_what_is_broken_is_two_clicks_away(operator, photograph):
     photograph(page, "its-instances")
     page.get_by_role("link", name="Broken", exact=True).click()
     operator.expect_state("failed")
-    expect(page.get_by_text("the provider does not take the credentials").first).to_be_visible()
+    expect(page.get_by_text("rejected the credentials").first).to_be_visible()
     photograph(page, "its-cause")
 
 

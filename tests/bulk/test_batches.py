@@ -84,7 +84,7 @@ def test_what_is_stored_with_many_is_what_one_alone_would_have(provider, user, j
         changes = instance.state_changes.order_by("pk").values_list("from_state", "to_state")
         assert list(changes) == [("", "provisioning"), ("provisioning", "connected")]
         (interaction,) = instance.interactions.all()
-        assert (interaction.status, interaction.operation) == (200, "create")
+        assert (interaction.status, interaction.operation) == (200, "Create")
         assert f"k3y-of-{row.name}" not in f"{vars(interaction)}"
         assert instance.next_action_at > timezone.now()
 

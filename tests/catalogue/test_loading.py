@@ -101,7 +101,9 @@ def test_an_operators_own_alias_takes_a_shipped_element(write):
 
 
 def test_an_alias_of_nothing_is_refused(write):
-    with pytest.raises(CatalogueError, match=r"acme\.toml: alias_of: nowhere is no element"):
+    with pytest.raises(
+        CatalogueError, match=r"acme\.toml: alias_of: nowhere is not a shipped element"
+    ):
         load_element(write('alias_of = "nowhere"'))
 
 
@@ -117,7 +119,7 @@ def test_a_file_that_is_not_toml_is_named(tmp_path, content):
     path = tmp_path / "acme.toml"
     path.write_bytes(content)
 
-    with pytest.raises(CatalogueError, match=r"^acme\.toml: is not TOML: "):
+    with pytest.raises(CatalogueError, match=r"^acme\.toml: is not valid TOML: "):
         load_element(path)
 
 
@@ -151,7 +153,7 @@ def test_all_wrong_keys_and_types_of_a_file_are_said_at_once(write):
         "colour",
     ]
     assert "acme.toml: name: is missing." in str(raised.value)
-    assert "authentication[1].token_url: there is no such key" in str(raised.value)
+    assert "authentication[1].token_url: unknown key" in str(raised.value)
 
 
 def test_what_makes_no_sense_is_said_with_its_place(write):
@@ -175,9 +177,9 @@ def test_what_makes_no_sense_is_said_with_its_place(write):
         load_element(path)
 
     assert str(raised.value).splitlines() == [
-        "acme.toml: authentication[0].fields[0].secret: oauth.api.key: looks like a secret: state secret = true, "
-        "or say in not_secret_because why it is none.",
-        "acme.toml: authentication[0].request_token_endpoint: is missing; where nobody knows it, state "
+        "acme.toml: authentication[0].fields[0].secret: oauth.api.key: looks like a secret. Set secret = true, "
+        "or explain in not_secret_because why it is not secret.",
+        "acme.toml: authentication[0].request_token_endpoint: is missing. If it is not known, state "
         'endpoints = "unknown".',
     ]
 

@@ -92,18 +92,18 @@ def test_an_element_needs_a_way_of_authentication_or_an_alias():
     assert "at least one" in problems()["authentication"]
     assert problems(alias_of="stripe") == {}
     assert "another" in problems(alias_of="acme")["alias_of"]
-    assert "must be left out" in problems(BASIC, alias_of="stripe")["authentication"]
+    assert "must be omitted" in problems(BASIC, alias_of="stripe")["authentication"]
 
 
 def test_a_way_a_key_and_a_variant_are_said_once():
     assert problems(BASIC, BASIC) == {
-        "authentication": "2 ways of authentication of type basic; keep one."
+        "authentication": "2 ways of authentication of type basic. Keep one."
     }
     assert problems(with_field(key="login", aliases=["username"])) == {
-        "authentication[0].fields": "2 fields with the key or alias username; keep one."
+        "authentication[0].fields": "2 fields with the key or alias username. Keep one."
     }
     assert problems(OAUTH2 | {"variants": [{"name": "a"}, {"name": "a"}]}) == {
-        "authentication[0].variants": "2 variants with the name a; keep one."
+        "authentication[0].variants": "2 variants with the name a. Keep one."
     }
 
 
@@ -230,7 +230,7 @@ def test_keys_that_are_named_elsewhere_are_among_the_fields():
 def test_a_variable_that_nothing_fills_is_refused(place, part):
     assert problems(OAUTH2 | part) == {
         f"authentication[0].{place}": (
-            "{site} is neither a key of this way of authentication nor known by then."
+            "{site} is not a key of this way of authentication, and is not known at that point."
         )
     }
 
@@ -350,7 +350,7 @@ def hosted(**field: Any) -> dict[str, Any]:
 
 def test_what_becomes_part_of_a_host_states_the_providers_hosts():
     why = problems(hosted())["authentication[0].fields[1].hosts"]
-    assert why.startswith("site: is missing: its value becomes part of a host.")
+    assert why.startswith("site: is missing, although its value becomes part of a host.")
     assert problems(hosted(hosts=[])) == {}
     assert problems(hosted(hosts=["*.acme.test"])) == {}
 
@@ -361,7 +361,7 @@ def test_what_becomes_part_of_a_host_states_the_providers_hosts():
         ("*", "is not a host"),
         ("*.test", "allows too many hosts"),
         ("https://acme.test", "is not a host"),
-        ("Acme.Test", "must be written acme.test"),
+        ("Acme.Test", "must be written as acme.test"),
     ],
 )
 def test_hosts_are_patterns(pattern, why):

@@ -117,7 +117,7 @@ def test_a_platform_that_is_down_is_told(user, provider, capsys):
     provider.override = (503, {"message": "Down"})
     status, _, error = run(capsys, "import_instances")
     assert status == 2
-    assert "list them failed at the other side (503)" in error
+    assert "failed with a server error (List instances, HTTP 503)" in error
 
 
 def test_there_is_nothing_to_import_where_this_program_is_the_platform(db, capsys):

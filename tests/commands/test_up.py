@@ -214,12 +214,12 @@ def test_a_start_waits_for_a_locked_database_and_ctrl_c_ends_the_waiting(environ
     with closing(sqlite3.connect(database, isolation_level=None)) as backup:
         backup.execute("BEGIN EXCLUSIVE")
         waiting = start_up(environment, subprocess.PIPE)
-        read_until(waiting, "It is tried again until it answers.")
+        read_until(waiting, "Retrying automatically.")
         waiting.send_signal(signal.SIGINT)
         assert waiting.wait(timeout=STOP_SECONDS) == 1
         waiting.communicate()
         patient = start_up(environment, subprocess.PIPE)
-        read_until(patient, "It is tried again until it answers.")
+        read_until(patient, "Retrying automatically.")
         backup.execute("COMMIT")
     read_until(patient, "Ctrl-C stops everything.")
     patient.terminate()
@@ -264,7 +264,7 @@ def test_a_lost_key_stops_no_start_and_the_lines_say_what_to_do(environment, up)
     [
         ({"ENCRYPTION_KEYS": "nonsense"}, "ENCRYPTION_KEYS: entry 1 is not a key"),
         ({"PORT": "70000"}, "Cannot listen on 127.0.0.1, port 70000: there is no such port"),
-        ({"PORT": "http"}, "PORT has a value of the wrong form"),
+        ({"PORT": "http"}, "PORT has an invalid value"),
         ({"DATA_DIR": "/dev/null/var"}, "DATA_DIR /dev/null/var: Not a directory"),
         (
             {"DATABASE_URL": "sqlite:////dev/null/db.sqlite3"},
@@ -282,7 +282,7 @@ def test_a_start_waits_for_a_server_that_does_not_answer_and_tells_no_password(e
     process = start_up(
         environment | {"DATABASE_URL": "postgres://ada:s3cret-word@127.0.0.1:9/x"}, subprocess.PIPE
     )
-    told = read_until(process, "It is tried again until it answers.")
+    told = read_until(process, "Retrying automatically.")
     assert "The database cannot be used: " in told
     assert "s3cret-word" not in told
     process.send_signal(signal.SIGINT)

@@ -42,7 +42,7 @@ def failure_of(subject, url, kind, *, method="POST", **sent):
         session_for(subject).request(method, url, **sent)
     error = caught.value
     assert type(error) is kind
-    assert str(error).startswith("Acme (loopback): check ")
+    assert str(error).startswith("Acme (loopback): ")
     interaction = Interaction.objects.get()
     assert interaction.pk == error.interaction_id
     assert SECRET not in f"{error!r} {error} {vars(interaction)}"

@@ -20,7 +20,7 @@ from tests.platforms.conftest import SECRET, failure_of
 
 def test_a_host_that_speaks_no_tls_is_unreachable(subject, provider):
     error = failure_of(subject, provider.url.replace("http", "https"), UnreachableError)
-    assert "does not prove its identity (TLS)" in str(error)
+    assert "No trusted TLS connection" in str(error)
     assert provider.requests == []
 
 

@@ -61,7 +61,7 @@ def test_an_exchange_is_recorded_once_and_redacted(subject, provider):
 def test_an_answer_that_does_not_come_whole_is_lost(subject, provider, mode):
     provider.mode = mode
     error = failure_of(subject, f"{provider.url}/probe?password={SECRET}", AnswerLostError)
-    assert "may have carried out" in str(error)
+    assert "may have been carried out" in str(error)
     assert len(provider.requests) == 1
 
 
@@ -107,12 +107,12 @@ def test_a_name_server_that_does_not_answer_holds_nobody(subject, monkeypatch):
     error = failure_of(subject, "http://provider.example/", UnreachableError)
     assert not released.is_set()
     released.set()
-    assert "provider.example cannot be found (DNS)" in str(error)
+    assert "provider.example could not be resolved (DNS)" in str(error)
 
 
 def test_an_unknown_host_is_unreachable(subject):
     error = failure_of(subject, "http://no-such-host.invalid/", UnreachableError)
-    assert "no-such-host.invalid cannot be found (DNS)" in str(error)
+    assert "no-such-host.invalid could not be resolved (DNS)" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_an_address_that_is_none_is_refused_in_a_sentence(subject):
     session = session_for(subject)
     request = requests.Request("GET", "http://example.com").prepare()
     request.url = "http:///nowhere"
-    with pytest.raises(UnreachableError, match="is not something a request can be sent to"):
+    with pytest.raises(UnreachableError, match="is not a valid host"):
         session.send(request)
     assert Interaction.objects.count() == 1
 

@@ -121,7 +121,7 @@ def test_every_part_goes_on_after_the_database_was_away(start, cluster, environm
 def test_a_start_waits_until_the_database_is_there(start, cluster):
     cluster.stop()
     process = start()
-    told = read_until(process, "It is tried again until it answers.")
+    told = read_until(process, "Retrying automatically.")
     assert "The database cannot be used: " in told
     cluster.start()
     read_until(process, "Ctrl-C stops everything.")

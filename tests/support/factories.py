@@ -101,7 +101,7 @@ def make_interaction(**fields: Any) -> Interaction:
     return Interaction.objects.create(
         **{
             "subject": "somebody's account",
-            "operation": "exchange the code",
+            "operation": "Exchange code",
             "direction": Interaction.Direction.OUT,
             "method": "POST",
             "url": "https://provider.example/token",

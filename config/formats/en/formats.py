@@ -1,4 +1,4 @@
-"""Dates as ISO 8601 writes them, with their time zone: the same in lists, facts and timelines."""
+"""Date formats: ISO 8601 with the time zone, everywhere."""
 
 DATE_FORMAT = "Y-m-d"
 DATETIME_FORMAT = "Y-m-d H:i T"

@@ -1,1 +1,1 @@
-"""This program itself as the platform."""
+"""The embedded platform: this program itself."""

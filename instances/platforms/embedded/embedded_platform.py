@@ -1,4 +1,4 @@
-"""This program itself as the platform: it speaks to the provider and mints the Element token."""
+"""The embedded platform calls providers itself and generates Element tokens."""
 
 import base64
 import secrets
@@ -34,7 +34,10 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class EmbeddedPlatform:
-    """Implements base.Platform. Of an instance that exists it answers an empty token: the row has it."""
+    """Implement base.Platform.
+
+    For an existing instance it returns an empty token; the row has it.
+    """
 
     def __init__(self, organization: Organization) -> None:
         self._organization = organization
@@ -57,13 +60,13 @@ class EmbeddedPlatform:
     def create_instance(self, request: PlatformRequest) -> PlatformInstance:
         require_allowed_hosts(request)
         if request.external_authentication == "initial":
-            # Nothing is exchanged at creation; the first refresh replaces the tokens (contract 7.4).
-            return PlatformInstance(token=_mint_token(), tokens=_imported_tokens(request))
-        return _authenticated(request, token=_mint_token())
+            # Nothing is sent at creation; the first refresh replaces the tokens (contract 7.4).
+            return PlatformInstance(token=_generate_token(), tokens=_imported_tokens(request))
+        return _authenticated(request, token=_generate_token())
 
     def update_instance(self, request: PlatformRequest) -> PlatformInstance:
         require_allowed_hosts(request)
-        return _authenticated(request, token=_mint_token() if request.has_lost_token else "")
+        return _authenticated(request, token=_generate_token() if request.has_lost_token else "")
 
     def get_instance(self, request: PlatformRequest) -> PlatformInstance:
         prove(request)
@@ -80,13 +83,16 @@ class EmbeddedPlatform:
         return oauth2.obtain_token(request) if can_sign_in else None
 
     def describe_instance(self, request: PlatformRequest) -> None:
-        """Nothing to do: name, tags and configuration are in the row."""
+        """Do nothing: name, tags and configuration are in the row."""
 
     def set_enabled(self, request: PlatformRequest, *, is_enabled: bool) -> None:
-        """Nothing to do: the provider knows no such thing, and the flag is in the row."""
+        """Do nothing: providers have no such flag, and ours is in the row."""
 
     def delete_instance(self, request: PlatformRequest) -> None:
-        """A provider that does not revoke the grant must not keep an instance alive; the exchange is recorded."""
+        """Revoke the tokens if possible.
+
+        A failed revocation is recorded, but does not prevent the deletion.
+        """
         if not (request.tokens and request.authentication.revocation_endpoint):
             return
         try:
@@ -95,22 +101,22 @@ class EmbeddedPlatform:
             log.warning("token not revoked", uid=str(request.uid), why=str(error))
 
     def find_instances(self, request: PlatformRequest) -> list[PlatformInstance]:
-        """None, ever: an instance is here or it is not, and no answer of ours gets lost."""
+        """Return none: no response can be lost between this program and itself."""
         return []
 
     def list_instances(self, user: OrganizationUser, *, actor: str) -> Iterator[ListedInstance]:
-        """None: they are all here."""
+        """Yield none: all instances are already in the database."""
         return iter(())
 
 
 def _authenticated(request: PlatformRequest, *, token: str) -> PlatformInstance:
-    """With tokens, where the way of authentication has any, proved by the probe."""
+    """Get tokens, if there are any, and verify them with the probe."""
     tokens = _obtain(request)
     try:
-        # The deadline is for what must not be sent twice.
+        # The deadline is only for requests that must not be sent twice.
         prove(replace(request, tokens=tokens, deadline=None))
     except PlatformError as error:
-        # The code is spent: what it brought must not be lost with an outage of the probe's.
+        # The code is used up: keep the tokens even if the probe cannot be answered now.
         if not (request.authentication.needs_browser and error.is_retryable):
             raise
         return PlatformInstance(token=token, tokens=tokens, is_proved=False)
@@ -137,6 +143,6 @@ def _imported_tokens(request: PlatformRequest) -> TokenSet:
     return TokenSet(access_token, refresh_token, token_secret)
 
 
-def _mint_token() -> str:
-    """An Element token: 32 random bytes in base64 (contract 2.1)."""
+def _generate_token() -> str:
+    """Return a new Element token: 32 random bytes in base64 (contract 2.1)."""
     return base64.b64encode(secrets.token_bytes(TOKEN_BYTES)).decode()

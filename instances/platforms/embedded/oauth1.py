@@ -1,4 +1,4 @@
-"""OAuth 1.0a: request token, authorization, access token, each signed with HMAC-SHA1 (RFC 5849)."""
+"""OAuth 1.0a with HMAC-SHA1 (RFC 5849)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,14 +33,26 @@ from instances.platforms.transport import (
     unusable,
 )
 
-# What a callback or an answer brings that is used up or kept in a field of its own.
+# Fields of a callback or response that are used up, or stored in a column of their own.
 _STANDARD_FIELDS = {
     "oauth_callback_confirmed", "oauth_token", "oauth_token_secret", "oauth_verifier", "secret", "state"
 }  # fmt: skip
+_CLIENT_REFUSED = (
+    "%(provider)s did not issue a request token (HTTP %(status)d). Check the consumer key, its secret and the "
+    "callback URL."
+)
+_CLIENT_REJECTED = (
+    "%(provider)s rejected the consumer key or its secret (HTTP %(status)d). Correct them."
+)
+_VERIFIER_REJECTED = (
+    "%(provider)s rejected the request token (HTTP %(status)d): it expired, was denied or was already used. "
+    "Authorize again."
+)
+_FORBIDDEN = "%(provider)s denied access (HTTP %(status)d). Ask the account owner to grant the missing permissions."
 
 
 def request_token(request: PlatformRequest, *, state: str) -> RequestToken:
-    """Ask for temporary credentials (RFC 5849 2.1).
+    """Request temporary credentials (RFC 5849 2.1).
 
     Raises MissingConfigurationError, ClientRefusedError, PlatformError, CatalogueError, InputError.
     """
@@ -49,20 +61,16 @@ def request_token(request: PlatformRequest, *, state: str) -> RequestToken:
     if not callback_url:
         raise MissingConfigurationError(["oauth.callback.url"])
     callback = callback_with_state(callback_url, state)
-    subject = subject_of(request, "ask for a request token", secrets=[state])
+    subject = subject_of(request, "Get request token", secrets=[state])
     answer = _post(request, subject, "request_token_endpoint", redirect_uri=callback)
     if not answer.ok:
-        why = (
-            f"was refused ({answer.status_code}): the provider does not take the consumer key, its secret, or the "
-            "callback URL. Correct them."
-        )
-        raise _refusal(ClientRefusedError, why, answer, subject)
+        raise _refusal(ClientRefusedError, _CLIENT_REFUSED, answer, subject)
     token, secret, _ = _credentials_in(answer, subject)
     return RequestToken(token, secret)
 
 
 def authorization_url(request: PlatformRequest) -> str:
-    """Where the browser goes to authorize the request token in provider_data (RFC 5849 2.2).
+    """Return the URL that authorizes the request token (RFC 5849 2.2).
 
     Raises MissingConfigurationError, CatalogueError, InputError.
     """
@@ -75,35 +83,35 @@ def authorization_url(request: PlatformRequest) -> str:
 
 
 def exchange_verifier(request: PlatformRequest) -> TokenSet:
-    """Trade the authorized request token in provider_data for an access token (RFC 5849 2.3). Works once.
+    """Exchange the request token for an access token, once (RFC 5849 2.3).
 
     Raises MissingCodeError, InputError, GrantRejectedError, ClientRefusedError, PlatformError, CatalogueError.
     """
-    brought = request.provider_data
-    if not (brought.get("oauth_token") and brought.get("oauth_verifier")):
+    callback = request.provider_data
+    if not (callback.get("oauth_token") and callback.get("oauth_verifier")):
         raise MissingCodeError
-    if not brought.get("secret"):
+    if not callback.get("secret"):
         raise InputError(
-            "providerData lacks secret: with OAuth 1.0a, send the one that oauth/token gave with the request token."
+            "providerData lacks secret. With OAuth 1.0a, send the secret that oauth/token returned with the request token."
         )
-    subject = subject_of(request, "exchange the verifier")
+    subject = subject_of(request, "Exchange verifier")
     answer = _post(
         request,
         subject,
         "token_endpoint",
-        token=brought["oauth_token"],
-        token_secret=brought["secret"],
-        verifier=brought["oauth_verifier"],
+        token=callback["oauth_token"],
+        token_secret=callback["secret"],
+        verifier=callback["oauth_verifier"],
     )
     if not answer.ok and b"consumer_key" in answer.content:
         # The problem reporting extension: consumer_key_unknown, _rejected, _refused.
-        why = "was refused: the provider does not know the consumer key, or its secret is wrong. Correct it."
-        raise _refusal(ClientRefusedError, why, answer, subject)
+        raise _refusal(ClientRefusedError, _CLIENT_REJECTED, answer, subject)
     if not answer.ok:
-        why = f"was refused ({answer.status_code}): the request token is expired, refused or used already. Authorize again."
-        raise _refusal(GrantRejectedError, why, answer, subject)
+        raise _refusal(GrantRejectedError, _VERIFIER_REJECTED, answer, subject)
     access_token, token_secret, more = _credentials_in(answer, subject)
-    kept = {name: brought[name] for name in request.authentication.provider_data if name in brought}
+    kept = {
+        name: callback[name] for name in request.authentication.provider_data if name in callback
+    }
     extra = {
         name: value for name, value in {**kept, **more}.items() if name not in _STANDARD_FIELDS
     }
@@ -113,7 +121,10 @@ def exchange_verifier(request: PlatformRequest) -> TokenSet:
 def request_signed(
     request: PlatformRequest, subject: Subject, method: str, url: str, headers: Mapping[str, str]
 ) -> Answer:
-    """A request signed with the draft's access token (RFC 5849 3). Raises InputError, PlatformError."""
+    """Send a request signed with the access token (RFC 5849 3).
+
+    Raises InputError, PlatformError.
+    """
     tokens = request.tokens or TokenSet("")
     auth = _auth(request, token=tokens.access_token, token_secret=tokens.token_secret)
     try:
@@ -125,7 +136,10 @@ def request_signed(
 def _post(
     request: PlatformRequest, subject: Subject, endpoint: EndpointName, **signed: str
 ) -> Answer:
-    """One signed request. Raises RateLimitedError, ProviderFaultError; what a refusal means the caller knows."""
+    """Send one signed request.
+
+    Raises RateLimitedError, ProviderFaultError; a 4xx is returned.
+    """
     auth = _auth(request, **signed)
     try:
         answer = session_for(subject).post(endpoint_of(request, endpoint), auth=auth)
@@ -147,13 +161,15 @@ def _auth(request: PlatformRequest, **signed: str) -> OAuth1Auth:
 
 def _insecure(request: PlatformRequest) -> InputError:
     return InputError(
-        f"{request.label}: OAuth 1.0a needs an address that begins with https://. Correct the provider's address."
+        f"{request.label}: OAuth 1.0a requires an address that begins with https://. Correct the provider's address."
     )
 
 
 def _sign(client: Any, request: Any) -> str:
-    """HMAC-SHA1 (RFC 5849 3.4.2). Authlib decodes the header's parameters once more than it encoded them, which
-    breaks the signature of a callback that has percent-encoding of its own: so they are encoded once more.
+    """Return the HMAC-SHA1 signature (RFC 5849 3.4.2).
+
+    Authlib decodes the header's parameters once too often, which breaks the signature of a callback URL with
+    percent-encoded characters, so they are encoded once more here.
     """
     parameters = [
         (name, escape(value) if name.startswith("oauth_") else value)
@@ -164,23 +180,27 @@ def _sign(client: Any, request: Any) -> str:
 
 
 def _credentials_in(answer: Answer, subject: Subject) -> tuple[str, str, Mapping[str, str]]:
-    """Token, its secret, and all fields of an answer: a form (RFC 5849 2.1), at some providers JSON."""
+    """Return token, secret and all fields of a response.
+
+    It is a form (RFC 5849 2.1), or JSON at some providers.
+    """
     document = json_of(answer)
-    found = (
+    decoded = (
         document
         if isinstance(document, dict)
         else dict(parse_qsl(answer.content.decode(errors="replace")))
     )
-    fields = {name: value for name, value in found.items() if isinstance(value, str)}
+    fields = {name: value for name, value in decoded.items() if isinstance(value, str)}
     token, secret = fields.get("oauth_token"), fields.get("oauth_token_secret")
     if not (token and secret):
         raise unusable(answer, subject)
     return token, secret, fields
 
 
-def _refusal(kind: type[RefusedError], why: str, answer: Answer, subject: Subject) -> RefusedError:
-    """The error of this kind, but for 403, which is about rights."""
+def _refusal(
+    kind: type[RefusedError], sentence: str, answer: Answer, subject: Subject
+) -> RefusedError:
+    """Return an error of this kind; for a 403, one about permissions."""
     if answer.status_code == 403:
-        why = "is forbidden (403). Ask the account's holder for the rights it needs."
-        return error_of(AccessForbiddenError, why, answer, subject)
-    return error_of(kind, why, answer, subject)
+        return error_of(AccessForbiddenError, _FORBIDDEN, answer, subject)
+    return error_of(kind, sentence, answer, subject)

@@ -1,6 +1,7 @@
-"""OAuth 2.0: authorization code with PKCE, password, client credentials, refresh, revocation (RFC 6749, 7636, 7009)."""
+"""OAuth 2.0 grants, refresh and revocation (RFC 6749, 7636, 7009)."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,7 +39,14 @@ from instances.platforms.transport import (
     unusable,
 )
 
-type Refusal = type[GrantRejectedError | CredentialsRefusedError]
+
+@dataclass(frozen=True, slots=True)
+class _Rejection:
+    """The error, and its sentence, if a provider rejects the grant."""
+
+    kind: type[GrantRejectedError | CredentialsRefusedError]
+    sentence: str
+
 
 CALLBACK_URL_KEY = "oauth.callback.url"
 _STANDARD_FIELDS = {
@@ -47,12 +55,33 @@ _STANDARD_FIELDS = {
 # RFC 6749 5.2.
 _CLIENT_ERRORS = {"invalid_client", "unauthorized_client"}
 _GRANT_ERRORS = {"invalid_grant", "invalid_code", "bad_verification_code"}
+_CODE_REJECTED = _Rejection(
+    GrantRejectedError,
+    "%(provider)s rejected the authorization code (HTTP %(status)d, %(code)s): it expired or was already used. "
+    "Authorize again.",
+)
+_REFRESH_TOKEN_REJECTED = _Rejection(
+    GrantRejectedError,
+    "%(provider)s rejected the refresh token (HTTP %(status)d, %(code)s): it expired, was revoked or was already "
+    "used. Authorize again.",
+)
+_CREDENTIALS_REJECTED = _Rejection(
+    CredentialsRefusedError,
+    "%(provider)s rejected the credentials (HTTP %(status)d). Enter valid credentials.",
+)
+_CLIENT_REJECTED = "%(provider)s rejected the OAuth client (HTTP %(status)d, %(code)s): its ID or secret is wrong. Correct them."
+_FORBIDDEN = "%(provider)s denied access (HTTP %(status)d). Ask the account owner to grant the missing permissions."
+_REJECTED = (
+    "%(provider)s rejected the request (%(operation)s, HTTP %(status)d). Open the recorded exchange and correct what "
+    "it complains about."
+)
+_NOT_REVOKED = "%(provider)s did not revoke the token (HTTP %(status)d), so it may still be valid. Revoke it at the provider."
 
 
 def authorization_url(request: PlatformRequest, *, state: str) -> str:
-    """Where the browser goes to ask for a code (RFC 6749 4.1.1, RFC 7636 4.3).
+    """Return the URL at which the browser gets a code (RFC 6749 4.1.1, RFC 7636 4.3).
 
-    Raises CatalogueError where the endpoint is not known, InputError.
+    Raises CatalogueError if the endpoint is unknown, InputError.
     """
     with _session(request) as session:
         url, _ = session.create_authorization_url(
@@ -67,10 +96,12 @@ def authorization_url(request: PlatformRequest, *, state: str) -> str:
 
 
 def exchange_code(request: PlatformRequest) -> TokenSet:
-    """Trade the code in provider_data for tokens (RFC 6749 4.1.3, RFC 7636 4.5). A code works once.
+    """Exchange the code in provider_data for tokens (RFC 6749 4.1.3, RFC 7636 4.5).
 
-    Raises MissingCodeError, IssuerMismatchError before anything is sent, GrantRejectedError for a code that is no
-    good, ClientRefusedError, PlatformError.
+    A code works once.
+
+    Raises MissingCodeError and IssuerMismatchError before anything is sent, GrantRejectedError for an invalid code,
+    ClientRefusedError, PlatformError.
     """
     code = request.provider_data.get("code")
     if not code:
@@ -83,11 +114,11 @@ def exchange_code(request: PlatformRequest) -> TokenSet:
         "code_verifier": _code_verifier(request),
         **texts_of(request, request.authentication.token_params),
     }
-    return _ask(request, "exchange the code", "token_endpoint", form, GrantRejectedError)
+    return _request_tokens(request, "Exchange code", "token_endpoint", form, _CODE_REJECTED)
 
 
 def _check_issuer(request: PlatformRequest) -> None:
-    """Compare an iss that an API client brings from a callback of its own (RFC 9207 2.4); few clients do."""
+    """Check the iss that an API client passes on from its callback (RFC 9207 2.4)."""
     iss, template = request.provider_data.get("iss"), request.authentication.issuer
     if iss is None or not template:
         return
@@ -97,7 +128,7 @@ def _check_issuer(request: PlatformRequest) -> None:
 
 
 def obtain_token(request: PlatformRequest) -> TokenSet:
-    """A token for credentials alone: the account's password, or the client's own (RFC 6749 4.3, 4.4).
+    """Get a token by password or client credentials (RFC 6749 4.3, 4.4).
 
     Raises MissingConfigurationError, CredentialsRefusedError, ClientRefusedError, PlatformError.
     """
@@ -110,59 +141,69 @@ def obtain_token(request: PlatformRequest) -> TokenSet:
     if way.grant_type == GrantType.PASSWORD:
         form["username"] = _required(request, way.username_key)
         form["password"] = _required(request, way.password_key)
-    return _ask(request, "sign in", "token_endpoint", form, CredentialsRefusedError)
+    return _request_tokens(
+        request, "Get access token", "token_endpoint", form, _CREDENTIALS_REJECTED
+    )
 
 
 def refresh_token(request: PlatformRequest) -> TokenSet:
-    """New tokens for the refresh token (RFC 6749 6), which is kept where the provider sends no new one.
+    """Exchange the refresh token for new tokens (RFC 6749 6).
 
-    An answer that comes late is waited for longer than others: it may hold the only refresh token that still works.
-    Raises GrantRejectedError when it is no good any more, ClientRefusedError, PlatformError.
+    Keep it if the provider sends no new one.
+
+    The timeout is longer than for other requests, since a lost response may hold the only valid refresh token.
+    Raises GrantRejectedError if it expired or was revoked, ClientRefusedError, PlatformError.
     """
     tokens = request.tokens or TokenSet("")
     form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh_token}
     has_own = request.authentication.refresh_endpoint is not None
     endpoint: EndpointName = "refresh_endpoint" if has_own else "token_endpoint"
-    seconds = settings.REFRESH_TIMEOUT_SECONDS
-    return _ask(
-        request, "refresh the token", endpoint, form, GrantRejectedError, timeout_seconds=seconds
+    return _request_tokens(
+        request,
+        "Refresh token",
+        endpoint,
+        form,
+        _REFRESH_TOKEN_REJECTED,
+        timeout_seconds=settings.REFRESH_TIMEOUT_SECONDS,
     )
 
 
 def revoke_token(request: PlatformRequest) -> None:
-    """Give the grant back, by its refresh token where there is one (RFC 7009 2.1).
+    """Revoke the grant, by its refresh token if there is one (RFC 7009 2.1).
 
-    Raises PlatformError, CatalogueError where the endpoint is not known, InputError.
+    Raises PlatformError, CatalogueError if the endpoint is unknown, InputError.
     """
     tokens = request.tokens or TokenSet("")
     form = {
         "token": tokens.refresh_token or tokens.access_token,
         "token_type_hint": "refresh_token" if tokens.refresh_token else "access_token",
     }
-    subject = subject_of(request, "revoke the token")
+    subject = subject_of(request, "Revoke token")
     answer = _post(request, subject, "revocation_endpoint", form)
     raise_for_fault(answer, subject)
     if not answer.ok:
-        why = f"was refused ({answer.status_code}), so it may still work there. Revoke it at the provider."
-        raise error_of(RefusedError, why, answer, subject)
+        raise error_of(RefusedError, _NOT_REVOKED, answer, subject)
 
 
-def _ask(
+def _request_tokens(
     request: PlatformRequest,
     operation: str,
     endpoint: EndpointName,
     form: Mapping[str, str | None],
-    refusal: Refusal,
+    rejection: _Rejection,
     *,
     timeout_seconds: float | None = None,
 ) -> TokenSet:
-    """One token request. refusal: what it means for this grant that the provider does not take it."""
+    """Send one token request.
+
+    rejection: the error if the provider rejects this grant.
+    """
     subject = subject_of(request, operation, timeout_seconds=timeout_seconds)
     answer = _post(request, subject, endpoint, form)
     raise_for_fault(answer, subject)
     document = document_of(answer, subject)
     if "error" in document or not answer.ok:
-        raise _refusal(answer, subject, str(document.get("error", "")), refusal)
+        raise _refusal(answer, subject, str(document.get("error", "")), rejection)
     tokens = _token_set(document, request)
     if not tokens.access_token:
         raise unusable(answer, subject)
@@ -204,7 +245,10 @@ def _session(request: PlatformRequest) -> OAuth2Session:
 
 
 def _code_verifier(request: PlatformRequest) -> str | None:
-    """None where a challenge must not be sent; sent with both requests or with neither (RFC 7636 4.6)."""
+    """Return None if no challenge may be sent.
+
+    It goes with both requests or with neither (RFC 7636 4.6).
+    """
     return None if request.authentication.pkce is False else request.code_verifier or None
 
 
@@ -226,7 +270,10 @@ def _required(request: PlatformRequest, key: str | None) -> str:
 
 
 def _token_set(document: Mapping[str, Any], request: PlatformRequest) -> TokenSet:
-    """expires_in is only RECOMMENDED (RFC 6749 5.1): without it, the first 401 tells."""
+    """Read a token response.
+
+    expires_in is only RECOMMENDED (RFC 6749 5.1): without it, wait for the first 401.
+    """
     texts = {name: value for name, value in document.items() if isinstance(value, str)}
     way, before = request.authentication, request.tokens
     kept = {
@@ -253,21 +300,17 @@ def _expires_at(expires_in: Any) -> datetime | None:
         return None
 
 
-def _refusal(answer: Answer, subject: Subject, code: str, refusal: Refusal) -> RefusedError:
-    """What a token endpoint's error means (RFC 6749 5.2)."""
+def _refusal(answer: Answer, subject: Subject, code: str, rejection: _Rejection) -> RefusedError:
+    """Return the error for a token endpoint's error response (RFC 6749 5.2)."""
     if code in _CLIENT_ERRORS:
-        why = "was refused: the provider does not know the OAuth client, or its secret is wrong. Correct it."
-        return error_of(ClientRefusedError, why, answer, subject)
+        facts = {"code": code}
+        return error_of(ClientRefusedError, _CLIENT_REJECTED, answer, subject, facts=facts)
     if answer.status_code == 403:
-        why = "is forbidden (403). Ask the account's holder for the rights it needs."
-        return error_of(AccessForbiddenError, why, answer, subject)
-    if code in _GRANT_ERRORS and refusal is GrantRejectedError:
-        why = "was refused: the grant is expired, revoked or used already. Authorize again."
-        return error_of(GrantRejectedError, why, answer, subject)
-    if code in _GRANT_ERRORS or answer.status_code == 401:
-        why = "was refused: the provider does not take the credentials. Enter the right ones."
-        return error_of(CredentialsRefusedError, why, answer, subject)
-    why = (
-        f"was refused ({answer.status_code}). Read the recorded exchange, and correct what it says."
-    )
-    return error_of(RefusedError, why, answer, subject)
+        return error_of(AccessForbiddenError, _FORBIDDEN, answer, subject)
+    if code in _GRANT_ERRORS:
+        facts = {"code": code}
+        return error_of(rejection.kind, rejection.sentence, answer, subject, facts=facts)
+    if answer.status_code == 401:
+        rejected = _CREDENTIALS_REJECTED
+        return error_of(rejected.kind, rejected.sentence, answer, subject)
+    return error_of(RefusedError, _REJECTED, answer, subject)

@@ -1,4 +1,4 @@
-"""Credentials proved by the element's probe: a harmless request that works if, and only if, they do."""
+"""Verify credentials with the element's probe."""
 
 import base64
 
@@ -17,9 +17,21 @@ from instances.platforms.transport import (
     subject_of,
 )
 
+_CREDENTIALS_REJECTED = (
+    "%(provider)s rejected the credentials (HTTP %(status)d). Enter valid credentials."
+)
+_PERMISSIONS_MISSING = (
+    "%(provider)s accepted the credentials, but the account lacks permissions (HTTP %(status)d). Ask the account "
+    "owner to grant them."
+)
+_REJECTED = (
+    "%(provider)s rejected the request that verifies the credentials (HTTP %(status)d). Check the address and the "
+    "other settings of the instance."
+)
+
 
 def prove(request: PlatformRequest) -> None:
-    """Send the probe. A way of authentication without one is taken on trust.
+    """Send the probe. Without one, the credentials are accepted unverified.
 
     Raises CredentialsRefusedError (401), AccessForbiddenError (403), RefusedError (any other 4xx), PlatformError,
     InputError.
@@ -27,7 +39,7 @@ def prove(request: PlatformRequest) -> None:
     probe = request.authentication.probe
     if probe is None:
         return
-    subject = subject_of(request, "prove the credentials")
+    subject = subject_of(request, "Verify credentials")
     headers = headers_of(request, probe.headers) | _authorization(request, probe)
     url = address_of(request, probe.url)
     if probe.scheme == ProbeScheme.OAUTH1:
@@ -54,10 +66,7 @@ def _raise_for_refusal(answer: Answer, subject: Subject) -> None:
     raise_for_fault(answer, subject)
     match answer.status_code:
         case 401:
-            why = "was refused (401): the provider does not take the credentials. Enter the right ones."
-            raise error_of(CredentialsRefusedError, why, answer, subject)
+            raise error_of(CredentialsRefusedError, _CREDENTIALS_REJECTED, answer, subject)
         case 403:
-            why = "is forbidden (403): the credentials are right, but this user lacks the rights it needs."
-            raise error_of(AccessForbiddenError, why, answer, subject)
-    why = f"was refused ({answer.status_code}). Check the address and the other settings of the instance."
-    raise error_of(RefusedError, why, answer, subject)
+            raise error_of(AccessForbiddenError, _PERMISSIONS_MISSING, answer, subject)
+    raise error_of(RefusedError, _REJECTED, answer, subject)

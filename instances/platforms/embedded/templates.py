@@ -1,4 +1,4 @@
-"""The catalogue's templates, filled for one draft."""
+"""Fill the catalogue's templates for one request."""
 
 from collections.abc import Mapping
 
@@ -16,29 +16,32 @@ from instances.platforms.base import PlatformRequest
 
 
 def values_of(request: PlatformRequest) -> dict[str, str]:
-    """What the variables of this draft's templates stand for.
+    """Return the values of the template variables.
 
-    The configuration comes before what a provider sent: a callback must not be able to change where credentials go.
+    The configuration takes precedence over what a provider sent: a callback must not decide where credentials go.
     """
     way = request.authentication
-    came_back = {
+    from_callback = {
         name: value for name, value in request.provider_data.items() if name in way.provider_data
     }
-    values = {**came_back, **way.values_of(request.configuration)}
+    values = {**from_callback, **way.values_of(request.configuration)}
     if request.tokens:
         values = {**request.tokens.extra, **values, ACCESS_TOKEN: request.tokens.access_token}
     return values
 
 
 def endpoint_of(request: PlatformRequest, name: EndpointName) -> str:
-    """The URL of an endpoint. Raises CatalogueError where the catalogue does not know it, InputError."""
+    """Return the URL of an endpoint.
+
+    Raises CatalogueError if the catalogue does not know it, InputError.
+    """
     return address_of(request, request.element.endpoint(request.authentication, name))
 
 
 def address_of(request: PlatformRequest, template: str) -> str:
-    """The URL that a template means, with the organization's endpoint overrides applied.
+    """Return a template's URL, with the organization's overrides applied.
 
-    Every request's address is made here, so that none goes to a host that is not allowed for the draft's secrets.
+    Every request's address is built here, so that no secret goes to a host that is not allowed for it.
     Raises HostNotAllowedError, InputError.
     """
     overrides = request.organization.endpoint_overrides.get(request.element.key, {})
@@ -55,28 +58,36 @@ def address_of(request: PlatformRequest, template: str) -> str:
 
 
 def require_allowed_hosts(request: PlatformRequest) -> None:
-    """Look at every address before the first request, so that no code is spent in vain. Raises HostNotAllowedError."""
+    """Check every address before the first request, so that no code is wasted.
+
+    Raises HostNotAllowedError.
+    """
     for _place, template in request.authentication.url_templates():
         try:
             address_of(request, template)
         except HostNotAllowedError:
             raise
         except (InvalidConfigurationError, MissingConfigurationError):
-            # What a token answer brings is not there yet; the rest is complained about where it is needed.
+            # Values of the token response are not known yet; other errors are raised when the address is needed.
             continue
 
 
 def texts_of(request: PlatformRequest, templates: Mapping[str, str]) -> dict[str, str]:
-    """Parameters of a request. Raises InputError."""
+    """Fill the parameters of a request. Raises InputError."""
     values = values_of(request)
     return {name: fill_text(template, values) for name, template in templates.items()}
 
 
 def headers_of(request: PlatformRequest, templates: Mapping[str, str]) -> dict[str, str]:
-    """Headers of a request. Raises InputError, also for a value that no header can carry."""
+    """Fill the headers of a request.
+
+    Raises InputError, also for a value that is not printable ASCII.
+    """
     headers = texts_of(request, templates)
     for name, value in headers.items():
         if not (value.isascii() and value.isprintable()):
             key = (variables_in(templates[name]) or [name])[0]
-            raise InvalidConfigurationError(key, "holds a character that no header can carry.")
+            raise InvalidConfigurationError(
+                key, "contains a character that is not allowed in a header."
+            )
     return headers

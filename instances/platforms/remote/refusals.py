@@ -1,4 +1,4 @@
-"""What a remote platform's refusals mean (contract 3), in words for whoever can act."""
+"""Translate a remote platform's error responses (contract 3) into errors."""
 
 import re
 from typing import NoReturn
@@ -29,21 +29,37 @@ from instances.platforms.transport import (
 from instances.redaction import redact_values
 from instances.wire import ErrorDocument
 
-# Contract 3.1: an empty list is answered as a 404 with such a message.
+# An empty list is a 404 with such a message (contract 3.1).
 _NOTHING_FOUND = re.compile(r"No (.*) found")
 # Contract 7.5.
 _MISSING = re.compile(r"Missing required configuration: (.+)")
+_SECRETS_REJECTED = "%(provider)s rejected the organization's or the user's secret (HTTP %(status)d). Enter both again."
+_FORBIDDEN = (
+    "%(provider)s denied access (%(operation)s, HTTP %(status)d). Ask the account owner or the platform's operator "
+    "for the missing permission."
+)
+_GONE = "%(provider)s has no such instance (HTTP %(status)d). Connect it again to recreate it."
+_REJECTED = (
+    "%(provider)s rejected the request (%(operation)s, HTTP %(status)d). Open the recorded exchange and correct what "
+    "it complains about."
+)
+_CLIENT_REJECTED = "The provider rejected the OAuth client (%(operation)s, HTTP %(status)d): its ID or secret is wrong. Correct them."
+_CODE_REJECTED = "The provider rejected the authorization code (%(operation)s, HTTP %(status)d). Authorize again."
+_CREDENTIALS_REJECTED = "The provider rejected the credentials (%(operation)s, HTTP %(status)d). Enter valid credentials."
 
 
 def is_nothing_found(answer: Answer) -> bool:
-    """Whether it is an empty list."""
+    """Whether the response stands for an empty list."""
     if answer.status_code != 404:
         return False
     return _NOTHING_FOUND.fullmatch(error_document(answer).message) is not None
 
 
 def error_document(answer: Answer) -> ErrorDocument:
-    """An error in the contract's form; an empty one where the answer is something else."""
+    """Return the response as an error document (contract 3).
+
+    An empty one if it is something else.
+    """
     try:
         return ErrorDocument.model_validate(json_of(answer))
     except ValidationError:
@@ -53,12 +69,12 @@ def error_document(answer: Answer) -> ErrorDocument:
 def raise_for_refusal(
     answer: Answer, subject: Subject, *, element: str = "", has_code: bool = False
 ) -> None:
-    """Raises what a status other than 2xx means (contract 3), with the platform's own words.
+    """Raise the error for a status other than 2xx (contract 3).
 
-    element: what a 404 means the platform lacks; else it is the instance. has_code: a code was sent along.
+    element: the key that a 404 is about; if empty, it is about the instance. has_code: an authorization code was sent.
     """
     if 200 <= answer.status_code < 300:
-        # A proxy's sign-in page must not pass for a deletion that was carried out.
+        # A proxy's sign-in page must not count as a successful deletion.
         is_html = answer.headers.get("Content-Type", "").startswith("text/html")
         if is_html and answer.content:
             raise unusable(answer, subject)
@@ -66,16 +82,16 @@ def raise_for_refusal(
     try:
         _raise_for_status(answer, subject, element=element, has_code=has_code)
     except InstancesError as error:
-        _keep_words(error, answer, subject)
+        _attach_messages(error, answer, subject)
         raise
 
 
-def _keep_words(error: InstancesError, answer: Answer, subject: Subject) -> None:
-    """What the platform said for itself, and what it passes on from the provider, without a secret of ours."""
-    told = error_document(answer)
-    error.platform_message = redact_values(told.message, subject.secrets)
-    if isinstance(error, PlatformError) and told.message:
-        error.provider_message = redact_values(told.provider_message or "", subject.secrets)
+def _attach_messages(error: InstancesError, answer: Answer, subject: Subject) -> None:
+    """Set the platform's and the provider's messages, without known secrets."""
+    document = error_document(answer)
+    error.platform_message = redact_values(document.message, subject.secrets)
+    if isinstance(error, PlatformError) and document.message:
+        error.provider_message = redact_values(document.provider_message or "", subject.secrets)
 
 
 def _raise_for_status(answer: Answer, subject: Subject, *, element: str, has_code: bool) -> None:
@@ -87,22 +103,16 @@ def _raise_for_status(answer: Answer, subject: Subject, *, element: str, has_cod
         case 400:
             _raise_for_bad_request(answer, subject, message, has_code=has_code)
         case 401:
-            why = "was refused (401): the organization's or the user's secret is wrong. Enter them anew."
-            raise error_of(ClientRefusedError, why, answer, subject)
+            raise error_of(ClientRefusedError, _SECRETS_REJECTED, answer, subject)
         case 403:
-            why = "is forbidden (403). Ask the account's holder, or the platform, for the right to do it."
-            raise error_of(AccessForbiddenError, why, answer, subject)
+            raise error_of(AccessForbiddenError, _FORBIDDEN, answer, subject)
         case 404 if element:
             raise UnknownElementError(
-                f"{subject.label}: the remote platform has no element {element}."
+                f"{subject.label}: {subject.provider} has no element “{element}”."
             )
         case 404:
-            why = "found no such instance at the platform (404). Provision it anew."
-            raise error_of(GoneError, why, answer, subject)
-    why = (
-        f"was refused ({answer.status_code}). Read the recorded exchange, and correct what it says."
-    )
-    raise error_of(RefusedError, why, answer, subject)
+            raise error_of(GoneError, _GONE, answer, subject)
+    raise error_of(RefusedError, _REJECTED, answer, subject)
 
 
 def _raise_for_bad_request(
@@ -112,15 +122,11 @@ def _raise_for_bad_request(
         raise MissingConfigurationError([key.strip() for key in missing[1].split(",")])
     if message.startswith(str(MissingCodeError())):
         raise MissingCodeError
-    told = error_document(answer).provider_message
-    if told is None:
-        why = "was refused (400). Read the recorded exchange, and correct what it says."
-        raise error_of(RefusedError, why, answer, subject)
-    if "invalid_client" in told or "unauthorized_client" in told:
-        why = "was refused: the provider does not know the OAuth client, or its secret is wrong."
-        raise error_of(ClientRefusedError, why, answer, subject)
+    provider_message = error_document(answer).provider_message
+    if provider_message is None:
+        raise error_of(RefusedError, _REJECTED, answer, subject)
+    if "invalid_client" in provider_message or "unauthorized_client" in provider_message:
+        raise error_of(ClientRefusedError, _CLIENT_REJECTED, answer, subject)
     if has_code:
-        why = "was refused: the provider did not take the authorization code. Authorize again."
-        raise error_of(GrantRejectedError, why, answer, subject)
-    why = "was refused: the provider did not take the credentials. Correct them."
-    raise error_of(CredentialsRefusedError, why, answer, subject)
+        raise error_of(GrantRejectedError, _CODE_REJECTED, answer, subject)
+    raise error_of(CredentialsRefusedError, _CREDENTIALS_REJECTED, answer, subject)

@@ -1,4 +1,4 @@
-"""A remote platform that speaks the platform API v2: Cloud Elements, or another of this program."""
+"""A remote platform: Cloud Elements, or another Instance Manager."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -44,7 +44,7 @@ from instances.wire import (
 )
 
 API_PATH = "/elements/api-v2"
-# Contract 4: the largest page.
+# The largest page (contract 4).
 PAGE_SIZE = 200
 MAX_NAME_CHARACTERS = 200
 MAX_URL_CHARACTERS = 16_000
@@ -54,28 +54,45 @@ _OAUTH_URL_KEYS = {
     "oauth.callback.url": "callbackUrl",
     "oauth.scope": "scope",
 }
+# How messages name the platform.
+_PLATFORM = "The remote platform"
+_WRONG_INSTANCE = (
+    "%(provider)s answered with instance %(answered)s but was asked for %(asked)s (%(operation)s, HTTP %(status)d). "
+    "Check the address, or try again later."
+)
+_WRONG_FIELDS = (
+    "%(provider)s sent a response without a valid %(fields)s (%(operation)s, HTTP %(status)d). Check the address, or "
+    "try again later."
+)
+_WRONG_ENTRY = "%(name)s: the platform's list has no valid %(fields)s for it. Correct it on the platform and import again."
+_INVALID_ENTRY = (
+    "%(name)s: the platform's list entry is invalid. Correct it on the platform and import again."
+)
 
 
 class CloudElementsPlatform:
-    """Implements base.Platform over HTTP. Masked values that it answers are never taken over."""
+    """Implement base.Platform over HTTP. Masked values in responses are never stored."""
 
     def __init__(self, organization: Organization) -> None:
         self._organization = organization
         self._base_url = organization.platform_url.rstrip("/").removesuffix(API_PATH) + API_PATH
 
     def request_token(self, request: PlatformRequest, *, state: str) -> RequestToken:
-        subject = self._subject(request, "ask for a request token", state)
+        subject = self._subject(request, "Get request token", state)
         query = _oauth_query(request, state)
         if callback_url := query.get("callbackUrl"):
-            # Whether the platform itself brings the state back is not known (contract 11.1).
+            # It is unknown whether the platform itself returns the state (contract 11.1).
             query["callbackUrl"] = callback_with_state(callback_url, state)
         answer = self._ask_oauth("token", query, request, subject)
         document = _read(RequestTokenDocument, answer, subject)
         return RequestToken(document.token, document.secret)
 
     def oauth_url(self, request: PlatformRequest, *, state: str) -> str:
-        """The URL that the platform makes (contract 8.1); it sends no PKCE challenge, so none is checked."""
-        subject = self._subject(request, "ask for the authorization URL", state)
+        """Return the platform's authorization URL (contract 8.1).
+
+        The platform does not support PKCE.
+        """
+        subject = self._subject(request, "Get authorization URL", state)
         answer = self._ask_oauth("url", _oauth_query(request, state), request, subject)
         url = _read(OAuthUrlDocument, answer, subject).oauth_url
         if not _is_web_address(url):
@@ -86,7 +103,7 @@ class CloudElementsPlatform:
         return False
 
     def create_instance(self, request: PlatformRequest) -> PlatformInstance:
-        subject = self._subject(request, "create")
+        subject = self._subject(request, "Create")
         try:
             answer = self._send(
                 "POST", "/instances", request.organization_user, subject, json=_body(request)
@@ -99,49 +116,49 @@ class CloudElementsPlatform:
             if not _may_have_created(error):
                 raise
             raise OutcomeUnknownError(
-                f"{error} Whether the instance was created is not known; "
-                "check it, and the platform is asked before anything is sent again.",
+                f"{error} It is not known whether the instance was created. The platform will be asked before anything "
+                "is sent again; to ask now, run a check.",
                 provider_message=error.provider_message,
                 status=error.status,
                 interaction=error.interaction,
             ) from error
 
     def update_instance(self, request: PlatformRequest) -> PlatformInstance:
-        return self._on_instance("PUT", request, "authenticate again", json=_body(request))
+        return self._on_instance("PUT", request, "Reauthenticate", json=_body(request))
 
     def get_instance(self, request: PlatformRequest) -> PlatformInstance:
-        return self._on_instance("GET", request, "check")
+        return self._on_instance("GET", request, "Check")
 
     def refresh_tokens(self, request: PlatformRequest) -> None:
-        """Nothing to do: the platform has the provider's tokens, and keeps them alive itself."""
+        """Do nothing: the platform holds the provider's tokens and refreshes them itself."""
 
     def describe_instance(self, request: PlatformRequest) -> None:
         unchecked = {"reAuthenticate": "false"}
-        self._on_instance("PUT", request, "describe", json=_body(request), params=unchecked)
+        self._on_instance("PUT", request, "Update", json=_body(request), params=unchecked)
 
     def set_enabled(self, request: PlatformRequest, *, is_enabled: bool) -> None:
-        method, operation = ("PUT", "enable") if is_enabled else ("DELETE", "disable")
+        method, operation = ("PUT", "Enable") if is_enabled else ("DELETE", "Disable")
         subject = self._subject(request, operation)
         answer = self._send(method, f"{_path(request)}/enabled", request.organization_user, subject)
         raise_for_refusal(answer, subject)
 
     def delete_instance(self, request: PlatformRequest) -> None:
-        subject = self._subject(request, "delete")
+        subject = self._subject(request, "Delete")
         answer = self._send("DELETE", _path(request), request.organization_user, subject)
         if answer.status_code == 404 and error_document(answer).message:
             return
         raise_for_refusal(answer, subject)
 
     def find_instances(self, request: PlatformRequest) -> list[PlatformInstance]:
-        subject = self._subject(request, "look for it by its tag")
+        subject = self._subject(request, "Look up by tag")
         answer = self._send(
             "GET", "/instances", request.organization_user, subject, params={"tags[]": request.tag}
         )
         if is_nothing_found(answer):
             return []
         raise_for_refusal(answer, subject)
-        # A platform that ignores the parameter answers strangers' instances, which must not be adopted, or even make
-        # sense. One that seems to be ours has to.
+        # A platform that ignores the parameter returns unrelated instances. They must not be adopted and need not be
+        # valid; an entry that names our tag must be.
         documents = [
             _validate(InstanceDocument, item, answer, subject)
             for item in _items(answer, subject)
@@ -155,8 +172,9 @@ class CloudElementsPlatform:
         subject = Subject(
             organization_id=self._organization.pk,
             instance_id=None,
-            label=f"the instances of {user}",
-            operation="list them",
+            label=f"Instances of {user}",
+            operation="List instances",
+            provider=_PLATFORM,
             actor=actor,
             secrets=frozenset({self._organization.secret.reveal(), user.secret.reveal()}),
         )
@@ -191,8 +209,8 @@ class CloudElementsPlatform:
         raise_for_refusal(answer, subject, has_code=bool(request.provider_data))
         document = _read(InstanceDocument, answer, subject)
         if document.id != request.remote_id:
-            what = f"the instance {document.id}, and asked for {request.remote_id}"
-            raise unusable(answer, subject, what)
+            facts = {"answered": document.id, "asked": request.remote_id}
+            raise unusable(answer, subject, _WRONG_INSTANCE, facts=facts)
         return _instance(document)
 
     def _subject(self, request: PlatformRequest, operation: str, *secrets: str) -> Subject:
@@ -200,6 +218,7 @@ class CloudElementsPlatform:
         return subject_of(
             request,
             operation,
+            provider=_PLATFORM,
             secrets={organization.secret.reveal(), user.secret.reveal(), *secrets},
         )
 
@@ -210,8 +229,8 @@ class CloudElementsPlatform:
         organization_secret = self._organization.secret.reveal()
         if not (user_secret and organization_secret):
             raise ClientRefusedError(
-                f"{subject.label}: the secrets of {user} at the remote platform are not entered "
-                "here, so nothing was sent. Enter the organization's and the user's secret."
+                f"{subject.label}: The remote platform's secrets of {user} are missing, so nothing was sent. Enter the "
+                "organization's and the user's secret."
             )
         headers = {
             "Accept": "application/json",
@@ -222,12 +241,14 @@ class CloudElementsPlatform:
 
 def _path(request: PlatformRequest) -> str:
     if request.remote_id is None:
-        raise GoneError(f"{request.label} has no id at the remote platform, so it cannot be there.")
+        raise GoneError(
+            f"{request.label}: It has no ID on the remote platform, so it does not exist there. Connect it again."
+        )
     return f"/instances/{request.remote_id}"
 
 
 def _oauth_query(request: PlatformRequest, state: str) -> dict[str, str]:
-    """The parameters of oauth/url and oauth/token (contract 8.1)."""
+    """Return the query parameters of oauth/url and oauth/token (contract 8.1)."""
     values = request.authentication.values_of(request.configuration)
     query = {name: values[key] for key, name in _OAUTH_URL_KEYS.items() if values.get(key)}
     plain = {
@@ -239,7 +260,7 @@ def _oauth_query(request: PlatformRequest, state: str) -> dict[str, str]:
     request_token = request.provider_data.get("oauth_token")
     return {
         **plain,
-        **_naming_the_way(request),
+        **_authentication_type(request),
         **query,
         **({"siteAddress": site_address} if site_address else {}),
         **({"requestToken": request_token} if request_token else {}),
@@ -247,21 +268,21 @@ def _oauth_query(request: PlatformRequest, state: str) -> dict[str, str]:
     }
 
 
-def _naming_the_way(request: PlatformRequest) -> dict[str, str]:
-    """An element with several ways of authentication is told which (contract 7.2)."""
+def _authentication_type(request: PlatformRequest) -> dict[str, str]:
+    """Name the type if the element has several ways of authentication (contract 7.2)."""
     if len(request.element.authentication) == 1:
         return {}
     return {"authentication.type": str(request.authentication.type)}
 
 
 def _body(request: PlatformRequest) -> dict[str, Any]:
-    """The body of a create or update (contract 7.1), found again by the draft's tag."""
+    """Return the body of a create or update (contract 7.1), with our tag."""
     body: dict[str, Any] = {
         "element": {"key": request.element.key},
         "name": request.name,
-        # With a tag of ours there, the platform no longer adds the name by itself (contract 7.1).
+        # Since a tag is sent, the platform does not add the name as one (contract 7.1).
         "tags": [*(request.tags or (request.name,)), request.tag],
-        "configuration": {**_naming_the_way(request), **request.configuration},
+        "configuration": {**_authentication_type(request), **request.configuration},
     }
     if request.provider_data:
         body["providerData"] = dict(request.provider_data)
@@ -285,11 +306,9 @@ def _listed(item: Any) -> ListedInstance | UnusableListing:
     except ValidationError as error:
         name = item.get("name") if isinstance(item, dict) else None
         name = storable(name)[:MAX_NAME_CHARACTERS] if isinstance(name, str) else "An instance"
-        return UnusableListing(
-            name,
-            f"{name}: what the platform lists of it has {_wrong_fields(error)}. Correct it at the platform, and "
-            "import again.",
-        )
+        fields = _wrong_fields(error)
+        sentence = _WRONG_ENTRY if fields else _INVALID_ENTRY
+        return UnusableListing(name, sentence % {"name": name, "fields": fields})
     return ListedInstance(
         instance=_instance(document),
         name=document.name,
@@ -315,15 +334,17 @@ def _validate[D: Document](kind: type[D], document: Any, answer: Answer, subject
     try:
         return kind.model_validate(document)
     except ValidationError as error:
-        is_object = isinstance(document, dict)
-        what = f"an answer with {_wrong_fields(error)}" if is_object else ""
-        raise unusable(answer, subject, what) from None
+        fields = _wrong_fields(error) if isinstance(document, dict) else ""
+        sentence = _WRONG_FIELDS if fields else ""
+        raise unusable(answer, subject, sentence, facts={"fields": fields}) from None
 
 
 def _wrong_fields(error: ValidationError) -> str:
-    """The fields that make no sense, by our names for them; never what is in them."""
-    names = dict.fromkeys(str(one["loc"][0]) for one in error.errors() if one["loc"])
-    return f"no usable {' and '.join(names)}" if names else "nothing usable"
+    """List the invalid fields by our names for them, never their values.
+
+    Empty if it is not about fields.
+    """
+    return ", ".join(dict.fromkeys(str(item["loc"][0]) for item in error.errors() if item["loc"]))
 
 
 def _is_web_address(url: str) -> bool:
@@ -336,7 +357,10 @@ def _is_web_address(url: str) -> bool:
 
 
 def _may_have_created(error: PlatformError) -> bool:
-    """After a lost answer, a 5xx, a success that cannot be read, or a redirect that follows a POST (303, 302)."""
+    """Whether a create may have succeeded.
+
+    True after a lost response, a 5xx, an unreadable 2xx or 3xx, and a 302 or 303 redirect.
+    """
     is_lost = isinstance(error, AnswerLostError | ProviderFaultError)
     is_unread = isinstance(error, UnusableAnswerError) and (error.status or 0) < 400
     return is_lost or is_unread or error.status in {302, 303}

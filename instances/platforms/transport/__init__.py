@@ -1,6 +1,6 @@
-"""The only door to the network.
+"""The only way to the network.
 
-connections.py guards and limits, recording.py records, answers.py reads what came back.
+connections.py guards and limits, recording.py records, answers.py reads responses.
 """
 
 from instances.platforms.transport.answers import (

@@ -1,4 +1,4 @@
-"""Which IP addresses belong to the public internet: one table of those that do not, each with its source."""
+"""Tell public IP addresses from special-purpose ones."""
 
 from ipaddress import (
     IPv4Address,
@@ -9,7 +9,7 @@ from ipaddress import (
     ip_network,
 )
 
-# The IANA IPv4 Special-Purpose Address Registry, with the RFC that it names, and what clouds add to it.
+# The IANA IPv4 Special-Purpose Address Registry with the RFCs it names, plus the addresses that clouds use.
 _NOT_PUBLIC_IPV4 = tuple(
     IPv4Network(block)
     for block in (
@@ -34,12 +34,12 @@ _NOT_PUBLIC_IPV4 = tuple(
         "240.0.0.0/4",  # reserved, limited broadcast: RFC 1112 4, RFC 8190
     )
 )
-# All that IANA has assigned for global unicast (RFC 4291 2.4). It leaves out, among others, the loopback, ::/96,
+# The block that IANA assigns global unicast addresses from (RFC 4291 2.4). It excludes, among others, loopback, ::/96,
 # SIIT (::ffff:0:0:0/96, RFC 7915), local NAT64 (64:ff9b:1::/48, RFC 8215), discard-only (100::/64, RFC 6666),
 # segment routing (5f00::/16, RFC 9602), unique local addresses with AWS's metadata (fc00::/7 with fd00:ec2::254,
 # RFC 4193), link local (fe80::/10), site local (fec0::/10, RFC 3879) and multicast (ff00::/8).
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
-# The IANA IPv6 Special-Purpose Address Registry, as far as it is within global unicast.
+# The entries of the IANA IPv6 Special-Purpose Address Registry within global unicast.
 _NOT_PUBLIC_IPV6 = tuple(
     IPv6Network(block)
     for block in (
@@ -50,14 +50,14 @@ _NOT_PUBLIC_IPV6 = tuple(
         "3fff::/20",  # documentation: RFC 9637
     )
 )
-# What stands for the IPv4 address in its last 32 bits, and is as public as that one.
+# These prefixes wrap an IPv4 address in their last 32 bits; it decides whether they are public.
 _WRAPPED_IPV4 = (
     IPv6Network("::ffff:0:0/96"),  # IPv4-mapped: RFC 4291 2.5.5.2
     IPv6Network("64:ff9b::/96"),  # NAT64's well-known prefix: RFC 6052 2.1
 )
 
 
-# Where a machine asks about itself: link-local addresses, and the clouds' metadata services that have others.
+# Metadata services of clouds: link-local addresses, and the few that use others.
 _METADATA = tuple(
     ip_network(block)
     for block in (
@@ -72,7 +72,7 @@ _METADATA = tuple(
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public internet; one that wraps an IPv4 address is judged by that."""
+    """Whether an IP address is public. A wrapped IPv4 address is checked as IPv4."""
     ip = _unwrapped(address)
     if isinstance(ip, IPv4Address):
         return not any(ip in block for block in _NOT_PUBLIC_IPV4)
@@ -80,7 +80,10 @@ def is_public(address: str) -> bool:
 
 
 def is_metadata(address: str) -> bool:
-    """Whether a machine's own metadata service may answer there, so that nobody may open it by a list of hosts."""
+    """Whether a machine's metadata service may answer there.
+
+    No list of private hosts may open such an address.
+    """
     ip = _unwrapped(address)
     return any(ip in block for block in _METADATA)
 

@@ -1,8 +1,10 @@
-"""What an answer says, as far as it is the same for every platform and provider."""
+"""Read responses, as far as all platforms and providers are alike."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from typing import Any
 
 import requests
@@ -19,12 +21,35 @@ from instances.redaction import redact_text
 Answer = requests.Response
 MAX_MESSAGE_CHARACTERS = 500
 MAX_RETRY_AFTER_SECONDS = 86_400.0
-# Where providers put their own words, the most telling first.
+# Where providers put their own message, the most specific first.
 _MESSAGE_FIELDS = ("error_description", "providerMessage", "message", "error", "detail", "title")
 
 
+_RATE_LIMITED = (
+    "%(provider)s rate-limited the request (%(operation)s, HTTP %(status)d). Try again later."
+)
+_RATE_LIMITED_FOR = (
+    "%(provider)s rate-limited the request (%(operation)s, HTTP %(status)d). "
+    "Try again in %(seconds).0f seconds."
+)
+_SERVER_ERROR = (
+    "%(provider)s failed with a server error (%(operation)s, HTTP %(status)d). Try again later."
+)
+_HTML_PAGE = (
+    "%(provider)s sent an HTML page instead of data (%(operation)s, HTTP %(status)d). Check the address, or try "
+    "again later."
+)
+_UNREADABLE = (
+    "%(provider)s sent a response that could not be understood (%(operation)s, HTTP %(status)d). Check the address, "
+    "or try again later."
+)
+
+
 def document_of(response: Answer, subject: Subject) -> dict[str, Any]:
-    """The JSON object that an answer is. Raises UnusableAnswerError for anything else, such as a page."""
+    """Return the JSON object of a response.
+
+    Raises UnusableAnswerError for anything else, such as a page.
+    """
     document = json_of(response)
     if not isinstance(document, dict):
         raise unusable(response, subject)
@@ -32,7 +57,7 @@ def document_of(response: Answer, subject: Subject) -> dict[str, Any]:
 
 
 def json_of(response: Answer) -> Any:
-    """The answer as JSON; None where it is none."""
+    """Return the response's JSON; None if it is not JSON."""
     try:
         return json.loads(response.content)
     except (ValueError, RecursionError):
@@ -40,41 +65,68 @@ def json_of(response: Answer) -> Any:
 
 
 def error_of[E: PlatformError](
-    kind: type[E], why: str, response: Answer, subject: Subject, **more: Any
+    kind: type[E],
+    sentence: str,
+    response: Answer,
+    subject: Subject,
+    *,
+    facts: Mapping[str, object] = MappingProxyType({}),
+    **attributes: Any,
 ) -> E:
-    """The error that an answer means. why continues a sentence that begins with the instance and the step."""
+    """Return the error that a response stands for.
+
+    sentence: a complete one, with the placeholders %(provider)s, %(operation)s, %(status)d and those of facts. The
+    label is put before it. attributes: of the error's class.
+    """
+    values = {
+        "provider": subject.provider,
+        "operation": subject.operation,
+        "status": response.status_code,
+        **facts,
+    }
     return kind(
-        f"{subject.label}: {subject.operation} {why}",
+        f"{subject.label}: {sentence % values}",
         provider_message=message_of(response, subject),
         status=response.status_code,
         interaction=interaction_of(response),
-        **more,
+        **attributes,
     )
 
 
 def raise_for_fault(response: Answer, subject: Subject) -> None:
-    """Raises RateLimitedError for 429 and ProviderFaultError for 5xx: what no correction of ours can help."""
+    """Raise RateLimitedError for 429 and ProviderFaultError for 5xx."""
     if response.status_code == 429:
         seconds = _retry_after_seconds(response.headers.get("Retry-After", ""))
-        when = "later" if seconds is None else f"in {seconds:.0f} seconds"
-        why = f"was put off: too many requests (429). Try again {when}."
-        raise error_of(RateLimitedError, why, response, subject, retry_after_seconds=seconds)
+        raise error_of(
+            RateLimitedError,
+            _RATE_LIMITED if seconds is None else _RATE_LIMITED_FOR,
+            response,
+            subject,
+            facts={"seconds": seconds},
+            retry_after_seconds=seconds,
+        )
     if response.status_code >= 500:
-        why = f"failed at the other side ({response.status_code}). Try again later."
-        raise error_of(ProviderFaultError, why, response, subject)
+        raise error_of(ProviderFaultError, _SERVER_ERROR, response, subject)
 
 
-def unusable(response: Answer, subject: Subject, what: str = "") -> UnusableAnswerError:
-    """The error for an answer that is not what it should be. what: it was, where that is known."""
+def unusable(
+    response: Answer,
+    subject: Subject,
+    sentence: str = "",
+    *,
+    facts: Mapping[str, object] = MappingProxyType({}),
+) -> UnusableAnswerError:
+    """Return the error for an unexpected response.
+
+    sentence and facts: as for error_of(), if more is known.
+    """
     content_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
-    is_page = content_type == "text/html"
-    what = what or ("an HTML page" if is_page else "an answer that cannot be understood")
-    why = f"got {what} ({response.status_code}). Check the address, or try again later."
-    return error_of(UnusableAnswerError, why, response, subject)
+    general = _HTML_PAGE if content_type == "text/html" else _UNREADABLE
+    return error_of(UnusableAnswerError, sentence or general, response, subject, facts=facts)
 
 
 def message_of(response: Answer, subject: Subject) -> str:
-    """The answer's own words, redacted and cut; empty where it has none."""
+    """Return the response's own message, redacted and cut; empty if it has none."""
     document = json_of(response)
     while isinstance(document, dict):
         fields = [document[name] for name in _MESSAGE_FIELDS if document.get(name)]
@@ -84,14 +136,20 @@ def message_of(response: Answer, subject: Subject) -> str:
 
 
 def _plain_text_of(response: Answer) -> str:
-    """A body that is words and no document, as OAuth 1.0a's refusals are; empty for anything else."""
+    """Return a plain-text body, such as an OAuth 1.0a refusal.
+
+    Empty for anything else.
+    """
     content_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
     is_text = content_type in {"text/plain", "application/x-www-form-urlencoded"}
     return response.content.decode(errors="replace").strip() if is_text else ""
 
 
 def _retry_after_seconds(value: str) -> float | None:
-    """Retry-After (RFC 9110 10.2.3): seconds, or a date; at most a day."""
+    """Parse Retry-After (RFC 9110 10.2.3), which is seconds or a date.
+
+    At most a day, None if it is invalid.
+    """
     if value.strip().isdecimal():
         return min(float(value), MAX_RETRY_AFTER_SECONDS)
     try:

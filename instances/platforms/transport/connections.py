@@ -1,4 +1,4 @@
-"""The network's lower half: connections that check where they lead, and answers that end in time."""
+"""Connections to checked addresses, and responses with a total time limit."""
 
 import http.client
 import io
@@ -18,9 +18,9 @@ from instances.deadlines import Deadline
 from instances.errors import BlockedAddressError, LeaseLostError, UnreachableError
 from instances.platforms.transport.addresses import is_metadata, is_public
 
-# Servers close idle connections after 2 s or more; a request must not go out on one that is just being closed.
+# Servers close idle connections after 2 s or more; never reuse one that may be closing.
 MAX_IDLE_SECONDS = 1.0
-# What arrived while the process was stopped is read within this, although the time is up.
+# After the timeout, time to read what arrived while this process was stopped.
 LATE_READ_SECONDS = 0.5
 _ARRIVED_SECONDS = 0.01
 
@@ -28,43 +28,49 @@ _ARRIVED_SECONDS = 0.01
 def _checked_addresses(
     name: str, port: int, *, seconds: float, private_hosts: Sequence[str] = ()
 ) -> list[tuple[socket.AddressFamily, Any]]:
-    """Where a name leads. Raises BlockedAddressError when any address is not public and not allowed.
+    """Resolve a name.
 
-    private_hosts: which operators listed for whom this is about. Unlike PROVIDER_ALLOWED_PRIVATE_HOSTS, they never open
-    an address at which a machine's own metadata service answers.
+    Raises BlockedAddressError if any address is neither public nor allowed.
+
+    private_hosts: those that operators listed for the subject. Unlike PROVIDER_ALLOWED_PRIVATE_HOSTS, they never
+    open the address of a machine's metadata service.
+
+    Raises UnreachableError if the name cannot be resolved within seconds.
     """
     host = f"[{name}]" if ":" in name else name.rstrip(".").lower()
     try:
-        found = _look_up(name, port, seconds=seconds)
+        resolved = _look_up(name, port, seconds=seconds)
     except (OSError, UnicodeError):
         raise UnreachableError(
-            f"{host} cannot be found (DNS), so nothing was sent. Check the address."
+            f"{host} could not be resolved (DNS), so nothing was sent. Check the address."
         ) from None
-    allowed = {one.lower() for one in settings.PROVIDER_ALLOWED_PRIVATE_HOSTS}
+    allowed = {name.lower() for name in settings.PROVIDER_ALLOWED_PRIVATE_HOSTS}
     if allowed.isdisjoint({host, f"{host}:{port}"}):
         is_private_host = is_listed(f"{host}:{port}", private_hosts)
-        for *_, address in found:
+        for *_, address in resolved:
             is_open = is_private_host and not is_metadata(str(address[0]))
             if not (is_open or is_public(str(address[0]))):
                 raise BlockedAddressError(
-                    f"{host}:{port} is a private address, so nothing was sent. Correct it; if it is meant, "
-                    "an operator lists it among the organization's private hosts, or in "
-                    "PROVIDER_ALLOWED_PRIVATE_HOSTS."
+                    f"{host}:{port} is a private address, so nothing was sent. Correct it, or ask an operator to "
+                    "allow it in the organization's private hosts or in PROVIDER_ALLOWED_PRIVATE_HOSTS."
                 )
-    return [(family, address) for family, *_, address in found]
+    return [(family, address) for family, *_, address in resolved]
 
 
 def _look_up(name: str, port: int, *, seconds: float) -> list[Any]:
-    """getaddrinfo(), which knows no time limit of its own. Raises OSError, UnicodeError."""
+    """Call getaddrinfo() with a time limit.
+
+    Raises OSError (TimeoutError), UnicodeError.
+    """
     answers = SimpleQueue[list[Any] | Exception]()
 
-    def ask() -> None:
+    def resolve() -> None:
         try:
             answers.put(socket.getaddrinfo(name, port, type=socket.SOCK_STREAM))
         except (OSError, UnicodeError) as error:
             answers.put(error)
 
-    threading.Thread(target=ask, daemon=True).start()
+    threading.Thread(target=resolve, daemon=True).start()
     try:
         answer = answers.get(timeout=max(seconds, 0.001))
     except Empty:
@@ -75,7 +81,7 @@ def _look_up(name: str, port: int, *, seconds: float) -> list[Any]:
 
 
 class _DeadlineReader(io.RawIOBase):
-    """A socket's bytes until its timeout is used up as a whole: a slow drip holds no longer than silence."""
+    """Read a socket until its timeout, counted over all reads."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -89,7 +95,7 @@ class _DeadlineReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         remaining = self._ends_at - monotonic()
         if remaining <= 0:
-            # Only what is here already: an answer may have come while this process was stopped.
+            # Read only what has arrived: the response may have come while this process was stopped.
             self._ends_late_at = self._ends_late_at or monotonic() + LATE_READ_SECONDS
             if monotonic() > self._ends_late_at:
                 raise TimeoutError
@@ -110,9 +116,9 @@ class _DeadlineResponse(http.client.HTTPResponse):
 
 
 class _GuardedConnection(urllib3.connection.HTTPConnection):
-    """Connects to the very addresses it checked, so a name that changes in between (DNS rebinding) gains nothing.
+    """Connect to exactly the addresses that were checked, which defeats DNS rebinding.
 
-    Certificate check, SNI and Host header stay those of the name.
+    The certificate check, SNI and the Host header still use the name.
     """
 
     response_class = _DeadlineResponse
@@ -143,14 +149,14 @@ class _GuardedConnection(urllib3.connection.HTTPConnection):
             else:
                 sock.settimeout(max(ends_at - monotonic(), 0.001))
                 return sock
-        # Not an OSError: urllib3 would take some of those for an answer that is on its way.
+        # Not an OSError: urllib3 treats some of those as if a response were on its way.
         raise UnreachableError(
             f"{self.host}:{self.port} does not accept connections ({failure.strerror or 'timed out'}), "
             "so nothing was sent. Check the address, or try again later."
         )
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        """Head and body in one write, so that the server has all of it at once."""
+        """Send head and body in one write, so that the server gets them together."""
         unsent: list[bytes] = []
         self._unsent = unsent
         try:
@@ -167,20 +173,20 @@ class _GuardedConnection(urllib3.connection.HTTPConnection):
             self.connect()
         if thread_connection.deadline and thread_connection.deadline.has_passed:
             raise LeaseLostError(
-                "the time in which this process might send it had passed, so nothing was sent. Another process may "
-                "be at work on it."
+                "This process's lease ended before the request, so nothing was sent. Another process may have taken "
+                "over."
             )
         thread_connection.request_started = True
         super().send(data)
 
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3 does
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # like urllib3
         response = super().getresponse()
         self._answered_at = monotonic()
         return response
 
     @property
     def is_connected(self) -> bool:
-        """Whether the pool may use it once more: not for whom the address may have been refused."""
+        """Whether the pool may reuse it: only for the same private_hosts."""
         is_fresh = monotonic() - self._answered_at < MAX_IDLE_SECONDS
         return (
             super().is_connected
@@ -208,15 +214,15 @@ class GuardedAdapter(HTTPAdapter):
 
 
 class ThreadConnection(threading.local):
-    """One thread's connections, whether a byte of its present request has left, or may leave, and which private
-    hosts that request may go to.
-    """
+    """One thread's connections, and the limits of its current request."""
 
     def __init__(self) -> None:
-        # Retry(total=False): errors come as they are, and nothing is sent a second time.
+        # Retry(total=False): errors are raised unchanged, and nothing is sent twice.
         self.adapter = GuardedAdapter(pool_maxsize=1, max_retries=urllib3.Retry(total=False))
+        # Whether any byte of the current request was sent.
         self.request_started = False
         self.private_hosts: tuple[str, ...] = ()
+        # Nothing is sent after it.
         self.deadline: Deadline | None = None
 
 

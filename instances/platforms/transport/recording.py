@@ -1,7 +1,7 @@
-"""Sessions whose every exchange is guarded, limited, timed and recorded as one Interaction.
+"""Sessions that guard, limit, time and record every exchange.
 
-session_for(subject) gives a session for plain calls; mount(session, subject) sends a library's own session
-(Authlib's) through the same door. What comes out is an answer, or a PlatformError with its interaction.
+session_for(subject) returns a session for plain calls; mount(session, subject) routes a library's own session
+(Authlib's) through the same adapter. Each call returns a response or raises a PlatformError with its interaction.
 """
 
 import io
@@ -39,26 +39,54 @@ from instances.redaction import redact_body, redact_headers, redact_text, redact
 MAX_BODY_BYTES = 1024 * 1024
 CHUNK_BYTES = 16 * 1024
 MAX_REDIRECTS = 3
-_MAY_BE_DONE = "It may have carried out the request all the same."
+_MAY_BE_DONE = "The request may have been carried out anyway."
+_REDIRECTED = (
+    "%(label)s: %(provider)s answered with a redirect to %(target)s, which was not followed (%(operation)s, "
+    "HTTP %(status)d). Correct the address."
+)
+_TIMED_OUT = f"%(host)s did not answer within %(seconds)g seconds (%(operation)s). {_MAY_BE_DONE}"
+_CUT_OFF = (
+    f"%(host)s closed the connection or sent an unreadable response (%(operation)s). {_MAY_BE_DONE}"
+)
+_TOO_LONG = (
+    f"The response is longer than {MAX_BODY_BYTES} bytes, so it was not read. {_MAY_BE_DONE}"
+)
+_CONNECT_TIMED_OUT = (
+    "%(host)s accepted the connection but did not continue in time, so nothing was sent (%(operation)s). "
+    "Try again later."
+)
+_TLS_FAILED = (
+    "No trusted TLS connection to %(host)s could be made, so nothing was sent (%(operation)s). Check the address "
+    "and the certificate."
+)
+_CLOSED_EARLY = "%(host)s closed the connection before the request, so nothing was sent (%(operation)s). Check the address."
+_INVALID_ADDRESS = (
+    "“%(host)s” is not a valid host, so nothing was sent (%(operation)s). Correct the address."
+)
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom an exchange is about. secrets: values that no record of it may show. private_hosts: those that may be called
-    for it though their address is private. timeout_seconds: for the whole exchange; None: HTTP_TIMEOUT_SECONDS.
-    deadline: nothing is sent after it.
-    """
+    """What an exchange is about, and the limits that apply to it."""
 
     organization_id: int
     instance_id: int | None
+    # How messages and records name the instance, such as "Acme (crm, id 7)".
     label: str
+    # A label such as "Refresh token"; stored with the interaction.
     operation: str
+    # Who answers; messages begin with it, as in "Salesforce rejected the refresh token".
+    provider: str = "The provider"
     actor: str = ""
+    # Hosts that may be called for this subject although their addresses are private.
     private_hosts: tuple[str, ...] = ()
+    # Values that no record of the exchange may show.
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    # For the whole exchange; None means HTTP_TIMEOUT_SECONDS.
     timeout_seconds: float | None = None
+    # Nothing is sent after it.
     deadline: Deadline | None = field(default=None, compare=False)
 
 
@@ -66,15 +94,21 @@ def subject_of(
     platform_request: PlatformRequest,
     operation: str,
     *,
+    provider: str = "",
     secrets: Iterable[str] = frozenset(),
     timeout_seconds: float | None = None,
 ) -> Subject:
-    """The subject of one operation for a draft. secrets: beside the draft's own, for example the platform's."""
+    """Return the subject of one operation for a platform request.
+
+    provider: who answers; the element's name unless given. secrets: in addition to the request's own, for example
+    the platform's.
+    """
     return Subject(
         organization_id=platform_request.organization.pk,
         instance_id=platform_request.instance_id,
         label=platform_request.label,
         operation=operation,
+        provider=provider or platform_request.element.name,
         actor=platform_request.actor,
         private_hosts=platform_request.private_hosts,
         secrets=platform_request.secrets | frozenset(secrets),
@@ -84,14 +118,17 @@ def subject_of(
 
 
 def session_for(subject: Subject) -> requests.Session:
-    """A session whose every exchange is recorded for the subject. Cheap: connections belong to the thread."""
+    """Return a session that records every exchange.
+
+    Cheap: connections belong to the thread.
+    """
     session = requests.Session()
     mount(session, subject)
     return session
 
 
 def mount(session: requests.Session, subject: Subject) -> None:
-    """Let a session reach the network through the RecordingAdapter alone, without proxies or netrc."""
+    """Send a session's requests through a RecordingAdapter, without proxies."""
     session.trust_env = False
     session.headers["User-Agent"] = "instance-manager"
     adapter = RecordingAdapter(subject)
@@ -100,7 +137,7 @@ def mount(session: requests.Session, subject: Subject) -> None:
 
 
 def interaction_of(response: requests.Response) -> Interaction:
-    """The recorded exchange that an answer came from."""
+    """Return the recorded exchange of a response."""
     return cast(Interaction, response.interaction)  # type: ignore[attr-defined]
 
 
@@ -113,9 +150,9 @@ _records = _Records()
 
 @contextmanager
 def deferred_interactions() -> Iterator[list[Interaction]]:
-    """This thread's interactions, not written: for who writes many at once, with what came of them.
+    """Collect this thread's interactions, so that the caller saves many at once.
 
-    Until then, they have no id.
+    They have no id until then.
     """
     kept: list[Interaction] = []
     _records.kept = kept
@@ -126,12 +163,12 @@ def deferred_interactions() -> Iterator[list[Interaction]]:
 
 
 class RecordingAdapter(BaseAdapter):
-    """Sends one request, within the limits of this module, and records what became of it.
+    """Send one request within the limits of this module and record the outcome.
 
-    Of redirects it follows at most MAX_REDIRECTS, of a GET, within one origin. Nothing is ever sent twice.
+    Follows at most MAX_REDIRECTS redirects of a GET, within one origin. Nothing is ever sent twice.
 
-    Raises UnreachableError or BlockedAddressError when nothing was sent; AnswerTimeoutError or AnswerLostError
-    when something was and no whole answer came; RefusedError for any other redirect.
+    Raises UnreachableError or BlockedAddressError if nothing was sent; AnswerTimeoutError or AnswerLostError if a
+    request was sent and no complete response came; RefusedError for any other redirect.
     """
 
     def __init__(self, subject: Subject) -> None:
@@ -149,8 +186,14 @@ class RecordingAdapter(BaseAdapter):
             response = self._exchange(request)
         if response.is_redirect:
             raise RefusedError(
-                f"{self._subject.label}: {self._subject.operation} was answered with a redirect to "
-                f"{_where(response.headers['Location'], request)}, which is not followed. Correct the address.",
+                _REDIRECTED
+                % {
+                    "label": self._subject.label,
+                    "provider": self._subject.provider,
+                    "operation": self._subject.operation,
+                    "target": _redirect_target(response.headers["Location"], request),
+                    "status": response.status_code,
+                },
                 status=response.status_code,
                 interaction=interaction_of(response),
             )
@@ -200,13 +243,20 @@ class RecordingAdapter(BaseAdapter):
         return self._subject.timeout_seconds or float(settings.HTTP_TIMEOUT_SECONDS)
 
     def _explain(self, caught: Exception, request: requests.PreparedRequest) -> PlatformError:
-        """What happened as the error to raise: a sentence of the host, never of the URL or the body."""
+        """Return the error to raise.
+
+        Its message names the host, never the URL or the body.
+        """
         is_wrapped = isinstance(caught, requests.RequestException) and caught.args
         cause = caught.args[0] if is_wrapped else caught
-        host = urlsplit(request.url or "").netloc.rpartition("@")[2]
-        kind, why = _what_happened(cause, host, timeout_seconds=self._timeout_seconds)
-        sentence = f"{self._subject.label}: {self._subject.operation} failed: {why}"
-        return kind(redact_text(sentence, self._subject.secrets))
+        kind, sentence = _kind_and_sentence(cause)
+        if not isinstance(cause, PlatformError):
+            sentence %= {
+                "host": urlsplit(request.url or "").netloc.rpartition("@")[2],
+                "operation": self._subject.operation,
+                "seconds": self._timeout_seconds,
+            }
+        return kind(redact_text(f"{self._subject.label}: {sentence}", self._subject.secrets))
 
     def _record(
         self,
@@ -230,10 +280,10 @@ class RecordingAdapter(BaseAdapter):
             method=request.method or "",
             url=redact_url(request.url or "", subject.secrets),
             request_headers=redact_headers(request.headers, subject.secrets),
-            request_body=_shown(sent, request.headers.get("Content-Type"), subject),
+            request_body=_redacted_body(sent, request.headers.get("Content-Type"), subject),
             status=None if response is None else response.status_code,
             response_headers=redact_headers(answer_headers, subject.secrets),
-            response_body=_shown(body, answer_headers.get("Content-Type"), subject),
+            response_body=_redacted_body(body, answer_headers.get("Content-Type"), subject),
             error=str(error or ""),
             started_at=started_at,
             duration_ms=duration_ms,
@@ -246,7 +296,10 @@ class RecordingAdapter(BaseAdapter):
 
 
 def _save(interaction: Interaction) -> None:
-    """Write it, outlasting a database outage. Where that is in vain, the answer must not be lost with its record."""
+    """Save an interaction, waiting out a database outage.
+
+    If that fails, keep the response all the same.
+    """
     try:
         outlast_outage(lambda: _write(interaction), what="interaction")
     except (DatabaseError, InterfaceError) as error:
@@ -262,67 +315,62 @@ def _write(interaction: Interaction) -> None:
     try:
         interaction.save()
     except IntegrityError:
-        # The instance was deleted during the exchange, which is told of all the same.
+        # The instance was deleted during the exchange; record the exchange without it.
         interaction.instance_id = None
         interaction.save()
 
 
 def _timeout(seconds: float) -> Any:
-    # Typed without, but requests takes urllib3's own: the only one that limits the exchange as a whole.
+    # Not in requests' types, but it accepts urllib3's Timeout: the only one that limits the whole exchange.
     return urllib3.Timeout(total=seconds)
 
 
-def _shown(body: str | bytes, content_type: str | None, subject: Subject) -> str:
+def _redacted_body(body: str | bytes, content_type: str | None, subject: Subject) -> str:
     text = body.decode(errors="replace") if isinstance(body, bytes) else body
     return redact_body(text, content_type or "", subject.secrets)
 
 
 def _read_body(response: requests.Response) -> bytes:
-    """The whole body, decompressed. Raises AnswerLostError beyond MAX_BODY_BYTES."""
+    """Return the whole body, decompressed.
+
+    Raises AnswerLostError if it exceeds MAX_BODY_BYTES.
+    """
     body = bytearray()
     for chunk in response.raw.stream(CHUNK_BYTES, decode_content=True):
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             response.raw.close()
-            raise AnswerLostError(
-                f"the answer is longer than {MAX_BODY_BYTES} bytes, so it was not read. {_MAY_BE_DONE}"
-            )
+            raise AnswerLostError(_TOO_LONG)
     response.raw.release_conn()
     return bytes(body)
 
 
-def _what_happened(
-    cause: Exception, host: str, *, timeout_seconds: float
-) -> tuple[type[PlatformError], str]:
-    seconds = f"{timeout_seconds:g} seconds"
+def _kind_and_sentence(cause: Exception) -> tuple[type[PlatformError], str]:
+    """Return the error's class and sentence.
+
+    The sentence has placeholders unless the cause is a PlatformError.
+    """
     is_timeout = isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError)
     if isinstance(cause, PlatformError):
         return type(cause), str(cause)
-    if thread_connection.request_started and is_timeout:
-        return AnswerTimeoutError, f"{host} did not answer within {seconds}. {_MAY_BE_DONE}"
     if thread_connection.request_started:
-        why = f"{host} cut the connection, or its answer cannot be read. {_MAY_BE_DONE}"
-        return AnswerLostError, why
-    return (
-        UnreachableError,
-        f"{_why_unreachable(cause, host, is_timeout=is_timeout)} Nothing was sent.",
-    )
-
-
-def _why_unreachable(cause: Exception, host: str, *, is_timeout: bool) -> str:
+        return (AnswerTimeoutError, _TIMED_OUT) if is_timeout else (AnswerLostError, _CUT_OFF)
     if is_timeout:
-        return f"{host} accepted a connection but did not go on in time. Try again later."
+        return UnreachableError, _CONNECT_TIMED_OUT
     if isinstance(cause, urllib3.exceptions.SSLError):
-        return f"{host} does not prove its identity (TLS). Check the address, and its certificate."
+        return UnreachableError, _TLS_FAILED
     if isinstance(cause, urllib3.exceptions.ProtocolError):
-        return f"{host} cut the connection before the request. Check the address."
-    return f"{host or 'the address'} is not something a request can be sent to. Check the address."
+        return UnreachableError, _CLOSED_EARLY
+    return UnreachableError, _INVALID_ADDRESS
 
 
 def _target_within_origin(
     request: requests.PreparedRequest, response: requests.Response
 ) -> str | None:
-    """Where a GET is to go on; None when this is no redirect, or not one that is followed."""
+    """Return the URL to follow.
+
+    None if this is not a redirect, or not one that is followed.
+    """
     if not response.is_redirect or request.method != "GET":
         return None
     url = request.url or ""
@@ -339,10 +387,13 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
-def _where(location: str, request: requests.PreparedRequest) -> str:
-    """Scheme and host of a redirect's target: its path and query may carry tokens."""
+def _redirect_target(location: str, request: requests.PreparedRequest) -> str:
+    """Return scheme and host of a redirect's target.
+
+    Its path and query may carry tokens.
+    """
     try:
         parts = urlsplit(urljoin(request.url or "", location))
     except ValueError:
-        return "an address that makes no sense"
+        return "an invalid address"
     return storable(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")

@@ -209,7 +209,44 @@ def test_each_answer_of_a_token_endpoint_means_one_thing(
     with pytest.raises(errors.PlatformError) as caught:
         platform.create_instance(draft)
     assert type(caught.value).__name__ == kind
-    assert str(caught.value).startswith(f"{draft.label}: exchange the code ")
+    assert str(caught.value).startswith(f"{draft.label}: Loopback ")
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "sentence"),
+    [
+        (
+            400,
+            {"error": "invalid_grant"},
+            "Loopback rejected the authorization code (HTTP 400, invalid_grant): it expired or was already used. "
+            "Authorize again.",
+        ),
+        (
+            401,
+            {"error": "invalid_client"},
+            "Loopback rejected the OAuth client (HTTP 401, invalid_client): its ID or secret is wrong. Correct them.",
+        ),
+        (
+            400,
+            {"error": "words of the provider"},
+            "Loopback rejected the request (Exchange code, HTTP 400). Open the recorded exchange and correct what it "
+            "complains about.",
+        ),
+        (
+            503,
+            "words of the provider",
+            "Loopback failed with a server error (Exchange code, HTTP 503). Try again later.",
+        ),
+    ],
+)
+def test_a_refusal_is_one_sentence_with_the_provider_the_status_and_what_to_do(
+    platform, provider, code_draft, status, answer, sentence
+):
+    draft = consented(platform, provider, code_draft)
+    provider.override = (status, answer)
+    with pytest.raises(errors.PlatformError) as caught:
+        platform.create_instance(draft)
+    assert str(caught.value) == f"{draft.label}: {sentence}"
 
 
 @pytest.mark.parametrize("expires_in", ["soon", None, {}, 1e300, "3600"])

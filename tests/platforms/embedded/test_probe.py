@@ -26,7 +26,9 @@ def test_a_wrong_password_is_refused(platform, make_draft, basic_way):
     draft = make_draft(basic_way, BASIC | {"password": "not-the-one"})
     with pytest.raises(errors.CredentialsRefusedError) as caught:
         platform.create_instance(draft)
-    assert str(caught.value).startswith(f"{draft.label}: prove the credentials was refused (401)")
+    assert str(caught.value).startswith(
+        f"{draft.label}: Loopback rejected the credentials (HTTP 401)"
+    )
     assert caught.value.interaction_id == Interaction.objects.get().pk
     assert caught.value.provider_message == "Unauthorized"
 
@@ -44,7 +46,8 @@ def test_a_key_is_proved_in_a_header(platform, provider, make_draft):
     platform.create_instance(make_draft(way, {"api.key": API_KEY}))
     assert API_KEY not in recorded()
     with pytest.raises(
-        errors.InvalidConfigurationError, match=r"api\.key: holds a character that no header"
+        errors.InvalidConfigurationError,
+        match=r"api\.key: contains a character that is not allowed in a header",
     ):
         platform.create_instance(make_draft(way, {"api.key": "schlüssel"}))
 

@@ -340,6 +340,6 @@ def test_a_list_that_is_none_is_not_taken_for_nothing_found(platform, provider, 
 def test_without_secrets_nothing_is_sent(provider, draft):
     organization = make_organization(platform_url=provider.url)
     organization.secret = ""
-    with pytest.raises(errors.ClientRefusedError, match="not entered here"):
+    with pytest.raises(errors.ClientRefusedError, match=r"secrets of .* are missing"):
         CloudElementsPlatform(organization).create_instance(draft)
     assert provider.requests == []

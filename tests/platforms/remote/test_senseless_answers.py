@@ -144,7 +144,7 @@ def test_a_creation_answered_without_sense_is_unknown_until_the_platform_is_aske
     provider.override = (200, answer)
     with pytest.raises(errors.OutcomeUnknownError):
         provision_instance(far, actor="test")
-    assert "the platform is asked before anything is sent again" in cause_of(far)
+    assert "The platform will be asked before anything is sent again" in cause_of(far)
     assert (far.state, far.remote_id, far.token.reveal()) == ("unknown", None, "")
     provider.override = None
     pass_time()
@@ -218,7 +218,7 @@ def test_a_check_answered_without_sense_leaves_a_connected_instance_as_it_was(
 def test_an_answer_about_another_instance_proves_nothing(provider, far):
     provision_instance(far, actor="test")
     provider.override = (200, GOOD | {"id": far.remote_id + 1, "tags": []})
-    with pytest.raises(errors.UnusableAnswerError, match=f"asked for {far.remote_id}"):
+    with pytest.raises(errors.UnusableAnswerError, match=f"was asked for {far.remote_id}"):
         check_instance(far, actor="test")
 
 

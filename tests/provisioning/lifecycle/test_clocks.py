@@ -213,7 +213,7 @@ def test_a_bulk_job_waits_for_a_process_whose_clock_is_right(provider, set_clock
     body = {"name": "R", "element": {"key": "probed"}, "configuration": {"api.key": API_KEY}}
     job = start_bulk_job(read_bulk_job(make_organization_user(), [FileRow(1, body)], actor="test"))
     set_clock(DAY)
-    assert "takes on no work" in bulk_tasks.run_bulk_chunk.call(job.pk)
+    assert "takes no work" in bulk_tasks.run_bulk_chunk.call(job.pk)
     with pytest.raises(CommandError, match=rf"Correct the clock.*resume_bulk_job {job.pk}"):
         call_command("resume_bulk_job", str(job.pk), stdout=io.StringIO())
     assert provider.requests == []

@@ -101,7 +101,7 @@ def test_an_answer_that_died_with_its_process_costs_the_grant_only_where_reuse_r
     Instance.objects.filter(pk=strict.pk).update(refresh_due_at=timezone.now())
     within_the_time(lambda: Instance.objects.get(pk=strict.pk).state == "needs_reauthorization")
     explanation = explain(Instance.objects.get(pk=strict.pk))
-    assert "the grant is expired, revoked or used already" in explanation.cause
+    assert "rejected the refresh token" in explanation.detail
     assert explanation.step == "authorize"
 
 

@@ -122,7 +122,7 @@ def test_callers_during_an_outage_ask_once_and_all_hear_of_it(provider, call_tog
     provider.override = (503, "down")
     ends = call()
     assert len(token_requests(provider)) == 1
-    assert all("failed at the other side (503)" in end for end in ends)
+    assert all("HTTP 503" in end for end in ends)
 
 
 def test_two_schedulers_at_once_refresh_what_is_due_once_each(provider, run):

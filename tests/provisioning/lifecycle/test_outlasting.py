@@ -100,18 +100,18 @@ def test_a_refresh_keeps_its_new_tokens(provider, break_during):
     require_working(provider, instance)
     row = Instance.objects.get()
     assert (row.tokens_version, row.lease_holder, row.refresh_started_at) == (2, None, None)
-    assert Interaction.objects.filter(operation="refresh the token").count() == 1
+    assert Interaction.objects.filter(operation="Refresh token").count() == 1
 
 
 def test_a_refusal_is_recorded_all_the_same(provider, break_during):
     instance = make_connected(provider)
     provider.refresh_tokens.clear()
     break_during("/token")
-    with pytest.raises(Exception, match="the grant is expired"):
+    with pytest.raises(Exception, match="rejected the refresh token"):
         refresh_instance(instance, actor="test")
     row = Instance.objects.get()
     assert (row.refresh_refusals, row.cause) == (1, "grant_rejected")
-    assert row.cause_interaction.operation == "refresh the token"
+    assert row.cause_interaction.operation == "Refresh token"
 
 
 @pytest.mark.parametrize("path", ["/token", "/probe"])
@@ -123,7 +123,7 @@ def test_a_code_exchange_keeps_its_tokens(provider, break_during, path):
     require_working(provider, instance)
     assert Authorization.objects.get().outcome == "completed"
     steps = set(Interaction.objects.values_list("operation", flat=True))
-    assert {"exchange the code", "OAuth callback"} < steps
+    assert {"Exchange code", "OAuth callback"} < steps
 
 
 @pytest.mark.parametrize("path", ["/token", "/probe"])
@@ -204,7 +204,7 @@ def test_a_commit_that_the_database_could_not_confirm_is_no_conflict(provider, m
     assert unconfirmed
     require_working(provider, instance)
     assert instance.state_changes.filter(to_state="connected").count() == 1
-    assert Interaction.objects.filter(operation="exchange the code").count() == 1
+    assert Interaction.objects.filter(operation="Exchange code").count() == 1
 
 
 def test_an_outage_without_end_is_told_without_a_secret(caplog):

@@ -167,7 +167,7 @@ def test_a_refused_grant_is_asked_for_twice_and_never_again(provider, instance):
     refresh_due_instances()
     row = Instance.objects.get()
     assert (row.state, row.cause) == ("needs_reauthorization", "grant_rejected")
-    assert row.cause_interaction.operation == "refresh the token"
+    assert row.cause_interaction.operation == "Refresh token"
     assert explain(row).step == "authorize"
     make_due(instance)
     assert refresh_due_instances().failures == {}
@@ -182,7 +182,7 @@ def test_a_lost_answer_stays_on_record_and_the_token_is_tried_once_more(provider
     refresh_due_instances()
     row = Instance.objects.get()
     assert row.refresh_started_at is not None
-    assert "cut the connection" in row.cause_message
+    assert "closed the connection" in row.cause_message
     provider.mode = "obey"
     make_due(instance)
     assert refresh_due_instances().succeeded == 1
@@ -281,6 +281,6 @@ def test_a_deletion_gives_the_grant_back_on_record_and_no_refusal_blocks_it(
     delete_instance(instance, actor="ada")
     assert not Instance.objects.exists()
     assert provider.last.form["token"] == refresh_token
-    exchange = Interaction.objects.get(operation="revoke the token")
+    exchange = Interaction.objects.get(operation="Revoke token")
     assert (exchange.status, exchange.instance_id) == (override[0] if override else 200, None)
     assert refresh_token not in str(vars(exchange))
