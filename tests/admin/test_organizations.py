@@ -90,7 +90,7 @@ def test_a_remote_platforms_secret_goes_in_and_never_comes_out(operator):
     ("changes", "field", "sentence"),
     [
         ({}, "new_secret", "Enter the secret that the remote platform gave out."),
-        ({"new_secret": "two words"}, "new_secret", "A platform secret is one word"),
+        ({"new_secret": "two words"}, "new_secret", "Enter a platform secret without spaces"),
         (
             {"new_secret": "x" * 9, "platform_url": ""},
             "new_secret",

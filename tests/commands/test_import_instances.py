@@ -123,7 +123,7 @@ def test_a_platform_that_is_down_is_told(user, provider, capsys):
 def test_there_is_nothing_to_import_where_this_program_is_the_platform(db, capsys):
     make_organization_user(email=EMAIL)
     status, _, error = run(capsys, "import_instances")
-    assert (status, "no other platform" in error) == (2, True)
+    assert (status, "no remote platform" in error) == (2, True)
 
 
 def test_a_user_that_is_not_there_is_told(db, capsys):

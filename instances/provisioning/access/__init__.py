@@ -1,1 +1,1 @@
-"""Who may do what: organizations, roles, tokens."""
+"""Access: organizations and their secrets, permissions, handover, revealing tokens."""

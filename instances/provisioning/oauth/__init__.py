@@ -1,1 +1,1 @@
-"""OAuth trips: the way to a provider and back, links, and URLs for API clients."""
+"""OAuth: send browsers to a provider, handle the callback, authorization links, URLs for API clients."""

@@ -1,4 +1,4 @@
-"""How all instances are that an account may look at: counted once, by an index, and grouped by what is wrong."""
+"""Count the instances that a user may see, and group those with a problem by cause."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ from instances.models.instances import InstanceQuerySet
 from instances.provisioning.lifecycle.states import State
 from instances.provisioning.status.explain import explain_many
 
-# More overdue refreshes than this are not counted to the end.
+# Stop counting overdue refreshes here.
 MAX_COUNTED = 1_000
-# What a person has not finished yet, or this program is busy with, is nothing to attend to.
-_UNDER_WAY = {State.DRAFT, State.AWAITING_AUTHORIZATION, State.PROVISIONING}
-# The worst first.
+# Not finished by a person yet, or in progress here: not a problem.
+_IN_PROGRESS = {State.DRAFT, State.AWAITING_AUTHORIZATION, State.PROVISIONING}
+# The most urgent first.
 _URGENCY = [
     State.NEEDS_REAUTHORIZATION,
     State.FAILED,
@@ -30,7 +30,10 @@ _URGENCY = [
 
 @dataclass(slots=True)
 class ElementCount:
-    """How the instances of one element are. connected: enabled and in order. other: not finished yet, or disabled."""
+    """The number of instances of one element.
+
+    connected: enabled and healthy. other: not finished yet, or disabled.
+    """
 
     element: Element
     connected: int = 0
@@ -44,7 +47,7 @@ class ElementCount:
 
 @dataclass(slots=True)
 class ProblemGroup:
-    """The instances in one state with one cause, and what is to be done about them."""
+    """The instances with the same state and cause, by element."""
 
     state: str
     cause: str
@@ -55,13 +58,15 @@ class ProblemGroup:
         return self.elements.total()
 
     def explain_to(self, audience: Audience) -> tuple[str, str, str]:
-        """What happened, who must act, and the advice."""
+        """Return what happened, who must act, and the advice."""
         return explain_many(self.state, self.cause, audience)
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """disabled: how many of the connected ones are. elements: the largest first. overdue: refreshes, counted up to
+    """The instances that a user may see, counted.
+
+    disabled: the connected ones that are disabled. elements: the largest first. overdue: refreshes, counted up to
     MAX_COUNTED.
     """
 
@@ -71,7 +76,7 @@ class Overview:
     troubles: list[ProblemGroup]
     overdue: int
     is_scheduler_alive: bool
-    # Whether a process took on no work just now, because its clock differs from the database's.
+    # Whether a process has stopped working because its clock differs from the database's.
     is_clock_wrong: bool
 
     @property
@@ -97,7 +102,7 @@ class _Count:
 
     @property
     def is_troubled(self) -> bool:
-        return not (self.is_fine or self.is_paused or self.state in _UNDER_WAY)
+        return not (self.is_fine or self.is_paused or self.state in _IN_PROGRESS)
 
 
 def overview_of(account: User | AnonymousUser) -> Overview:
@@ -120,7 +125,7 @@ def overview_of(account: User | AnonymousUser) -> Overview:
 
 
 def _counts(visible: InstanceQuerySet) -> list[_Count]:
-    # Columns of the index instance_overview, and no other: the rows themselves are not read.
+    # Only columns of the index instance_overview, so that the rows themselves are not read.
     columns = visible.order_by().values_list("element", "state", "is_disabled", "cause")
     counted = list(columns.annotate(number=Count("*")))
     elements = Element.objects.only("name").in_bulk({element for element, *_ in counted})

@@ -241,7 +241,9 @@ def test_a_creation_never_takes_over_what_belongs_to_another_instance(
     provider.given = {"Far": given}
     with pytest.raises(errors.OutcomeUnknownError):
         provision_instance(far, actor="test")
-    assert f"the platform answered with {what} of {other.label} here" in cause_of(far)
+    assert f"the platform's response contains {what}, which belongs to {other.label}." in cause_of(
+        far
+    )
     assert (far.state, far.remote_id, far.token.reveal()) == ("unknown", None, "")
     assert is_as_before(other)
 
@@ -258,7 +260,7 @@ def test_what_still_belongs_to_another_once_the_platform_was_asked_has_failed(
     far.refresh_from_db()
     with pytest.raises(errors.IdentityConflictError):
         check_instance(far, actor="test")
-    assert f"{what} of {other.label} here" in cause_of(far)
+    assert f"{what}, which belongs to {other.label}." in cause_of(far)
     assert (far.state, far.cause) == ("failed", "identity_conflict")
     assert is_as_before(other)
     delete_instance(far, actor="test")
@@ -289,7 +291,7 @@ def test_another_organizations_instance_is_not_named(provider, far):
     provider.given = {"Far": {"token": "their-token"}}
     with pytest.raises(errors.OutcomeUnknownError):
         provision_instance(far, actor="test")
-    assert "the Element token of another instance here" in cause_of(far)
+    assert "the Element token, which belongs to another instance here." in cause_of(far)
     assert "project" not in cause_of(far)
     assert is_as_before(elsewhere)
 

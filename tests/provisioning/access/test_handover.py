@@ -73,7 +73,7 @@ def test_two_at_once_do_not_overwrite_each_other(instance, operator):
     first, second = colleague_of(instance), colleague_of(instance)
     stale = Instance.objects.select_related("element", "organization_user").get()
     hand_over_instance(instance, first, account=operator, why="left")
-    with pytest.raises(StateConflictError, match="somebody else"):
+    with pytest.raises(StateConflictError, match="another process"):
         hand_over_instance(stale, second, account=operator, why="left")
     assert Instance.objects.get().organization_user == first
 
@@ -103,5 +103,5 @@ def test_it_is_not_handed_to_somebody_who_has_the_same_id_at_the_platform(instan
     theirs = make_instance(organization_user=colleague)
     Instance.objects.filter(pk=theirs.pk).update(remote_id=77)
     instance.refresh_from_db()
-    with pytest.raises(InputError, match="the same id at the platform"):
+    with pytest.raises(InputError, match="the same id on the platform"):
         hand_over_instance(instance, colleague, account=operator, why="left")

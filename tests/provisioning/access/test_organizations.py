@@ -51,10 +51,10 @@ def test_a_remote_account_keeps_the_secrets_it_was_given_and_shows_none():
     ("change", "sentence"),
     [
         ({"organization_secret": ""}, "needs both secrets"),
-        ({"user_secret": "two words"}, "one word"),
-        ({"user_secret": "a,b"}, "without a comma"),
+        ({"user_secret": "two words"}, "without spaces"),
+        ({"user_secret": "a,b"}, "without spaces, commas"),
         ({"platform_url": "ftp://x"}, "must begin with https://"),
-        ({"platform_url": ""}, "remote platform only"),
+        ({"platform_url": ""}, "only be given for a remote platform"),
     ],
 )
 def test_bad_remote_accounts_are_refused_and_leave_nothing(change, sentence):
@@ -65,7 +65,10 @@ def test_bad_remote_accounts_are_refused_and_leave_nothing(change, sentence):
 
 @pytest.mark.parametrize(
     ("name", "email", "sentence"),
-    [("", "a@example.com", "needs a name"), ("Acme", "ada", "needs an e-mail address")],
+    [
+        ("", "a@example.com", "Enter an organization name"),
+        ("Acme", "ada", "Enter an e-mail address"),
+    ],
 )
 def test_a_name_and_an_address_are_needed(name, email, sentence):
     with pytest.raises(InputError, match=sentence):
@@ -74,7 +77,7 @@ def test_a_name_and_an_address_are_needed(name, email, sentence):
 
 def test_an_organization_does_not_change_its_platform():
     create_account("Acme", "ada@example.com")
-    with pytest.raises(InputError, match="does not change its platform"):
+    with pytest.raises(InputError, match="cannot be changed"):
         create_account("Acme", "bob@example.com", **REMOTE)
     assert OrganizationUser.objects.count() == 1
 
@@ -87,7 +90,7 @@ def test_a_secret_of_somebody_else_is_refused():
 
 def test_a_remote_secret_is_not_generated():
     account = create_account("Acme", "ada@example.com", **REMOTE)
-    with pytest.raises(InputError, match="the remote platform's"):
+    with pytest.raises(InputError, match="come from the remote platform"):
         rotate_secret(account.user)
 
 

@@ -183,7 +183,7 @@ def test_a_broken_row_can_be_deleted_and_what_is_left_is_recorded(
     when()
     assert api.delete(f"instances/{instance.pk}").status_code == 200
     assert not Instance.objects.filter(pk=instance.pk).exists()
-    recorded = Interaction.objects.filter(method="DELETE", error__contains="deleted here alone")
+    recorded = Interaction.objects.filter(method="DELETE", error__contains="deleted only here")
     # Without its Element token alone, the provider can still be told.
     assert recorded.exists() is (column != "token")
 

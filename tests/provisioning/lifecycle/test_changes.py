@@ -70,7 +70,7 @@ def test_a_verb_whose_instance_is_gone_says_so(provider, verb):
 def test_what_is_being_deleted_is_not_changed_any_more(provider, verb):
     instance = make_connected(provider)
     stale = Instance.objects.get()
-    why = "Deletion began."
+    why = "Deletion started."
     move_instance(instance, State.DELETING, expect={State.CONNECTED}, actor="test", why=why)
     with pytest.raises(StateConflictError, match="deleted in the meantime"):
         VERBS[verb](stale)
@@ -118,7 +118,7 @@ def test_a_draft_is_provisioned_with_the_configuration_that_is_stored():
         actor="test",
         is_reauthenticating=False,
     )
-    with pytest.raises(StateConflictError, match="configuration was changed"):
+    with pytest.raises(StateConflictError, match="another call has changed its configuration"):
         provision_instance(mine, actor="test")
     assert Instance.objects.get().state == "draft"
     reauthenticate_instance(reauthenticated, actor="test", configuration={"api.key": "new"})
@@ -130,7 +130,7 @@ def test_a_draft_is_provisioned_with_the_configuration_that_is_stored():
 def test_what_another_call_is_provisioning_is_not_changed_under_it():
     stale = make_instance()
     provision_instance(Instance.objects.get(), actor="test")
-    with pytest.raises(StateConflictError, match="is connected"):
+    with pytest.raises(StateConflictError, match="in the state “connected”"):
         reauthenticate_instance(stale, actor="test", configuration={"api.key": "unproved"})
     assert Instance.objects.get().full_configuration()["api.key"] == "k3y-of-the-account"
 

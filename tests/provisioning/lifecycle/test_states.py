@@ -23,7 +23,7 @@ def test_a_move_is_written_down_with_who_and_why():
 
 def test_a_move_from_a_state_that_is_not_expected_changes_nothing():
     instance = make_instance()
-    with pytest.raises(StateConflictError, match="is draft"):
+    with pytest.raises(StateConflictError, match="in the state “draft”"):
         move_instance(instance, State.CONNECTED, expect={State.PROVISIONING}, actor="a", why="b")
     assert Instance.objects.get().state == "draft"
 
@@ -39,7 +39,7 @@ def test_whoever_read_the_row_before_somebody_else_moved_it_comes_second():
     instance = make_instance()
     stale = Instance.objects.get(pk=instance.pk)
     move_instance(instance, State.PROVISIONING, expect={State.DRAFT}, actor="first", why="x")
-    with pytest.raises(StateConflictError, match="somebody else"):
+    with pytest.raises(StateConflictError, match="another process"):
         move_instance(stale, State.DELETING, expect={State.DRAFT}, actor="second", why="x")
     assert [change.actor for change in StateChange.objects.exclude(reason="Created.")] == ["first"]
 
@@ -102,7 +102,7 @@ def test_an_instance_begins_in_few_states():
     with pytest.raises(StateConflictError):
         insert_in_state([copy], State.UNKNOWN, actor="test", why="Lost.")
     assert Instance.objects.get() == instance
-    insert_in_state([copy], State.PROVISIONING, actor="test", why="Provisioning began.")
+    insert_in_state([copy], State.PROVISIONING, actor="test", why="Provisioning started.")
     stored = Instance.objects.get(name="Copy")
     change = stored.state_changes.get()
     assert (stored.state, change.from_state, change.to_state) == (

@@ -167,6 +167,6 @@ def test_it_does_not_create_what_another_process_has_created_meanwhile(provider,
     reconcile_instance(Instance.objects.get(), actor="test")
     creator.say()
     creator.thaw()
-    assert "was changed by somebody else" in creator.hear()
+    assert "was changed by another process" in creator.hear()
     assert list(provider.instances) == [Instance.objects.get().remote_id]
     assert Instance.objects.get().state == "connected"

@@ -13,7 +13,7 @@ from instances.provisioning.lifecycle.check import check_instance
 from instances.provisioning.lifecycle.delete import delete_instance
 from instances.provisioning.lifecycle.provision import provision_instance
 from instances.provisioning.lifecycle.states import State, move_instance
-from instances.provisioning.lifecycle.sweeps import _work, work_due_instances
+from instances.provisioning.lifecycle.sweeps import work_due_instances, work_instance
 from instances.provisioning.status.explain import explain
 from tests.support.connected import make_connected
 from tests.support.factories import (
@@ -77,7 +77,7 @@ def test_a_refused_credential_is_found_by_the_check_and_not_checked_again(provid
     assert list(work_due_instances().failures) == [instance.pk]
     row = Instance.objects.get()
     assert (row.state, row.next_action_at) == ("needs_reauthorization", None)
-    assert explain(row).responsible == "account holder"
+    assert explain(row).who_acts == "account owner"
 
 
 def test_an_outage_is_met_again_after_a_longer_while_each_time(provider, instance):
@@ -124,7 +124,7 @@ def test_an_instance_that_is_deleted_during_its_check_stays_deleted(provider, in
         return obedient(request)
 
     provider.answer = delete_first
-    with pytest.raises(StateConflictError, match="deleted in the meantime"):
+    with pytest.raises(StateConflictError, match="deleted by another process"):
         check_instance(instance, actor="test")
     last = Interaction.objects.first()
     assert (last.instance, last.status, last.subject) == (None, 200, instance.label)
@@ -136,7 +136,7 @@ def test_two_schedulers_check_an_instance_once(provider, instance):
     before = len(provider.requests)
     work_due_instances()
     Instance.objects.filter(pk=stale.pk).update(next_action_at=timezone.now() + timedelta(days=1))
-    _work(stale, at=timezone.now())
+    work_instance(stale, at=timezone.now())
     assert len(provider.requests) == before + 1
 
 
@@ -159,7 +159,7 @@ def test_a_create_that_never_arrived_is_sent_again_when_that_is_certain(provider
         provision_instance(remote_instance, actor="test")
     provider.mode = "obey"
     make_due()
-    assert "may still be under way" in work_due_instances().failures[remote_instance.pk]
+    assert "may still be in progress" in work_due_instances().failures[remote_instance.pk]
     assert provider.instances == {}
     age(remote_instance, minutes=5)
     make_due()
@@ -221,5 +221,5 @@ def test_what_keeps_a_lost_answer_from_being_reconciled_is_told(provider, remote
     make_due()
     work_due_instances()
     row = Instance.objects.get()
-    assert (row.state, explain(row).responsible) == ("unknown", "operator")
+    assert (row.state, explain(row).who_acts) == ("unknown", "operator")
     assert "organization's secrets" in explain(row).advice

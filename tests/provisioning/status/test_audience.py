@@ -69,10 +69,10 @@ def test_any_number_of_instances_costs_one_reader_as_much_as_one(person, instanc
         (
             Cause.CREDENTIALS_REJECTED,
             "staff",
-            "Account owner must act: you, if the account is yours.",
+            "Account owner must act. If the account is yours, that is you.",
         ),
         (Cause.CREDENTIALS_REJECTED, "operator", "Account owner must act."),
-        (Cause.PROVIDER_DOWN, "staff", "No action needed."),
+        (Cause.PROVIDER_DOWN, "staff", "You can fix this."),
     ],
 )
 def test_each_audience_reads_who_must_act(instance, cause, audience, who):
