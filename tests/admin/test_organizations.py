@@ -113,7 +113,7 @@ def test_a_secret_of_another_organization_is_refused(operator):
     make_organization(secret=REMOTE_SECRET)
     page = operator.post(f"{ORGANIZATIONS}add/", REMOTE | {"new_secret": REMOTE_SECRET})
     errors = page.context["adminform"].form.errors["new_secret"]
-    assert errors == ["This secret belongs to another organization already."]
+    assert errors == ["This secret already belongs to another organization."]
 
 
 def test_an_organization_does_not_change_its_platform(operator):

@@ -270,7 +270,7 @@ def test_it_ends_when_its_creator_may_not_change_the_instance_any_more(
     lose(staff, sandbox)
     for answer in (holder.get(path), holder.post(path, CREDENTIALS | TENANT)):
         assert answer.status_code == 410
-        assert "The link for Contoso no longer works" in answer.text
+        assert "This link for Contoso no longer works" in answer.text
     assert Instance.objects.get().state == "draft"
 
 

@@ -131,7 +131,7 @@ def test_those_that_need_somebody_come_first(staff, connected, sandbox, dynamics
     )
     page = staff.browser.get("/connect/").text
     assert page.index("Zeta") < page.index("Contoso")
-    assert "It was never connected." in page
+    assert "Not connected yet." in page
     found = staff.browser.get("/connect/?q=contoso").text
     assert "Contoso" in found
     assert "Zeta" not in found

@@ -318,7 +318,7 @@ def test_what_another_process_stored_in_the_meantime_ends_as_unknown(
     provider.given = {"Far": {"id": 77}}
     with pytest.raises(errors.OutcomeUnknownError):
         provision_instance(far, actor="test")
-    assert "the id 77 of Other" in cause_of(far)
+    assert "the id 77, which belongs to Other" in cause_of(far)
     assert (far.state, far.remote_id, far.token.reveal()) == ("unknown", None, "")
 
 
@@ -346,8 +346,8 @@ def test_what_two_rows_of_a_bulk_job_are_answered_alike_belongs_to_the_first(pro
     run_chunk(job)
     assert outcomes(job) == {"succeeded": 6, "pending": 4}
     errors_of = dict(job.rows.exclude(error="").values_list("number", "error"))
-    assert "the id 77 of Other" in errors_of[6]
-    assert "the Element token of Other" in errors_of[7]
+    assert "the id 77, which belongs to Other" in errors_of[6]
+    assert "the Element token, which belongs to Other" in errors_of[7]
     assert is_as_before(other)
     assert not Instance.objects.filter(state="provisioning").exists()
     finish(job)
@@ -404,7 +404,7 @@ def test_a_listed_token_of_another_instance_is_not_imported(provider, user):
     )
     found = list(import_instances(user, actor="test"))
     assert [bool(one.error) for one in found] == [True, True, False, True]
-    assert "the Element token of Other" in found[0].error
+    assert "the Element token, which belongs to Other" in found[0].error
     assert "Theirs" not in found[1].error
     assert is_as_before(other)
     assert is_as_before(elsewhere)
