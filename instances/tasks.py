@@ -1,4 +1,4 @@
-"""Background tasks: each calls one function of `provisioning` and is safe to run twice.
+"""Background tasks: each calls one provisioning function and may run twice.
 
 A task waits for the end of a database outage. It returns an error as a sentence instead of raising it: the instance
 stores what went wrong, so a traceback in the task backend would add nothing.

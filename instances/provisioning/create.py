@@ -1,4 +1,4 @@
-"""Create instances: the one path for the admin, self-service, the API and bulk rows.
+"""Create instances: one path for admin, self-service, API and bulk rows.
 
 Drafts, instances in memory and create requests are made and checked here. What happens at the platform afterwards is
 in `lifecycle.provision`.

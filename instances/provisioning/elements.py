@@ -1,4 +1,4 @@
-"""Keep the catalogue in the database: sync shipped elements, and keep operators' own."""
+"""Keep the catalogue in the database: shipped elements and operators' own."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -46,7 +46,7 @@ def find_element(key_or_id: str) -> Element:
 
 
 def sync_elements(files: Iterable[Path] = ()) -> SyncReport:
-    """Load the shipped catalogue, or an operator's own element files, into the database.
+    """Load the shipped catalogue, or an operator's element files, into the database.
 
     Safe to run again. An element that is no longer shipped becomes inactive and is kept, since instances may use it.
 

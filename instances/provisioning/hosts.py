@@ -42,7 +42,7 @@ def hosts_in(
     way: AuthenticationType,
     configuration: Mapping[str, Any],
 ) -> set[NamedHost]:
-    """Return the hosts that result from filling a configuration into the element's URL templates.
+    """Return the hosts in the element's URL templates that a configuration fills in.
 
     Hosts that are fixed by the element's file or an endpoint override are not included.
     """
@@ -109,7 +109,7 @@ def require_secrets_again(
 
 
 def moved_hosts(instance: Instance, changed: Mapping[str, Any]) -> set[NamedHost]:
-    """Return the hosts of a changed configuration that the stored secrets do not belong to.
+    """Return the changed hosts, to which the stored secrets do not belong.
 
     The element's default hosts, used where nothing is configured, do not count: no caller can change them.
     """
@@ -120,7 +120,7 @@ def moved_hosts(instance: Instance, changed: Mapping[str, Any]) -> set[NamedHost
 
 
 def hosts_to_store(instance: Instance, changed: Mapping[str, Any]) -> set[NamedHost]:
-    """Return the hosts that a configuration's secrets will belong to once it is stored."""
+    """Return the hosts that a configuration's secrets belong to once it is stored."""
     hosts, known = _hosts_of(instance, changed), own_hosts(instance)
     stored = instance.readable_configuration()
     is_same = all(stored.get(key) == changed.get(key) for key in _secret_keys(instance, changed))

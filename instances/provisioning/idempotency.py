@@ -29,7 +29,9 @@ def create_instance_once(
     actor: str,
     element: Element | None = None,
 ) -> Instance:
-    """Create an instance, or return the one that the same key and body made in the last 24 hours.
+    """Create an instance, or return the one created by the same key and body.
+
+    A key is kept for 24 hours.
 
     A rejected request may be sent again. A create whose response was lost is reconciled first.
 

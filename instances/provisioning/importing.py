@@ -1,4 +1,4 @@
-"""Import the instances that exist on a remote platform, keeping their ids and Element tokens."""
+"""Import instances from a remote platform, with their ids and Element tokens."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Plan a connection: its way of authentication, its OAuth app and its configuration.
+"""Plan a connection: way of authentication, OAuth app and configuration.
 
 Everything here is decided from values alone, before anything is stored or sent. What a platform is called with is in
 `platform_requests`.
@@ -155,7 +155,7 @@ def require_complete(
 
 
 def lacks_code(way: AuthenticationType, given: InstanceBody | PlatformRequest) -> bool:
-    """Return whether the account owner must authorize first: a code is needed and not given."""
+    """Return whether an authorization code is required and missing."""
     has_tokens = given.external_authentication == Instance.ExternalAuthentication.INITIAL
     return way.needs_browser and not code_in(given.provider_data) and not has_tokens
 
@@ -163,7 +163,7 @@ def lacks_code(way: AuthenticationType, given: InstanceBody | PlatformRequest) -
 def split_secrets(
     definition: ElementDefinition, configuration: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Split a configuration into its columns: plain keys stay queryable, secrets are sealed."""
+    """Split a configuration into columns: queryable plain keys and sealed secrets."""
     secret = {key: value for key, value in configuration.items() if definition.is_secret(key)}
     return {
         "configuration": {k: v for k, v in configuration.items() if k not in secret},

@@ -1,4 +1,4 @@
-"""Build the request that a platform is called with: an instance and its secrets, in plain text.
+"""Build the requests to platforms: an instance and its secrets in plain text.
 
 Merging changes into a stored configuration belongs here too, since a changed configuration is tried before it is stored.
 """
@@ -81,7 +81,7 @@ def normalised_changes(instance: Instance, given: Mapping[str, Any]) -> dict[str
 def changed_configuration(
     instance: Instance, given: Mapping[str, Any], *, is_authorizing: bool
 ) -> dict[str, Any]:
-    """Merge the given keys into the stored configuration; masks and empty values change nothing.
+    """Merge keys into the stored configuration; masks and empty values are ignored.
 
     is_authorizing: new tokens will replace the stored ones.
 

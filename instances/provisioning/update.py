@@ -20,7 +20,7 @@ from instances.wire import InstanceBody
 def rename_instance(
     instance: Instance, *, name: str | None = None, tags: Iterable[str] | None = None
 ) -> Instance:
-    """Change the name, the tags or both, without contacting the provider (contract 7.6).
+    """Change the name or tags without contacting the provider (contract 7.6).
 
     Raises InputError, InstanceDeletedError.
     """

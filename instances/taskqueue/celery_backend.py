@@ -1,4 +1,4 @@
-"""Run background tasks with Celery: the backend for django.tasks, and the worker's side.
+"""Run background tasks with Celery: backend for django.tasks, and worker.
 
 `python -m celery -A config worker` uses the application defined here. A message contains the name of a task and its
 arguments, which are ids and choices, never a secret.
@@ -55,12 +55,15 @@ def run_for_the_last_time(path: str, args: list[Any], kwargs: dict[str, Any]) ->
 
 @setup_logging.connect
 def leave_logging_alone(**_: Any) -> None:
-    """Keep Celery from configuring logging, so that settings.LOGGING redacts its lines too."""
+    """Keep Celery from configuring logging: settings.LOGGING redacts its lines too."""
 
 
 @heartbeat_sent.connect
 def beat(**_: Any) -> None:
-    """Record every few seconds that this worker reaches its broker, for `/readyz` and `/metrics`."""
+    """Record that this worker reaches its broker, for `/readyz` and `/metrics`.
+
+    Celery sends this signal every few seconds.
+    """
     from django.db import DatabaseError, connection
 
     from instances.models import ProcessBeat

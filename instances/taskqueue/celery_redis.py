@@ -1,4 +1,4 @@
-"""Kombu's Redis transport, changed to log a malformed list entry instead of crashing the worker.
+"""Kombu's Redis transport, made to log malformed entries instead of crashing.
 
 Kombu expects every entry to be its own envelope. RabbitMQ does not need this, since the broker makes the envelope.
 """
@@ -15,7 +15,10 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class CarefulChannel(Channel):
-    """A channel that skips malformed entries; Redis deletes an entry on delivery, so none is rejected."""
+    """A channel that skips malformed entries.
+
+    Redis deletes an entry on delivery, so there is nothing to reject.
+    """
 
     def _brpop_read(self, **options: Any) -> Any:
         try:

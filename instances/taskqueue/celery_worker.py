@@ -1,4 +1,4 @@
-"""Make a Celery worker reject messages that this program did not send, with one log line each.
+"""Make Celery workers reject messages that this program did not send.
 
 Celery's own consumer logs the whole body and crashes on what it does not expect, so a single such message would crash
 every worker that receives it.

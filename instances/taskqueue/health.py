@@ -35,7 +35,9 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Return 200 if database, migrations, keys, clocks, scheduler and worker are ready, else 503.
+    """Return 200 if this installation is ready, else 503.
+
+    Database, migrations, keys, clocks, scheduler and worker are checked.
 
     A worker counts as missing if a task has waited for a minute; a Celery worker, if it has sent no heartbeat for that
     long. No secret is shown.
@@ -68,7 +70,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Return the metrics for Prometheus, if called with METRICS_TOKEN; 404 without that setting."""
+    """Return metrics for Prometheus to callers with METRICS_TOKEN, else 404."""
     given = request.headers.get("Authorization", "").removeprefix("Bearer ")
     token = settings.METRICS_TOKEN
     if not token or not hmac.compare_digest(given.encode(), token.encode()):

@@ -1,4 +1,4 @@
-"""Turn Ctrl-C into a flag, so that a command stops where it chooses, not between statements."""
+"""Turn Ctrl-C into a flag, so that a command stops only where it is safe."""
 
 import signal
 import threading

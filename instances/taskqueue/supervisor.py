@@ -33,7 +33,9 @@ class _Child:
 
 
 class Processes:
-    """A context in which child processes run. When it exits, they and everything they started are stopped.
+    """A context in which child processes run; its exit stops all of them.
+
+    What the children have started is stopped too.
 
     is_stopping becomes true on Ctrl-C, SIGTERM, or when the terminal is closed. If this process is killed, the children
     end too: their standard input is a pipe that only this process holds open (instances.taskqueue.child).

@@ -1,1 +1,1 @@
-"""Access: organizations and their secrets, permissions, handover, revealing tokens."""
+"""Access: organizations and secrets, permissions, handover, revealing tokens."""

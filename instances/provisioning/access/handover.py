@@ -1,4 +1,4 @@
-"""Hand instances over to another user of their organization, for example when someone leaves."""
+"""Hand instances over to another user, for example when someone leaves."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ _IN_PROGRESS = {State.PROVISIONING, State.UNKNOWN, State.DELETING}
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """The number of instances that were handed over, and an error message for each that was not."""
+    """The number of instances handed over, and an error message for each other one."""
 
     count: int
     refusals: list[str] = field(default_factory=list)
@@ -55,7 +55,9 @@ def hand_over_instances(
 def hand_over_instance(
     instance: Instance, to: OrganizationUser, *, account: User | AnonymousUser, why: str
 ) -> None:
-    """Hand an instance over to another user of its organization; id, Element token and history stay.
+    """Hand an instance over to another user of its organization.
+
+    Id, Element token, state and history stay.
 
     A remote platform is asked first whether that user can access the instance. why: the reason in the history.
 

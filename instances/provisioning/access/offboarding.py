@@ -1,4 +1,4 @@
-"""Keep the records of users who leave: a user is deactivated, never deleted with what they did."""
+"""Keep the records of users who leave: deactivate users, never delete them."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ def log_entries_of(accounts: Iterable[User]) -> QuerySet[LogEntry]:
 
 
 def keep_log_entries(account: User) -> None:
-    """Prevent the deletion of a user with entries in the admin's log (signal pre_delete).
+    """Prevent deleting a user who has entries in the admin's log (pre_delete).
 
     Raises ProtectedError, as on_delete=PROTECT does for authorizations and links.
     """

@@ -1,4 +1,4 @@
-"""Create organizations and their users, and manage the two secrets of each platform call."""
+"""Create organizations and users, and manage their platform secrets."""
 
 import base64
 import secrets
@@ -21,7 +21,7 @@ from instances.models import Element, OAuthApp, Organization, OrganizationUser
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An organization user and the secrets that were just generated, if any; they are shown once."""
+    """An organization user and the secrets just generated, which are shown once."""
 
     user: OrganizationUser
     organization_secret: str | None = field(repr=False)
@@ -77,7 +77,7 @@ def create_account(
 
 
 def open_sandbox(organization: Organization) -> None:
-    """Connect an organization to the sandbox by endpoint overrides and the sandbox's OAuth client."""
+    """Connect an organization to the sandbox, by endpoint overrides and OAuth apps."""
     organization.endpoint_overrides = organization.endpoint_overrides | SANDBOX_ENDPOINT_OVERRIDES
     organization.save(update_fields=["endpoint_overrides"])
     for element in Element.objects.filter(key__in=SANDBOX_ENDPOINT_OVERRIDES):

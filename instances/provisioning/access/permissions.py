@@ -34,7 +34,7 @@ GROUPS = {OPERATOR: _OPERATOR, STAFF: _STAFF, VIEWER: _VIEWER}
 
 
 class InstancePermission(StrEnum):
-    """What a user may do to an instance; the value is the code name of Django's permission."""
+    """What a user may do to an instance, as the code name of Django's permission."""
 
     VIEW = "view_instance"
     CHANGE = "change_instance"

@@ -43,7 +43,7 @@ def reveal_token(instance: Instance, *, account: User | AnonymousUser) -> str:
 
 
 def reveal_secrets(user: OrganizationUser, *, account: User | AnonymousUser) -> PlatformSecrets:
-    """Return an organization user's two secrets in plain text, and record who saw them.
+    """Return a user's two platform secrets in plain text, and record who saw them.
 
     Raises PermissionRefusedError without the permission reveal_secrets, UnreadableSecretError.
     """

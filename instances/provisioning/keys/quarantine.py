@@ -72,7 +72,7 @@ def unreadable_row(row: SealedRow, reasons: dict[str, str]) -> UnreadableRow:
 
 
 def quarantine_unreadable(*, is_dry_run: bool = False) -> Quarantine:
-    """Mark every row with a secret that no key decrypts, and release rows that can be read again.
+    """Mark rows with secrets that no key decrypts, and release readable ones.
 
     A connected instance that is marked moves to needs_reauthorization, and back to connected when it is released. Safe
     to run again, and while the program runs.

@@ -153,7 +153,7 @@ class _ModelRotation:
         return [update.pk for update in updates if update.pk not in changed]
 
     def _update_of(self, row: SealedRow) -> RowUpdate | None:
-        """Return the old ciphertexts and the re-encrypted columns; None if there is nothing to do."""
+        """Return the old ciphertexts and the re-encrypted columns, if there are any."""
         first = crypto.ciphertext_prefix(crypto.first_key_id())
         old: dict[str, Any] = {}
         new: dict[str, Any] = {}
@@ -184,7 +184,7 @@ def _reencrypted(row: SealedRow, one: SealedTextField) -> dict[str, Any]:
 
 
 def _write(model: type[SealedRow], updates: Sequence[RowUpdate]) -> set[int]:
-    """Write by compare-and-set, and return the primary keys of the rows that were written.
+    """Write by compare-and-set; return the primary keys of the written rows.
 
     Other writers wait at most for one statement. Rows that another writer has locked are skipped.
     """

@@ -1,1 +1,1 @@
-"""The life cycle of an instance: states, provisioning, tokens, checks, deletion and schedule."""
+"""The life cycle of an instance: states, tokens, checks, deletion, schedule."""

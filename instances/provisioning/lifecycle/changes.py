@@ -1,4 +1,4 @@
-"""Store concurrent changes of an instance: each is merged into the row as it is stored now.
+"""Store concurrent changes of an instance: merge each into the current row.
 
 The network is never used while a row is locked. Credentials are verified first, with the row as it was read, and
 stored only if no other call has changed them since.
@@ -76,7 +76,7 @@ def save_changes(
 def merge_proved(
     instance: Instance, stored: Instance, changes: Mapping[str, str], proved: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the columns of a configuration that was verified with the instance as it was read.
+    """Return the columns of a configuration that was verified as it was read.
 
     stored: the same row, locked. changes: the changed keys. proved: the whole verified configuration, which is stored
     if secrets in the row cannot be decrypted.
@@ -129,7 +129,7 @@ def _merged(
 
 
 def _columns(stored: Instance, configuration: Mapping[str, str]) -> dict[str, Any]:
-    """Return the columns of a configuration, with the hosts that its secrets will belong to."""
+    """Return the columns of a configuration and of its secrets' hosts."""
     hosts = host_columns(hosts_to_store(stored, configuration))
     return hosts | split_secrets(stored.element.parsed, configuration)
 

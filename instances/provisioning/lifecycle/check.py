@@ -29,7 +29,7 @@ from instances.provisioning.platform_requests import platform_request
 
 
 def check_instance(instance: Instance, *, actor: str) -> Instance:
-    """Ask the platform or the provider whether an instance works, and record the result.
+    """Ask the platform whether an instance works, and record the result.
 
     An instance whose create has an unknown outcome or was cut off is reconciled instead. Rejected credentials move a
     connected instance to needs_reauthorization; an outage does not change its state.

@@ -15,7 +15,7 @@ from instances.provisioning.platform_requests import platform_request
 
 
 def delete_instance(instance: Instance, *, actor: str, is_forced: bool = True) -> None:
-    """Delete an instance at its platform, revoke its tokens, and delete its row; interactions stay.
+    """Delete an instance at its platform and here; its interactions stay.
 
     If the platform fails, the instance stays in the state deleting, and the same call continues. is_forced: delete it
     here even if its secrets cannot be read, so that the platform cannot be told; an interaction records that.

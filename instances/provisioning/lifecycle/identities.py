@@ -1,4 +1,4 @@
-"""Check that a remote platform's ids and Element tokens do not belong to other instances here."""
+"""Find ids and Element tokens that already belong to another instance here."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class Identity:
 
 
 def owned_by_others(identities: Sequence[Identity]) -> list[str]:
-    """Name what of each identity belongs to another instance here, and to which; empty if nothing does.
+    """Describe what of each identity another instance owns; empty if nothing.
 
     If several identities contain the same, the first one owns it. Ids are compared within an organization, Element
     tokens everywhere.
@@ -53,7 +53,7 @@ def _owners_by_digest(identities: Iterable[Identity]) -> _TokenOwners:
 def _claim(
     identity: Identity, ids: _IdOwners, tokens: _TokenOwners
 ) -> Iterator[tuple[str, int | None]]:
-    """Yield what belongs to another instance, and its id; if nothing does, note this one as the owner."""
+    """Yield what another instance owns and its id, else note this one as owner."""
     own = identity.instance_id
     id_key = (identity.organization.pk, identity.remote_id)
     digests = crypto.digests(identity.token)

@@ -79,7 +79,7 @@ def leased(
 
 
 def wait_until_unleased(instance_id: int) -> None:
-    """Wait until no process holds the instance's lease; that of a killed process expires."""
+    """Wait until no process holds the lease; that of a killed process expires."""
     while Instance.objects.filter(pk=instance_id, leased_until__gt=Now()).exists():
         time.sleep(POLL_SECONDS)
 

@@ -73,7 +73,7 @@ class CreateResult:
 
 
 def send_create(instance: Instance, request: PlatformRequest) -> CreateResult:
-    """Create an instance at its platform; an InstancesError becomes part of the result.
+    """Create an instance at its platform; errors become part of the result.
 
     Writes nothing but interactions. Uses the network, so do not call it inside a transaction.
     """
@@ -87,7 +87,7 @@ def send_create(instance: Instance, request: PlatformRequest) -> CreateResult:
 def without_conflicts(
     results: Sequence[CreateResult], *, is_final: bool = False
 ) -> list[CreateResult]:
-    """Replace each response that contains the id or Element token of another instance with an error.
+    """Replace responses with another instance's id or Element token by an error.
 
     What the platform created is then not known, so the outcome is unknown. is_final: the instance was already looked
     up by its tag, so looking it up again would tell nothing new.
@@ -150,7 +150,7 @@ def provision_instance(
     provider_data: Mapping[str, str] | None = None,
     code_verifier: str = "",
 ) -> Instance:
-    """Provision an instance that exists here: create it at its platform and store the result.
+    """Provision a stored instance: create it at its platform, store the result.
 
     provider_data: the parameters that the provider sent to the OAuth callback; needed for OAuth. The instance ends in
     the state connected, failed or unknown.
@@ -194,7 +194,7 @@ def sent_in_time(request: PlatformRequest) -> PlatformRequest:
 def create_at_platform(
     instance: Instance, request: PlatformRequest, *, is_final: bool = False
 ) -> Instance:
-    """Create an instance that is in the state provisioning at its platform, and store the result.
+    """Create an instance in the state provisioning at its platform.
 
     is_final: see without_conflicts(). Uses the network, so do not call it inside a transaction.
 
@@ -233,7 +233,7 @@ def store_result(
 
 
 def connect_unsaved(instance: Instance, created: PlatformInstance) -> None:
-    """Set what the platform created without any exchange on an instance that is only in memory."""
+    """Set what the platform created without an exchange on an unsaved instance."""
     columns = connected_columns(instance, created, "")
     if created.tokens:
         columns["tokens_version"] = 1

@@ -24,7 +24,7 @@ from instances.queries.database_clock import database_now, require_right_clock
 
 
 def reconcile_instance(instance: Instance, *, actor: str, is_abandoned: bool = False) -> Instance:
-    """Look up the instance by its tag at the platform, after the response to its create was lost.
+    """Look up an instance by its tag after the response to its create was lost.
 
     If it is found, its id and token are stored and duplicates are deleted. If it is not found and the create can no
     longer be in progress, it is created again, or moved to failed if that needs a new OAuth code.
@@ -68,7 +68,7 @@ def reconcile_instance(instance: Instance, *, actor: str, is_abandoned: bool = F
 
 
 def is_stuck(instance: Instance) -> bool:
-    """Return whether provisioning started so long ago that its process must have ended."""
+    """Return whether provisioning takes so long that its process must have ended."""
     if instance.state != State.PROVISIONING:
         return False
     return bool(instance.state_changed_at < database_now() - STALE_AFTER)
@@ -77,7 +77,7 @@ def is_stuck(instance: Instance) -> bool:
 def own_copies(
     found: Sequence[PlatformInstance], instance: Instance, request: PlatformRequest
 ) -> list[PlatformInstance]:
-    """Return those found at the platform that belong to no other instance here, each once."""
+    """Return the platform's instances that belong to no other instance here."""
     once = {one.remote_id: one for one in reversed(found)}
     results = [CreateResult(instance, request, created=once[key]) for key in reversed(once)]
     return [one.created for one in without_conflicts(results) if one.created]

@@ -1,4 +1,4 @@
-"""Refresh access tokens: one process at a time uses a refresh token, and no response is lost.
+"""Refresh access tokens, one process at a time, without losing a response.
 
 Transient errors are retried with backoff and never become permanent. A grant that the provider rejects twice is
 considered revoked and is not tried again.
@@ -85,7 +85,7 @@ def token_columns(way: AuthenticationType, tokens: TokenSet, *, at: datetime) ->
 
 
 def store_tokens(instance: Instance, tokens: TokenSet, *, at: datetime, **columns: Any) -> bool:
-    """Store new tokens in one statement, unless newer ones were stored since the instance was read.
+    """Store new tokens, unless newer ones were stored since the instance was read.
 
     The tokens exist nowhere else, so this waits for the end of a database outage and ignores an expired lease. Returns
     whether they are stored.
@@ -101,7 +101,7 @@ def store_tokens(instance: Instance, tokens: TokenSet, *, at: datetime, **column
 
 
 def _moved_meanwhile(instance: Instance, expect: Mapping[str, Any]) -> Instance | None:
-    """Return the instance if another process refreshed its tokens; None if nothing changed yet.
+    """Return the instance if another process refreshed it; None if not yet.
 
     Raises StateConflictError if it was deleted, is not connected, or another process failed to refresh it.
     """
@@ -147,7 +147,10 @@ def _refresh_held(instance_id: int, lease: Lease, *, actor: str, at: datetime) -
 
 
 def _reconnect(instance: Instance, *, actor: str, at: datetime) -> None:
-    """Reconnect an instance that others marked as rejected while this process got the tokens."""
+    """Reconnect an instance whose late tokens overtook a rejection.
+
+    Other processes were rejected while this one was suspended with the response that had the tokens.
+    """
     with suppress(StateConflictError):
         move_instance(
             instance,

@@ -42,7 +42,7 @@ def lease_duration() -> timedelta:
 
 
 def next_action_at(state: str, *, at: datetime) -> datetime | None:
-    """Return when an instance that enters this state is worked on; None if a person must act.
+    """Return when an instance that enters this state is due; None if it is not.
 
     Checks are spread over the day, so that instances created together are not checked together.
     """
@@ -53,7 +53,7 @@ def next_action_at(state: str, *, at: datetime) -> datetime | None:
 
 
 def refresh_due_at(way: AuthenticationType, tokens: TokenSet, *, at: datetime) -> datetime | None:
-    """Return when to refresh: after half of the access token's life, and never within 30 seconds.
+    """Return when to refresh: after half of the token's life, at least 30 seconds.
 
     None if the tokens cannot be refreshed, or if their expiry is unknown: then the first 401 triggers the refresh
     (RFC 6749 5.1: expires_in is only RECOMMENDED).

@@ -1,4 +1,4 @@
-"""Change the state of instances: every change goes through here and enters the history."""
+"""Change the state of instances; each change is checked and recorded here."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,7 +61,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A change of state, its reason in the history, and the columns that change with it."""
+    """A change of state, its reason, and the columns that change with it."""
 
     instance: Instance
     to: str
@@ -80,7 +80,7 @@ def move_instance(
     is_outlasting: bool = False,
     **changes: Any,
 ) -> None:
-    """Move an instance to another state and change other columns, by one compare-and-set UPDATE.
+    """Move an instance to another state, by one compare-and-set UPDATE.
 
     It matches only if the instance was not moved since it was read. expect: the states to move from. only_if: columns
     that must have these values. is_outlasting: wait for the end of a database outage, because the changes contain a
@@ -127,7 +127,7 @@ def move_instance(
 def move_instances(
     moves: Sequence[Move], *, expect: Collection[str], actor: str
 ) -> dict[int, StateConflictError]:
-    """Move many instances as move_instance() does; return the errors by the id of the instance.
+    """Move many instances as move_instance() does; return the errors by id.
 
     Moves that change the same columns share one UPDATE. changes must not contain expressions.
     """
@@ -188,7 +188,7 @@ def _changed_names(move: Move) -> list[str]:
 
 
 def insert_in_state(instances: Sequence[Instance], state: str, *, actor: str, why: str) -> None:
-    """Insert new instances in their initial state, with their tags and their first history entry.
+    """Insert new instances in a state, with tags and the first history entry.
 
     Raises StateConflictError if no instance may start in this state.
     """

@@ -1,4 +1,4 @@
-"""Do the work that is due: refresh tokens, check, reconcile, and continue deletions.
+"""Do the work that is due: refresh, check, reconcile, continue deletions.
 
 Any number of schedulers may run these functions at the same time, since every instance is claimed: a refresh by its
 lease, other work by moving its due time, which also makes it due again if its process is killed.
@@ -42,7 +42,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(slots=True)
 class SweepReport:
-    """The result of a sweep: the number of successes, and the error messages by instance id."""
+    """The result of a sweep: number of successes, and errors by instance id."""
 
     succeeded: int = 0
     failures: dict[int, str] = field(default_factory=dict)
@@ -67,7 +67,9 @@ class SweepReport:
 def refresh_due_instances(
     *, at: datetime | None = None, limit: int = BATCH, concurrency: int = CONCURRENCY
 ) -> SweepReport:
-    """Refresh the tokens that are due, longest overdue first; skip what another process holds.
+    """Refresh the tokens that are due, longest overdue first.
+
+    Instances that another process holds are skipped.
 
     Raises ClockSkewError.
     """
@@ -88,7 +90,7 @@ def work_due_instances(
     limit: int = BATCH,
     concurrency: int = CONCURRENCY,
 ) -> SweepReport:
-    """Work on the instances that are due: check, reconcile, or continue their deletion.
+    """Work on the instances that are due: check, reconcile or delete them.
 
     Raises ClockSkewError.
     """
@@ -109,7 +111,7 @@ def work_due_instances(
 
 
 def work_instance(instance: Instance, *, at: datetime) -> None:
-    """Claim an instance that is due and do what its state requires; back off on errors.
+    """Claim a due instance and do what its state requires; back off on errors.
 
     Does nothing if another process has claimed it. Raises what the work raises.
     """
@@ -137,7 +139,7 @@ def work_instance(instance: Instance, *, at: datetime) -> None:
 
 
 def _reschedule(instance: Instance, error: InstancesError, *, at: datetime) -> None:
-    """Retry later after each failure, unless a person must act: then there is no due time."""
+    """Retry later after each failure; without a due time, a person must act."""
     failures = instance.consecutive_failures + 1
     retry_after_seconds = error.retry_after_seconds if isinstance(error, RateLimitedError) else None
     due = at + retry_after(failures, asked_for_seconds=retry_after_seconds)

@@ -7,7 +7,9 @@ from instances.provisioning.platform_requests import platform_request
 
 
 def set_enabled(instance: Instance, *, is_enabled: bool, actor: str) -> Instance:
-    """Enable or disable an instance, here and at its platform. Doing so twice changes nothing.
+    """Enable or disable an instance, here and at its platform.
+
+    Doing so twice changes nothing.
 
     Raises PlatformError, InstanceDeletedError.
     """
@@ -31,7 +33,9 @@ def set_enabled(instance: Instance, *, is_enabled: bool, actor: str) -> Instance
 
 
 def set_trace_logging(instance: Instance, *, is_on: bool) -> None:
-    """Set the trace logging flag of the API. It has no effect: every exchange is recorded.
+    """Set the API's trace logging flag, which has no other effect.
+
+    Every exchange is recorded anyway.
 
     Raises InstanceDeletedError.
     """

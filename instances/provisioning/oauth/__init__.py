@@ -1,1 +1,1 @@
-"""OAuth: send browsers to a provider, handle the callback, authorization links, URLs for API clients."""
+"""OAuth: start authorizations, handle callbacks, links, and URLs for API clients."""

@@ -56,7 +56,7 @@ def begin_authorization(
     configuration: Mapping[str, Any] | None = None,
     link: AuthorizationLink | None = None,
 ) -> BegunAuthorization:
-    """Start an authorization by this browser. The instance keeps its id, token and history.
+    """Start an authorization; the instance keeps its id, token and history.
 
     browser_secret: a new secret, never one that the browser sent, since an attacker may have planted that.
     configuration: the changes that come with it. If the instance was connected before, they are stored only after the
@@ -117,7 +117,7 @@ def begin_authorization(
 def _prepare_configuration(
     instance: Instance, configuration: Mapping[str, Any], *, actor: str
 ) -> dict[str, Any]:
-    """Return the changes to store after the authorization succeeded, with the callback URL.
+    """Return the changes to store once authorized, with the callback URL.
 
     For an instance that was never connected everything is stored now, since a failed authorization can break nothing.
     """

@@ -42,7 +42,10 @@ _SECRET_PARAMETERS = ("state", "code", "oauth_token", "oauth_verifier")
 def is_unsolicited(
     parameters: Mapping[str, str], *, account: User | AnonymousUser, browser_secret: str
 ) -> bool:
-    """Return whether an anonymous callback has neither a known state nor a known browser cookie."""
+    """Return whether an anonymous callback belongs to no known authorization.
+
+    It then has neither a known state nor the cookie of a known browser.
+    """
     if account.is_authenticated:
         return False
     state = parameters.get("state", "")
@@ -60,7 +63,7 @@ def complete_authorization(
     renewed_secret: str = "",
     is_recorded: bool = True,
 ) -> Instance:
-    """Complete an authorization: provision or re-authenticate the instance with the callback's code.
+    """Complete an authorization: connect the instance with the callback's code.
 
     Every result is recorded as an interaction. browser_secret: the value of the browser's cookie, one or more secrets.
     renewed_secret: identifies the browser after the state was used; defaults to the previous secret. is_recorded: set
@@ -152,7 +155,7 @@ def _claim(authorization: Authorization, renewed_secret: str) -> None:
 
 
 def _check_issuer(authorization: Authorization, parameters: Mapping[str, str]) -> None:
-    """Compare iss with the issuer, character by character (RFC 9207 2.4, RFC 3986 6.2.1).
+    """Compare iss with the issuer, by character (RFC 9207 2.4, RFC 3986 6.2.1).
 
     A response without iss is rejected if the issuer is known to always send it. OAuth 1.0a has no issuer.
 
@@ -201,7 +204,7 @@ def _end_in_failure(
     *,
     actor: str,
 ) -> None:
-    """Mark the authorization as failed; an instance that was connected stays connected."""
+    """Mark the authorization as failed; a connected instance stays connected."""
     is_denied = isinstance(error, AuthorizationDeniedError)
     outcome = Authorization.Outcome.DENIED if is_denied else Authorization.Outcome.FAILED
     instance = authorization.instance
@@ -242,7 +245,7 @@ def _connect(
 
 
 def _store_outcome(authorization: Authorization, outcome: str) -> None:
-    """Store the outcome, waiting for the end of a database outage: the tokens are stored already."""
+    """Store the outcome, waiting for the end of a database outage."""
 
     def write() -> None:
         Authorization.objects.filter(pk=authorization.pk).update(outcome=outcome)

@@ -1,4 +1,4 @@
-"""Authorization links: each lets an account owner connect one instance, in one browser.
+"""Authorization links let an account owner connect one instance in one browser.
 
 A token is 32 random bytes, stored as a digest. Opening a link does not use it up, so that mail scanners which follow
 the links of a message do no harm.
@@ -102,7 +102,7 @@ def takes_link(instance: Instance) -> bool:
 
 
 def missing_keys(instance: Instance) -> list[str]:
-    """Return the required keys that neither the instance nor the organization's OAuth app has."""
+    """Return the required keys that neither the instance nor its OAuth app has."""
     way, organization = authentication_of(instance), instance.organization
     held = {"oauth.callback.url": default_callback_url()} | instance.readable_configuration()
     complete = with_oauth_app(organization, instance.element, way, held)
@@ -111,7 +111,7 @@ def missing_keys(instance: Instance) -> list[str]:
 
 
 def asked_keys(instance: Instance) -> list[str]:
-    """Return the configuration keys that the account owner is asked for, in order of display.
+    """Return the keys that the account owner is asked for, in display order.
 
     With a browser: the required keys that are missing. Without: the credentials too. Never the OAuth client, a
     variant, or a host that was already entered.
@@ -233,7 +233,7 @@ def claim_link(link: AuthorizationLink, *, fresh_secret: str) -> None:
 
 
 def connect_by_link(link: AuthorizationLink, *, configuration: Mapping[str, Any]) -> Instance:
-    """Connect the link's instance with what the account owner entered; this uses up the link.
+    """Connect the link's instance with what was entered, and use up the link.
 
     Raises HostNotAllowedError and what reauthenticate_instance() raises; the same browser may then try again.
     """

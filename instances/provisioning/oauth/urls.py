@@ -1,6 +1,6 @@
-"""OAuth URLs for API clients, which send their own users to authorize (contract 8.1).
+"""OAuth URLs for API clients that send their own users to authorize.
 
-No instance exists yet at that point.
+No instance exists yet at that point (contract 8.1).
 """
 
 from collections.abc import Mapping
@@ -60,7 +60,7 @@ def request_token(
     organization_user: OrganizationUser | None,
     actor: str,
 ) -> RequestToken:
-    """Get a request token, the first step of OAuth 1.0a; the caller keeps the token and its secret.
+    """Get a request token, the first step of OAuth 1.0a, for the caller to keep.
 
     parameters: those of oauth_url().
 

@@ -58,7 +58,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What happened, who must act, and what to do, in complete sentences for the audience.
+    """What happened, who must act and what to do, in sentences for the audience.
 
     step: the action that follows the advice. detail: the message that was recorded with the cause, if it adds to it.
     """
@@ -130,7 +130,10 @@ _MANY: dict[str, "StrOrPromise"] = {
 
 
 def explain(instance: Instance, audience: Audience = Audience.OPERATOR) -> Explanation | None:
-    """Explain an instance to an audience; None if it is connected, enabled and has no cause."""
+    """Explain an instance to an audience; None if there is nothing to explain.
+
+    That is so if it is connected, enabled and has no recorded cause.
+    """
     reasons = instance.unreadable_secrets()
     explanation = _of_unreadable(instance, reasons) if reasons else _explain(instance)
     if explanation is None:
@@ -150,7 +153,7 @@ def explain(instance: Instance, audience: Audience = Audience.OPERATOR) -> Expla
 def explain_many(
     state: str, cause: str, audience: Audience = Audience.OPERATOR
 ) -> tuple[str, str, str]:
-    """Return the headline, who must act and the advice for the instances with a state and cause."""
+    """Return headline, who must act and advice for many instances."""
     info = None if state in _WITHOUT_CAUSE else _info(cause)
     if info is None:
         of_state = _STATES.get(state, _STATES[State.FAILED])
@@ -180,7 +183,10 @@ def uses_browser(instance: Instance) -> bool:
 
 
 def is_only_here(instance: Instance) -> bool:
-    """Return whether the instance exists only here: never connected, or deleted on its platform."""
+    """Return whether the instance does not exist on any platform.
+
+    It was never connected, or it was deleted there.
+    """
     return instance.state in PROVISIONABLE and not instance.has_token
 
 
@@ -249,7 +255,7 @@ def _remedy(info: CauseInfo) -> str:
 
 
 def _info(cause: str) -> CauseInfo | None:
-    """Look up a stored cause; None if there is none. An unknown code is an unexpected error."""
+    """Look up a stored cause, if any; an unknown code is an unexpected error."""
     return CAUSES.get(cause, CAUSES[Cause.UNEXPECTED]) if cause else None
 
 
@@ -279,7 +285,7 @@ def _step_of_unreadable(instance: Instance) -> Step:
 
 
 def _without_label(instance: Instance) -> str:
-    """Return the recorded message without "Acme (crm, id 7): ", for the instance's own page."""
+    """Return the recorded message without the label, for the instance's own page."""
     sentence = instance.cause_message.removeprefix(f"{instance.label}: ")
     return sentence[:1].upper() + sentence[1:]
 

@@ -1,4 +1,4 @@
-"""Count the instances that a user may see, and group those with a problem by cause."""
+"""Count the instances that a user may see, and group the problems by cause."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -25,14 +25,14 @@ def test_an_account_gets_secrets_of_the_contracts_shape():
     assert account.user.secret.reveal() == account.user_secret
 
 
-def test_running_it_again_makes_no_second_one_and_shows_no_secret():
+def test_running_it_again_creates_nothing_and_shows_no_secret():
     create_account("Acme", "ada@example.com")
     again = create_account("Acme", "ADA@example.com")
     assert (again.organization_secret, again.user_secret) == (None, None)
     assert (Organization.objects.count(), OrganizationUser.objects.count()) == (1, 1)
 
 
-def test_rotation_makes_new_secrets_and_the_old_ones_are_dead():
+def test_rotation_creates_new_secrets_and_the_old_ones_stop_working():
     first = create_account("Acme", "ada@example.com")
     second = create_account("Acme", "ada@example.com", is_rotating=True)
     assert second.user_secret not in (None, first.user_secret)
@@ -57,7 +57,7 @@ def test_a_remote_account_keeps_the_secrets_it_was_given_and_shows_none():
         ({"platform_url": ""}, "only be given for a remote platform"),
     ],
 )
-def test_bad_remote_accounts_are_refused_and_leave_nothing(change, sentence):
+def test_invalid_remote_accounts_are_rejected_and_create_nothing(change, sentence):
     with pytest.raises(InputError, match=sentence):
         create_account("Acme", "ada@example.com", **(REMOTE | change))
     assert not Organization.objects.exists()
@@ -70,7 +70,7 @@ def test_bad_remote_accounts_are_refused_and_leave_nothing(change, sentence):
         ("Acme", "ada", "Enter an e-mail address"),
     ],
 )
-def test_a_name_and_an_address_are_needed(name, email, sentence):
+def test_a_name_and_an_email_address_are_required(name, email, sentence):
     with pytest.raises(InputError, match=sentence):
         create_account(name, email)
 
@@ -82,7 +82,7 @@ def test_an_organization_does_not_change_its_platform():
     assert OrganizationUser.objects.count() == 1
 
 
-def test_a_secret_of_somebody_else_is_refused():
+def test_a_secret_of_another_owner_is_rejected():
     create_account("Acme", "ada@example.com", **REMOTE)
     with pytest.raises(InputError, match="belongs to another organization"):
         create_account("Other", "ada@example.com", **REMOTE)
@@ -94,7 +94,7 @@ def test_a_remote_secret_is_not_generated():
         rotate_secret(account.user)
 
 
-def test_the_sandbox_is_opened_by_data_alone(dynamics):
+def test_the_sandbox_is_connected_by_data_alone(dynamics):
     user = create_account("Demo", "demo@example.com", is_sandbox=True).user
     create_account("Demo", "demo@example.com", is_sandbox=True)
     app = OAuthApp.objects.get(organization=user.organization, element=dynamics)

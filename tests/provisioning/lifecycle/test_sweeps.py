@@ -1,4 +1,4 @@
-"""What is due is turned to: checks, lost answers, deletions that were cut off."""
+"""Work that is due is done: checks, lost responses, interrupted deletions."""
 
 from datetime import timedelta
 
@@ -54,7 +54,7 @@ def make_due(at=None):
 
 
 def age(instance, **by):
-    """As if it had been in its state for so long."""
+    """Make the instance look as if it had been in its state for this long."""
     Instance.objects.filter(pk=instance.pk).update(
         state_changed_at=timezone.now() - timedelta(**by)
     )
@@ -71,7 +71,7 @@ def test_a_connected_instance_is_checked_once_a_day(provider, instance):
     assert work_due_instances().succeeded == 0
 
 
-def test_a_refused_credential_is_found_by_the_check_and_not_checked_again(provider, instance):
+def test_rejected_credentials_are_found_by_the_check_and_not_checked_again(provider, instance):
     provider.override = (401, {"message": "Unauthorized"})
     make_due()
     assert list(work_due_instances().failures) == [instance.pk]
@@ -80,7 +80,7 @@ def test_a_refused_credential_is_found_by_the_check_and_not_checked_again(provid
     assert explain(row).who_acts == "account owner"
 
 
-def test_an_outage_is_met_again_after_a_longer_while_each_time(provider, instance):
+def test_retries_during_an_outage_wait_longer_each_time(provider, instance):
     provider.override = (503, "down")
     waits = []
     for _ in range(4):
@@ -93,7 +93,7 @@ def test_an_outage_is_met_again_after_a_longer_while_each_time(provider, instanc
     assert timedelta(minutes=1) < waits[0] < timedelta(minutes=3)
 
 
-def test_what_a_code_brought_outlives_an_outage_of_the_probe(provider, settings):
+def test_tokens_of_a_code_survive_an_outage_of_the_probe(provider, settings):
     with Provider() as probed:
         settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [provider.netloc, probed.netloc]
         probed.override = (503, "down")
@@ -107,7 +107,7 @@ def test_what_a_code_brought_outlives_an_outage_of_the_probe(provider, settings)
         assert Instance.objects.get().last_succeeded_at
 
 
-def test_a_code_whose_tokens_the_probe_refuses_makes_no_instance(provider, settings):
+def test_a_code_whose_tokens_the_probe_rejects_creates_no_instance(provider, settings):
     with Provider() as probed:
         settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [provider.netloc, probed.netloc]
         with pytest.raises(CredentialsRefusedError):
@@ -140,7 +140,7 @@ def test_two_schedulers_check_an_instance_once(provider, instance):
     assert len(provider.requests) == before + 1
 
 
-def test_a_lost_answer_is_reconciled_by_itself_and_nothing_is_doubled(provider, remote_instance):
+def test_a_lost_response_is_reconciled_automatically_without_duplicates(provider, remote_instance):
     provider.mode = "cut after"
     with pytest.raises(Exception, match="not known"):
         provision_instance(remote_instance, actor="test")
@@ -153,7 +153,7 @@ def test_a_lost_answer_is_reconciled_by_itself_and_nothing_is_doubled(provider, 
     assert len(provider.instances) == 1
 
 
-def test_a_create_that_never_arrived_is_sent_again_when_that_is_certain(provider, remote_instance):
+def test_a_create_that_never_arrived_is_sent_again_once_that_is_certain(provider, remote_instance):
     provider.mode = "cut before"
     with pytest.raises(Exception, match="not known"):
         provision_instance(remote_instance, actor="test")
@@ -168,7 +168,7 @@ def test_a_create_that_never_arrived_is_sent_again_when_that_is_certain(provider
     assert Instance.objects.get().state == "connected"
 
 
-def test_a_provisioning_that_was_killed_is_reconciled(provider, remote_instance):
+def test_interrupted_provisioning_is_reconciled(provider, remote_instance):
     move_instance(
         remote_instance, State.PROVISIONING, expect={State.DRAFT}, actor="killed", why="Began."
     )
@@ -179,7 +179,7 @@ def test_a_provisioning_that_was_killed_is_reconciled(provider, remote_instance)
     assert len(provider.instances) == 1
 
 
-def test_copies_beside_the_one_that_is_adopted_are_deleted(provider, remote_instance):
+def test_duplicates_of_the_adopted_instance_are_deleted(provider, remote_instance):
     provider.mode = "cut after"
     for _ in range(2):
         with pytest.raises(Exception, match="not known"):
@@ -196,7 +196,7 @@ def test_copies_beside_the_one_that_is_adopted_are_deleted(provider, remote_inst
 
 
 @pytest.mark.parametrize("mode", ["cut before", "cut after", "html"])
-def test_a_deletion_that_did_not_end_is_ended_by_itself(provider, remote_instance, mode):
+def test_an_unfinished_deletion_is_finished_automatically(provider, remote_instance, mode):
     provision_instance(remote_instance, actor="test")
     provider.mode = mode
     with pytest.raises(Exception, match="Far"):
@@ -212,7 +212,7 @@ def test_a_deletion_that_did_not_end_is_ended_by_itself(provider, remote_instanc
     assert Interaction.objects.filter(subject__startswith="Far (").exists()
 
 
-def test_what_keeps_a_lost_answer_from_being_reconciled_is_told(provider, remote_instance):
+def test_the_cause_that_prevents_reconciliation_is_shown(provider, remote_instance):
     provider.mode = "cut after"
     with pytest.raises(Exception, match="not known"):
         provision_instance(remote_instance, actor="test")
