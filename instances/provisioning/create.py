@@ -209,8 +209,10 @@ def parse_body(body: Any) -> InstanceBody:
         return InstanceBody.model_validate(body)
     except ValidationError as error:
         wrong = "; ".join(
-            f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"
-            for one in error.errors(include_input=False, include_url=False, include_context=False)
+            f"{'.'.join(str(part) for part in detail['loc'])}: {detail['msg']}"
+            for detail in error.errors(
+                include_input=False, include_url=False, include_context=False
+            )
         )
         raise InputError(f"The body has invalid fields: {wrong}.") from None
 

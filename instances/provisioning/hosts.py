@@ -59,7 +59,7 @@ def own_hosts(instance: Instance) -> set[NamedHost]:
 
 def host_columns(hosts: Collection[NamedHost]) -> dict[str, Any]:
     """Return the columns that store hosts, as own_hosts() reads them."""
-    return {"secret_hosts": sorted([one.host, *one.names] for one in hosts)}
+    return {"secret_hosts": sorted([named.host, *named.names] for named in hosts)}
 
 
 def require_allowed_hosts(
@@ -98,10 +98,12 @@ def require_secrets_again(
 
     Raises SecretsNeededAgainError.
     """
-    moved = [one for one in moved_hosts(instance, changed) if not _was_left_open(instance, one)]
+    moved = [
+        named for named in moved_hosts(instance, changed) if not _was_left_open(instance, named)
+    ]
     if not moved:
         return
-    first = min(moved, key=lambda one: one.names)
+    first = min(moved, key=lambda named: named.names)
     sent = authentication_of(instance, changed).sent_keys | {*TOKEN_KEYS, *OAUTH1_TOKEN_KEYS}
     kept = [name for name in instance.secret_keys if name in sent and name not in given]
     if kept or (instance.tokens and not is_authorizing):

@@ -76,17 +76,17 @@ def _insert_or_find(new: IdempotencyKey, key: str) -> IdempotencyKey:
     tell that two such digests are of the same key, so each process locks the user's row while it looks and inserts.
     """
     user_id = new.organization_user_id
-    there = IdempotencyKey.objects.filter(organization_user=user_id).with_key(key).order_by("pk")
+    existing = IdempotencyKey.objects.filter(organization_user=user_id).with_key(key).order_by("pk")
     with transaction.atomic():
         if len(crypto.encryption_keys()) > 1:
             OrganizationUser.objects.select_for_update(no_key=True).get(pk=user_id)
-        if found := there.first():
+        if found := existing.first():
             return found
         try:
             with transaction.atomic():
                 new.save(force_insert=True)
         except IntegrityError:
-            return there.get()
+            return existing.get()
     return new
 
 

@@ -91,7 +91,7 @@ def _problem_of(message: Any) -> str:
     if any(embedded.values()):
         return "it contains other tasks"
     if not _fit(run.run, args, kwargs):
-        return "its arguments have the wrong form"
+        return "its arguments are invalid"
     path, *arguments = args
     return _problem_of_call(path, *arguments)
 
@@ -103,7 +103,7 @@ def _problem_of_call(path: str, args: list[Any], kwargs: dict[str, Any]) -> str:
         return "there is no such task"
     if not isinstance(task, Task):
         return "there is no such task"
-    return "" if _fit(task.func, args, kwargs) else "its arguments have the wrong form"
+    return "" if _fit(task.func, args, kwargs) else "its arguments are invalid"
 
 
 def _fit(function: Callable[..., Any], args: Any, kwargs: Any) -> bool:
@@ -114,7 +114,7 @@ def _fit(function: Callable[..., Any], args: Any, kwargs: Any) -> bool:
     except TypeError:
         return False
     types = {
-        name: get_origin(one.annotation) or one.annotation
-        for name, one in signature.parameters.items()
+        name: get_origin(parameter.annotation) or parameter.annotation
+        for name, parameter in signature.parameters.items()
     }
     return all(isinstance(value, types[name]) for name, value in given.items())

@@ -29,13 +29,15 @@ class Interruption:
         # Only the main thread may set signal handlers, and only it is interrupted.
         if threading.current_thread() is threading.main_thread():
             # Keep ignoring what nohup or a shell's & has set to be ignored.
-            handled = [one for one in SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
-            self._former = {one: signal.signal(one, self._request) for one in handled}
+            handled = [
+                number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN
+            ]
+            self._former = {number: signal.signal(number, self._request) for number in handled}
         return self
 
     def __exit__(self, *_: object) -> None:
-        for one, handler in self._former.items():
-            signal.signal(one, handler)
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
 
     @contextmanager
     def is_immediate(self) -> Iterator[None]:

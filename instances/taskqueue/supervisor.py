@@ -49,8 +49,8 @@ class Processes:
 
     def __enter__(self) -> Self:
         # Only set a flag, so that a signal cannot interrupt between starting a child and storing it.
-        for one in _STOP_SIGNALS:
-            signal.signal(one, self._stop_soon)
+        for stop_signal in _STOP_SIGNALS:
+            signal.signal(stop_signal, self._stop_soon)
         return self
 
     def __exit__(self, *_: object) -> None:

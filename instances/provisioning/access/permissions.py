@@ -1,7 +1,7 @@
 """Decide who may do what to which instance.
 
 A group of Django says what a user may do; the user's own organization users and memberships say where. Pages, admin and
-verbs all ask here, so that no entrance has rules of its own.
+provisioning all ask here, so that no entrance has rules of its own.
 """
 
 from enum import StrEnum

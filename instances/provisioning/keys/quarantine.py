@@ -127,7 +127,10 @@ def _release(row: SealedRow) -> bool:
 
 
 def _set(row: SealedRow, **columns: Any) -> bool:
-    as_read = {one.name: getattr(row, one.name) for one in sealed_fields(type(row))}
+    as_read = {
+        sealed_field.name: getattr(row, sealed_field.name)
+        for sealed_field in sealed_fields(type(row))
+    }
     return bool(update_rows(type(row), [RowUpdate(row.pk, as_read, columns)]))
 
 

@@ -123,11 +123,17 @@ class _ModelRotation:
         """Return the rows with a ciphertext of another key than the first, by primary key."""
         done = ["", crypto.ciphertext_prefix(crypto.first_key_id())]
         heads = {
-            f"head_of_{one.name}": Left(Cast(one.name, models.TextField()), len(done[1]))
-            for one in sealed_fields(self._model)
+            f"head_of_{sealed_field.name}": Left(
+                Cast(sealed_field.name, models.TextField()), len(done[1])
+            )
+            for sealed_field in sealed_fields(self._model)
         }
         old = models.Q(*(~models.Q((f"{head}__in", done)) for head in heads), _connector="OR")
-        columns = ["uid", "quarantined_at", *(one.name for one in sealed_fields(self._model))]
+        columns = [
+            "uid",
+            "quarantined_at",
+            *(sealed_field.name for sealed_field in sealed_fields(self._model)),
+        ]
         rows = self._model._base_manager.alias(**heads).filter(old)
         return rows.only(*columns).order_by("pk")
 
@@ -158,16 +164,16 @@ class _ModelRotation:
         old: dict[str, Any] = {}
         new: dict[str, Any] = {}
         reasons: dict[str, str] = {}
-        for one in sealed_fields(self._model):
-            sealed = getattr(row, one.name)
+        for sealed_field in sealed_fields(self._model):
+            sealed = getattr(row, sealed_field.name)
             if not sealed or sealed.ciphertext.startswith(first):
                 continue
             try:
-                new |= _reencrypted(row, one)
+                new |= _reencrypted(row, sealed_field)
             except UnreadableSecretError as error:
-                reasons[one.name] = error.reason
+                reasons[sealed_field.name] = error.reason
             else:
-                old[one.name] = sealed
+                old[sealed_field.name] = sealed
         if reasons:
             self._rotation.unreadable.append(unreadable_row(row, reasons))
         return RowUpdate(row.pk, old, new) if new else None
@@ -177,9 +183,9 @@ def _page_after(last: int, rows: models.QuerySet[SealedRow]) -> list[SealedRow]:
     return list(rows.filter(pk__gt=last)[:BATCH_ROWS])
 
 
-def _reencrypted(row: SealedRow, one: SealedTextField) -> dict[str, Any]:
-    setattr(row, one.name, getattr(row, one.name).reveal())
-    names = [one.name, *filter(None, [one.digest_field])]
+def _reencrypted(row: SealedRow, sealed_field: SealedTextField) -> dict[str, Any]:
+    setattr(row, sealed_field.name, getattr(row, sealed_field.name).reveal())
+    names = [sealed_field.name, *filter(None, [sealed_field.digest_field])]
     return {name: getattr(row, name) for name in names}
 
 

@@ -66,7 +66,7 @@ def save_changes(
             stored.save(update_fields=list(columns))
         if tags is not None:
             stored.tags.all().delete()
-            Tag.objects.bulk_create(Tag(instance=stored, name=one) for one in tags)
+            Tag.objects.bulk_create(Tag(instance=stored, name=tag) for tag in tags)
     for column in columns:
         setattr(instance, column, getattr(stored, column))
     if tags is not None:

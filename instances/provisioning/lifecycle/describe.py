@@ -11,11 +11,11 @@ MAX_DESCRIPTIONS = 20
 
 
 def describe_instance(
-    instance: Instance, *, actor: str, told: PlatformRequest | None = None
+    instance: Instance, *, actor: str, known: PlatformRequest | None = None
 ) -> None:
     """Send what is stored to a remote platform, and repeat until it has the latest.
 
-    Of two concurrent changes, the one that is stored first may arrive last. told: what the platform already knows.
+    Of two concurrent changes, the one that is stored first may arrive last. known: what the platform already has.
 
     Raises PlatformError, InstanceDeletedError, StateConflictError if other callers keep changing the instance.
     """
@@ -24,10 +24,10 @@ def describe_instance(
     for _ in range(MAX_DESCRIPTIONS):
         instance.refresh_from_db()
         request = platform_request(instance, actor=actor)
-        if told and _description(told) == _description(request):
+        if known and _description(known) == _description(request):
             return
         platform_for(request.organization).describe_instance(request)
-        told = request
+        known = request
     raise StateConflictError(
         f"{instance.label} is being changed by other calls, so its platform may not have the latest name, tags and "
         "configuration. Save it again."

@@ -37,15 +37,15 @@ type _TokenOwners = dict[str, int | None]
 
 def _owners_by_id(identities: Iterable[Identity]) -> _IdOwners:
     rows = Instance.objects.filter(
-        organization_user__organization__in={one.organization.pk for one in identities},
-        remote_id__in={one.remote_id for one in identities},
+        organization_user__organization__in={identity.organization.pk for identity in identities},
+        remote_id__in={identity.remote_id for identity in identities},
     )
     found = rows.values_list("organization_user__organization", "remote_id", "pk")
     return {(organization, remote_id or 0): pk for organization, remote_id, pk in found}
 
 
 def _owners_by_digest(identities: Iterable[Identity]) -> _TokenOwners:
-    digests = {digest for one in identities for digest in crypto.digests(one.token)}
+    digests = {digest for identity in identities for digest in crypto.digests(identity.token)}
     rows = Instance.objects.filter(token_digest__in=digests).values_list("token_digest", "pk")
     return {digest or "": pk for digest, pk in rows}
 

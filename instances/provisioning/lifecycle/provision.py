@@ -94,20 +94,23 @@ def without_conflicts(
     """
     identities = {
         number: Identity(
-            one.instance.pk, one.request.organization, one.created.remote_id, one.created.token
+            result.instance.pk,
+            result.request.organization,
+            result.created.remote_id,
+            result.created.token,
         )
-        for number, one in enumerate(results)
+        for number, result in enumerate(results)
         # The embedded platform has no ids, and its tokens are random.
-        if one.created and one.created.remote_id is not None
+        if result.created and result.created.remote_id is not None
     }
     if not identities:
         return list(results)
     owned = dict(zip(identities, owned_by_others([*identities.values()]), strict=True))
     return [
-        replace(one, created=None, error=_conflict(one.instance, conflict, is_final=is_final))
+        replace(result, created=None, error=_conflict(result.instance, conflict, is_final=is_final))
         if (conflict := owned.get(number))
-        else one
-        for number, one in enumerate(results)
+        else result
+        for number, result in enumerate(results)
     ]
 
 

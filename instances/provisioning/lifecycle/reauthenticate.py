@@ -100,5 +100,5 @@ def reauthenticate_instance(
             moved_at = instance.state_changed_at
 
     outlast_outage(store, what="state")
-    describe_instance(instance, actor=actor, told=request)
+    describe_instance(instance, actor=actor, known=request)
     return instance

@@ -78,9 +78,9 @@ def own_copies(
     found: Sequence[PlatformInstance], instance: Instance, request: PlatformRequest
 ) -> list[PlatformInstance]:
     """Return the platform's instances that belong to no other instance here."""
-    once = {one.remote_id: one for one in reversed(found)}
+    once = {copy.remote_id: copy for copy in reversed(found)}
     results = [CreateResult(instance, request, created=once[key]) for key in reversed(once)]
-    return [one.created for one in without_conflicts(results) if one.created]
+    return [result.created for result in without_conflicts(results) if result.created]
 
 
 def _create_again(instance: Instance, request: PlatformRequest) -> Instance:

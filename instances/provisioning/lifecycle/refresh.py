@@ -62,7 +62,7 @@ def refresh_instance(instance: Instance, *, actor: str, at: datetime | None = No
         with leased(instance.pk, at=at, expect=expect, **intent) as lease, suppress(LeaseLostError):
             if lease:
                 return _refresh_held(instance.pk, lease, actor=actor, at=now)
-        if current := _moved_meanwhile(instance, expect):
+        if current := _refreshed_by_another(instance, expect):
             return current
         if time.monotonic() > deadline:
             raise StateConflictError(
@@ -100,7 +100,7 @@ def store_tokens(instance: Instance, tokens: TokenSet, *, at: datetime, **column
     return stored == 1 or bool(instance.tokens.reveal() == tokens.to_json())
 
 
-def _moved_meanwhile(instance: Instance, expect: Mapping[str, Any]) -> Instance | None:
+def _refreshed_by_another(instance: Instance, expect: Mapping[str, Any]) -> Instance | None:
     """Return the instance if another process refreshed it; None if not yet.
 
     Raises StateConflictError if it was deleted, is not connected, or another process failed to refresh it.

@@ -204,8 +204,10 @@ def insert_in_state(instances: Sequence[Instance], state: str, *, actor: str, wh
         return
     with transaction.atomic(savepoint=False):
         Instance.objects.bulk_create(instances)
-        StateChange.objects.bulk_create(StateChange(instance=one, **first) for one in instances)
-        Tag.objects.bulk_create(tag for one in instances for tag in _new_tags(one))
+        StateChange.objects.bulk_create(
+            StateChange(instance=instance, **first) for instance in instances
+        )
+        Tag.objects.bulk_create(tag for instance in instances for tag in _new_tags(instance))
 
 
 def _new_tags(instance: Instance) -> list[Tag]:

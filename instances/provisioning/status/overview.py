@@ -110,12 +110,12 @@ def overview_of(account: User | AnonymousUser) -> Overview:
     visible = Instance.objects.listed_for(account)
     counts = _counts(visible)
     states: Counter[str] = Counter()
-    for one in counts:
-        states[one.state] += one.number
+    for count in counts:
+        states[count.state] += count.number
     alive = set(ProcessBeat.objects.alive().values_list("kind", flat=True))
     return Overview(
         states=states,
-        disabled=sum(one.number for one in counts if one.is_paused),
+        disabled=sum(count.number for count in counts if count.is_paused),
         elements=_by_element(counts),
         troubles=_by_cause(counts),
         overdue=visible.overdue_for_refresh(at=now).order_by()[:MAX_COUNTED].count(),
@@ -133,22 +133,26 @@ def _counts(visible: InstanceQuerySet) -> list[_Count]:
 
 
 def _by_element(counts: Iterable[_Count]) -> list[ElementCount]:
-    found: dict[int, ElementCount] = {}
-    for one in counts:
-        element = found.setdefault(one.element.pk, ElementCount(one.element))
-        if one.is_troubled:
-            element.troubled += one.number
-        elif one.is_fine:
-            element.connected += one.number
+    elements: dict[int, ElementCount] = {}
+    for count in counts:
+        element = elements.setdefault(count.element.pk, ElementCount(count.element))
+        if count.is_troubled:
+            element.troubled += count.number
+        elif count.is_fine:
+            element.connected += count.number
         else:
-            element.other += one.number
-    return sorted(found.values(), key=lambda one: (-one.total, one.element.name))
+            element.other += count.number
+    return sorted(elements.values(), key=lambda element: (-element.total, element.element.name))
 
 
 def _by_cause(counts: Iterable[_Count]) -> list[ProblemGroup]:
-    found: dict[tuple[str, str], ProblemGroup] = {}
-    for one in counts:
-        if one.is_troubled:
-            group = found.setdefault((one.state, one.cause), ProblemGroup(one.state, one.cause))
-            group.elements[one.element.name] += one.number
-    return sorted(found.values(), key=lambda one: (_URGENCY.index(State(one.state)), -one.count))
+    groups: dict[tuple[str, str], ProblemGroup] = {}
+    for count in counts:
+        if count.is_troubled:
+            group = groups.setdefault(
+                (count.state, count.cause), ProblemGroup(count.state, count.cause)
+            )
+            group.elements[count.element.name] += count.number
+    return sorted(
+        groups.values(), key=lambda group: (_URGENCY.index(State(group.state)), -group.count)
+    )
