@@ -1,7 +1,7 @@
-"""Background tasks: each is one line that calls a verb, and is safe to run twice.
+"""Background tasks: each calls one provisioning function and may run twice.
 
-They outlive an outage of the database, and answer a sentence rather than raise: what went wrong stands on the instance, and a task engine would keep a
-traceback that nobody reads.
+A task waits for the end of a database outage. It returns an error as a sentence instead of raising it: the instance
+stores what went wrong, so a traceback in the task backend would add nothing.
 """
 
 import time
@@ -19,10 +19,8 @@ from instances.models import Instance
 from instances.provisioning.lifecycle import check, delete, provision, switches
 from instances.queries.outages import wait_for_database
 
-# Brokers take a task for lost that nobody acknowledges (RabbitMQ after 30 minutes).
+# Brokers redeliver a task that is not acknowledged (RabbitMQ after 30 minutes).
 HOLD_TASK_FOR = timedelta(minutes=10)
-
-
 POLL_SECONDS = 5.0
 
 
@@ -53,18 +51,20 @@ def _run(verb: Callable[..., Any], instance_id: int, **arguments: Any) -> str:
 def _of_instance(verb: Callable[..., Any], instance_id: int, **arguments: Any) -> str:
     instance = Instance.objects.filter(pk=instance_id).first()
     if instance is None:
-        return "The instance is gone already."
+        return "The instance has already been deleted."
     try:
-        _with_right_clock(partial(verb, instance, **arguments))
+        with_right_clock(partial(verb, instance, **arguments))
     except InstancesError as error:
         return str(error)
     return "Done."
 
 
-def _with_right_clock[R](verb: Callable[[], R]) -> R:
-    """Hold on to the task while this worker's clock is wrong: one that ended would take the next from the other workers.
+def with_right_clock[R](verb: Callable[[], R]) -> R:
+    """Hold a task while this worker's clock is wrong, then run it.
 
-    Raises ClockSkewError after HOLD_TASK_FOR, and at once inside a request.
+    A task that failed at once would make this worker take all tasks from the others and fail them too.
+
+    Raises ClockSkewError after HOLD_TASK_FOR, and immediately inside a request.
     """
     deadline = Deadline(HOLD_TASK_FOR)
     while True:

@@ -24,15 +24,16 @@ from instances.errors import InstancesError
 from instances.models import BulkJob, BulkRow, Element, Instance, Interaction
 from instances.platforms.base import PlatformRequest
 from instances.provisioning.create import (
+    authentication_for,
     create_arguments,
     create_draft,
     element_of,
-    lacks_code,
     new_instance,
     parse_body,
 )
 from instances.provisioning.lifecycle.provision import CreateResult, without_conflicts
 from instances.provisioning.lifecycle.states import Move, State, insert_in_state, move_instances
+from instances.provisioning.plan import lacks_code
 from instances.provisioning.platform_requests import platform_request
 from instances.wire import InstanceBody
 
@@ -118,7 +119,7 @@ class Drafting:
         try:
             body = parse_body(row.body.reveal())
             element = self._element(row, body)
-            if body.provider_data or lacks_code(element, body):
+            if body.provider_data or lacks_code(authentication_for(element, body), body):
                 return None
             instance = new_instance(self._user, element, **create_arguments(element, body))
             return _Plan(instance, platform_request(instance, actor=self._job.actor))
@@ -139,7 +140,7 @@ class Drafting:
                 list(new.values()),
                 State.PROVISIONING,
                 actor=self._job.actor,
-                why="Provisioning began.",
+                why="Provisioning started.",
             )
             for row, instance in rows.items():
                 row.instance, row.body, row.is_drafted = instance, {}, row in new

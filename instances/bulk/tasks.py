@@ -12,13 +12,13 @@ from instances.bulk.runner import run_chunk
 from instances.errors import ClockSkewError
 from instances.models import BulkJob
 from instances.queries.outages import wait_for_database
-from instances.tasks import _with_right_clock
+from instances.tasks import with_right_clock
 
 
 @task
 def run_bulk_chunk(job_id: int) -> str:
     try:
-        return wait_for_database(lambda: _with_right_clock(partial(_of_job, job_id, run_chunk)))
+        return wait_for_database(lambda: with_right_clock(partial(_of_job, job_id, run_chunk)))
     except ClockSkewError as error:
         return str(error)
 

@@ -1,4 +1,8 @@
-"""Create an instance: the one path of the admin, self-service, the API and bulk rows."""
+"""Create instances: one path for admin, self-service, API and bulk rows.
+
+Drafts, instances in memory and create requests are made and checked here. What happens at the platform afterwards is
+in `lifecycle.provision`.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
@@ -18,7 +22,7 @@ from instances.errors import (
     OutcomeUnknownError,
 )
 from instances.models import Element, Instance, Organization, OrganizationUser
-from instances.platforms.base import PlatformRequest, code_in
+from instances.platforms.base import PlatformRequest
 from instances.platforms.registry import platform_for
 from instances.provisioning.elements import find_element
 from instances.provisioning.hosts import (
@@ -36,9 +40,12 @@ from instances.provisioning.lifecycle.provision import (
 )
 from instances.provisioning.lifecycle.states import State, insert_in_state
 from instances.provisioning.plan import (
+    OAUTH1_TOKEN_KEYS,
+    TOKEN_KEYS,
     choose_authentication,
     completed_by,
     default_callback_url,
+    lacks_code,
     normalise_configuration,
     oauth_app_for,
     require_complete,
@@ -50,13 +57,6 @@ from instances.redaction import storable
 from instances.wire import InstanceBody
 
 MAX_NAME_CHARACTERS = 200
-
-
-# Either is enough of what a caller obtained elsewhere (contract 7.4); OAuth 1.0a takes both of its own.
-TOKEN_KEYS = ("oauth.user.token", "oauth.user.refresh_token")
-
-
-OAUTH1_TOKEN_KEYS = ("oauth.user.token", "oauth.user.token.secret")
 
 
 def create_draft(
@@ -71,11 +71,11 @@ def create_draft(
     external_authentication: str = Instance.ExternalAuthentication.NONE,
     is_incomplete: bool = False,
 ) -> Instance:
-    """A new instance in draft: nothing is sent anywhere.
+    """Create a draft; nothing is sent.
 
-    is_incomplete: somebody else enters what is required and not there yet.
+    name: defaults to the element's name; HTML tags are stripped. tags: defaults to the name (contract 7.1).
+    is_incomplete: required keys may be missing, because someone else enters them later.
 
-    name: the element's when empty; HTML tags are stripped. tags: the name when None (contract 7.1).
     Raises InputError (UnknownElementError, InvalidConfigurationError, MissingConfigurationError, …).
     """
     instance = new_instance(
@@ -95,9 +95,11 @@ def create_draft(
 def new_instance(
     organization_user: OrganizationUser, element: Element, **arguments: Any
 ) -> Instance:
-    """An instance that is in memory alone, with its tags, until insert_in_state().
+    """Make an instance with its tags in memory; insert_in_state() stores it.
 
-    arguments: check_draft()'s. Raises what it raises.
+    arguments: those of check_draft().
+
+    Raises what check_draft() raises.
     """
     columns, tag_names = check_draft(organization_user, element, **arguments)
     configuration = columns.pop("configuration")
@@ -120,9 +122,11 @@ def check_draft(
     external_authentication: str = Instance.ExternalAuthentication.NONE,
     is_incomplete: bool = False,
 ) -> tuple[dict[str, Any], list[str]]:
-    """The columns and the tags that create_draft() would write, configuration still whole and in clear.
+    """Return the columns and tags that create_draft() would write; write nothing.
 
-    Nothing is written. Raises what create_draft() raises.
+    The column `configuration` holds all keys, secrets included, in plain text.
+
+    Raises what create_draft() raises.
     """
     definition = element.parsed
     given = dict(configuration or {})
@@ -133,7 +137,7 @@ def check_draft(
     app = oauth_app_for(organization, element, way, normalised)
     complete = completed_by(app, way, normalised)
     if not is_incomplete:
-        _require(way, organization, complete, external_authentication)
+        _require_keys(way, organization, complete, external_authentication)
     own = hosts_in(organization, element, way, normalised)
     allowed = allowed_hosts(organization, element, app, own)
     require_allowed_hosts(organization, element, way, complete, allowed)
@@ -147,13 +151,18 @@ def check_draft(
     return columns, clean_tags([name] if tags is None else tags)
 
 
-def _require(
+def _require_keys(
     way: AuthenticationType,
     organization: Organization,
     complete: dict[str, Any],
     external_authentication: str,
 ) -> None:
-    """Raises MissingConfigurationError. Tokens obtained elsewhere need no callback URL (contract 7.4)."""
+    """Check that every required key is there.
+
+    With tokens that were obtained elsewhere, no callback URL is needed (contract 7.4).
+
+    Raises MissingConfigurationError.
+    """
     if external_authentication != Instance.ExternalAuthentication.INITIAL:
         require_complete(organization, way, complete)
         return
@@ -167,15 +176,21 @@ def _require(
 
 
 def clean_name(name: str) -> str:
-    """Without HTML tags (contract 5). Raises InputError when it is too long."""
+    """Strip HTML tags from a name (contract 5).
+
+    Raises InputError if it is too long.
+    """
     cleaned = strip_tags(storable(name)).strip()
     if len(cleaned) > MAX_NAME_CHARACTERS:
-        raise InputError(f"A name has at most {MAX_NAME_CHARACTERS} characters.")
+        raise InputError(f"A name has at most {MAX_NAME_CHARACTERS} characters. Shorten it.")
     return cleaned
 
 
 def clean_tags(tags: Iterable[str]) -> list[str]:
-    """Each once, in their order. Raises InputError when one is empty or too long."""
+    """Strip tags and drop duplicates, keeping their order.
+
+    Raises InputError if one is empty or too long.
+    """
     names = list(dict.fromkeys(tag.strip() for tag in tags))
     is_usable = [0 < len(name) <= MAX_NAME_CHARACTERS and storable(name) == name for name in names]
     if not all(is_usable):
@@ -184,35 +199,44 @@ def clean_tags(tags: Iterable[str]) -> list[str]:
 
 
 def parse_body(body: Any) -> InstanceBody:
-    """A body as a typed document. Raises InputError that names every wrong field, never a value."""
+    """Validate a request body.
+
+    Raises InputError, which names every invalid field and never a value.
+    """
     if not isinstance(body, Mapping):
         raise InputError("The body must be a JSON object.")
     try:
         return InstanceBody.model_validate(body)
     except ValidationError as error:
         wrong = "; ".join(
-            f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"
-            for one in error.errors(include_input=False, include_url=False, include_context=False)
+            f"{'.'.join(str(part) for part in detail['loc'])}: {detail['msg']}"
+            for detail in error.errors(
+                include_input=False, include_url=False, include_context=False
+            )
         )
-        raise InputError(f"The body has wrong fields: {wrong}.") from None
+        raise InputError(f"The body has invalid fields: {wrong}.") from None
 
 
 def element_of(body: InstanceBody) -> Element:
-    """The element that a body names. Raises InputError when it names none, UnknownElementError."""
+    """Return the element that a body names.
+
+    Raises InputError if it names none, UnknownElementError.
+    """
     if body.element is None or not (body.element.key or body.element.id):
-        raise InputError("The body names no element: give element.key.")
+        raise InputError("The body does not name an element. Set element.key.")
     return find_element(body.element.key or str(body.element.id))
 
 
-def lacks_code(element: Element, body: InstanceBody) -> bool:
-    """Whether its account's holder has to go to the provider first."""
-    way = element.parsed.authentication_type(_kind_of(element, body))
-    is_initial = body.external_authentication == "initial"
-    return way.needs_browser and not code_in(body.provider_data) and not is_initial
+def authentication_for(element: Element, body: InstanceBody) -> AuthenticationType:
+    """Return the way of authentication that a body asks for.
+
+    Raises InvalidConfigurationError if the element does not have it.
+    """
+    return element.parsed.authentication_type(_kind_of(element, body))
 
 
 def create_arguments(element: Element, body: InstanceBody) -> dict[str, Any]:
-    """What create_draft() takes of a body."""
+    """Return the arguments of create_draft() that a body contains."""
     return {
         "name": body.name or "",
         "tags": body.tags,
@@ -234,27 +258,32 @@ def create_instance(
     element: Element | None = None,
     on_insert: Callable[[Instance], None] | None = None,
 ) -> Instance:
-    """Create and provision; what is refused leaves no instance (contract 12.6), only its interactions.
+    """Create an instance and provision it.
 
-    element wins over the body's. on_insert is called in the transaction that inserts the instance, before anything
-    is sent. An instance whose creation may have happened is kept, unknown. Raises InputError, PlatformError.
+    A rejected create leaves no instance, only its interactions (contract 12.6). If the platform's response is lost, the
+    instance is kept in the state `unknown`, since it may exist there.
+
+    element: takes precedence over the body's. on_insert: called in the transaction that inserts the instance, before
+    anything is sent.
+
+    Raises InputError, PlatformError.
     """
     element = element or element_of(body)
-    if lacks_code(element, body):
+    if lacks_code(authentication_for(element, body), body):
         raise MissingCodeError
     instance = new_instance(organization_user, element, **create_arguments(element, body))
     request = platform_request(instance, actor=actor, provider_data=body.provider_data)
     platform = platform_for(request.organization)
-    begins, why = State.PROVISIONING, "Provisioning began."
+    initial_state, why = State.PROVISIONING, "Provisioning started."
     if is_whole := platform.creates_without_exchange(request):
         connect_unsaved(instance, platform.create_instance(request))
-        begins, why = State.CONNECTED, "Provisioned."
+        initial_state, why = State.CONNECTED, "Provisioned."
     else:
         require_right_clock()
         request = sent_in_time(request)
-    # Alone it is one statement, which needs no transaction around it.
+    # Without on_insert it is a single statement, which needs no transaction.
     with transaction.atomic() if on_insert else nullcontext():
-        insert_in_state([instance], begins, actor=actor, why=why)
+        insert_in_state([instance], initial_state, actor=actor, why=why)
         if on_insert:
             on_insert(instance)
     return instance if is_whole else _create_or_forget(instance, request)

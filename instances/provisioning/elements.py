@@ -1,4 +1,4 @@
-"""The catalogue in the database: shipped elements kept in step, operators' own elements kept."""
+"""Keep the catalogue in the database: shipped elements and operators' own."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,7 +15,10 @@ from instances.queries.prepared import Param, PreparedQuery
 
 @dataclass(slots=True)
 class SyncReport:
-    """Keys by what happened to them. kept: an operator's own element stands in place of the shipped one."""
+    """The element keys by what happened to them.
+
+    kept: an operator's own element overrides the shipped one.
+    """
 
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
@@ -23,14 +26,17 @@ class SyncReport:
     kept: list[str] = field(default_factory=list)
 
 
-# The definition is kept parsed, and hardly ever read.
+# The parsed definition is cached, so the column is hardly ever read.
 _ACTIVE = Element.objects.active().defer("definition").order_by()
 _BY_KEY = PreparedQuery(_ACTIVE.filter(key=Param("key")))
 _BY_NUMBER = PreparedQuery(_ACTIVE.filter(pk=Param("number")))
 
 
 def find_element(key_or_id: str) -> Element:
-    """An active element by its key or its number. Raises UnknownElementError."""
+    """Return an active element by its key or its number.
+
+    Raises UnknownElementError.
+    """
     found = _BY_KEY.first(key=key_or_id)
     if found is None and key_or_id.isascii() and key_or_id.isdigit() and len(key_or_id) < 10:
         found = _BY_NUMBER.first(number=int(key_or_id))
@@ -40,10 +46,11 @@ def find_element(key_or_id: str) -> Element:
 
 
 def sync_elements(files: Iterable[Path] = ()) -> SyncReport:
-    """Bring the shipped catalogue, or with files an operator's own elements, into the database.
+    """Load the shipped catalogue, or an operator's element files, into the database.
 
-    Safe to run again. A shipped element that is no longer shipped becomes inactive, since instances may
-    hold on to it. Raises CatalogueError before anything is written.
+    Safe to run again. An element that is no longer shipped becomes inactive and is kept, since instances may use it.
+
+    Raises CatalogueError before anything is written.
     """
     paths = list(files)
     source = Element.Source.OWN if paths else Element.Source.SHIPPED
@@ -68,11 +75,11 @@ def _sync_element(
     owner = next((other for other in known.values() if other.id == definition.id), None)
     if owner and owner.key != definition.key:
         raise CatalogueError(
-            f"{definition.key}.toml: id: {definition.id} belongs to {owner.key} already; choose another."
+            f"{definition.key}.toml: id: {definition.id} already belongs to {owner.key}. Choose another id."
         )
     if element and element.id != definition.id:
         raise CatalogueError(
-            f"{definition.key}.toml: id: this element is known as {element.id}; its id must not change."
+            f"{definition.key}.toml: id: this element has the id {element.id}, which must not change."
         )
     columns = {
         "key": definition.key,

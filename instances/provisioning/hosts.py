@@ -1,4 +1,8 @@
-"""Where an instance's secrets may be sent: the operators' lists, and the hosts that secrets were entered for."""
+"""Decide which hosts an instance's secrets may be sent to.
+
+The caller's own secrets may go to the host that they were entered for, the OAuth app's to the hosts that operators
+listed.
+"""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -16,16 +20,16 @@ from instances.catalogue.hosts import (
 from instances.catalogue.templates import overridden
 from instances.errors import HostNotAllowedError, SecretsNeededAgainError
 from instances.models import Element, Instance, OAuthApp, Organization
-from instances.provisioning.plan import authentication_of
-
-# Tokens that a caller obtained elsewhere are kept among the configuration, too (contract 7.4).
-_TOKEN_KEYS = {"oauth.user.token", "oauth.user.token.secret", "oauth.user.refresh_token"}
+from instances.provisioning.plan import OAUTH1_TOKEN_KEYS, TOKEN_KEYS, authentication_of
 
 
 def allowed_hosts(
     organization: Organization, element: Element, app: OAuthApp | None, own: Collection[NamedHost]
 ) -> AllowedHosts:
-    """app: the OAuth app whose client is used, if any. own: the hosts that the account's own secrets belong to."""
+    """Return the hosts that a request with these secrets may go to.
+
+    app: the OAuth app whose client is used, if any. own: the hosts that the connected account's own secrets belong to.
+    """
     listed = tuple(organization.private_hosts.get(element.key, ()))
     if app is None:
         return AllowedHosts(listed, frozenset(own))
@@ -38,24 +42,24 @@ def hosts_in(
     way: AuthenticationType,
     configuration: Mapping[str, Any],
 ) -> set[NamedHost]:
-    """The hosts that a configuration makes of the element's URL templates.
+    """Return the hosts in the element's URL templates that a configuration fills in.
 
-    A host that the element's file or an endpoint override names by itself is none of them.
+    Hosts that are fixed by the element's file or an endpoint override are not included.
     """
     templates = _templates(organization, element, way)
     return set(named_hosts(templates, way.values_of(configuration)))
 
 
 def own_hosts(instance: Instance) -> set[NamedHost]:
-    """The hosts that the instance's stored secrets belong to."""
+    """Return the hosts that the instance's stored secrets belong to."""
     if instance.secret_hosts is not None:
         return {NamedHost(host, tuple(names)) for host, *names in instance.secret_hosts}
     return _hosts_of(instance, instance.readable_configuration())
 
 
 def host_columns(hosts: Collection[NamedHost]) -> dict[str, Any]:
-    """As own_hosts() reads them."""
-    return {"secret_hosts": sorted([one.host, *one.names] for one in hosts)}
+    """Return the columns that store hosts, as own_hosts() reads them."""
+    return {"secret_hosts": sorted([named.host, *named.names] for named in hosts)}
 
 
 def require_allowed_hosts(
@@ -65,9 +69,11 @@ def require_allowed_hosts(
     configuration: Mapping[str, Any],
     allowed: AllowedHosts,
 ) -> None:
-    """Raises HostNotAllowedError for the first host that no request may go to.
+    """Check that every host of a configuration is allowed.
 
-    A remote platform makes its requests itself, so it decides for itself.
+    A remote platform sends the requests itself, so it applies its own rules.
+
+    Raises HostNotAllowedError for the first host that is not.
     """
     if organization.is_remote:
         return
@@ -86,24 +92,28 @@ def require_secrets_again(
     *,
     is_authorizing: bool,
 ) -> None:
-    """Raises SecretsNeededAgainError where the changed configuration would send a stored secret to another host.
+    """Check that a changed configuration sends no stored secret to another host.
 
-    given: the keys that came with the request that changes it. is_authorizing: new tokens replace the stored ones.
+    given: the keys of the request that changes it. is_authorizing: new tokens will replace the stored ones.
+
+    Raises SecretsNeededAgainError.
     """
-    moved = [one for one in moved_hosts(instance, changed) if not _was_left_open(instance, one)]
+    moved = [
+        named for named in moved_hosts(instance, changed) if not _was_left_open(instance, named)
+    ]
     if not moved:
         return
-    first = min(moved, key=lambda one: one.names)
-    sent = authentication_of(instance, changed).sent_keys | _TOKEN_KEYS
+    first = min(moved, key=lambda named: named.names)
+    sent = authentication_of(instance, changed).sent_keys | {*TOKEN_KEYS, *OAUTH1_TOKEN_KEYS}
     kept = [name for name in instance.secret_keys if name in sent and name not in given]
     if kept or (instance.tokens and not is_authorizing):
         raise SecretsNeededAgainError(first.names[0], first.host, kept)
 
 
 def moved_hosts(instance: Instance, changed: Mapping[str, Any]) -> set[NamedHost]:
-    """The hosts of a changed configuration that the stored secrets do not belong to.
+    """Return the changed hosts, to which the stored secrets do not belong.
 
-    What the element's file says by default, where nothing is configured, is not the account's to change.
+    The element's default hosts, used where nothing is configured, do not count: no caller can change them.
     """
     stored = instance.readable_configuration()
     by_default = {key: value for key, value in stored.items() if key not in _host_keys(instance)}
@@ -112,7 +122,7 @@ def moved_hosts(instance: Instance, changed: Mapping[str, Any]) -> set[NamedHost
 
 
 def hosts_to_store(instance: Instance, changed: Mapping[str, Any]) -> set[NamedHost]:
-    """The hosts that the secrets of a configuration belong to once it is stored."""
+    """Return the hosts that a configuration's secrets belong to once it is stored."""
     hosts, known = _hosts_of(instance, changed), own_hosts(instance)
     stored = instance.readable_configuration()
     is_same = all(stored.get(key) == changed.get(key) for key in _secret_keys(instance, changed))
@@ -120,8 +130,10 @@ def hosts_to_store(instance: Instance, changed: Mapping[str, Any]) -> set[NamedH
 
 
 def _was_left_open(instance: Instance, named: NamedHost) -> bool:
-    """Whether an instance that was never connected had no such host yet, and it is one of the provider's, or listed:
-    then whoever entered the secrets left it open, as for an account's holder who comes by a link.
+    """Return whether the host was left open by whoever entered the secrets.
+
+    That is so if the instance was never connected and had no such host, and the host is one of the provider's or is
+    listed. An account owner who uses a link fills in such hosts.
     """
     way = authentication_of(instance)
     had = way.values_of(instance.configuration)

@@ -1,4 +1,4 @@
-"""A create that may be sent twice: the Idempotency-Key of our own API."""
+"""Create an instance once per Idempotency-Key, however often the request is sent."""
 
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
@@ -29,16 +29,19 @@ def create_instance_once(
     actor: str,
     element: Element | None = None,
 ) -> Instance:
-    """create_instance(), once a key: within 24 hours the same key and body give the same instance.
+    """Create an instance, or return the one created by the same key and body.
 
-    What was refused may be sent again; what may have been created is reconciled first. Raises
-    IdempotencyKeyReusedError, StillRunningError, and what create_instance() raises.
+    A key is kept for 24 hours.
+
+    A rejected request may be sent again. A create whose response was lost is reconciled first.
+
+    Raises IdempotencyKeyReusedError, StillRunningError, and what create_instance() raises.
     """
-    # The database's time: one process's wrong clock must not make a key too old for another one.
+    # The database's time, so that a process with a wrong clock does not expire keys of the others.
     now = Now()
     keys = IdempotencyKey.objects.filter(organization_user=organization_user).with_key(key)
     keys.filter(created_at__lt=now - LIFETIME).delete()
-    # Its process ended before it had even a draft, so nothing was sent.
+    # Without an instance by now, the process ended before it sent anything.
     keys.filter(instance=None, created_at__lt=now - STALE_AFTER).delete()
     new = IdempotencyKey(
         organization_user=organization_user,
@@ -67,40 +70,44 @@ def create_instance_once(
 
 
 def _insert_or_find(new: IdempotencyKey, key: str) -> IdempotencyKey:
-    """The new row, inserted, or the one that is there already under any of ENCRYPTION_KEYS.
+    """Insert the new row, or return the existing one under any of ENCRYPTION_KEYS.
 
-    While keys are rotated, some processes digest with the old first key and some with the new one, and no
-    constraint sees that two digests are of the same key: so each holds the user's row while it looks and inserts.
+    During a key rotation some processes digest with the old first key and some with the new one. No constraint can
+    tell that two such digests are of the same key, so each process locks the user's row while it looks and inserts.
     """
     user_id = new.organization_user_id
-    there = IdempotencyKey.objects.filter(organization_user=user_id).with_key(key).order_by("pk")
+    existing = IdempotencyKey.objects.filter(organization_user=user_id).with_key(key).order_by("pk")
     with transaction.atomic():
         if len(crypto.encryption_keys()) > 1:
             OrganizationUser.objects.select_for_update(no_key=True).get(pk=user_id)
-        if found := there.first():
+        if found := existing.first():
             return found
         try:
             with transaction.atomic():
                 new.save(force_insert=True)
         except IntegrityError:
-            return there.get()
+            return existing.get()
     return new
 
 
 def _repeat(record: IdempotencyKey, body_text: str, *, actor: str) -> Instance:
     if record.body_digest not in crypto.digests(body_text):
         raise IdempotencyKeyReusedError(
-            "This Idempotency-Key came with another body before; use a new key for a new instance."
+            "This Idempotency-Key was already used with a different body. Use a new key for a new instance."
         )
     instance = record.instance
     if instance is None:
-        raise StillRunningError("The first request with this Idempotency-Key is still running.")
+        raise StillRunningError(
+            "The first request with this Idempotency-Key is still in progress. Try again in a few seconds."
+        )
     if instance.state == State.UNKNOWN or is_stuck(instance):
         return reconcile_instance(instance, actor=actor)
     if instance.state in {State.DRAFT, State.PROVISIONING}:
-        raise StillRunningError("The first request with this Idempotency-Key is still running.")
+        raise StillRunningError(
+            "The first request with this Idempotency-Key is still in progress. Try again in a few seconds."
+        )
     if not instance.has_token:
         raise StateConflictError(
-            f"{instance.label}, made with this Idempotency-Key, is not connected: {instance.cause_message}"
+            f"{instance.label}, created with this Idempotency-Key, is not connected: {instance.cause_message}"
         )
     return instance

@@ -1,4 +1,4 @@
-"""Instances that a remote platform has already, taken over with the id and Element token they have there."""
+"""Import instances from a remote platform, with their ids and Element tokens."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -14,17 +14,20 @@ from instances.platforms.base import ListedInstance, UnusableListing
 from instances.platforms.registry import platform_for
 from instances.provisioning.create import MAX_NAME_CHARACTERS, new_instance
 from instances.provisioning.elements import find_element
-from instances.provisioning.lifecycle.identities import Identity, sentences_of_conflicts
+from instances.provisioning.lifecycle.identities import Identity, owned_by_others
 from instances.provisioning.lifecycle.states import State, insert_in_state, move_instance
 from instances.redaction import storable
 
 _OUR_TAG = "im-"
-_TAKEN = "the platform lists it with %s. Compare both with what the platform has, and delete the one that is wrong here."
+_CONFLICT = "the platform lists it with %s. Compare both instances with the platform, and delete the one that is wrong here."
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedInstance:
-    """What became of one. remote_id: None where the platform's list makes no sense of it. instance: None where it could not be taken over, and error says why."""
+    """The outcome of importing one instance.
+
+    remote_id: None if the platform's list entry is unusable. instance: None if it was not imported; error says why.
+    """
 
     name: str
     remote_id: int | None
@@ -34,15 +37,16 @@ class ImportedInstance:
 
 
 def import_instances(user: OrganizationUser, *, actor: str) -> Iterator[ImportedInstance]:
-    """Take over all that the user has at its remote platform; what is here already stays as it is.
+    """Import every instance that the user has on its remote platform.
 
-    Secrets stay where they are: the platform shows them masked. Raises InputError where the platform is this program,
-    PlatformError.
+    Instances that exist here stay as they are. Secrets are not imported, since the platform masks them.
+
+    Raises InputError if the organization provisions on this program, PlatformError.
     """
     organization = user.organization
     if not organization.is_remote:
         raise InputError(
-            f"{organization} provisions here, so there is no other platform to import from."
+            f"{organization} provisions on this program, so there is no remote platform to import from."
         )
     for listed in platform_for(organization).list_instances(user, actor=actor):
         if isinstance(listed, UnusableListing):
@@ -60,23 +64,23 @@ def _import(user: OrganizationUser, listed: ListedInstance, *, actor: str) -> Im
         instance = _adopt(user, listed, actor=actor)
     except UnknownElementError:
         error = (
-            f"{name} ({remote_id}): the element {listed.element} is not in the catalogue here. Load a file of "
-            "it with sync_elements, and import again."
+            f"{name} ({remote_id}): the element {listed.element} is not in the catalogue. Load its file with "
+            "sync_elements and import again."
         )
         return ImportedInstance(name, remote_id, error=error)
     except InstancesError as refusal:
         return ImportedInstance(name, remote_id, error=f"{name} ({remote_id}): {refusal}")
     except IntegrityError:
-        # Another process was quicker.
+        # Another process inserted it first.
         here = _instance_here(user, listed)
-        taken = _TAKEN % "the id or the Element token of another instance here"
-        error = "" if here else f"{name} ({remote_id}): {taken}"
+        conflict = _CONFLICT % "an id or Element token that belongs to another instance here"
+        error = "" if here else f"{name} ({remote_id}): {conflict}"
         return ImportedInstance(name, remote_id, here, error=error)
     return ImportedInstance(name, remote_id, instance, is_new=True)
 
 
 def _instance_here(user: OrganizationUser, listed: ListedInstance) -> Instance | None:
-    """The instance that is known by this id, or that was made from here and whose answer was lost."""
+    """Find the instance by its id, or by the tag of a create whose response was lost."""
     mine = Instance.objects.filter(organization_user=user)
     is_known = Q(remote_id=listed.instance.remote_id) | Q(uid__in=list(_uids_in(listed.tags)))
     return mine.filter(is_known).first()
@@ -101,9 +105,9 @@ def _adopt(user: OrganizationUser, listed: ListedInstance, *, actor: str) -> Ins
     given = listed.instance
     if given.remote_id is not None:
         identity = Identity(None, user.organization, given.remote_id, given.token)
-        [clause] = sentences_of_conflicts([identity])
-        if clause:
-            raise IdentityConflictError(_TAKEN % clause)
+        [owned] = owned_by_others([identity])
+        if owned:
+            raise IdentityConflictError(_CONFLICT % owned)
     instance.token = given.token
     instance.remote_id = given.remote_id
     instance.is_disabled = given.is_disabled
@@ -116,6 +120,6 @@ def _adopt(user: OrganizationUser, listed: ListedInstance, *, actor: str) -> Ins
                 State.NEEDS_REAUTHORIZATION,
                 expect={State.CONNECTED},
                 actor=actor,
-                why="The remote platform says that it does not work.",
+                why="The remote platform reports that it does not work.",
             )
     return instance

@@ -1,4 +1,8 @@
-"""An instance's configuration: checked against its element, and complete enough for a platform."""
+"""Plan a connection: way of authentication, OAuth app and configuration.
+
+Everything here is decided from values alone, before anything is stored or sent. What a platform is called with is in
+`platform_requests`.
+"""
 
 import json
 from collections.abc import Mapping
@@ -15,10 +19,16 @@ from instances.catalogue.definition import (
 )
 from instances.errors import InvalidConfigurationError, MissingConfigurationError
 from instances.models import Element, Instance, OAuthApp, Organization
+from instances.platforms.base import PlatformRequest, code_in
 from instances.redaction import storable
+from instances.wire import InstanceBody
 
 MAX_VALUE_CHARACTERS = 20_000
 OAUTH_APP_KEYS = ("oauth.api.key", "oauth.api.secret", "oauth.callback.url")
+# Tokens that a caller obtained elsewhere are part of the configuration. One of the OAuth 2.0 tokens is enough
+# (contract 7.4); OAuth 1.0a needs both of its own.
+TOKEN_KEYS = ("oauth.user.token", "oauth.user.refresh_token")
+OAUTH1_TOKEN_KEYS = ("oauth.user.token", "oauth.user.token.secret")
 
 
 def choose_authentication(
@@ -26,10 +36,11 @@ def choose_authentication(
     configuration: Mapping[str, Any],
     provider_data: Mapping[str, str],
 ) -> str:
-    """The kind of authentication that a body means (contract 7.2).
+    """Choose the kind of authentication that a body asks for (contract 7.2).
 
-    What `authentication.type` names; else OAuth 1.0a with a verifier, OAuth 2.0 with a code; else the way without
-    a browser whose required keys are there; else OAuth, so that its missing code is what is complained about.
+    `authentication.type` decides. Without it: OAuth 1.0a if there is a verifier, OAuth 2.0 if there is a code, else the
+    first way without a browser whose required keys are all given. If none is, OAuth, so that the error names the
+    missing code.
     """
     if named := configuration.get("authentication.type"):
         return str(named)
@@ -45,16 +56,18 @@ def choose_authentication(
 
 
 def default_callback_url() -> str:
-    """This program's own OAuth callback."""
+    """Return the URL of this program's own OAuth callback."""
     return f"{settings.PUBLIC_URL}/oauth/callback"
 
 
 def normalise_configuration(
     definition: ElementDefinition, authentication: AuthenticationType, given: Mapping[str, Any]
 ) -> dict[str, str]:
-    """The given values as strings, as the wire answers them (contract 5); empty ones and masks left out.
+    """Convert the given values to strings, as the API returns them (contract 5).
 
-    Unknown keys are kept (contract 1). Raises InvalidConfigurationError for the first value of a wrong form.
+    Empty values and masks are left out; unknown keys are kept (contract 1).
+
+    Raises InvalidConfigurationError for the first invalid value.
     """
     types = {name: field.type for field in authentication.fields for name in field.names}
     options = {field.key: field.options for field in authentication.fields if field.options}
@@ -62,7 +75,7 @@ def normalise_configuration(
     for key, value in given.items():
         if storable(key) != key:
             raise InvalidConfigurationError(
-                storable(key), "is a key with a character that no database takes."
+                storable(key), "the key contains a character that cannot be stored."
             )
         text = _to_text(key, value)
         if text in {"", MASK}:
@@ -75,14 +88,14 @@ def normalise_configuration(
 
 
 def takes_oauth_app(authentication: AuthenticationType) -> bool:
-    """Whether it needs an OAuth client, which an organization's OAuth app can be."""
+    """Return whether this way of authentication needs an OAuth client."""
     return authentication.obtains_token
 
 
 def has_oauth_app(
     organization: Organization, element: Element, authentication: AuthenticationType
 ) -> bool:
-    """Whether the organization's OAuth app supplies the client, so that nobody is asked for one."""
+    """Return whether the organization has an OAuth app that supplies the client."""
     apps = OAuthApp.objects.filter(organization=organization, element=element)
     return takes_oauth_app(authentication) and apps.exists()
 
@@ -93,7 +106,7 @@ def with_oauth_app(
     authentication: AuthenticationType,
     configuration: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The configuration, completed by the organization's OAuth app where it names no client itself."""
+    """Add the organization's OAuth app if the configuration has no client of its own."""
     app = oauth_app_for(organization, element, authentication, configuration)
     return completed_by(app, authentication, configuration)
 
@@ -104,7 +117,7 @@ def oauth_app_for(
     authentication: AuthenticationType,
     configuration: Mapping[str, Any],
 ) -> OAuthApp | None:
-    """The organization's OAuth app, where a client is needed and the configuration names none itself."""
+    """Return the organization's OAuth app if the configuration needs its client."""
     if not takes_oauth_app(authentication) or configuration.get("oauth.api.key"):
         return None
     return OAuthApp.objects.filter(organization=organization, element=element).first()
@@ -113,7 +126,7 @@ def oauth_app_for(
 def completed_by(
     app: OAuthApp | None, authentication: AuthenticationType, configuration: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The configuration with the client of this OAuth app, if any."""
+    """Add the client of this OAuth app, if any, to the configuration."""
     if app is None:
         return dict(configuration)
     client = {"oauth.api.key": app.client_id, "oauth.api.secret": app.client_secret.reveal()}
@@ -129,9 +142,11 @@ def require_complete(
     authentication: AuthenticationType,
     configuration: Mapping[str, Any],
 ) -> None:
-    """Raises MissingConfigurationError with every missing key (contract 7.5).
+    """Check that every required key is there (contract 7.5).
 
-    A remote platform may hold an OAuth app of its own, so whether a client is missing is for it to say.
+    A remote platform may have an OAuth app of its own, so only that platform can tell whether a client is missing.
+
+    Raises MissingConfigurationError, which names every missing key.
     """
     held_elsewhere = OAUTH_APP_KEYS if organization.is_remote else ()
     missing = authentication.missing_keys(configuration)
@@ -139,10 +154,16 @@ def require_complete(
         raise MissingConfigurationError(needed)
 
 
+def lacks_code(way: AuthenticationType, given: InstanceBody | PlatformRequest) -> bool:
+    """Return whether an authorization code is required and missing."""
+    has_tokens = given.external_authentication == Instance.ExternalAuthentication.INITIAL
+    return way.needs_browser and not code_in(given.provider_data) and not has_tokens
+
+
 def split_secrets(
     definition: ElementDefinition, configuration: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The columns it is kept in: plain keys, which stay queryable, and secret ones, which are sealed."""
+    """Split a configuration into columns: queryable plain keys and sealed secrets."""
     secret = {key: value for key, value in configuration.items() if definition.is_secret(key)}
     return {
         "configuration": {k: v for k, v in configuration.items() if k not in secret},
@@ -154,7 +175,10 @@ def split_secrets(
 def authentication_of(
     instance: Instance, configuration: Mapping[str, Any] | None = None
 ) -> AuthenticationType:
-    """The instance's way of authentication, in the variant that its configuration, or this one, chooses."""
+    """Return the instance's way of authentication, in the variant that is configured.
+
+    configuration: chooses the variant in place of the stored configuration.
+    """
     way = instance.element.parsed.authentication_type(instance.authentication_type)
     chosen_by = instance.configuration if configuration is None else configuration
     return way.with_variant(way.variant_of(chosen_by))
@@ -169,7 +193,7 @@ def _to_text(key: str, value: Any) -> str:
     if len(text) > MAX_VALUE_CHARACTERS:
         raise InvalidConfigurationError(key, f"is longer than {MAX_VALUE_CHARACTERS} characters.")
     if storable(text) != text:
-        raise InvalidConfigurationError(key, "holds a character that no database takes.")
+        raise InvalidConfigurationError(key, "contains a character that cannot be stored.")
     return text
 
 

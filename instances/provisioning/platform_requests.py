@@ -1,4 +1,7 @@
-"""What a platform is asked with: an instance with its secrets in clear, stored or changed."""
+"""Build the requests to platforms: an instance and its secrets in plain text.
+
+Merging changes into a stored configuration belongs here too, since a changed configuration is tried before it is stored.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,10 +33,12 @@ def platform_request(
     provider_data: Mapping[str, str] | None = None,
     code_verifier: str = "",
 ) -> PlatformRequest:
-    """The instance as its platform needs it, secrets in clear.
+    """Build the request for an instance, with its secrets in plain text.
 
-    configuration: instead of the stored one, as changed_configuration() gives it, for who is to authenticate anew; then
-    tokens that cannot be read are as none. Raises UnreadableSecretError.
+    configuration: used in place of the stored one to authenticate again, as returned by changed_configuration();
+    stored tokens that cannot be read are then left out.
+
+    Raises UnreadableSecretError.
     """
     organization, element = instance.organization, instance.element
     own = instance.full_configuration() if configuration is None else configuration
@@ -64,7 +69,7 @@ def platform_request(
 
 
 def normalised_changes(instance: Instance, given: Mapping[str, Any]) -> dict[str, str]:
-    """The given keys as they are stored; masks and empty values, which change nothing, left out.
+    """Convert the given keys to what is stored; masks and empty values change nothing.
 
     Raises InvalidConfigurationError.
     """
@@ -76,17 +81,19 @@ def normalised_changes(instance: Instance, given: Mapping[str, Any]) -> dict[str
 def changed_configuration(
     instance: Instance, given: Mapping[str, Any], *, is_authorizing: bool
 ) -> dict[str, Any]:
-    """The stored configuration with the given keys merged in; masks and empty values change nothing.
+    """Merge keys into the stored configuration; masks and empty values are ignored.
 
-    is_authorizing: new tokens replace the stored ones. Raises InvalidConfigurationError, SecretsNeededAgainError, and
-    MissingConfigurationError where secret keys cannot be read, and are not given again.
+    is_authorizing: new tokens will replace the stored ones.
+
+    Raises InvalidConfigurationError, SecretsNeededAgainError, and MissingConfigurationError if a stored secret cannot
+    be read and is not given again.
     """
     normalised = normalised_changes(instance, given)
     changed = instance.readable_configuration() | normalised
     way = authentication_of(instance, changed)
     lost = {key for key in instance.lost_keys if key not in changed}
     if "oauth.api.secret" in lost and has_oauth_app(instance.organization, instance.element, way):
-        # Nobody is asked for its own client, so the organization's takes its place.
+        # No form asks for the instance's own client, so the organization's OAuth app replaces it.
         changed.pop("oauth.api.key", None)
         lost -= set(OAUTH_APP_KEYS)
     if missing := [key.key for key in way.fields if key.key in lost]:

@@ -1,4 +1,7 @@
-"""Change an instance: its name, tags and configuration."""
+"""Update an instance: its name, tags and configuration.
+
+The rules for changes by several callers at once are in `lifecycle.changes`.
+"""
 
 from collections.abc import Iterable
 
@@ -17,7 +20,7 @@ from instances.wire import InstanceBody
 def rename_instance(
     instance: Instance, *, name: str | None = None, tags: Iterable[str] | None = None
 ) -> Instance:
-    """Change the name, the tags, or both; the provider is not contacted (contract 7.6).
+    """Change the name or tags without contacting the provider (contract 7.6).
 
     Raises InputError, InstanceDeletedError.
     """
@@ -32,10 +35,11 @@ def rename_instance(
 def update_instance(
     instance: Instance, body: InstanceBody, *, actor: str, is_reauthenticating: bool = True
 ) -> Instance:
-    """Merge a body into an instance (contract 7.6, 8.2): what is absent, empty or masked stays.
+    """Merge a body into an instance (contract 7.6, 8.2).
 
-    The provider is contacted only for a new code or changed credentials, and a refusal changes nothing.
-    Others may change it at the same time: what a body does not name stays as they store it.
+    Absent, empty and masked values change nothing, so concurrent changes of other keys are kept. The provider is
+    contacted only for a new code or changed credentials; if it rejects them, nothing is changed.
+
     Raises InputError, PlatformError, StateConflictError (InstanceDeletedError), UnreadableSecretError.
     """
     name = None if body.name is None else clean_name(body.name) or instance.element.name
@@ -44,7 +48,7 @@ def update_instance(
     given = normalised_changes(instance, body.configuration)
     changed = {key: value for key, value in given.items() if stored.get(key) != value}
     if not instance.is_readable:
-        # The same values again are how its other secrets, the tokens, are got anew.
+        # Sending the same values again is how unreadable tokens are replaced.
         changed = dict(given)
     way = authentication_of(instance, stored | changed)
     provider_data = body.provider_data or {}
@@ -57,16 +61,16 @@ def update_instance(
         reauthenticate_instance(
             instance,
             actor=actor,
-            # What is given again counts, too: with it, a host may change.
+            # Unchanged values count as given again too: a host may only change together with its secrets.
             configuration=given,
             provider_data=provider_data if is_new_code else {},
         )
         changed = {}
     if changed or name is not None or tags is not None:
         if instance.organization.is_remote:
-            # What cannot be told to the platform is refused before anything is changed here.
+            # Fail before anything is changed here if the platform cannot be told.
             platform_request(instance, actor=actor)
-        # What was given again counts as given, also where it is as stored.
+        # Unchanged values count as given again, as above.
         save_changes(instance, configuration=given if changed else None, name=name, tags=tags)
         if instance.is_readable:
             describe_instance(instance, actor=actor)

@@ -1,1 +1,1 @@
-"""Background processes: Celery, health, outages, and the supervisor behind `up`."""
+"""Background processes: Celery, health endpoints, and the supervisor behind `up`."""

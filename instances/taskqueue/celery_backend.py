@@ -1,7 +1,7 @@
-"""Background tasks over a broker: the backend that hands tasks of django.tasks to Celery, and the worker's side.
+"""Run background tasks with Celery: backend for django.tasks, and worker.
 
-`python -m celery -A config worker` finds the application here. A message holds the name of a task and its arguments,
-which are ids and choices, never a secret.
+`python -m celery -A config worker` uses the application defined here. A message contains the name of a task and its
+arguments, which are ids and choices, never a secret.
 """
 
 import os
@@ -35,7 +35,10 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 
 @app.task(name="run", bind=True, acks_late=True, reject_on_worker_lost=True)
 def run(self: CeleryTask, path: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """Run one task of django.tasks. When the worker is lost meanwhile, the broker gives it to another: once."""
+    """Run a task of django.tasks.
+
+    If the worker is lost meanwhile, the broker redelivers the task to another worker, once.
+    """
     if self.request.delivery_info.get("redelivered"):
         return run_for_the_last_time.delay(path, args, kwargs).id
     return _call(path, args, kwargs)
@@ -43,18 +46,24 @@ def run(self: CeleryTask, path: str, args: list[Any], kwargs: dict[str, Any]) ->
 
 @app.task(name="run_for_the_last_time")
 def run_for_the_last_time(path: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """Off the broker before it begins, so that a task that kills its worker does not do so without end."""
+    """Run a redelivered task; it is acknowledged first.
+
+    So a task that kills its worker cannot kill one worker after another.
+    """
     return _call(path, args, kwargs)
 
 
 @setup_logging.connect
 def leave_logging_alone(**_: Any) -> None:
-    """Celery sets up none of its own, so its lines pass the redactor of settings.LOGGING like all others."""
+    """Keep Celery from configuring logging: settings.LOGGING redacts its lines too."""
 
 
 @heartbeat_sent.connect
 def beat(**_: Any) -> None:
-    """Every few seconds a worker that reaches its broker says so, for `/readyz` and `/metrics`."""
+    """Record that this worker reaches its broker, for `/readyz` and `/metrics`.
+
+    Celery sends this signal every few seconds.
+    """
     from django.db import DatabaseError, connection
 
     from instances.models import ProcessBeat
@@ -66,14 +75,17 @@ def beat(**_: Any) -> None:
     except ClockSkewError as error:
         log.error("worker takes on no work", why=str(error))
     except DatabaseError as error:
-        log.warning("worker cannot tell the database that it runs", error=type(error).__name__)
+        log.warning("worker cannot store its heartbeat", error=type(error).__name__)
     finally:
-        # A process that is forked later must not share it.
+        # Processes that are forked later must not share the connection.
         connection.close()
 
 
 class CeleryBackend(BaseTaskBackend):
-    """For settings.TASKS. Raises TaskNotEnqueuedError when the broker does not take a task."""
+    """A task backend for settings.TASKS that sends tasks to Celery.
+
+    enqueue() raises TaskNotEnqueuedError if the broker does not accept the task.
+    """
 
     def enqueue[**P, R](self, task: "Task[P, R]", args: Any, kwargs: Any) -> "TaskResult[P, R]":
         self.validate_task(task)
@@ -81,9 +93,9 @@ class CeleryBackend(BaseTaskBackend):
         try:
             message = run.delay(task.module_path, sent["args"], sent["kwargs"])
         except _broker_errors():
-            # Their words may hold the broker's address and password.
+            # Their messages may contain the broker's address and password.
             raise TaskNotEnqueuedError(
-                "The workers cannot be asked now: their broker does not answer, or refuses CELERY_BROKER_URL."
+                "The background workers could not be reached: the broker does not respond, or rejects CELERY_BROKER_URL."
             ) from None
         result: TaskResult[P, R] = TaskResult(
             task=task,
@@ -110,5 +122,5 @@ def _broker_errors() -> tuple[type[Exception], ...]:
 def _call(path: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
     task = import_string(path)
     if not isinstance(task, Task):
-        raise TypeError(f"{path} is no task.")
+        raise TypeError(f"{path} is not a task.")
     return task.call(*args, **kwargs)

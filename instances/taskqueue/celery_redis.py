@@ -1,6 +1,6 @@
-"""Kombu's transport over Redis, for which a malformed entry of the list is one log line, not the end of the worker.
+"""Kombu's Redis transport, made to log malformed entries instead of crashing.
 
-Kombu expects whatever it pops to be an envelope of its own. RabbitMQ has no such case: there the broker makes it.
+Kombu expects every entry to be its own envelope. RabbitMQ does not need this, since the broker makes the envelope.
 """
 
 from typing import Any
@@ -8,27 +8,30 @@ from typing import Any
 import structlog
 from kombu.transport.redis import Channel, Transport
 
-# What comes of an envelope that is no JSON, or lacks what Kombu puts into each.
+# The errors that an envelope causes if it is not JSON, or lacks what Kombu puts into each.
 _MALFORMED = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 class CarefulChannel(Channel):
-    """Redis has forgotten an entry once it has handed it over, so there is nothing to reject."""
+    """A channel that skips malformed entries.
+
+    Redis deletes an entry on delivery, so there is nothing to reject.
+    """
 
     def _brpop_read(self, **options: Any) -> Any:
         try:
             return super()._brpop_read(**options)
         except _MALFORMED as error:
-            _tell(error)
+            _log_rejection(error)
             return True
 
     def _deliver_fanout_message(self, *arguments: Any) -> Any:
         try:
             return super()._deliver_fanout_message(*arguments)
         except _MALFORMED as error:
-            _tell(error)
+            _log_rejection(error)
             return True
 
 
@@ -36,7 +39,7 @@ class CarefulTransport(Transport):
     Channel = CarefulChannel
 
 
-def _tell(error: Exception) -> None:
+def _log_rejection(error: Exception) -> None:
     log.warning(
         "worker rejected a message that this program did not send", problem=type(error).__name__
     )

@@ -1,7 +1,7 @@
-"""What a Celery worker does with a message that no program of ours has sent: it rejects it, logs one line, and goes on.
+"""Make Celery workers reject messages that this program did not send.
 
-Celery's own consumer writes the whole body to the log, and ends over what it does not expect: a queue with one such
-message then ends every worker that takes it.
+Celery's own consumer logs the whole body and crashes on what it does not expect, so a single such message would crash
+every worker that receives it.
 """
 
 import inspect
@@ -15,10 +15,10 @@ from django.utils.module_loading import import_string
 
 from instances.taskqueue.celery_backend import run, run_for_the_last_time
 
-# Ours hold a name and a few ids.
+# Our own messages contain a name and a few ids.
 MAX_BYTES = 1024 * 1024
 CONTENT_TYPE = "application/json"
-# What Celery could do with a task, and we never ask for. A wrong value would cost the worker one of its processes.
+# Celery features that we never use. An invalid value would crash one of the worker's processes.
 _PLAIN = {
     "eta": None,
     "expires": None,
@@ -34,7 +34,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class CarefulConsumer(Consumer):
-    """Celery's consumer (`worker_consumer`), which takes only what CeleryBackend sends."""
+    """A consumer (`worker_consumer`) that accepts only what CeleryBackend sends."""
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
         handle = super().create_task_handler(*args, **kwargs)
@@ -47,7 +47,7 @@ class CarefulConsumer(Consumer):
                     handle(message)
             except (*self.connection_errors, *self.channel_errors):
                 raise
-            except Exception as error:  # noqa: BLE001  whatever a stranger has put into it
+            except Exception as error:  # noqa: BLE001  a message may contain anything
                 self._reject(message, type(error).__name__)
 
         return take
@@ -56,7 +56,7 @@ class CarefulConsumer(Consumer):
         self._reject(message, type(exc).__name__)
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
-        self._reject(message, "it is no task")
+        self._reject(message, "it is not a task")
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         self._reject(message, "there is no such task")
@@ -72,7 +72,10 @@ class CarefulConsumer(Consumer):
 
 
 def _problem_of(message: Any) -> str:
-    """Why it is none of ours; empty when it is. Raises whatever its body cannot be decoded with."""
+    """Say why a message is not one of ours; empty if it is.
+
+    Raises any error that decoding its body causes.
+    """
     headers = message.headers or {}
     if not isinstance(headers.get("task"), str) or headers["task"] not in _TASKS:
         return "there is no such task"
@@ -86,9 +89,9 @@ def _problem_of(message: Any) -> str:
         return "it has a header that this program does not use"
     args, kwargs, embedded = message.payload
     if any(embedded.values()):
-        return "it brings other tasks"
+        return "it contains other tasks"
     if not _fit(run.run, args, kwargs):
-        return "its arguments have the wrong form"
+        return "its arguments are invalid"
     path, *arguments = args
     return _problem_of_call(path, *arguments)
 
@@ -100,18 +103,18 @@ def _problem_of_call(path: str, args: list[Any], kwargs: dict[str, Any]) -> str:
         return "there is no such task"
     if not isinstance(task, Task):
         return "there is no such task"
-    return "" if _fit(task.func, args, kwargs) else "its arguments have the wrong form"
+    return "" if _fit(task.func, args, kwargs) else "its arguments are invalid"
 
 
 def _fit(function: Callable[..., Any], args: Any, kwargs: Any) -> bool:
-    """Whether the function can be called with them, by number, name and type."""
+    """Return whether the arguments fit the function's signature and types."""
     signature = inspect.signature(function)
     try:
         given = signature.bind(*args, **kwargs).arguments
     except TypeError:
         return False
     types = {
-        name: get_origin(one.annotation) or one.annotation
-        for name, one in signature.parameters.items()
+        name: get_origin(parameter.annotation) or parameter.annotation
+        for name, parameter in signature.parameters.items()
     }
     return all(isinstance(value, types[name]) for name, value in given.items())

@@ -1,7 +1,7 @@
-"""`python -m instances.taskqueue.child PROGRAM …`: runs a module or a script that ends when its parent does.
+"""Run a module or a script that ends when its parent process ends.
 
-Standard input is a pipe that the parent alone holds open. It closes however the parent ends, also by SIGKILL; the kernel
-does that, on every system.
+Usage: `python -m instances.taskqueue.child PROGRAM …`. Standard input is a pipe that only the parent holds open. The
+kernel closes it however the parent ends, even by SIGKILL.
 """
 
 import os
@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-# A web server ends its requests in it.
+# The time for a web server to finish its requests.
 GRACE_SECONDS = 3.0
 
 
@@ -20,7 +20,7 @@ def _end_with_parent() -> None:
         pass
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_SECONDS)
-    # It leads the group of whatever it has started.
+    # This process leads the group of everything that it has started.
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 

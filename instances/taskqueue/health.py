@@ -1,4 +1,7 @@
-"""`/healthz`: this process answers. `/readyz`: it can work. `/metrics`: what is due, overdue and failing."""
+"""Health endpoints: `/healthz`, `/readyz` and `/metrics`.
+
+They say whether this process responds, whether the installation can work, and what is due, overdue and failing.
+"""
 
 import hmac
 from collections.abc import Iterable
@@ -25,18 +28,19 @@ from instances.queries.database_clock import MAX_SKEW, clock_skew, database_now
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """It asks nothing of the database or of any provider."""
+    """Respond without using the database or a provider."""
     return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
 
 
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when database, migrations, keys, clocks, scheduler and worker are as they must be; else 503. It names no
-    secret.
+    """Return 200 if this installation is ready, else 503.
 
-    The worker is taken for gone when a task has waited for it for a minute; one of Celery when it has not beaten
-    for so long.
+    Database, migrations, keys, clocks, scheduler and worker are checked.
+
+    A worker counts as missing if a task has waited for a minute; a Celery worker, if it has sent no heartbeat for that
+    long. No secret is shown.
     """
     parts = {"database": True} | dict.fromkeys(
         ("migrations", "encryption_keys", "clock", "scheduler", "worker"), False
@@ -46,7 +50,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
         parts["migrations"] = not executor.migration_plan(executor.loader.graph.leaf_nodes())
         if parts["migrations"]:
             problems = run_checks(tags=["encryption"], databases=[DEFAULT_DB_ALIAS])
-            # A few secrets that cannot be read are no reason to take no calls; keys that read none of them are.
+            # A few unreadable secrets do not make this process unready, but keys that read none of them do.
             parts["encryption_keys"] = not any(
                 problem.is_serious() or problem.id == "instances.W003" for problem in problems
             )
@@ -66,7 +70,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """For Prometheus, with `Authorization: Bearer METRICS_TOKEN`; without that setting there is no such page."""
+    """Return metrics for Prometheus to callers with METRICS_TOKEN, else 404."""
     given = request.headers.get("Authorization", "").removeprefix("Bearer ")
     token = settings.METRICS_TOKEN
     if not token or not hmac.compare_digest(given.encode(), token.encode()):
@@ -77,7 +81,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 class _InstanceCollector(Collector):
-    """Gauges that are read from the rows, so that every process tells the same."""
+    """Gauges that are read from the database, so that every process returns the same."""
 
     def collect(self) -> Iterable[Metric]:
         now = database_now()
@@ -93,33 +97,37 @@ class _InstanceCollector(Collector):
         oldest = Instance.objects.due_for_work(at=now).aggregate(at=Min("next_action_at"))["at"]
         beats = dict(ProcessBeat.objects.values_list("kind", "at"))
         yield from (states, failing)
-        yield GaugeMetricFamily("refreshes_due", "Refreshes that are due", due.count())
-        yield GaugeMetricFamily("refreshes_overdue", "Due for 5 minutes", overdue.count())
+        yield GaugeMetricFamily("refreshes_due", "Token refreshes that are due", due.count())
+        yield GaugeMetricFamily(
+            "refreshes_overdue", "Token refreshes that have been due for 5 minutes", overdue.count()
+        )
         yield GaugeMetricFamily(
             "oldest_due_work_seconds", "Age of the oldest due work", _age(oldest, now)
         )
         yield GaugeMetricFamily(
             "oldest_waiting_task_seconds",
-            "Age of the oldest task that no worker has taken",
+            "Age of the oldest task that is waiting for a worker",
             _age(_oldest_waiting_task(), now),
         )
         yield GaugeMetricFamily(
             "scheduler_beat_age_seconds",
-            "Since the scheduler's last turn",
+            "Time since the scheduler last ran",
             _age(beats.get(ProcessBeat.Kind.SCHEDULER), now),
         )
         yield _skews()
         if settings.TASKS_BACKEND == "celery":
             yield GaugeMetricFamily(
                 "worker_beat_age_seconds",
-                "Since a worker last reached the broker",
+                "Time since a worker last reached the broker",
                 _age(beats.get(ProcessBeat.Kind.WORKER), now),
             )
 
 
 def _skews() -> Metric:
     skews = GaugeMetricFamily(
-        "clock_skew_seconds", "How far a clock is ahead of the database's", labels=["process"]
+        "clock_skew_seconds",
+        "How far a process's clock is ahead of the database's",
+        labels=["process"],
     )
     skews.add_metric(["web"], clock_skew().total_seconds())
     for kind, seconds in ProcessBeat.objects.alive().values_list("kind", "clock_skew_seconds"):
@@ -128,7 +136,7 @@ def _skews() -> Metric:
 
 
 def _oldest_waiting_task() -> datetime | None:
-    """When the task that waits the longest for the database's worker was put there."""
+    """Return when the oldest waiting task of the database backend was enqueued."""
     at: datetime | None = DBTaskResult.objects.ready().aggregate(at=Min("enqueued_at"))["at"]
     return at
 

@@ -1,4 +1,4 @@
-"""Ctrl-C as a flag: an interrupt ends a command at a point that the command chooses, never between two statements."""
+"""Turn Ctrl-C into a flag, so that a command stops only where it is safe."""
 
 import signal
 import threading
@@ -9,14 +9,14 @@ from types import FrameType
 from typing import Any, Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# After this, another Ctrl-C ends whatever hangs, for example a terminal that takes no more output.
+# After this, another Ctrl-C stops a command that hangs, for example on a terminal that accepts no output.
 PATIENCE_SECONDS = 5.0
 
 
 class Interruption:
     """A context in which Ctrl-C, SIGTERM and a closed terminal set is_requested.
 
-    within is_immediate(), and PATIENCE_SECONDS after the first signal, they raise KeyboardInterrupt.
+    Inside is_immediate(), and PATIENCE_SECONDS after the first signal, they raise KeyboardInterrupt.
     """
 
     def __init__(self) -> None:
@@ -26,20 +26,25 @@ class Interruption:
         self._former: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        # Only the main thread may, and only it is interrupted.
+        # Only the main thread may set signal handlers, and only it is interrupted.
         if threading.current_thread() is threading.main_thread():
-            # nohup, and a shell's &, have some ignored: they stay so.
-            heard = [one for one in SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
-            self._former = {one: signal.signal(one, self._request) for one in heard}
+            # Keep ignoring what nohup or a shell's & has set to be ignored.
+            handled = [
+                number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN
+            ]
+            self._former = {number: signal.signal(number, self._request) for number in handled}
         return self
 
     def __exit__(self, *_: object) -> None:
-        for one, handler in self._former.items():
-            signal.signal(one, handler)
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
 
     @contextmanager
     def is_immediate(self) -> Iterator[None]:
-        """A block that may wait for long and can be left anywhere: an interrupt raises KeyboardInterrupt."""
+        """Raise KeyboardInterrupt on an interrupt inside the block.
+
+        For code that may wait long and can be left anywhere.
+        """
         try:
             self._is_immediate = True
             if self.is_requested:
@@ -49,7 +54,7 @@ class Interruption:
             self._is_immediate = False
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        # Plain attributes: a lock might be held by the very statement that was interrupted.
+        # No lock here: the interrupted statement might hold it.
         is_late = self.is_requested and time.monotonic() > self._requested_at + PATIENCE_SECONDS
         if not self.is_requested:
             self.is_requested, self._requested_at = True, time.monotonic()

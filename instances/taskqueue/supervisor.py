@@ -1,4 +1,4 @@
-"""Child processes that run together: restarted when one ends, stopped together, and never left behind."""
+"""Supervise child processes: restart one that ends, and stop all of them together."""
 
 import os
 import signal
@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-# Together less than the five seconds in which everything has to be gone.
+# Leaves a margin: everything must have ended within five seconds.
 STOP_SECONDS = 4.0
 FIRST_DELAY_SECONDS = 1
 LAST_DELAY_SECONDS = 30
-# What ran for so long is restarted as if it had never ended before.
+# After running for this long, a child is restarted with the first delay again.
 STEADY_SECONDS = 60.0
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(slots=True)
 class _Child:
-    """process is None while it waits for its restart."""
+    """A child process; process is None while it waits for its restart."""
 
     name: str
     command: Sequence[str]
@@ -33,10 +33,12 @@ class _Child:
 
 
 class Processes:
-    """A context in which child processes run. At its end all of them, and what they started, are gone.
+    """A context in which child processes run; its exit stops all of them.
 
-    is_stopping becomes true at Ctrl-C, SIGTERM, or when the terminal is closed. Should this process be killed, the
-    children end by themselves: their standard input is a pipe that it alone holds open (instances.taskqueue.child).
+    What the children have started is stopped too.
+
+    is_stopping becomes true on Ctrl-C, SIGTERM, or when the terminal is closed. If this process is killed, the children
+    end too: their standard input is a pipe that only this process holds open (instances.taskqueue.child).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,9 +48,9 @@ class Processes:
         self._until_we_end, self._held_open = os.pipe()
 
     def __enter__(self) -> Self:
-        # Only a flag, so that no signal can come between the start of a child and its being remembered.
-        for one in _STOP_SIGNALS:
-            signal.signal(one, self._stop_soon)
+        # Only set a flag, so that a signal cannot interrupt between starting a child and storing it.
+        for stop_signal in _STOP_SIGNALS:
+            signal.signal(stop_signal, self._stop_soon)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -63,20 +65,26 @@ class Processes:
             process.wait()
 
     def start(self, name: str, command: Sequence[str]) -> None:
-        """Start a child: a module, or a script, and its arguments."""
+        """Start a child process.
+
+        command: a module or a script, and its arguments.
+        """
         child = _Child(name, command)
         self._children.append(child)
         self._spawn(child)
 
     def tend(self) -> list[str]:
-        """Restart what has ended, each after a growing delay; a sentence about each child that did end."""
+        """Restart children that have ended, each after a growing delay.
+
+        Returns a sentence about each child that has just ended.
+        """
         now = time.monotonic()
         sentences = []
         for child in self._children:
             if child.process is None and now >= child.restart_at:
                 self._spawn(child)
             elif child.process is not None and child.process.poll() is not None:
-                # Whatever it started might still hold its port.
+                # What it started might still hold its port.
                 _kill_group(child.process)
                 status = child.process.returncode
                 _put_off(child, now)
@@ -87,7 +95,7 @@ class Processes:
 
     def _spawn(self, child: _Child) -> None:
         child.started_at = time.monotonic()
-        # In a session of its own: the terminal's Ctrl-C reaches it through us alone.
+        # In its own session, so that the terminal's Ctrl-C does not reach it directly.
         child.process = subprocess.Popen(  # noqa: S603 - our own programs, no shell
             [sys.executable, "-m", "instances.taskqueue.child", *child.command],
             cwd=self._folder,

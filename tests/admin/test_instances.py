@@ -145,7 +145,7 @@ def test_refused_credentials_leave_a_failed_instance_that_says_why(operator, san
     data = entered(wrong, name="Contoso", connect="yes")
     page = operator.post(configure_url(sandbox, dynamics, "custom"), data, follow=True)
     assert Instance.objects.get().state == "failed"
-    assert "Who must act: the account&#x27;s holder." in page.text
+    assert "Account owner must act." in page.text
     assert "Re-authenticate" in page.text
     assert "wr0ng-password" not in page.text
 
@@ -200,7 +200,7 @@ def test_the_list_takes_as_many_queries_for_ten_instances_as_for_one(
 
 def test_the_page_of_a_draft_says_what_to_do_and_hides_secrets(operator):
     page = operator.get(change_url(make_instance())).text
-    assert "It was never connected." in page
+    assert "Not connected yet." in page
     assert "actions/provision/" in page
     assert "••••" in page
     assert "acme" in page

@@ -90,7 +90,7 @@ def test_a_remote_platforms_secret_goes_in_and_never_comes_out(operator):
     ("changes", "field", "sentence"),
     [
         ({}, "new_secret", "Enter the secret that the remote platform gave out."),
-        ({"new_secret": "two words"}, "new_secret", "A platform secret is one word"),
+        ({"new_secret": "two words"}, "new_secret", "Enter a platform secret without spaces"),
         (
             {"new_secret": "x" * 9, "platform_url": ""},
             "new_secret",
@@ -113,7 +113,7 @@ def test_a_secret_of_another_organization_is_refused(operator):
     make_organization(secret=REMOTE_SECRET)
     page = operator.post(f"{ORGANIZATIONS}add/", REMOTE | {"new_secret": REMOTE_SECRET})
     errors = page.context["adminform"].form.errors["new_secret"]
-    assert errors == ["This secret belongs to another organization already."]
+    assert errors == ["This secret already belongs to another organization."]
 
 
 def test_an_organization_does_not_change_its_platform(operator):

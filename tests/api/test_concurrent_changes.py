@@ -149,7 +149,7 @@ def test_of_changes_that_authenticate_again_none_that_answered_200_is_lost(api, 
             if answer.status_code == 200:
                 assert change.items() <= stored().items()
             else:
-                assert "in the meantime" in answer.json()["message"]
+                assert "another" in answer.json()["message"]
 
 
 def test_what_is_changed_while_new_credentials_are_proved_is_kept(

@@ -32,7 +32,7 @@ def test_the_same_key_with_another_body_or_path_is_refused(api):
     ]:
         response = api.post(path, body, **KEY)
         assert response.status_code == 409
-        assert "another body before" in response.json()["message"]
+        assert "already used with a different body" in response.json()["message"]
     assert Instance.objects.count() == 1
 
 

@@ -134,7 +134,7 @@ def test_all_missing_keys_are_named_and_the_set_shrinks(api):
 @pytest.mark.parametrize(
     ("body", "status", "sentence"),
     [
-        ({}, 400, "names no element"),
+        ({}, 400, "does not name an element"),
         ({"element": {}}, 400, "key or an id"),
         ({"element": {"key": "nowhere"}}, 404, "No element found with key or ID nowhere"),
         ({"element": "keyed"}, 400, "element"),
@@ -244,7 +244,7 @@ def test_changed_credentials_authenticate_again_and_keep_id_and_token(api, insta
     assert (changed["id"], changed["token"]) == (instance["id"], instance["token"])
     stored = Instance.objects.get()
     assert stored.secret_configuration.reveal() == {"api.key": "n3w-key-of-the-account"}
-    assert stored.state_changes.first().reason == "Authenticated again."
+    assert stored.state_changes.first().reason == "Credentials renewed."
     api.put(f"instances/{instance['id']}?reAuthenticate=false", {"configuration": {"site": "b"}})
     assert Instance.objects.get().state_changes.count() == stored.state_changes.count()
     assert Instance.objects.get().configuration["site"] == "b"

@@ -117,7 +117,7 @@ def test_a_link_that_has_expired_says_so_and_whom_to_ask(open_as_staff, open_bro
     customer = open_browser(viewport=PHONE)
     assert customer.goto(link).status == 410
     expect(customer.get_by_role("heading", name="This link is over")).to_be_visible()
-    expect(customer.get_by_text("Ask who sent it for a new one.")).to_be_visible()
+    expect(customer.get_by_text("Ask the person who sent it for a new one.")).to_be_visible()
 
 
 def test_times_are_said_in_the_readers_zone(open_as_staff, open_browser, password):

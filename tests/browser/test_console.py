@@ -40,7 +40,7 @@ def test_the_cause_of_what_is_broken_is_two_clicks_away(operator, photograph):
     page = operator.page
     page.goto("/admin/")
     group = refused(page)
-    expect(group.get_by_text("Who must act: the account's holder.")).to_be_visible()
+    expect(group.get_by_text("Account owner must act.")).to_be_visible()
     photograph(page, "first-page")
     group.get_by_role("link", name=re.compile(r"^Show th")).click()
     photograph(page, "its-instances")

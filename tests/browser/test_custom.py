@@ -48,7 +48,7 @@ def test_a_wrong_password_is_explained_and_corrected(operator, photograph):
     operator.fill_in_account("Fabrikam", password=WRONG_PASSWORD)
     operator.press("Save and provision")
     operator.expect_state("failed")
-    expect(page.get_by_text("Who must act")).to_be_visible()
+    expect(page.get_by_text("Account owner must act.")).to_be_visible()
     photograph(page, "failed")
     assert WRONG_PASSWORD not in page.content()
     instance_id = operator.instance_id

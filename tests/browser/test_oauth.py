@@ -44,7 +44,7 @@ def test_consent_connects_the_account(operator, photograph):
 
     replayed = page.goto(came_back.value.url)
     assert replayed.status == 409
-    expect(page.get_by_text("was used already; nothing was changed")).to_be_visible()
+    expect(page.get_by_text("was already used. Nothing was changed.")).to_be_visible()
     photograph(page, "replayed")
     operator.press("Back to Northwind")
     operator.expect_state("connected")
@@ -87,7 +87,7 @@ def test_a_callback_in_another_browser_is_refused_and_spoils_nothing(
     other = open_browser()
     refused = other.goto(callback_url)
     assert refused.status == 403
-    expect(other.get_by_text("was begun in another browser")).to_be_visible()
+    expect(other.get_by_text("was started in another browser")).to_be_visible()
     photograph(other, "another-browser")
 
     page.goto(callback_url)

@@ -99,7 +99,7 @@ def test_a_row_that_somebody_else_moved_is_told_so_and_the_others_go_on(provider
     assert outcomes(job) == {"succeeded": 9, "pending": 1}
     row = job.rows.get(outcome="pending")
     assert row.name == "Row 4"
-    assert "was changed by somebody else in the meantime" in row.error
+    assert "was changed by another process" in row.error
     assert (row.instance.state, row.instance.token.reveal()) == ("failed", "")
 
 

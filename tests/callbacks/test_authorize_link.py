@@ -104,14 +104,14 @@ def test_it_works_once(make, holder):
     for browser in (holder, Client()):
         again = browser.get(path)
         assert again.status_code == 410
-        assert "Contoso was connected with this link, which has nothing left to do." in again.text
+        assert "This link has already been used: Contoso is connected." in again.text
         assert "To try again" not in again.text
 
 
 def test_a_link_that_nobody_made_leads_nowhere(db):
     page = Client().get("/authorize/nobody-made-this")
     assert page.status_code == 404
-    assert "ask for a new one" in page.text
+    assert "ask for a new link" in page.text
     assert "To try again" not in page.text
 
 
@@ -231,7 +231,7 @@ def test_its_maker_revokes_it_even_while_the_holder_is_away(make, holder, staff)
     assert "Revoke the link for Contoso" in staff.browser.get(url).text
     assert "The link is revoked." in staff.browser.post(url, follow=True).text
     assert holder.get(back).status_code == 410
-    assert "over already" in staff.browser.post(url, follow=True).text
+    assert "is no longer open (revoked)" in staff.browser.post(url, follow=True).text
     assert not Instance.objects.get().is_connected
 
 
@@ -270,7 +270,7 @@ def test_it_ends_when_its_creator_may_not_change_the_instance_any_more(
     lose(staff, sandbox)
     for answer in (holder.get(path), holder.post(path, CREDENTIALS | TENANT)):
         assert answer.status_code == 410
-        assert "The link for Contoso no longer works" in answer.text
+        assert "This link for Contoso no longer works" in answer.text
     assert Instance.objects.get().state == "draft"
 
 

@@ -103,7 +103,7 @@ def test_an_expired_state_is_gone(operator, state):
     Authorization.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     page = operator.get(CALLBACK, {"state": state, "code": "c0de-that-came"})
     assert page.status_code == 410
-    assert "has expired" in page.text
+    assert "timed out after 10 minutes" in page.text
 
 
 def test_a_code_that_the_provider_refuses_is_a_failed_instance(operator, instance, state, settings):
@@ -279,7 +279,7 @@ def test_the_secret_of_a_trip_is_worthless_once_the_trip_is_used(operator, provi
 def test_the_first_of_repeated_parameters_counts(operator, state):
     page = operator.get(f"{CALLBACK}?state={state}&state=other&error=access_denied")
     assert page.status_code == 403
-    assert "was not begun here" not in page.text
+    assert "was not started here" not in page.text
 
 
 def test_the_page_keeps_the_code_to_itself(operator, state):

@@ -101,7 +101,7 @@ class Journey:
             "iss": query["iss"],
         }
         self._look(self.browser.get(CALLBACK, query), 502)
-        for reason in ("Provisioned.", "Authenticated again."):
+        for reason in ("Provisioned.", "Credentials renewed."):
             back = self._consent(self._authorize(instance), "allow")
             self._look(Client().get(back), 403)
             self._come_back(back, 302)

@@ -57,9 +57,9 @@ def test_a_remote_platforms_secrets_are_kept_and_not_printed(capsys):
     [
         (["--platform-url=https://platform.example"], "needs both secrets"),
         (["--platform-url=nonsense", *REMOTE[1:]], "must begin with https://"),
-        (["--user-secret=s"], "for a remote platform only"),
-        (["--user=nobody"], "needs an e-mail address"),
-        (["--organization="], "needs a name"),
+        (["--user-secret=s"], "only be given for a remote platform"),
+        (["--user=nobody"], "Enter an e-mail address"),
+        (["--organization="], "Enter an organization name"),
     ],
 )
 def test_bad_options_are_refused_and_nothing_is_made(options, sentence):

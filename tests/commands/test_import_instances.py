@@ -103,7 +103,7 @@ def test_an_unknown_element_is_told_and_the_others_go_on(user, have, capsys):
     status, out, error = run(capsys, "import_instances", "--json")
     rows = json.loads(out)["rows"]
     assert (status, error) == (1, "2 of 3 were not imported.")
-    assert "element nowhere is not in the catalogue here" in rows[0]["error"]
+    assert "element nowhere is not in the catalogue. Load its file" in rows[0]["error"]
     assert "authentication.type" in rows[1]["error"]
     assert (rows[2]["id"], rows[2]["state"], rows[2]["error"]) == (13, "connected", "")
     assert "element-token" not in out
@@ -123,7 +123,7 @@ def test_a_platform_that_is_down_is_told(user, provider, capsys):
 def test_there_is_nothing_to_import_where_this_program_is_the_platform(db, capsys):
     make_organization_user(email=EMAIL)
     status, _, error = run(capsys, "import_instances")
-    assert (status, "no other platform" in error) == (2, True)
+    assert (status, "no remote platform" in error) == (2, True)
 
 
 def test_a_user_that_is_not_there_is_told(db, capsys):
@@ -131,7 +131,7 @@ def test_a_user_that_is_not_there_is_told(db, capsys):
         status, _, error = run(capsys, command)
         assert (status, error) == (
             2,
-            "There is no user ada@example.com; make one with create_account.",
+            "There is no user ada@example.com. Create one with create_account.",
         )
 
 

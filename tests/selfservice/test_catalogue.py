@@ -28,7 +28,7 @@ def test_an_account_is_connected_by_its_credentials(staff, dynamics):
 def test_wrong_credentials_are_explained_and_can_be_entered_again(staff, dynamics):
     wrong = CUSTOM_CONFIGURATION | {"user.password": "wr0ng-password"}
     page = staff.browser.post(f"{PATH}?way=custom", entered(wrong, name="Contoso"), follow=True)
-    assert "Who must act: the account&#x27;s holder, or you if it is yours." in page.text
+    assert "Account owner must act. If the account is yours, that is you." in page.text
     assert "wr0ng-password" not in page.text
     url = reverse("reconnect", args=[Instance.objects.get().pk])
     page = staff.browser.post(url, entered(CUSTOM_CONFIGURATION), follow=True)

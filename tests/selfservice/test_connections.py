@@ -115,7 +115,7 @@ def test_name_and_tags_are_changed(staff, connected):
 
 def test_the_timeline_tells_moves_and_exchanges_without_secrets(staff, connected):
     page = staff.browser.get(reverse("connection", args=[connected.pk])).text
-    for told in ("Provisioning began.", "Provisioned.", "answered 200"):
+    for told in ("Provisioning started.", "Provisioned.", "answered 200"):
         assert told in page
     for secret in ("sandbox-password", connected.token.reveal()):
         assert secret not in page
@@ -131,7 +131,7 @@ def test_those_that_need_somebody_come_first(staff, connected, sandbox, dynamics
     )
     page = staff.browser.get("/connect/").text
     assert page.index("Zeta") < page.index("Contoso")
-    assert "It was never connected." in page
+    assert "Not connected yet." in page
     found = staff.browser.get("/connect/?q=contoso").text
     assert "Contoso" in found
     assert "Zeta" not in found

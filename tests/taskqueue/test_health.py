@@ -27,7 +27,7 @@ def test_it_is_ready_when_database_migrations_keys_and_scheduler_are(client, set
     assert (unready.status_code, unready.json()["encryption_keys"]) == (503, False)
 
 
-def test_a_task_that_nobody_takes_for_a_minute_is_told(client, settings):
+def test_a_task_that_waits_for_a_minute_makes_the_worker_unready(client, settings):
     ProcessBeat.objects.beat("scheduler", at=timezone.now())
     settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
     settings.METRICS_TOKEN = "m3trics-token"
@@ -40,7 +40,7 @@ def test_a_task_that_nobody_takes_for_a_minute_is_told(client, settings):
     assert "oldest_waiting_task_seconds 12" in text
 
 
-def test_a_worker_of_celery_is_gone_when_it_has_not_beaten_for_a_minute(client, settings):
+def test_a_celery_worker_without_a_heartbeat_for_a_minute_is_missing(client, settings):
     settings.TASKS_BACKEND, settings.METRICS_TOKEN = "celery", "m3trics-token"
     ProcessBeat.objects.beat("scheduler", at=timezone.now())
     unready = client.get("/readyz")
@@ -55,7 +55,7 @@ def test_a_worker_of_celery_is_gone_when_it_has_not_beaten_for_a_minute(client, 
     assert "scheduler_beat_age_seconds 12" not in text
 
 
-def test_metrics_are_for_who_holds_the_token(client, settings):
+def test_metrics_require_the_token(client, settings):
     assert client.get("/metrics").status_code == 404
     settings.METRICS_TOKEN = "m3trics-token"
     assert client.get("/metrics").status_code == 404

@@ -1,1 +1,1 @@
-"""Who may do what: organizations, roles, tokens."""
+"""Access: organizations and secrets, permissions, handover, revealing tokens."""

@@ -1,11 +1,10 @@
-"""Instances handed over to another user of their organization, when somebody leaves."""
+"""Hand instances over to another user, for example when someone leaves."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from instances.errors import (
     InputError,
@@ -19,13 +18,13 @@ from instances.provisioning.access.permissions import InstancePermission, requir
 from instances.provisioning.lifecycle.states import State
 from instances.provisioning.platform_requests import platform_request
 
-# Whoever is at work on it speaks to the platform with the former user's secret.
-_UNDER_WAY = {State.PROVISIONING, State.UNKNOWN, State.DELETING}
+# A process that is working on the instance uses the former user's secret at the platform.
+_IN_PROGRESS = {State.PROVISIONING, State.UNKNOWN, State.DELETING}
 
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """How many went over, and a sentence about each that did not."""
+    """The number of instances handed over, and an error message for each other one."""
 
     count: int
     refusals: list[str] = field(default_factory=list)
@@ -38,7 +37,10 @@ def hand_over_instances(
     account: User | AnonymousUser,
     why: str,
 ) -> Handover:
-    """Each by itself: what is refused leaves the others alone, and doing so again goes on with the rest."""
+    """Hand over each instance on its own; an error of one does not affect the others.
+
+    Safe to run again: it continues with the rest.
+    """
     count, refusals = 0, []
     for instance in instances:
         try:
@@ -53,19 +55,21 @@ def hand_over_instances(
 def hand_over_instance(
     instance: Instance, to: OrganizationUser, *, account: User | AnonymousUser, why: str
 ) -> None:
-    """Make it belong to another user of its organization; id, Element token, state and history stay.
+    """Hand an instance over to another user of its organization.
 
-    A remote platform is asked first whether it lets that user have it. Raises PermissionRefusedError,
-    InputError, StateConflictError while something is under way, PlatformError.
+    Id, Element token, state and history stay.
+
+    A remote platform is asked first whether that user can access the instance. why: the reason in the history.
+
+    Raises PermissionRefusedError, InputError, StateConflictError while other work is in progress, PlatformError.
     """
     former = instance.organization_user
     require_permission(account, instance, InstancePermission.CHANGE)
     if not OrganizationUser.objects.operated_by(account).filter(pk=to.pk).exists():
         raise PermissionRefusedError(
-            _("Your account may not give %(name)s to %(to)s. Ask an operator of that organization.")
-            % {"name": instance.label, "to": to}
+            f"You may not hand over {instance.label} to {to}. Ask an operator of that organization."
         )
-    _require_sense(instance, to, why)
+    _require_possible(instance, to, why)
     if instance.organization.is_remote and instance.remote_id:
         request = platform_request(instance, actor=account.get_username())
         platform_for(request.organization).get_instance(replace(request, organization_user=to))
@@ -75,44 +79,37 @@ def hand_over_instance(
         )
         if unmoved.update(organization_user=to) != 1:
             raise StateConflictError(
-                _("%s was changed by somebody else in the meantime; look at it again.")
-                % instance.label
+                f"{instance.label} was changed by another process. Reload it and try again."
             )
         StateChange.objects.create(
             instance=instance,
             from_state=instance.state,
             to_state=instance.state,
             actor=account.get_username(),
-            reason=_("Handed over from %(former)s to %(to)s: %(why)s")
-            % {"former": former.email, "to": to.email, "why": why.strip()},
+            reason=f"Handed over from {former.email} to {to.email}: {why.strip()}",
         )
     instance.organization_user = to
 
 
-def _require_sense(instance: Instance, to: OrganizationUser, why: str) -> None:
-    words = {"name": instance.label, "to": to, "state": instance.get_state_display()}
+def _require_possible(instance: Instance, to: OrganizationUser, why: str) -> None:
+    label = instance.label
     if not why.strip():
-        raise InputError(_("Say why %(name)s is handed over.") % words)
+        raise InputError(f"Enter the reason for handing over {label}.")
     if to == instance.organization_user:
-        raise InputError(_("%(name)s belongs to %(to)s already.") % words)
+        raise InputError(f"{label} already belongs to {to}.")
     if to.organization_id != instance.organization_user.organization_id:
         raise InputError(
-            _(
-                "%(name)s cannot be given to %(to)s, who is of another organization. Choose a user of its own."
-            )
-            % words
+            f"{label} cannot be handed over to {to}, who is in another organization. Choose a user of the "
+            "instance's own organization."
         )
     theirs = Instance.objects.filter(organization_user=to, remote_id=instance.remote_id)
     if instance.remote_id is not None and theirs.exists():
         raise InputError(
-            _(
-                "%(name)s cannot be given to %(to)s, who has an instance with the same id at the platform already. "
-                "Delete the one that is wrong here."
-            )
-            % words
+            f"{label} cannot be handed over to {to}, who already has an instance with the same id on the platform. "
+            "Delete the one that is wrong here."
         )
-    if instance.state in _UNDER_WAY:
+    if instance.state in _IN_PROGRESS:
         raise StateConflictError(
-            _("%(name)s is %(state)s, so it cannot be handed over now. Try again in a few minutes.")
-            % words
+            f"{label} is in the state “{instance.get_state_display()}”, so it cannot be handed over now. "
+            "Try again in a few minutes."
         )

@@ -1,4 +1,4 @@
-"""Organizations, their users, and the two secrets that every platform call carries."""
+"""Create organizations and users, and manage their platform secrets."""
 
 import base64
 import secrets
@@ -21,7 +21,7 @@ from instances.models import Element, OAuthApp, Organization, OrganizationUser
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An organization user and the secrets that were generated for it just now, if any: shown once."""
+    """An organization user and the secrets just generated, which are shown once."""
 
     user: OrganizationUser
     organization_secret: str | None = field(repr=False)
@@ -29,12 +29,12 @@ class Account:
 
 
 def generate_organization_secret() -> str:
-    """32 lower-case hex digits (contract 2.1)."""
+    """Return 32 random lower-case hex digits (contract 2.1)."""
     return secrets.token_hex(16)
 
 
 def generate_user_secret() -> str:
-    """32 random bytes in base64 (contract 2.1)."""
+    """Return 32 random bytes in base64 (contract 2.1)."""
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
@@ -48,10 +48,12 @@ def create_account(
     is_sandbox: bool = False,
     is_rotating: bool = False,
 ) -> Account:
-    """Make the organization and its user, or complete what is there; safe to run again.
+    """Create the organization and its user, or add what is missing; safe to run again.
 
-    With platform_url the secrets are those of the remote platform and must be given; otherwise they are
-    generated, once, and anew with is_rotating. Raises InputError and changes nothing.
+    With platform_url, the secrets of the remote platform must be given. Otherwise secrets are generated if there are
+    none, or if is_rotating.
+
+    Raises InputError and changes nothing.
     """
     _validate(organization_name, email, platform_url, organization_secret, user_secret)
     with transaction.atomic():
@@ -60,8 +62,8 @@ def create_account(
         )
         if organization.platform_url != platform_url.rstrip("/"):
             raise InputError(
-                f"{organization} exists already, with {organization.platform_url or 'the embedded platform'}; "
-                "an organization does not change its platform."
+                f"{organization} already exists and uses {organization.platform_url or 'the embedded platform'}. "
+                "The platform of an organization cannot be changed."
             )
         user = organization.users.filter(email__iexact=email).first()
         user = user or OrganizationUser(organization=organization, email=email.strip().lower())
@@ -75,7 +77,7 @@ def create_account(
 
 
 def open_sandbox(organization: Organization) -> None:
-    """Let an organization reach the sandbox: endpoint overrides and the sandbox's OAuth client, as data."""
+    """Connect an organization to the sandbox, by endpoint overrides and OAuth apps."""
     organization.endpoint_overrides = organization.endpoint_overrides | SANDBOX_ENDPOINT_OVERRIDES
     organization.save(update_fields=["endpoint_overrides"])
     for element in Element.objects.filter(key__in=SANDBOX_ENDPOINT_OVERRIDES):
@@ -87,28 +89,34 @@ def open_sandbox(organization: Organization) -> None:
 
 
 def find_user(email: str, organization: str = "") -> OrganizationUser:
-    """The user of this address, in the organization of this name. Raises InputError when none or several are."""
+    """Return the user with this email address, in the organization with this name.
+
+    Raises InputError if there is none, or more than one.
+    """
     users = OrganizationUser.objects.select_related("organization").filter(email__iexact=email)
     if organization:
         users = users.filter(organization__name=organization)
     found = list(users)
     if not found:
-        where = f" in an organization {organization}" if organization else ""
-        raise InputError(f"There is no user {email}{where}; make one with create_account.")
+        where = f" in the organization {organization}" if organization else ""
+        raise InputError(f"There is no user {email}{where}. Create one with create_account.")
     if len(found) > 1:
         names = ", ".join(user.organization.name for user in found)
         raise InputError(
-            f"{email} is in several organizations ({names}): name one, --organization."
+            f"{email} is in several organizations ({names}). Choose one with --organization."
         )
     return found[0]
 
 
 def rotate_secret(owner: Organization | OrganizationUser) -> str:
-    """A new secret; the old one is dead at once. Raises InputError for a remote platform's secrets."""
+    """Generate a new secret; the old one stops working immediately.
+
+    Raises InputError for the secrets of a remote platform.
+    """
     organization = owner if isinstance(owner, Organization) else owner.organization
     if organization.is_remote:
         raise InputError(
-            f"The secrets of {organization} are the remote platform's; enter new ones instead."
+            f"The secrets of {organization} come from the remote platform. Enter new ones instead."
         )
     is_organization = isinstance(owner, Organization)
     secret = generate_organization_secret() if is_organization else generate_user_secret()
@@ -118,13 +126,19 @@ def rotate_secret(owner: Organization | OrganizationUser) -> str:
 
 
 def enter_secret(owner: Organization | OrganizationUser, secret: str) -> None:
-    """Keep a secret that a remote platform gave out. Raises InputError when it cannot be one."""
+    """Store a secret that a remote platform issued.
+
+    Raises InputError if it is not valid.
+    """
     owner.secret = check_secret(owner, secret)
     owner.save()
 
 
 def check_secret(owner: Organization | OrganizationUser, secret: str) -> str:
-    """The secret as it would be kept. Raises InputError when it cannot be one, or is another's."""
+    """Return the secret as it would be stored.
+
+    Raises InputError if it is not valid, or belongs to another owner.
+    """
     secret = secret.strip()
     if (
         not secret
@@ -132,10 +146,10 @@ def check_secret(owner: Organization | OrganizationUser, secret: str) -> str:
         or " " in secret
         or not (secret.isascii() and secret.isprintable())
     ):
-        raise InputError("A platform secret is one word of visible characters, without a comma.")
+        raise InputError("Enter a platform secret without spaces, commas or non-ASCII characters.")
     others = type(owner)._default_manager.filter(secret_digest__in=crypto.digests(secret))
     if others.exclude(pk=owner.pk).exists():
-        raise InputError(f"This secret belongs to another {owner._meta.verbose_name} already.")
+        raise InputError(f"This secret already belongs to another {owner._meta.verbose_name}.")
     return secret
 
 
@@ -146,7 +160,7 @@ def _renew(
     *,
     is_rotating: bool,
 ) -> str | None:
-    """Keep the given secret, or generate one where there is none or it is being rotated."""
+    """Store the given secret, or generate one if there is none or it is being rotated."""
     if given:
         enter_secret(owner, given)
         return None
@@ -165,18 +179,24 @@ def _validate(
     user_secret: str,
 ) -> None:
     if not organization_name.strip() or len(organization_name) > 200:
-        raise InputError("An organization needs a name of at most 200 characters.")
+        raise InputError("Enter an organization name of at most 200 characters.")
     try:
         validate_email(email)
     except ValidationError:
-        raise InputError("The user needs an e-mail address, for example ada@example.com.") from None
+        raise InputError(
+            "Enter an e-mail address for the user, for example ada@example.com."
+        ) from None
     if not platform_url:
         if organization_secret or user_secret:
-            raise InputError("Secrets are given for a remote platform only: name its platform URL.")
+            raise InputError(
+                "Secrets can only be given for a remote platform. Enter its platform URL."
+            )
         return
     try:
         URLValidator(schemes=["http", "https"])(platform_url)
     except ValidationError:
-        raise InputError("The platform URL must begin with https:// and name a host.") from None
+        raise InputError(
+            "The platform URL must begin with https:// or http:// and contain a host."
+        ) from None
     if not (organization_secret and user_secret):
-        raise InputError("A remote platform needs both secrets, the organization's and the user's.")
+        raise InputError("A remote platform needs both secrets: the organization's and the user's.")

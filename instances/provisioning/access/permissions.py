@@ -1,7 +1,7 @@
-"""Who may do what to which instance: roles are Django's groups, their reach is organizations.
+"""Decide who may do what to which instance.
 
-A group says which verbs an account may use; its own organization users and its memberships say where. Pages, admin
-and verbs ask here, so that no entrance has a rule of its own.
+A group of Django says what a user may do; the user's own organization users and memberships say where. Pages, admin and
+provisioning all ask here, so that no entrance has rules of its own.
 """
 
 from enum import StrEnum
@@ -29,12 +29,12 @@ _OPERATOR = _STAFF | {
     "change_bulkjob",
     "view_user",
 }
-# Nobody sees Element tokens by role alone: reveal_token is given to single accounts.
+# No role allows revealing Element tokens: reveal_token is granted to individual users.
 GROUPS = {OPERATOR: _OPERATOR, STAFF: _STAFF, VIEWER: _VIEWER}
 
 
 class InstancePermission(StrEnum):
-    """What is done to an instance; the value is the code name of Django's permission for it."""
+    """What a user may do to an instance, as the code name of Django's permission."""
 
     VIEW = "view_instance"
     CHANGE = "change_instance"
@@ -55,15 +55,21 @@ def is_permitted(
 def require_permission(
     account: User | AnonymousUser, instance: Instance, verb: InstancePermission
 ) -> None:
-    """Raises PermissionRefusedError."""
+    """Check that the user may do this to the instance.
+
+    Raises PermissionRefusedError.
+    """
     if not is_permitted(account, instance, verb):
         raise PermissionRefusedError(
-            f"Your account may not do this to {instance.label}. Ask an administrator for the permission."
+            f"You do not have permission to do this to {instance.label}. Ask an administrator for it."
         )
 
 
 def visible_users(account: User | AnonymousUser) -> QuerySet[User]:
-    """The account itself, and users tied to, or members of, organizations that it has a role in. A superuser sees all."""
+    """Return the users that a user may see; a superuser sees all.
+
+    These are the user and everyone who belongs to an organization in which the user has a role.
+    """
     if account.is_superuser:
         return User.objects.all()
     organizations = Organization.objects.visible_to(account)
@@ -75,7 +81,7 @@ def visible_users(account: User | AnonymousUser) -> QuerySet[User]:
 
 
 def create_groups() -> None:
-    """Make the groups that are missing; what an administrator changed in one stays as it is."""
+    """Create the missing groups; existing ones keep what an administrator changed."""
     for name, codenames in GROUPS.items():
         group, is_new = Group.objects.get_or_create(name=name)
         if is_new:

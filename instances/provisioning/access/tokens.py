@@ -1,4 +1,7 @@
-"""Showing a person an Element token, or the secrets of the platform API: allowed to few, and recorded."""
+"""Reveal an Element token or the secrets of the platform API.
+
+It needs a permission that no role includes, and each time is recorded.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,21 +16,21 @@ from instances.provisioning.access.permissions import InstancePermission, requir
 
 @dataclass(frozen=True, slots=True)
 class PlatformSecrets:
-    """What every call of the platform API carries, in clear."""
+    """The two secrets of every platform API call, in plain text."""
 
     user: str = field(repr=False)
     organization: str = field(repr=False)
 
 
 def reveal_token(instance: Instance, *, account: User | AnonymousUser) -> str:
-    """The Element token in clear; that it was shown, and to whom, becomes an interaction.
+    """Return the Element token in plain text, and record who saw it as an interaction.
 
-    Raises PermissionRefusedError without the permission reveal_token, StateConflictError when there is no
-    token, UnreadableSecretError.
+    Raises PermissionRefusedError without the permission reveal_token, StateConflictError if there is no token,
+    UnreadableSecretError.
     """
     require_permission(account, instance, InstancePermission.REVEAL)
     if not instance.has_token:
-        raise StateConflictError(f"{instance.label} has no Element token yet; provision it first.")
+        raise StateConflictError(f"{instance.label} has no Element token yet. Provision it first.")
     token: str = instance.reveal("token")
     _record(
         "reveal Element token",
@@ -40,14 +43,14 @@ def reveal_token(instance: Instance, *, account: User | AnonymousUser) -> str:
 
 
 def reveal_secrets(user: OrganizationUser, *, account: User | AnonymousUser) -> PlatformSecrets:
-    """The two secrets of an organization user in clear; that they were shown, and to whom, becomes an interaction.
+    """Return a user's two platform secrets in plain text, and record who saw them.
 
     Raises PermissionRefusedError without the permission reveal_secrets, UnreadableSecretError.
     """
     is_within_reach = OrganizationUser.objects.operated_by(account).filter(pk=user.pk).exists()
     if not (account.has_perm("instances.reveal_secrets") and is_within_reach):
         raise PermissionRefusedError(
-            f"You may not see the secrets of {user}. Ask an administrator for the permission reveal_secrets."
+            f"You do not have permission to see the secrets of {user}. Ask an administrator for reveal_secrets."
         )
     secrets = PlatformSecrets(user.secret.reveal(), user.organization.secret.reveal())
     _record(

@@ -1,4 +1,7 @@
-"""Rows whose secrets do not decrypt: found, marked so that background work leaves them alone, and released again."""
+"""Quarantine rows whose secrets cannot be decrypted.
+
+They are marked, so that background work skips them, and released when their secrets can be decrypted again.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,8 +21,10 @@ _READ_ROWS = 500
 
 @dataclass(frozen=True, slots=True)
 class UnreadableRow:
-    """A row with secrets that do not decrypt. reasons: a sentence each, by the field's name; none where it was
-    released. is_marked: it was quarantined before.
+    """A row with secrets that cannot be decrypted.
+
+    reasons: a sentence for each field, by its name; empty if the row was released. is_marked: it was already in
+    quarantine.
     """
 
     model: type[SealedRow]
@@ -34,12 +39,12 @@ class UnreadableRow:
 
     @property
     def line(self) -> str:
-        """Which row it is, and why each of its secrets cannot be read, for a person."""
+        """Describe the row and why each of its secrets cannot be read, for a person."""
         reasons = (f"{name}: {reason}" for name, reason in self.reasons.items())
         return f"{self.label}: {' '.join(reasons)}"
 
     def document(self) -> dict[str, Any]:
-        """As JSON: model, id, name, reasons."""
+        """Return the row as JSON: model, id, name, reasons."""
         return {
             "model": self.model._meta.model_name,
             "id": self.pk,
@@ -50,8 +55,10 @@ class UnreadableRow:
 
 @dataclass(slots=True)
 class Quarantine:
-    """What a search found. marked: now. released: marked before, and readable again. still: marked before, and still
-    unreadable. changing: rows that somebody else changed at the same time, which were left alone.
+    """The result of a search.
+
+    marked: newly quarantined. released: readable again. still: already quarantined and still unreadable. changing:
+    skipped, because another process changed them at the same time.
     """
 
     marked: list[UnreadableRow] = field(default_factory=list)
@@ -65,10 +72,10 @@ def unreadable_row(row: SealedRow, reasons: dict[str, str]) -> UnreadableRow:
 
 
 def quarantine_unreadable(*, is_dry_run: bool = False) -> Quarantine:
-    """Mark every row with a secret that no key decrypts, and release those that decrypt again.
+    """Mark rows with secrets that no key decrypts, and release readable ones.
 
-    A connected instance that is marked needs reauthorization; when it is released, it is connected again. Safe to run
-    again, and beside a running program.
+    A connected instance that is marked moves to needs_reauthorization, and back to connected when it is released. Safe
+    to run again, and while the program runs.
     """
     quarantine = Quarantine()
     for row in _sealed_rows():
@@ -94,7 +101,7 @@ def _sealed_rows() -> Iterator[SealedRow]:
 
 
 def _mark(row: SealedRow, reasons: dict[str, str]) -> bool:
-    """False when somebody else changed it at the same time."""
+    """Mark a row; False if another process changed it at the same time."""
     now = timezone.now()
     if not isinstance(row, Instance) or row.state != State.CONNECTED:
         return _set(row, quarantined_at=now)
@@ -108,7 +115,10 @@ def _mark(row: SealedRow, reasons: dict[str, str]) -> bool:
 
 
 def _release(row: SealedRow) -> bool:
-    """As _mark(); an instance that was moved by it goes back to where it was."""
+    """Release a row, and move an instance back to connected if _mark() moved it.
+
+    False if another process changed it at the same time.
+    """
     is_moved = isinstance(row, Instance) and row.cause == UnreadableSecretError.cause
     if not isinstance(row, Instance) or not is_moved or row.state != State.NEEDS_REAUTHORIZATION:
         return _set(row, quarantined_at=None)
@@ -117,7 +127,10 @@ def _release(row: SealedRow) -> bool:
 
 
 def _set(row: SealedRow, **columns: Any) -> bool:
-    as_read = {one.name: getattr(row, one.name) for one in sealed_fields(type(row))}
+    as_read = {
+        sealed_field.name: getattr(row, sealed_field.name)
+        for sealed_field in sealed_fields(type(row))
+    }
     return bool(update_rows(type(row), [RowUpdate(row.pk, as_read, columns)]))
 
 

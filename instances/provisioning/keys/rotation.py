@@ -1,8 +1,8 @@
-"""Rotation of ENCRYPTION_KEYS: every secret encrypted anew under the first, a few hundred rows at a time.
+"""Rotate ENCRYPTION_KEYS: re-encrypt every secret with the first key, in batches.
 
-It runs beside the program, on SQLite too: rows are read and encrypted outside of any transaction, and written by one
-statement that changes only what is still as it was read. What is done already is known by the id of the key that
-every ciphertext begins with, so that it may be stopped and run again.
+It runs while the program runs, on SQLite too: rows are read and encrypted outside any transaction, and written by one
+statement that skips rows that have changed since. Every ciphertext begins with the id of its key, so a rotation can be
+stopped and run again.
 """
 
 import time
@@ -26,17 +26,18 @@ from instances.provisioning.keys.quarantine import UnreadableRow, unreadable_row
 from instances.queries.bulk_update import RowUpdate, update_rows
 
 BATCH_ROWS = 250
-# After each batch it rests for as long as the batch took, so that the program's readers and writers go first.
-LONGEST_REST_SECONDS = 1.0
-# A database that is locked or away is tried so often, and a row that is always being changed, too.
+# After each batch it pauses for as long as the batch took, to let the program's own queries through.
+MAX_PAUSE_SECONDS = 1.0
+# How often to retry while the database is locked or down, or while other processes change a row.
 TRIES = 20
-TRY_AGAIN_SECONDS = 0.5
+RETRY_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingRows:
-    """Rows whose digests were made with another key than the first. What they are of is not kept, so no digest can
-    be made anew; they end by themselves, the last of them at until.
+    """Rows with a digest that was made with another key than the first.
+
+    The value is not stored, so the digest cannot be renewed. These rows expire, the last of them at `until`.
     """
 
     model: type[models.Model]
@@ -46,7 +47,10 @@ class WaitingRows:
 
 @dataclass(slots=True)
 class Rotation:
-    """What a rotation did. rotated: secrets. changing: rows that others kept changing at the same time."""
+    """The result of a rotation.
+
+    rotated: the number of secrets. changing: the number of rows that other processes kept changing.
+    """
 
     rotated: int = 0
     unreadable: list[UnreadableRow] = field(default_factory=list)
@@ -55,14 +59,20 @@ class Rotation:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing needs any key but the first. Rows in quarantine need none that is here."""
+        """Return whether every key but the first can be removed.
+
+        Rows in quarantine do not count, since none of the keys decrypts them.
+        """
         is_new = any(not row.is_marked for row in self.unreadable)
         return not (is_new or self.changing or self.waiting)
 
 
 @dataclass(frozen=True, slots=True)
 class RotationProgress:
-    """How far a rotation is in one table. total: the rows that there were to do when it began."""
+    """The progress of a rotation in one table.
+
+    total: the rows that had to be rotated when it started.
+    """
 
     model: type[SealedRow]
     done: int
@@ -74,10 +84,11 @@ def rotate_encryption_keys(
     is_dry_run: bool = False,
     on_progress: Callable[[RotationProgress], object] = lambda progress: None,
 ) -> Rotation:
-    """Encrypt under the first key whatever is under another, and renew its digest.
+    """Re-encrypt every secret of another key with the first key, and renew its digest.
 
-    A row that no key decrypts is left alone, and is in the answer. Safe to stop, to run again, and beside a running
-    program. Raises OperationalError when the database stays locked or away.
+    Rows that no key decrypts are skipped and reported. Safe to stop, to run again, and while the program runs.
+
+    Raises OperationalError if the database stays locked or down.
     """
     rotation = Rotation()
     for model in sealed_models():
@@ -93,7 +104,7 @@ class _ModelRotation:
         self._is_dry_run = is_dry_run
 
     def run(self, on_progress: Callable[[RotationProgress], object]) -> None:
-        total = _patiently(self._old_rows.count)
+        total = _with_retries(self._old_rows.count)
         done = 0
         changing: list[int] = []
         for rows in self._batches():
@@ -103,60 +114,66 @@ class _ModelRotation:
         for _ in range(TRIES):
             if not changing:
                 return
-            time.sleep(TRY_AGAIN_SECONDS)
+            time.sleep(RETRY_SECONDS)
             changing = [pk for rows in self._batches(pk__in=changing) for pk in self._rotate(rows)]
         self._rotation.changing += len(changing)
 
     @cached_property
     def _old_rows(self) -> models.QuerySet[SealedRow]:
-        """Rows with a ciphertext that is not under the first key, in order of their primary key."""
+        """Return the rows with a ciphertext of another key than the first, by primary key."""
         done = ["", crypto.ciphertext_prefix(crypto.first_key_id())]
         heads = {
-            f"head_of_{one.name}": Left(Cast(one.name, models.TextField()), len(done[1]))
-            for one in sealed_fields(self._model)
+            f"head_of_{sealed_field.name}": Left(
+                Cast(sealed_field.name, models.TextField()), len(done[1])
+            )
+            for sealed_field in sealed_fields(self._model)
         }
         old = models.Q(*(~models.Q((f"{head}__in", done)) for head in heads), _connector="OR")
-        columns = ["uid", "quarantined_at", *(one.name for one in sealed_fields(self._model))]
+        columns = [
+            "uid",
+            "quarantined_at",
+            *(sealed_field.name for sealed_field in sealed_fields(self._model)),
+        ]
         rows = self._model._base_manager.alias(**heads).filter(old)
         return rows.only(*columns).order_by("pk")
 
     def _batches(self, **only: Any) -> Iterator[list[SealedRow]]:
         last = 0
         chosen = self._old_rows.filter(**only)
-        while rows := _patiently(partial(_page_after, last, chosen)):
-            began = time.monotonic()
+        while rows := _with_retries(partial(_page_after, last, chosen)):
+            started = time.monotonic()
             last = rows[-1].pk
             yield rows
-            time.sleep(min(time.monotonic() - began, LONGEST_REST_SECONDS))
+            time.sleep(min(time.monotonic() - started, MAX_PAUSE_SECONDS))
 
     def _rotate(self, rows: Sequence[SealedRow]) -> list[int]:
-        """The primary keys of rows that others changed at the same time."""
+        """Rotate a batch; return the primary keys of rows that have changed meanwhile."""
         updates = [update for row in rows if (update := self._update_of(row))]
         if self._is_dry_run:
             self._rotation.rotated += sum(len(update.expected) for update in updates)
             return []
-        changed = _patiently(partial(_write, self._model, updates))
+        changed = _with_retries(partial(_write, self._model, updates))
         self._rotation.rotated += sum(
             len(update.expected) for update in updates if update.pk in changed
         )
         return [update.pk for update in updates if update.pk not in changed]
 
     def _update_of(self, row: SealedRow) -> RowUpdate | None:
-        """Its old ciphertexts, and the columns under the first key; None where there are none to write."""
+        """Return the old ciphertexts and the re-encrypted columns, if there are any."""
         first = crypto.ciphertext_prefix(crypto.first_key_id())
         old: dict[str, Any] = {}
         new: dict[str, Any] = {}
         reasons: dict[str, str] = {}
-        for one in sealed_fields(self._model):
-            sealed = getattr(row, one.name)
+        for sealed_field in sealed_fields(self._model):
+            sealed = getattr(row, sealed_field.name)
             if not sealed or sealed.ciphertext.startswith(first):
                 continue
             try:
-                new |= _encrypted_anew(row, one)
+                new |= _reencrypted(row, sealed_field)
             except UnreadableSecretError as error:
-                reasons[one.name] = error.reason
+                reasons[sealed_field.name] = error.reason
             else:
-                old[one.name] = sealed
+                old[sealed_field.name] = sealed
         if reasons:
             self._rotation.unreadable.append(unreadable_row(row, reasons))
         return RowUpdate(row.pk, old, new) if new else None
@@ -166,15 +183,16 @@ def _page_after(last: int, rows: models.QuerySet[SealedRow]) -> list[SealedRow]:
     return list(rows.filter(pk__gt=last)[:BATCH_ROWS])
 
 
-def _encrypted_anew(row: SealedRow, one: SealedTextField) -> dict[str, Any]:
-    setattr(row, one.name, getattr(row, one.name).reveal())
-    names = [one.name, *filter(None, [one.digest_field])]
+def _reencrypted(row: SealedRow, sealed_field: SealedTextField) -> dict[str, Any]:
+    setattr(row, sealed_field.name, getattr(row, sealed_field.name).reveal())
+    names = [sealed_field.name, *filter(None, [sealed_field.digest_field])]
     return {name: getattr(row, name) for name in names}
 
 
 def _write(model: type[SealedRow], updates: Sequence[RowUpdate]) -> set[int]:
-    """Compare and set; the primary keys of the rows that were changed. No other writer waits for longer than one
-    statement, and rows that another one holds are left to it.
+    """Write by compare-and-set; return the primary keys of the written rows.
+
+    Other writers wait at most for one statement. Rows that another writer has locked are skipped.
     """
     changed = set()
     for _, alike in groupby(sorted(updates, key=_columns), key=_columns):
@@ -191,8 +209,11 @@ def _columns(update: RowUpdate) -> list[str]:
     return list(update.columns)
 
 
-def _patiently[T](work: Callable[[], T]) -> T:
-    """Do it again while the database is locked or away. Raises OperationalError when it stays so."""
+def _with_retries[T](work: Callable[[], T]) -> T:
+    """Retry while the database is locked or down.
+
+    Raises OperationalError if it stays so.
+    """
     for _ in range(TRIES):
         try:
             return work()
@@ -200,7 +221,7 @@ def _patiently[T](work: Callable[[], T]) -> T:
             if connection.in_atomic_block:
                 raise
             connection.close()
-            time.sleep(TRY_AGAIN_SECONDS)
+            time.sleep(RETRY_SECONDS)
     return work()
 
 
@@ -212,13 +233,16 @@ def _waiting_rows() -> Iterator[WaitingRows]:
         (Authorization.objects.pending(at=now), models.Max("expires_at")),
     ]
     for rows, until in live:
-        others = rows.exclude(digest_key_id__in=_ids_without_need())
+        others = rows.exclude(digest_key_id__in=_settled_key_ids())
         found = others.order_by().aggregate(count=models.Count("pk"), until=until)
         if found["count"]:
             yield WaitingRows(rows.model, found["count"], found["until"])
 
 
-def _ids_without_need() -> list[str]:
-    """The first key; and where it is the only one, rows of before the key was kept cannot be of another."""
+def _settled_key_ids() -> list[str]:
+    """Return the key ids of digests that need no other key than the first.
+
+    If there is only one key, rows from before the key's id was stored belong to it.
+    """
     first = crypto.first_key_id()
     return [first, ""] if len(crypto.encryption_keys()) == 1 else [first]

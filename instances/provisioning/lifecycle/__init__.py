@@ -1,1 +1,1 @@
-"""The life of one instance: states, tokens, checks, deletion, and what is due when."""
+"""The life cycle of an instance: states, tokens, checks, deletion, schedule."""

@@ -17,29 +17,36 @@ from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.reconcile import is_stuck, reconcile_instance
 from instances.provisioning.lifecycle.refresh import refresh_instance
 from instances.provisioning.lifecycle.schedule import can_refresh
-from instances.provisioning.lifecycle.states import NO_CAUSE, State, cause_of, move_instance
+from instances.provisioning.lifecycle.states import (
+    CREATED,
+    NO_CAUSE,
+    State,
+    cause_of,
+    move_instance,
+)
 from instances.provisioning.plan import authentication_of
 from instances.provisioning.platform_requests import platform_request
 
 
 def check_instance(instance: Instance, *, actor: str) -> Instance:
-    """Ask the provider or the platform whether it works, and record the answer.
+    """Ask the platform whether an instance works, and record the result.
 
-    An instance whose creation is unknown, or was cut off, is reconciled instead. A refusal makes a connected
-    instance one that needs reauthorization; an outage changes nothing. Raises what the check found.
+    An instance whose create has an unknown outcome or was cut off is reconciled instead. Rejected credentials move a
+    connected instance to needs_reauthorization; an outage does not change its state.
+
+    Raises StateConflictError if there is nothing to check, and the error that the check found.
     """
     if instance.state == State.UNKNOWN or is_stuck(instance):
         return reconcile_instance(instance, actor=actor)
-    checkable = {State.CONNECTED, State.NEEDS_REAUTHORIZATION}
-    if instance.state not in checkable:
+    if instance.state not in CREATED:
         raise StateConflictError(
-            f"{instance.label} is {instance.get_state_display()}: there is nothing to check yet."
+            f"{instance.label} is in the state “{instance.get_state_display()}”, so there is nothing to check yet."
         )
-    # Without its Element token it is not connected, whatever the provider says.
+    # An instance whose Element token cannot be read does not work, whatever the provider answers.
     instance.require_readable()
     now = timezone.now()
     try:
-        found = _ask_for(instance, actor=actor)
+        found = _fetch(instance, actor=actor)
     except (CredentialsRefusedError, GoneError) as error:
         _mark_refused(instance, error, actor=actor)
         raise
@@ -48,7 +55,7 @@ def check_instance(instance: Instance, *, actor: str) -> Instance:
         raise
     if not found.is_valid:
         invalid = CredentialsRefusedError(
-            f"{instance.label}: the platform says that it no longer works. Authenticate it again."
+            f"{instance.label}: the platform reports that it no longer works. Authenticate it again."
         )
         _mark_refused(instance, invalid, actor=actor)
         raise invalid
@@ -56,21 +63,26 @@ def check_instance(instance: Instance, *, actor: str) -> Instance:
     if instance.state == State.CONNECTED:
         unmoved = Instance.objects.filter(pk=instance.pk, state=State.CONNECTED)
         if unmoved.update(**columns) != 1:
-            raise StateConflictError(f"{instance.label} was changed or deleted in the meantime.")
+            raise StateConflictError(
+                f"{instance.label} was changed or deleted by another process. Reload it and try again."
+            )
         for name, value in columns.items():
             setattr(instance, name, value)
     else:
         why = "A check succeeded."
-        move_instance(instance, State.CONNECTED, expect=checkable, actor=actor, why=why, **columns)
+        move_instance(instance, State.CONNECTED, expect=CREATED, actor=actor, why=why, **columns)
     return instance
 
 
-def _ask_for(instance: Instance, *, actor: str) -> PlatformInstance:
-    """Ask the platform; an access token that has run out, or that the provider refuses, is renewed first, once."""
+def _fetch(instance: Instance, *, actor: str) -> PlatformInstance:
+    """Ask the platform about the instance.
+
+    An access token that has expired or that the provider rejects is refreshed first, once.
+    """
     tokens = platform_request(instance, actor=actor).tokens
     is_renewable = tokens is not None and can_refresh(authentication_of(instance), tokens)
-    has_run_out = bool(instance.expires_at and instance.expires_at <= timezone.now())
-    if is_renewable and instance.state == State.CONNECTED and has_run_out:
+    is_expired = bool(instance.expires_at and instance.expires_at <= timezone.now())
+    if is_renewable and instance.state == State.CONNECTED and is_expired:
         refresh_instance(instance, actor=actor)
         instance.refresh_from_db()
         is_renewable = False
@@ -92,7 +104,7 @@ def _mark_refused(instance: Instance, error: PlatformError, *, actor: str) -> No
     move_instance(
         instance,
         State.FAILED if is_gone else State.NEEDS_REAUTHORIZATION,
-        expect={State.CONNECTED, State.NEEDS_REAUTHORIZATION},
+        expect=CREATED,
         actor=actor,
         why=str(error),
         only_if={"tokens_version": instance.tokens_version},

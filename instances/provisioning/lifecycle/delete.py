@@ -4,31 +4,29 @@ from dataclasses import replace
 
 from django.utils import timezone
 
-from instances.errors import (
-    InstancesError,
-    UnreadableSecretError,
-)
+from instances.errors import InstancesError, UnreadableSecretError
 from instances.models import Instance, Interaction
 from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.changes import remove_row
 from instances.provisioning.lifecycle.leases import wait_until_unleased
-from instances.provisioning.lifecycle.reconcile import _own_among, is_stuck
+from instances.provisioning.lifecycle.reconcile import is_stuck, own_copies
 from instances.provisioning.lifecycle.states import State, cause_of, move_instance
 from instances.provisioning.platform_requests import platform_request
 
 
 def delete_instance(instance: Instance, *, actor: str, is_forced: bool = True) -> None:
-    """Delete it at its platform, revoke what can be revoked, then forget it; its interactions stay.
+    """Delete an instance at its platform and here; its interactions stay.
 
-    is_forced: also where secrets cannot be read that its platform would have to be told; a recorded exchange says
-    then that it was deleted here alone. A failure leaves it deleting, and the same call goes on from there. Raises
-    PlatformError, StateConflictError while it is being provisioned, UnreadableSecretError unless is_forced.
+    If the platform fails, the instance stays in the state deleting, and the same call continues. is_forced: delete it
+    here even if its secrets cannot be read, so that the platform cannot be told; an interaction records that.
+
+    Raises PlatformError, StateConflictError while it is being provisioned, UnreadableSecretError unless is_forced.
     """
     expect = set(State.values) - {State.PROVISIONING}
     if is_stuck(instance):
         expect.add(State.PROVISIONING)
-    move_instance(instance, State.DELETING, expect=expect, actor=actor, why="Deletion began.")
-    # A refresh that is under way brings tokens that are to be revoked too.
+    move_instance(instance, State.DELETING, expect=expect, actor=actor, why="Deletion started.")
+    # A refresh in progress may bring new tokens, which must be revoked too.
     wait_until_unleased(instance.pk)
     instance.refresh_from_db()
     try:
@@ -47,7 +45,7 @@ def _delete_at_platform(instance: Instance, *, actor: str) -> None:
     if instance.has_token:
         platform.delete_instance(request)
         return
-    for copy in _own_among(platform.find_instances(request), instance, request):
+    for copy in own_copies(platform.find_instances(request), instance, request):
         platform.delete_instance(replace(request, remote_id=copy.remote_id))
 
 
@@ -62,20 +60,20 @@ def _record_left_behind(instance: Instance, error: UnreadableSecretError, *, act
         method="DELETE",
         url="",
         error=(
-            f"{instance.label} was deleted here alone, and nothing was sent. {error.reason} If it still has access, "
-            "revoke that at the provider or on the remote platform."
+            f"{instance.label} was deleted only here, and nothing was sent. {error.reason} If it still has access, "
+            "revoke it at the provider or on the remote platform."
         ),
         started_at=timezone.now(),
     )
 
 
 def forget_instance(instance: Instance, *, actor: str) -> None:
-    """Remove the row of an instance that its platform refused, so never had; its interactions stay."""
+    """Delete the row of an instance that its platform rejected; its interactions stay."""
     move_instance(
         instance,
         State.DELETING,
         expect={State.DRAFT, State.FAILED},
         actor=actor,
-        why="Refused, so not kept.",
+        why="Discarded, because the platform rejected it.",
     )
     remove_row(instance)

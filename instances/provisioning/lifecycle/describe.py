@@ -1,37 +1,36 @@
-"""Tell a remote platform what is stored here."""
+"""Send an instance's name, tags and configuration to its remote platform."""
 
-from instances.errors import (
-    StateConflictError,
-)
+from instances.errors import StateConflictError
 from instances.models import Instance
 from instances.platforms.base import PlatformRequest
 from instances.platforms.registry import platform_for
 from instances.provisioning.platform_requests import platform_request
 
-# Each but the first follows another caller's change of the same instance.
+# Each repetition is caused by another caller's change of the same instance.
 MAX_DESCRIPTIONS = 20
 
 
 def describe_instance(
-    instance: Instance, *, actor: str, told: PlatformRequest | None = None
+    instance: Instance, *, actor: str, known: PlatformRequest | None = None
 ) -> None:
-    """Tell a remote platform what is stored, until what it was told last is what is stored.
+    """Send what is stored to a remote platform, and repeat until it has the latest.
 
-    Of changes that are made at once, the one that is stored first may arrive last. told: what it was told already.
-    Raises PlatformError, InstanceDeletedError, StateConflictError when others do not stop changing it.
+    Of two concurrent changes, the one that is stored first may arrive last. known: what the platform already has.
+
+    Raises PlatformError, InstanceDeletedError, StateConflictError if other callers keep changing the instance.
     """
     if not instance.organization.is_remote:
         return
     for _ in range(MAX_DESCRIPTIONS):
         instance.refresh_from_db()
         request = platform_request(instance, actor=actor)
-        if told and _description(told) == _description(request):
+        if known and _description(known) == _description(request):
             return
         platform_for(request.organization).describe_instance(request)
-        told = request
+        known = request
     raise StateConflictError(
-        f"{instance.label} is being changed by other calls all the time, so its platform may not know the latest "
-        "name, tags and configuration. Change it again."
+        f"{instance.label} is being changed by other calls, so its platform may not have the latest name, tags and "
+        "configuration. Save it again."
     )
 
 

@@ -1,6 +1,6 @@
-"""Leases: an instance belongs to one process at a time while it is refreshed or worked on.
+"""Lease instances, so that only one process at a time refreshes one.
 
-Their times are the database's own, so no machine's clock can end or prolong one.
+Leases use the database's time, so that no machine's clock can end or extend one.
 """
 
 import threading
@@ -24,7 +24,7 @@ from instances.queries.outages import outlast_outage
 
 POLL_SECONDS = 0.1
 RENEWAL_RETRY_SECONDS = 0.5
-# Longer than a restart usually takes; after that the lease runs out by itself.
+# Longer than a restart of the database usually takes. After that the lease expires.
 RELEASE_WITHIN = timedelta(seconds=5)
 
 log = structlog.stdlib.get_logger(__name__)
@@ -32,10 +32,10 @@ log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One holding of one instance.
+    """A lease that this process holds.
 
-    holder: its name in the row, as long as nobody else took the instance over. deadline: nothing is sent after it; it
-    moves when the lease is renewed.
+    holder: identifies it in the row until another process takes the instance over. deadline: nothing is sent after it;
+    it moves when the lease is renewed.
     """
 
     holder: UUID
@@ -50,11 +50,12 @@ def leased(
     expect: Mapping[str, Any] | None = None,
     **intent: datetime,
 ) -> Iterator[Lease | None]:
-    """Hold the instance's lease in the block, renewing it while it lasts.
+    """Hold the instance's lease for a block, and renew it meanwhile.
 
-    None when somebody else has it, or when its columns are not as expected any more. A killed process's lease
-    runs out by itself. at: in place of the database's time. intent: columns written with the claim. Raises
-    ClockSkewError.
+    Gives None if another process holds the lease, or if the columns in expect have changed. The lease of a killed
+    process expires. at: used in place of the database's time. intent: columns to write with the claim.
+
+    Raises ClockSkewError.
     """
     if at is None:
         require_right_clock()
@@ -72,24 +73,27 @@ def leased(
         yield lease
     finally:
         ended.set()
-        # It may be waiting for a database that does not answer.
+        # The thread may be waiting for a database that does not respond.
         keeper.join(timeout=RELEASE_WITHIN.total_seconds())
         _release(instance_id, lease)
 
 
 def wait_until_unleased(instance_id: int) -> None:
-    """Wait for whoever holds the instance's lease; it runs out by itself where that process was killed."""
+    """Wait until no process holds the lease; that of a killed process expires."""
     while Instance.objects.filter(pk=instance_id, leased_until__gt=Now()).exists():
         time.sleep(POLL_SECONDS)
 
 
 def _deadline() -> Deadline:
-    """Made before the lease is taken or renewed, so that it passes first; a little earlier, for what is on its way."""
+    """Return a deadline that passes shortly before the lease ends.
+
+    Call it before the lease is taken or renewed. The margin is for requests that are on their way.
+    """
     return Deadline(0.9 * lease_duration())
 
 
 def _renew(instance_id: int, lease: Lease, ended: threading.Event) -> None:
-    """Keep the lease while a provider is slower than it; most are not, and then no query is made."""
+    """Renew the lease while the provider is slow; for a fast one no query is made."""
     wait_seconds = lease_duration().total_seconds() / 3
     try:
         while not ended.wait(wait_seconds):
@@ -99,7 +103,7 @@ def _renew(instance_id: int, lease: Lease, ended: threading.Event) -> None:
                     leased_until=Now() + lease_duration()
                 )
             except AnyDatabaseError as error:
-                log.warning("cannot renew a lease yet", error=type(error).__name__)
+                log.warning("lease not renewed yet", error=type(error).__name__)
                 connection.close()
                 wait_seconds = min(wait_seconds, RENEWAL_RETRY_SECONDS)
                 continue
@@ -122,4 +126,4 @@ def _release(instance_id: int, lease: Lease) -> None:
     except AnyDatabaseError as error:
         if connection.in_atomic_block:
             raise
-        log.warning("a lease is left to run out", error=type(error).__name__)
+        log.warning("lease not released, so it will expire", error=type(error).__name__)

@@ -1,4 +1,8 @@
-"""A create at a platform, and what it makes of the instance: the same for one and for many at once."""
+"""Create an instance at its platform and record the result.
+
+Single creates, bulk batches and reconciliation share this. What is checked before an instance exists is in
+`provisioning.create`.
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -19,15 +23,19 @@ from instances.errors import (
 from instances.models import Instance
 from instances.platforms.base import PlatformInstance, PlatformRequest, code_in
 from instances.platforms.registry import platform_for
-from instances.provisioning.lifecycle.changes import (
-    locked,
-    require_as_read,
-)
-from instances.provisioning.lifecycle.identities import Identity, sentences_of_conflicts
+from instances.provisioning.lifecycle.changes import locked, require_as_read
+from instances.provisioning.lifecycle.identities import Identity, owned_by_others
 from instances.provisioning.lifecycle.refresh import token_columns
 from instances.provisioning.lifecycle.schedule import SEND_WITHIN, retry_after
-from instances.provisioning.lifecycle.states import NO_CAUSE, Move, State, cause_of, move_instance
-from instances.provisioning.plan import authentication_of, require_complete
+from instances.provisioning.lifecycle.states import (
+    NO_CAUSE,
+    PROVISIONABLE,
+    Move,
+    State,
+    cause_of,
+    move_instance,
+)
+from instances.provisioning.plan import authentication_of, lacks_code, require_complete
 from instances.provisioning.platform_requests import platform_request
 from instances.queries.database_clock import require_right_clock
 from instances.queries.outages import outlast_outage
@@ -35,7 +43,7 @@ from instances.queries.outages import outlast_outage
 
 @dataclass(frozen=True, slots=True)
 class CreateResult:
-    """What came of a create: what the platform has now, or the error that it ended in."""
+    """The result of a create: the instance on the platform, or the error."""
 
     instance: Instance
     request: PlatformRequest = field(repr=False)
@@ -43,7 +51,7 @@ class CreateResult:
     error: InstancesError | None = None
 
     def transition(self, *, why: str = "Provisioned.") -> Move:
-        """Where it leads to: connected, failed, or unknown."""
+        """Return the move out of provisioning: to connected, failed or unknown."""
         if self.created:
             return Move(self.instance, State.CONNECTED, why, self._connected(self.created))
         error = self.error or InstancesError()
@@ -54,7 +62,7 @@ class CreateResult:
         code = code_in(self.request.provider_data)
         columns = connected_columns(self.instance, created, code)
         if created.tokens:
-            # Nobody refreshes what is being provisioned, so nobody counts beside us.
+            # An instance that is being provisioned is not refreshed, so no other process changes the version.
             columns["tokens_version"] = self.instance.tokens_version + 1
         return {
             "token": created.token,
@@ -65,9 +73,9 @@ class CreateResult:
 
 
 def send_create(instance: Instance, request: PlatformRequest) -> CreateResult:
-    """Create it at its platform. Nothing but the exchanges is written, and no error of the tree is raised.
+    """Create an instance at its platform; errors become part of the result.
 
-    The network is used here, so never inside a transaction.
+    Writes nothing but interactions. Uses the network, so do not call it inside a transaction.
     """
     try:
         created = platform_for(request.organization).create_instance(request)
@@ -77,46 +85,52 @@ def send_create(instance: Instance, request: PlatformRequest) -> CreateResult:
 
 
 def without_conflicts(
-    creations: Sequence[CreateResult], *, is_final: bool = False
+    results: Sequence[CreateResult], *, is_final: bool = False
 ) -> list[CreateResult]:
-    """Each as it is, or with an error in place of an answer that names what belongs to another instance here.
+    """Replace responses with another instance's id or Element token by an error.
 
-    Nobody can say then what the platform created, so the outcome is unknown. is_final: it was asked for it by its tag
-    already, so that asking again tells nothing new.
+    What the platform created is then not known, so the outcome is unknown. is_final: the instance was already looked
+    up by its tag, so looking it up again would tell nothing new.
     """
     identities = {
         number: Identity(
-            one.instance.pk, one.request.organization, one.created.remote_id, one.created.token
+            result.instance.pk,
+            result.request.organization,
+            result.created.remote_id,
+            result.created.token,
         )
-        for number, one in enumerate(creations)
-        # The embedded platform, which has no ids, mints tokens that nobody else has.
-        if one.created and one.created.remote_id is not None
+        for number, result in enumerate(results)
+        # The embedded platform has no ids, and its tokens are random.
+        if result.created and result.created.remote_id is not None
     }
     if not identities:
-        return list(creations)
-    clauses = dict(zip(identities, sentences_of_conflicts([*identities.values()]), strict=True))
+        return list(results)
+    owned = dict(zip(identities, owned_by_others([*identities.values()]), strict=True))
     return [
-        replace(one, created=None, error=_conflict(one.instance, clause, is_final=is_final))
-        if (clause := clauses.get(number))
-        else one
-        for number, one in enumerate(creations)
+        replace(result, created=None, error=_conflict(result.instance, conflict, is_final=is_final))
+        if (conflict := owned.get(number))
+        else result
+        for number, result in enumerate(results)
     ]
 
 
-def _conflict(instance: Instance, clause: str, *, is_final: bool) -> InstancesError:
-    what = f"{instance.label}: the platform answered with {clause}, so nothing of the answer was taken over."
+def _conflict(instance: Instance, conflict: str, *, is_final: bool) -> InstancesError:
+    what = f"{instance.label}: the platform's response contains {conflict}. The response was not saved."
     if is_final:
         return IdentityConflictError(
-            f"{what} Compare both with what the platform has, and delete the one that is wrong here."
+            f"{what} Compare both instances with the platform, and delete the one that is wrong here."
         )
     return OutcomeUnknownError(
-        f"{what} Whether the instance was created is not known; check it, and the platform is asked before anything "
+        f"{what} It is not known whether the instance was created. Run a check: it asks the platform before anything "
         "is sent again."
     )
 
 
 def connected_columns(instance: Instance, result: PlatformInstance, code: str) -> dict[str, Any]:
-    """What a platform's answer changes in any case."""
+    """Return the columns that change when a platform reports an instance as connected.
+
+    code: the authorization code that was used; empty if there was none.
+    """
     now = timezone.now()
     proved = {"last_checked_at": now, "last_succeeded_at": now}
     columns = NO_CAUSE | (proved if result.is_proved else {"next_action_at": now + retry_after(1)})
@@ -132,9 +146,6 @@ def connected_columns(instance: Instance, result: PlatformInstance, code: str) -
     return columns
 
 
-_PROVISIONABLE = {State.DRAFT, State.AWAITING_AUTHORIZATION, State.FAILED}
-
-
 def provision_instance(
     instance: Instance,
     *,
@@ -142,11 +153,13 @@ def provision_instance(
     provider_data: Mapping[str, str] | None = None,
     code_verifier: str = "",
 ) -> Instance:
-    """Turn a draft into a connected instance at its platform.
+    """Provision a stored instance: create it at its platform, store the result.
 
-    provider_data: what the provider sent to the callback; needed for OAuth. Ends connected, failed or
-    unknown, and raises what made it so: PlatformError, MissingConfigurationError. Raises MissingCodeError,
-    StateConflictError and ClockSkewError before anything is sent.
+    provider_data: the parameters that the provider sent to the OAuth callback; needed for OAuth. The instance ends in
+    the state connected, failed or unknown.
+
+    Raises MissingConfigurationError, MissingCodeError, StateConflictError and ClockSkewError before anything is sent,
+    then PlatformError.
     """
     require_right_clock()
     request = platform_request(
@@ -156,7 +169,7 @@ def provision_instance(
         provider_data=provider_data or {},
         code_verifier=code_verifier,
     )
-    if _lacks_code(instance, request):
+    if lacks_code(request.authentication, request):
         raise MissingCodeError
     if instance.external_authentication == Instance.ExternalAuthentication.NONE:
         require_complete(request.organization, request.authentication, request.configuration)
@@ -166,59 +179,64 @@ def provision_instance(
         move_instance(
             instance,
             State.PROVISIONING,
-            expect=_PROVISIONABLE,
+            expect=PROVISIONABLE,
             actor=actor,
-            why="Provisioning began.",
+            why="Provisioning started.",
         )
     return create_at_platform(instance, request)
 
 
-def _lacks_code(instance: Instance, request: PlatformRequest) -> bool:
-    if instance.external_authentication == Instance.ExternalAuthentication.INITIAL:
-        return False
-    return request.authentication.needs_browser and not code_in(request.provider_data)
-
-
 def sent_in_time(request: PlatformRequest) -> PlatformRequest:
-    """The draft of a create that begins now: a process that is stopped meanwhile does not send it later."""
+    """Set the deadline of a create that starts now.
+
+    A process that is suspended and resumed must not send it later, when another process may have created it.
+    """
     return replace(request, deadline=Deadline(SEND_WITHIN))
 
 
 def create_at_platform(
     instance: Instance, request: PlatformRequest, *, is_final: bool = False
 ) -> Instance:
-    """The second half of provision_instance(): create it, and record how that ended.
+    """Create an instance in the state provisioning at its platform.
 
-    is_final: the platform was asked for it before (without_conflicts()). The network is used here, so never inside a
-    transaction.
+    is_final: see without_conflicts(). Uses the network, so do not call it inside a transaction.
+
+    Raises PlatformError.
     """
-    _end(send_create(instance, request), is_final=is_final)
+    store_result(send_create(instance, request), is_final=is_final)
     return instance
 
 
-def _end(creation: CreateResult, *, why: str = "Provisioned.", is_final: bool = False) -> None:
-    """Out of provisioning, as what came of it says. Raises the error that it ended in."""
-    instance = creation.instance
+def store_result(
+    result: CreateResult, *, why: str = "Provisioned.", is_final: bool = False
+) -> None:
+    """Store the result of a create: move the instance out of provisioning.
+
+    is_final: see without_conflicts().
+
+    Raises the error of the result.
+    """
+    instance = result.instance
 
     def compare() -> list[CreateResult]:
-        return without_conflicts([creation], is_final=is_final)
+        return without_conflicts([result], is_final=is_final)
 
-    [ended] = outlast_outage(compare, what="state")
+    [compared] = outlast_outage(compare, what="state")
     try:
-        # Alone it outlasts an outage; within a caller's transaction, only what is done here is undone.
+        # A savepoint is only needed inside a caller's transaction; without one, the move outlasts a database outage.
         with transaction.atomic() if connection.in_atomic_block else nullcontext():
-            _carry_out(ended.transition(why=why), actor=creation.request.actor)
+            _leave_provisioning(compared.transition(why=why), actor=result.request.actor)
     except IntegrityError:
-        # In the meantime, another process stored the id or the Element token.
+        # Another process has just stored the same id or Element token.
         instance.refresh_from_db()
-        [ended] = compare()
-        _carry_out(ended.transition(why=why), actor=creation.request.actor)
-    if ended.error:
-        raise ended.error
+        [compared] = compare()
+        _leave_provisioning(compared.transition(why=why), actor=result.request.actor)
+    if compared.error:
+        raise compared.error
 
 
 def connect_unsaved(instance: Instance, created: PlatformInstance) -> None:
-    """Give a new instance, which is in memory alone, what its platform answered without any exchange."""
+    """Set what the platform created without an exchange on an unsaved instance."""
     columns = connected_columns(instance, created, "")
     if created.tokens:
         columns["tokens_version"] = 1
@@ -226,8 +244,7 @@ def connect_unsaved(instance: Instance, created: PlatformInstance) -> None:
         setattr(instance, name, value)
 
 
-def _carry_out(move: Move, *, actor: str) -> None:
-    """Out of provisioning, with what the platform answered."""
+def _leave_provisioning(move: Move, *, actor: str) -> None:
     move_instance(
         move.instance,
         move.to,

@@ -1,4 +1,4 @@
-"""What is removed by age: interactions, and what expired beside them."""
+"""Delete old interactions, expired authorizations and expired idempotency keys."""
 
 from datetime import datetime
 
@@ -10,9 +10,11 @@ from instances.queries.database_clock import require_right_clock
 
 
 def prune(*, before: datetime, is_dry_run: bool = False) -> int:
-    """Remove interactions from before then, expired authorizations and idempotency keys; how many interactions.
+    """Delete what is older, and return the number of interactions.
 
-    Raises ClockSkewError: what a wrong clock takes for old may be fresh.
+    before: the start of the interactions to keep, aware.
+
+    Raises ClockSkewError, since a wrong clock makes recent rows look old.
     """
     require_right_clock()
     if is_dry_run:

@@ -1,28 +1,20 @@
-"""Authenticate an instance again; id, Element token and history stay."""
+"""Authenticate an instance again, keeping its id, Element token and history."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from instances.errors import (
-    MissingCodeError,
-    StateConflictError,
-)
+from instances.errors import MissingCodeError, StateConflictError
 from instances.models import Instance
 from instances.platforms.base import code_in
 from instances.platforms.registry import platform_for
 from instances.provisioning.hosts import moved_hosts
 from instances.provisioning.lifecycle.changes import locked, merge_proved, save_changes
 from instances.provisioning.lifecycle.describe import describe_instance
-from instances.provisioning.lifecycle.provision import (
-    _PROVISIONABLE,
-    _lacks_code,
-    connected_columns,
-    provision_instance,
-)
-from instances.provisioning.lifecycle.states import State, move_instance
-from instances.provisioning.plan import require_complete
+from instances.provisioning.lifecycle.provision import connected_columns, provision_instance
+from instances.provisioning.lifecycle.states import CREATED, PROVISIONABLE, State, move_instance
+from instances.provisioning.plan import lacks_code, require_complete
 from instances.provisioning.platform_requests import (
     changed_configuration,
     normalised_changes,
@@ -40,26 +32,25 @@ def reauthenticate_instance(
     provider_data: Mapping[str, str] | None = None,
     code_verifier: str = "",
 ) -> Instance:
-    """Authenticate again with changed configuration or a new code; id, Element token and history stay.
+    """Authenticate an instance again with a changed configuration or a new code.
 
-    Failure leaves the stored instance as it was (contract 7.6). An instance that was never connected is
-    provisioned instead. Raises InputError, PlatformError, StateConflictError, ClockSkewError.
+    An error leaves the stored instance unchanged (contract 7.6). An instance that was never connected is provisioned
+    instead.
+
+    Raises InputError, PlatformError, StateConflictError, ClockSkewError.
     """
     require_right_clock()
     changes = normalised_changes(instance, configuration or {})
     changed = changed_configuration(instance, configuration or {}, is_authorizing=True)
     if not instance.has_token:
         if changes:
-            save_changes(
-                instance, configuration=changes, expect=_PROVISIONABLE, is_authorizing=True
-            )
+            save_changes(instance, configuration=changes, expect=PROVISIONABLE, is_authorizing=True)
         return provision_instance(
             instance, actor=actor, provider_data=provider_data, code_verifier=code_verifier
         )
-    reconnectable = {State.CONNECTED, State.NEEDS_REAUTHORIZATION}
-    if instance.state not in reconnectable:
+    if instance.state not in CREATED:
         raise StateConflictError(
-            f"{instance.label} is {instance.get_state_display()}, so it cannot be authenticated again now."
+            f"{instance.label} is in the state “{instance.get_state_display()}”, so it cannot be authenticated again now."
         )
     request = platform_request(
         instance,
@@ -68,17 +59,17 @@ def reauthenticate_instance(
         provider_data=provider_data or {},
         code_verifier=code_verifier,
     )
-    if _lacks_code(instance, request):
+    if lacks_code(request.authentication, request):
         raise MissingCodeError
     require_complete(request.organization, request.authentication, request.configuration)
     if moved_hosts(instance, changed):
-        # What the old host gave out must not go to the new one, which may answer without a refresh token.
+        # The old host's tokens must not go to the new one, which may respond without a refresh token.
         request = replace(request, tokens=None)
     renewed = platform_for(request.organization).update_instance(request)
-    why = "Authenticated again."
+    why = "Credentials renewed."
     token = {}
     if request.has_lost_token:
-        why = "Authenticated again; the Element token could not be read, so it is a new one."
+        why = "Credentials renewed. The Element token could not be read, so a new one was created."
         token = {"token": renewed.token}
     columns = token | connected_columns(instance, renewed, code_in(request.provider_data))
     read: dict[str, Any] = {
@@ -89,18 +80,18 @@ def reauthenticate_instance(
 
     def store() -> None:
         nonlocal moved_at
-        # After an attempt that was rolled back, as it was read.
+        # Reset what an attempt that was rolled back has changed in memory.
         instance.accept_move(**read)
         with locked(instance) as stored:
             if stored.state_changed_at == moved_at:
-                # The commit of that attempt was made, and not confirmed.
+                # The previous attempt was committed, but not confirmed.
                 instance.accept_move(state=stored.state, state_changed_at=moved_at)
                 return
             merged = merge_proved(instance, stored, changes, changed)
             move_instance(
                 instance,
                 State.CONNECTED,
-                expect=reconnectable,
+                expect=CREATED,
                 actor=actor,
                 why=why,
                 **merged,
@@ -109,5 +100,5 @@ def reauthenticate_instance(
             moved_at = instance.state_changed_at
 
     outlast_outage(store, what="state")
-    describe_instance(instance, actor=actor, told=request)
+    describe_instance(instance, actor=actor, known=request)
     return instance

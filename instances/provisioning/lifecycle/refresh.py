@@ -1,7 +1,7 @@
-"""Access tokens kept alive: each refresh token is spent by one process at a time, and no answer is thrown away.
+"""Refresh access tokens, one process at a time, without losing a response.
 
-What is transient backs off and never becomes terminal; a grant that the provider refuses twice is dead, and
-is not asked for again.
+Transient errors are retried with backoff and never become permanent. A grant that the provider rejects twice is
+considered revoked and is not tried again.
 """
 
 import time
@@ -43,34 +43,36 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 def refresh_instance(instance: Instance, *, actor: str, at: datetime | None = None) -> Instance:
-    """New tokens in place of those that instance was read with.
+    """Get new tokens in place of those that the instance was read with.
 
-    Whoever else is at it is waited for, and how that ended is this call's end too: nobody asks again for what
-    was just refused. Raises what the provider answered: GrantRejectedError makes it need reauthorization the
-    second time, an outage never. Raises StateConflictError when it is not connected, when another process
-    failed just now, or when it is held for too long, and ClockSkewError.
+    If another process is refreshing them, wait for it and share its result, so that a grant that was just rejected is
+    not sent again.
+
+    Raises the provider's error: the second GrantRejectedError moves the instance to needs_reauthorization, an outage
+    never does. Raises StateConflictError if the instance is not connected, if another process has just failed, or if
+    it takes too long, and ClockSkewError.
     """
     deadline = time.monotonic() + 1.5 * lease_duration().total_seconds()
     expect = {name: getattr(instance, name) for name in _MOVED_BY_A_REFRESH}
     expect["state"] = State.CONNECTED
     while True:
         now = at or timezone.now()
-        # Due from the moment of the claim, so that a scheduler ends what a killed process began.
+        # Due from the moment of the claim, so that the scheduler retries if this process is killed.
         intent = {"refresh_started_at": now, "refresh_due_at": now}
         with leased(instance.pk, at=at, expect=expect, **intent) as lease, suppress(LeaseLostError):
             if lease:
                 return _refresh_held(instance.pk, lease, actor=actor, at=now)
-        if current := _moved_meanwhile(instance, expect):
+        if current := _refreshed_by_another(instance, expect):
             return current
         if time.monotonic() > deadline:
             raise StateConflictError(
-                f"{instance.label} is being refreshed by another process; try again in a minute."
+                f"{instance.label} is being refreshed by another process. Try again in a minute."
             )
         time.sleep(POLL_SECONDS)
 
 
 def token_columns(way: AuthenticationType, tokens: TokenSet, *, at: datetime) -> dict[str, Any]:
-    """What is stored with new tokens, beside the tokens themselves."""
+    """Return the columns that change with new tokens, except the tokens themselves."""
     return {
         "has_refresh_token": bool(tokens.refresh_token),
         "tokens_version": F("tokens_version") + 1,
@@ -83,9 +85,10 @@ def token_columns(way: AuthenticationType, tokens: TokenSet, *, at: datetime) ->
 
 
 def store_tokens(instance: Instance, tokens: TokenSet, *, at: datetime, **columns: Any) -> bool:
-    """Keep new tokens, all of them in one statement, unless newer ones were stored since instance was read.
+    """Store new tokens, unless newer ones were stored since the instance was read.
 
-    They exist nowhere else, so an outage of the database is waited for, and a lease that has run out does not matter.
+    The tokens exist nowhere else, so this waits for the end of a database outage and ignores an expired lease. Returns
+    whether they are stored.
     """
     way = authentication_of(instance)
     instance.tokens = tokens.to_json()
@@ -93,33 +96,36 @@ def store_tokens(instance: Instance, tokens: TokenSet, *, at: datetime, **column
     columns = {"tokens": instance.tokens, **token_columns(way, tokens, at=at), **columns}
     stored = outlast_outage(lambda: unchanged.update(**columns), what="tokens")
     outlast_outage(instance.refresh_from_db, what="tokens")
-    # A commit that was not confirmed counts no row the second time.
+    # After a commit that was not confirmed, the retry matches no row.
     return stored == 1 or bool(instance.tokens.reveal() == tokens.to_json())
 
 
-def _moved_meanwhile(instance: Instance, expect: Mapping[str, Any]) -> Instance | None:
-    """The instance with the tokens that another process got; None while there is nothing new to tell.
+def _refreshed_by_another(instance: Instance, expect: Mapping[str, Any]) -> Instance | None:
+    """Return the instance if another process refreshed it; None if not yet.
 
-    Raises StateConflictError when it was deleted, is not connected, or was asked for in vain.
+    Raises StateConflictError if it was deleted, is not connected, or another process failed to refresh it.
     """
     current = Instance.objects.filter(pk=instance.pk).first()
     if current is None:
-        raise StateConflictError(f"{instance.label} was deleted in the meantime.")
+        raise StateConflictError(f"{instance.label} was deleted by another process.")
     if current.tokens_version != instance.tokens_version:
         return current
     if current.state != State.CONNECTED:
         raise StateConflictError(
-            f"{current.label} is {current.get_state_display()}, so there is nothing to refresh."
+            f"{current.label} is in the state “{current.get_state_display()}”, so there is nothing to refresh."
         )
     if any(getattr(current, name) != value for name, value in expect.items()):
         raise StateConflictError(
-            f"{current.label} could not be refreshed by another process just now: {current.cause_message}"
+            f"{current.label}: another process has just failed to refresh it. {current.cause_message}"
         )
     return None
 
 
 def _refresh_held(instance_id: int, lease: Lease, *, actor: str, at: datetime) -> Instance:
-    """Refresh while the lease is held; the row is read under it. Raises LeaseLostError where it was lost."""
+    """Refresh while holding the lease; the row is read under it.
+
+    Raises LeaseLostError, and what refresh_instance() raises.
+    """
     instance = Instance.objects.select_related("element", "organization_user__organization").get(
         pk=instance_id
     )
@@ -133,7 +139,7 @@ def _refresh_held(instance_id: int, lease: Lease, *, actor: str, at: datetime) -
         raise
     if tokens is None:
         _write_as_holder(instance, lease, refresh_due_at=None, refresh_started_at=None)
-        raise StateConflictError(f"{instance.label} has no refresh token; authorize it again.")
+        raise StateConflictError(f"{instance.label} has no refresh token. Authorize it again.")
     store_tokens(instance, tokens, at=at, last_succeeded_at=at, **NO_CAUSE)
     if instance.state == State.NEEDS_REAUTHORIZATION:
         _reconnect(instance, actor=actor, at=at)
@@ -141,7 +147,10 @@ def _refresh_held(instance_id: int, lease: Lease, *, actor: str, at: datetime) -
 
 
 def _reconnect(instance: Instance, *, actor: str, at: datetime) -> None:
-    """While this process was stopped, others were refused: its answer was the one with the tokens."""
+    """Reconnect an instance whose late tokens overtook a rejection.
+
+    Other processes were rejected while this one was suspended with the response that had the tokens.
+    """
     with suppress(StateConflictError):
         move_instance(
             instance,
@@ -155,15 +164,18 @@ def _reconnect(instance: Instance, *, actor: str, at: datetime) -> None:
 
 
 def _fence(instance: Instance, lease: Lease) -> dict[str, Any]:
-    """What the row holds as long as nobody took the instance over since the lease began."""
+    """Return the values that the row has until another process takes the lease."""
     return {"lease_holder": lease.holder, "tokens_version": instance.tokens_version}
 
 
 def _write_as_holder(instance: Instance, lease: Lease, **columns: Any) -> None:
-    """Write what came of a refresh without tokens. Raises LeaseLostError, and writes nothing, where it was lost."""
+    """Store the result of a refresh that got no tokens.
+
+    Raises LeaseLostError, and writes nothing, if another process took the lease.
+    """
     held = Instance.objects.filter(pk=instance.pk, **_fence(instance, lease))
     if outlast_outage(lambda: held.update(**columns), what="outcome of a refresh") != 1:
-        raise LeaseLostError(f"{instance.label}: another process took over its refresh.")
+        raise LeaseLostError(f"{instance.label}: another process took over the refresh.")
 
 
 def _record_failure(
@@ -173,9 +185,9 @@ def _record_failure(
         _record_refusal(instance, error, lease, actor=actor, at=at)
         return
     failures = instance.refresh_failures + 1
-    asked = error.retry_after_seconds if isinstance(error, RateLimitedError) else None
-    wait = retry_after(failures, asked_for_seconds=asked)
-    # A lost answer may have carried new tokens: that it was lost stays on record until an answer comes.
+    retry_after_seconds = error.retry_after_seconds if isinstance(error, RateLimitedError) else None
+    wait = retry_after(failures, asked_for_seconds=retry_after_seconds)
+    # A lost response may have contained new tokens, so keep that on record until a response arrives.
     intent = {} if isinstance(error, AnswerLostError) else {"refresh_started_at": None}
     columns = {"refresh_failures": failures, "refresh_due_at": at + wait, **intent}
     _write_as_holder(instance, lease, **columns, **cause_of(error))
@@ -203,4 +215,4 @@ def _record_refusal(
             **columns,
         )
     except StateConflictError:
-        raise LeaseLostError(f"{instance.label}: another process took over its refresh.") from None
+        raise LeaseLostError(f"{instance.label}: another process took over the refresh.") from None

@@ -1,4 +1,4 @@
-"""When an instance is turned to again: refreshed, checked, reconciled, or deleted to the end."""
+"""Decide when an instance is refreshed, checked, reconciled or deleted next."""
 
 import random
 from collections.abc import Mapping
@@ -13,16 +13,15 @@ from instances.platforms.base import TokenSet
 CHECK_INTERVAL = timedelta(days=1)
 FIRST_RETRY = timedelta(minutes=2)
 LAST_RETRY = timedelta(hours=1)
-REFRESH_MARGIN = timedelta(minutes=15)
-# A provider whose tokens are dead on arrival is not asked for others without a pause.
+# Limits the rate of refreshes if a provider returns tokens that have already expired.
 SHORTEST_WAIT = timedelta(seconds=30)
-# A process that has not ended provisioning by now is gone: its whole HTTP budget is a part of this.
+# Provisioning that takes longer was interrupted: this exceeds a process's whole HTTP time budget.
 STALE_AFTER = timedelta(minutes=2)
-# A create leaves within this, or not at all: what is sent later could meet another process's.
+# A create is sent within this time or not at all, since another process may create it afterwards.
 SEND_WITHIN = timedelta(seconds=30)
-# A create whose answer was lost may still be under way at the platform for so long.
+# How long a create whose response was lost may still be in progress at the platform.
 CREATE_GRACE_PERIOD = timedelta(minutes=1)
-# A deletion that did not end is gone on with after this; its process may have been killed.
+# When to continue a deletion that did not finish; its process may have been killed.
 DELETION_RETRY = timedelta(seconds=40)
 
 _WORK_DUE_AFTER: Mapping[str, timedelta | None] = {
@@ -34,15 +33,18 @@ _WORK_DUE_AFTER: Mapping[str, timedelta | None] = {
 
 
 def lease_duration() -> timedelta:
-    """Longer than the whole HTTP budget of a refresh: it lasts although the database cannot be asked to renew it."""
+    """Return how long a lease lasts unless it is renewed.
+
+    It exceeds the whole HTTP time budget of a refresh, so it lasts even if the database is down and cannot renew it.
+    """
     seconds = max(settings.REFRESH_TIMEOUT_SECONDS, settings.HTTP_TIMEOUT_SECONDS)
     return timedelta(seconds=seconds + 0.5 * settings.HTTP_TIMEOUT_SECONDS + 5)
 
 
 def next_action_at(state: str, *, at: datetime) -> datetime | None:
-    """When an instance that enters this state is turned to; None where a person has to act first.
+    """Return when an instance that enters this state is due; None if it is not.
 
-    Checks are spread over the day, so that what was made at once is not checked at once.
+    Checks are spread over the day, so that instances created together are not checked together.
     """
     after = _WORK_DUE_AFTER.get(state)
     if after is None:
@@ -51,9 +53,10 @@ def next_action_at(state: str, *, at: datetime) -> datetime | None:
 
 
 def refresh_due_at(way: AuthenticationType, tokens: TokenSet, *, at: datetime) -> datetime | None:
-    """At half of the access token's life, at the latest 15 minutes before its end; None: cannot or need not be.
+    """Return when to refresh: after half of the token's life, at least 30 seconds.
 
-    Without a known end, the first 401 tells (RFC 6749 5.1: expires_in is only RECOMMENDED).
+    None if the tokens cannot be refreshed, or if their expiry is unknown: then the first 401 triggers the refresh
+    (RFC 6749 5.1: expires_in is only RECOMMENDED).
     """
     if not can_refresh(way, tokens):
         return None
@@ -61,22 +64,20 @@ def refresh_due_at(way: AuthenticationType, tokens: TokenSet, *, at: datetime) -
         return at
     if tokens.expires_at is None:
         return None
-    life = tokens.expires_at - at
-    if life > 2 * REFRESH_MARGIN:
-        return at + min(life / 2, life - REFRESH_MARGIN)
-    return at + max(life / 2, SHORTEST_WAIT)
+    return at + max((tokens.expires_at - at) / 2, SHORTEST_WAIT)
 
 
 def can_refresh(way: AuthenticationType, tokens: TokenSet) -> bool:
-    """With a refresh token, or by asking again with credentials that need no browser."""
+    """Return whether a refresh token or a grant without a browser can get new tokens."""
     by_credentials = way.grant_type in {GrantType.PASSWORD, GrantType.CLIENT_CREDENTIALS}
     return bool(tokens.refresh_token) or by_credentials
 
 
 def retry_after(failures: int, *, asked_for_seconds: float | None = None) -> timedelta:
-    """How long to wait after so many failures in a row: 2 minutes, doubling to an hour, with jitter.
+    """Return how long to wait after a number of consecutive failures.
 
-    asked_for_seconds: the provider's Retry-After, which is never undercut (at most a day).
+    2 minutes, doubling up to an hour, with jitter. asked_for_seconds: the provider's Retry-After, which is the minimum
+    (at most a day).
     """
     wait = _spread(min(FIRST_RETRY * 2 ** min(max(failures - 1, 0), 10), LAST_RETRY))
     asked = timedelta(seconds=min(asked_for_seconds or 0, CHECK_INTERVAL.total_seconds()))

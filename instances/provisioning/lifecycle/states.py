@@ -1,4 +1,4 @@
-"""The one guarded path on which an instance's state changes."""
+"""Change the state of instances; each change is checked and recorded here."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ State = Instance.State
 MAX_WORDS_CHARACTERS = 5_000
 
 MOVES: dict[str, frozenset[str]] = {
-    # Where a new instance begins: being provisioned before anything is sent, connected where nothing is to be sent.
+    # A new instance starts in provisioning before anything is sent, or in connected if nothing has to be sent.
     "": frozenset({State.DRAFT, State.PROVISIONING, State.CONNECTED}),
     State.DRAFT: frozenset({State.PROVISIONING, State.AWAITING_AUTHORIZATION, State.DELETING}),
     State.AWAITING_AUTHORIZATION: frozenset(
@@ -51,12 +51,17 @@ MOVES: dict[str, frozenset[str]] = {
     State.DELETING: frozenset({State.DELETING}),
 }
 
+# The states that provision_instance() accepts: the instance is not connected and was not created at its platform.
+PROVISIONABLE = frozenset({State.DRAFT, State.AWAITING_AUTHORIZATION, State.FAILED})
+# The states of an instance that was connected: it can be checked and authenticated again.
+CREATED = frozenset({State.CONNECTED, State.NEEDS_REAUTHORIZATION})
+
 log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Where an instance is to go, why, and the columns that change with it."""
+    """A change of state, its reason, and the columns that change with it."""
 
     instance: Instance
     to: str
@@ -75,12 +80,13 @@ def move_instance(
     is_outlasting: bool = False,
     **changes: Any,
 ) -> None:
-    """Move an instance to another state, and change other columns with it, by one compare-and-set UPDATE.
+    """Move an instance to another state, by one compare-and-set UPDATE.
 
-    expect: the states in which this is meant; it also matches only when nobody moved the instance since it was
-    read. only_if: other columns that must hold these values. is_outlasting: wait for the end of a database outage,
-    because changes hold what a platform answered. changes may name sealed fields, and next_action_at where the state's
-    own is too late. Raises StateConflictError, and leaves the row alone, otherwise.
+    It matches only if the instance was not moved since it was read. expect: the states to move from. only_if: columns
+    that must have these values. is_outlasting: wait for the end of a database outage, because the changes contain a
+    platform's response. changes: may include sealed fields, and next_action_at to override that of the state.
+
+    Raises StateConflictError, and changes nothing, if the row does not match.
     """
     came_from = instance.state
     _require_possible(instance, to, expect)
@@ -104,7 +110,7 @@ def move_instance(
                     actor=actor,
                     reason=_bounded(why),
                 )
-        # A commit that was not confirmed matches no row the second time.
+        # After a commit that was not confirmed, the retry matches no row.
         return moved == 1 or (is_outlasting and _is_written(instance, move))
 
     if not (outlast_outage(write, what="state") if is_outlasting else write()):
@@ -121,9 +127,9 @@ def move_instance(
 def move_instances(
     moves: Sequence[Move], *, expect: Collection[str], actor: str
 ) -> dict[int, StateConflictError]:
-    """Move many instances, each as move_instance() would; why those that were not moved were not, by their id.
+    """Move many instances as move_instance() does; return the errors by id.
 
-    Moves that change the same columns are one UPDATE. changes hold no expressions.
+    Moves that change the same columns share one UPDATE. changes must not contain expressions.
     """
     conflicts: dict[int, StateConflictError] = {}
     possible = []
@@ -167,7 +173,7 @@ def _move_alike(moves: Sequence[Move], *, actor: str) -> dict[int, StateConflict
     )
     for move, own in zip(moves, columns, strict=True):
         if move.instance.pk in moved:
-            # A rollback, after which the same may be tried again, leaves the instance in memory as it was, too.
+            # After a rollback the instance in memory is unchanged, so the same move can be tried again.
             transaction.on_commit(partial(move.instance.accept_move, **own))
     log.info("instances moved", count=len(moved))
     return {
@@ -182,12 +188,12 @@ def _changed_names(move: Move) -> list[str]:
 
 
 def insert_in_state(instances: Sequence[Instance], state: str, *, actor: str, why: str) -> None:
-    """Insert new instances with their tags in the state in which each begins, with the first entry of its history.
+    """Insert new instances in a state, with tags and the first history entry.
 
-    Raises StateConflictError for a state that nothing begins in.
+    Raises StateConflictError if no instance may start in this state.
     """
     if state not in MOVES[""]:
-        raise StateConflictError(f"No instance begins as {State(state).label}.")
+        raise StateConflictError(f"An instance cannot start in the state {State(state).label}.")
     now = timezone.now()
     first = {"from_state": "", "to_state": state, "actor": actor, "reason": why}
     for instance in instances:
@@ -198,8 +204,10 @@ def insert_in_state(instances: Sequence[Instance], state: str, *, actor: str, wh
         return
     with transaction.atomic(savepoint=False):
         Instance.objects.bulk_create(instances)
-        StateChange.objects.bulk_create(StateChange(instance=one, **first) for one in instances)
-        Tag.objects.bulk_create(tag for one in instances for tag in _new_tags(one))
+        StateChange.objects.bulk_create(
+            StateChange(instance=instance, **first) for instance in instances
+        )
+        Tag.objects.bulk_create(tag for instance in instances for tag in _new_tags(instance))
 
 
 def _new_tags(instance: Instance) -> list[Tag]:
@@ -207,7 +215,7 @@ def _new_tags(instance: Instance) -> list[Tag]:
 
 
 def cause_of(error: InstancesError) -> dict[str, Any]:
-    """The columns that keep why an instance is not connected."""
+    """Return the columns that store why an instance is not healthy."""
     return {
         "cause": error.cause,
         "cause_message": _bounded(str(error)),
@@ -219,25 +227,25 @@ NO_CAUSE: dict[str, Any] = {"cause": "", "cause_message": "", "cause_interaction
 
 
 def _bounded(words: str) -> str:
-    """Words that may be another side's, as a database takes them."""
+    """Make text that may come from outside storable."""
     return storable(words)[:MAX_WORDS_CHARACTERS]
 
 
 def _require_possible(instance: Instance, to: str, expect: Collection[str]) -> None:
     if instance.state not in expect or to not in MOVES[instance.state]:
         raise StateConflictError(
-            f"{instance.label} is {instance.get_state_display()}, so this cannot be done now."
+            f"{instance.label} is in the state “{instance.get_state_display()}”, so this cannot be done now."
         )
 
 
 def _moved_by_another(instance: Instance) -> StateConflictError:
     return StateConflictError(
-        f"{instance.label} was changed by somebody else in the meantime; look at it again."
+        f"{instance.label} was changed by another process. Reload it and try again."
     )
 
 
 def _move_columns(instance: Instance, to: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """What every move changes."""
+    """Return the columns that every move changes."""
     now = timezone.now()
     return {
         "state": to,
@@ -253,7 +261,7 @@ def _is_written(instance: Instance, move: Mapping[str, Any]) -> bool:
 
 
 def _columns(instance: Instance, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The changes as an UPDATE takes them: sealed for this row, with their digests."""
+    """Return the changes as an UPDATE takes them: sealed for this row, with digests."""
     columns: dict[str, Any] = {}
     for name, value in changes.items():
         setattr(instance, name, value)

@@ -1,7 +1,7 @@
-"""Work that is due, done by any process that turns to it: refreshes, checks, lost answers, unfinished deletions.
+"""Do the work that is due: refresh, check, reconcile, continue deletions.
 
-Every instance is claimed, so any number of schedulers may run these at once: a refresh by its lease, other work by
-putting off its due time, which also brings it back when its process is killed.
+Any number of schedulers may run these functions at the same time, since every instance is claimed: a refresh by its
+lease, other work by moving its due time, which also makes it due again if its process is killed.
 """
 
 from collections.abc import Callable, Iterable
@@ -33,7 +33,7 @@ from instances.queries.database_clock import require_right_clock
 
 SCHEDULER = "scheduler"
 CONCURRENCY = 32
-# Checks have no hurry: so many at once at one provider.
+# At most this many checks at the same time per provider, since they are not urgent.
 CHECKS_PER_ELEMENT = 4
 BATCH = 500
 
@@ -42,7 +42,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(slots=True)
 class SweepReport:
-    """What a sweep did: how many went well, and the sentence of each that did not, by instance id."""
+    """The result of a sweep: number of successes, and errors by instance id."""
 
     succeeded: int = 0
     failures: dict[int, str] = field(default_factory=dict)
@@ -67,7 +67,9 @@ class SweepReport:
 def refresh_due_instances(
     *, at: datetime | None = None, limit: int = BATCH, concurrency: int = CONCURRENCY
 ) -> SweepReport:
-    """Refresh whatever is due, longest overdue first; what another process holds is left to it.
+    """Refresh the tokens that are due, longest overdue first.
+
+    Instances that another process holds are skipped.
 
     Raises ClockSkewError.
     """
@@ -88,7 +90,7 @@ def work_due_instances(
     limit: int = BATCH,
     concurrency: int = CONCURRENCY,
 ) -> SweepReport:
-    """Check what is connected, reconcile what is unknown, delete what was being deleted, where it is due.
+    """Work on the instances that are due: check, reconcile or delete them.
 
     Raises ClockSkewError.
     """
@@ -103,18 +105,21 @@ def work_due_instances(
 
     def work(instance: Instance) -> None:
         with gates[instance.element_id]:
-            _work(instance, at=now)
+            work_instance(instance, at=now)
 
     return _sweep(instances, work, concurrency=concurrency)
 
 
-def _work(instance: Instance, *, at: datetime) -> None:
-    """The one verb that an instance's state asks for; an outage is met again after a longer while."""
+def work_instance(instance: Instance, *, at: datetime) -> None:
+    """Claim a due instance and do what its state requires; back off on errors.
+
+    Does nothing if another process has claimed it. Raises what the work raises.
+    """
     verbs: dict[str, Callable[..., object]] = {
         State.CONNECTED: check_instance,
         State.PROVISIONING: reconcile_instance,
         State.UNKNOWN: reconcile_instance,
-        # The key may only be missing on this machine: nothing is forgotten without somebody asking for it.
+        # The key may be missing only on this machine, so only a user may delete it without telling the platform.
         State.DELETING: partial(delete_instance, is_forced=False),
     }
     claim = Instance.objects.filter(
@@ -126,18 +131,18 @@ def _work(instance: Instance, *, at: datetime) -> None:
     try:
         verbs[current.state](current, actor=SCHEDULER)
     except InstancesError as error:
-        _put_off(current, error, at=at)
+        _reschedule(current, error, at=at)
         raise
     Instance.objects.filter(pk=current.pk, state=State.CONNECTED).update(
         consecutive_failures=0, next_action_at=next_action_at(State.CONNECTED, at=at)
     )
 
 
-def _put_off(instance: Instance, error: InstancesError, *, at: datetime) -> None:
-    """Wait longer after each failure. What a person has to act on has no due time, and gets none."""
+def _reschedule(instance: Instance, error: InstancesError, *, at: datetime) -> None:
+    """Retry later after each failure; without a due time, a person must act."""
     failures = instance.consecutive_failures + 1
-    asked = error.retry_after_seconds if isinstance(error, RateLimitedError) else None
-    due = at + retry_after(failures, asked_for_seconds=asked)
+    retry_after_seconds = error.retry_after_seconds if isinstance(error, RateLimitedError) else None
+    due = at + retry_after(failures, asked_for_seconds=retry_after_seconds)
     row = Instance.objects.filter(pk=instance.pk).exclude(next_action_at=None)
     row.update(consecutive_failures=failures, next_action_at=due)
     if isinstance(error, StateConflictError | ClockSkewError):
@@ -150,20 +155,20 @@ def _sweep(
     instances: list[Instance], verb: Callable[[Instance], None], *, concurrency: int
 ) -> SweepReport:
     report = SweepReport()
-    waiting = SimpleQueue[Instance]()
+    queue = SimpleQueue[Instance]()
     for instance in instances:
-        waiting.put(instance)
+        queue.put(instance)
 
-    def work_off() -> None:
+    def drain() -> None:
         try:
             while True:
-                _run(verb, waiting.get_nowait(), report)
+                _run(verb, queue.get_nowait(), report)
         except Empty:
             connection.close()
 
     with ThreadPoolExecutor(max_workers=concurrency) as pool:
         for _ in range(min(concurrency, len(instances))):
-            pool.submit(work_off)
+            pool.submit(drain)
     return report
 
 
@@ -174,10 +179,10 @@ def _run(verb: Callable[[Instance], None], instance: Instance, report: SweepRepo
     except InstancesError as error:
         report.count(instance.pk, str(error))
     except AnyDatabaseError as error:
-        # It is still due. The next one of this thread needs another connection.
+        # The instance stays due. The thread needs a new connection for the next one.
         connection.close()
         log.warning("sweep cannot reach the database", error=type(error).__name__)
-        report.count(instance.pk, "The database could not be reached; it will be tried again.")
+        report.count(instance.pk, "The database could not be reached. Retrying automatically.")
     except Exception:  # one instance must not stop the others
-        log.exception("sweep failed at an instance", uid=str(instance.uid))
-        report.count(instance.pk, "An unexpected fault; the log holds it.")
+        log.exception("sweep failed for an instance", uid=str(instance.uid))
+        report.count(instance.pk, "An unexpected error occurred. See the log.")

@@ -1,4 +1,4 @@
-"""Enable, disable and trace an instance."""
+"""Switch an instance or its trace logging on and off."""
 
 from instances.models import Instance, StateChange
 from instances.platforms.registry import platform_for
@@ -7,7 +7,9 @@ from instances.provisioning.platform_requests import platform_request
 
 
 def set_enabled(instance: Instance, *, is_enabled: bool, actor: str) -> Instance:
-    """Enable or disable an instance, here and at its platform; doing so twice changes nothing.
+    """Enable or disable an instance, here and at its platform.
+
+    Doing so twice changes nothing.
 
     Raises PlatformError, InstanceDeletedError.
     """
@@ -31,7 +33,9 @@ def set_enabled(instance: Instance, *, is_enabled: bool, actor: str) -> Instance
 
 
 def set_trace_logging(instance: Instance, *, is_on: bool) -> None:
-    """The wire's trace logging flag. Every exchange is recorded anyway, so it changes nothing else.
+    """Set the API's trace logging flag, which has no other effect.
+
+    Every exchange is recorded anyway.
 
     Raises InstanceDeletedError.
     """

@@ -1,1 +1,1 @@
-"""OAuth trips: the way to a provider and back, links, and URLs for API clients."""
+"""OAuth: start authorizations, handle callbacks, links, and URLs for API clients."""

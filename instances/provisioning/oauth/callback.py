@@ -1,4 +1,4 @@
-"""Take what a provider sends back to the OAuth callback."""
+"""Handle the OAuth callback: check it, then connect the instance."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -42,7 +42,10 @@ _SECRET_PARAMETERS = ("state", "code", "oauth_token", "oauth_verifier")
 def is_unsolicited(
     parameters: Mapping[str, str], *, account: User | AnonymousUser, browser_secret: str
 ) -> bool:
-    """Whether an anonymous callback has neither the state nor the browser cookie of a known trip."""
+    """Return whether an anonymous callback belongs to no known authorization.
+
+    It then has neither a known state nor the cookie of a known browser.
+    """
     if account.is_authenticated:
         return False
     state = parameters.get("state", "")
@@ -60,13 +63,14 @@ def complete_authorization(
     renewed_secret: str = "",
     is_recorded: bool = True,
 ) -> Instance:
-    """Take what the provider sent to the callback, and provision or re-authenticate the instance with it.
+    """Complete an authorization: connect the instance with the callback's code.
 
-    browser_secret: what the browser keeps, one or several. renewed_secret: what it is recognised by once the trip
-    is used up; the same as before where there is none.
-    Every outcome is recorded as an interaction. Without is_recorded, one that belongs to no trip is not.
-    Raises one AuthorizationError a way in which it can go wrong, and what reauthenticate_instance() raises:
-    ClockSkewError before the state is spent.
+    Every result is recorded as an interaction. browser_secret: the value of the browser's cookie, one or more secrets.
+    renewed_secret: identifies the browser after the state was used; defaults to the previous secret. is_recorded: set
+    to False to skip the interaction of a callback that belongs to no authorization.
+
+    Raises a subclass of AuthorizationError for each way in which this can fail, and what reauthenticate_instance()
+    raises. ClockSkewError is raised before the state is used.
     """
     require_right_clock()
     started_at = timezone.now()
@@ -84,7 +88,7 @@ def complete_authorization(
         if authorization is None and not is_recorded:
             raise
         interaction = _record_callback(parameters, authorization, account, started_at, str(error))
-        # An error before the claim leaves the trip to the browser and person that it belongs to.
+        # An error before the claim changes nothing: the right browser and user can still finish the authorization.
         if authorization and is_claimed:
             actor = _actor_of(authorization, account)
             _end_in_failure(authorization, error, interaction, actor=actor)
@@ -101,8 +105,8 @@ def _actor_of(authorization: Authorization | None, account: User | AnonymousUser
 def _find(state: str) -> Authorization:
     if not state:
         raise MissingStateError(
-            "The provider sent the browser back without a state, so it is not known which instance this is for. "
-            "Begin again from the instance."
+            "The provider returned no state parameter, so it is not known which instance this is for. "
+            "Start again from the instance."
         )
     rows = Authorization.objects.select_related(
         "instance__element", "instance__organization_user", "link__made_by"
@@ -110,7 +114,7 @@ def _find(state: str) -> Authorization:
     authorization = rows.with_state(state).first()
     if authorization is None:
         raise UnknownStateError(
-            "This authorization was not begun here, or its instance was deleted. Begin again from the instance."
+            "This authorization was not started here, or its instance was deleted. Start again from the instance."
         )
     return authorization
 
@@ -119,13 +123,13 @@ def _check_browser(
     authorization: Authorization, *, account: User | AnonymousUser, browser_secret: str
 ) -> None:
     is_browser = authorization.is_of_browser(browser_secret)
-    # Whoever came by a link is known by the browser alone.
+    # An account owner who came by a link has no user, so the browser alone identifies them.
     is_person = bool(authorization.link_id) or authorization.started_by_id == account.pk
     if not (is_browser and is_person):
-        # It may be a stranger's browser: the sentence names no instance.
+        # This may be a stranger's browser, so the message does not name the instance.
         raise WrongBrowserError(
-            "This authorization was begun in another browser, under another host name, or by somebody else. "
-            "Finish it where it was begun, or begin again here."
+            "This authorization was started in another browser, under another host name, or by another user. "
+            "Finish it there, or start again here."
         )
 
 
@@ -142,18 +146,20 @@ def _claim(authorization: Authorization, renewed_secret: str) -> None:
     authorization.refresh_from_db()
     if authorization.used_at:
         raise ReplayedStateError(
-            f"This authorization of {label} was used already; nothing was changed. Open the instance to see how it ended."
+            f"This authorization of {label} was already used. Nothing was changed. Open the instance to see the result."
         )
     raise ExpiredStateError(
-        f"The authorization of {label} took longer than {int(LIFETIME.total_seconds() // 60)} minutes and "
-        "has expired. Begin again from the instance."
+        f"The authorization of {label} timed out after {int(LIFETIME.total_seconds() // 60)} minutes. "
+        "Start again from the instance."
     )
 
 
 def _check_issuer(authorization: Authorization, parameters: Mapping[str, str]) -> None:
-    """Compare iss with the issuer, character by character (RFC 9207 2.4, RFC 3986 6.2.1).
+    """Compare iss with the issuer, by character (RFC 9207 2.4, RFC 3986 6.2.1).
 
-    An answer without iss is refused where the issuer is known to send it always. OAuth 1.0a knows no issuer.
+    A response without iss is rejected if the issuer is known to always send it. OAuth 1.0a has no issuer.
+
+    Raises IssuerMismatchError.
     """
     instance = authorization.instance
     way = authentication_of(instance)
@@ -173,21 +179,21 @@ def _check_issuer(authorization: Authorization, parameters: Mapping[str, str]) -
 
 def _check_answer(authorization: Authorization, parameters: Mapping[str, str]) -> None:
     label = authorization.instance.label
-    # OAuth 1.0a has no word for it: Twitter's, and the problem reporting extension's.
+    # OAuth 1.0a defines no parameter for this: one is Twitter's, one the problem reporting extension's.
     is_denied = "denied" in parameters or parameters.get("oauth_problem") == "user_refused"
     if is_denied or parameters.get("error") == "access_denied":
         raise AuthorizationDeniedError(
-            f"The account's holder did not allow access for {label}. Authorize again, and choose to allow it."
+            f"The account owner declined access for {label}. Authorize again and allow access."
         )
     if parameters.get("error"):
-        told = f"{parameters['error']}: {parameters.get('error_description', 'no description')}"
+        reported = f"{parameters['error']}: {parameters.get('error_description', 'no description')}"
         raise ProviderReportedError(
-            f"The provider reported an error for {label}: {redact_text(told)[:500]} "
-            "Correct it there or in the OAuth app, then authorize again."
+            f"The provider reported an error for {label}: “{redact_text(reported)[:500]}”. "
+            "Correct it at the provider or in the OAuth app, then authorize again."
         )
     if not code_in(parameters):
         raise ProviderReportedError(
-            f"The provider sent neither a code nor an error for {label}. Authorize again."
+            f"The provider returned neither a code nor an error for {label}. Authorize again."
         )
 
 
@@ -198,7 +204,7 @@ def _end_in_failure(
     *,
     actor: str,
 ) -> None:
-    """End the trip; an instance that was connected before stays so."""
+    """Mark the authorization as failed; a connected instance stays connected."""
     is_denied = isinstance(error, AuthorizationDeniedError)
     outcome = Authorization.Outcome.DENIED if is_denied else Authorization.Outcome.FAILED
     instance = authorization.instance
@@ -232,14 +238,14 @@ def _connect(
             code_verifier=authorization.code_verifier.reveal(),
         )
     except InstancesError:
-        _end(authorization, Authorization.Outcome.FAILED)
+        _store_outcome(authorization, Authorization.Outcome.FAILED)
         raise
-    _end(authorization, Authorization.Outcome.COMPLETED)
+    _store_outcome(authorization, Authorization.Outcome.COMPLETED)
     return instance
 
 
-def _end(authorization: Authorization, outcome: str) -> None:
-    """The answer is stored by now, so that an outage of the database must not hide how it ended."""
+def _store_outcome(authorization: Authorization, outcome: str) -> None:
+    """Store the outcome, waiting for the end of a database outage."""
 
     def write() -> None:
         Authorization.objects.filter(pk=authorization.pk).update(outcome=outcome)
@@ -275,7 +281,7 @@ def _record_callback(
     try:
         interaction.save()
     except IntegrityError:
-        # The instance was deleted in the meantime; that somebody came back is told of all the same.
+        # The instance has been deleted meanwhile. Record the callback anyway.
         interaction.instance = None
         interaction.save()
     return interaction

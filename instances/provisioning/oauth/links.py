@@ -1,6 +1,6 @@
-"""Authorization links: made for one instance, sent to the account's holder, gone through by one browser.
+"""Authorization links let an account owner connect one instance in one browser.
 
-A token is 32 random bytes, kept as a digest. Looking at a link uses nothing up, so that programs which look at
+A token is 32 random bytes, stored as a digest. Opening a link does not use it up, so that mail scanners which follow
 the links of a message do no harm.
 """
 
@@ -44,18 +44,18 @@ from instances.provisioning.plan import (
 from instances.provisioning.status.explain import Step, is_offered
 
 TOKEN_BYTES = 32
-_OVER = {
+_NOT_OPEN = {
     AuthorizationLink.Status.COMPLETED: gettext_lazy(
-        "The link for %(name)s has already been used. Ask who sent it for a new one."
+        "This link for %(name)s has already been used. Ask the person who sent it for a new one."
     ),
     AuthorizationLink.Status.EXPIRED: gettext_lazy(
-        "The link for %(name)s has expired. Ask who sent it for a new one."
+        "This link for %(name)s has expired. Ask the person who sent it for a new one."
     ),
     AuthorizationLink.Status.REVOKED: gettext_lazy(
-        "The link for %(name)s was revoked. Ask who sent it for a new one."
+        "This link for %(name)s was revoked. Ask the person who sent it for a new one."
     ),
     AuthorizationLink.Status.WITHOUT_CREATOR: gettext_lazy(
-        "The link for %(name)s no longer works: the person who sent it no longer has access here. Ask their "
+        "This link for %(name)s no longer works, because the person who sent it no longer has access. Ask their "
         "organization for a new one."
     ),
 }
@@ -63,22 +63,22 @@ _OVER = {
 
 @dataclass(frozen=True, slots=True)
 class MadeLink:
-    """A link and its address, which is known now and never again."""
+    """A link and its address, which can never be shown again."""
 
     link: AuthorizationLink
     url: str = field(repr=False)
 
 
 def make_link(instance: Instance, *, account: User, note: str = "") -> MadeLink:
-    """A link that lets whoever opens it connect this one instance.
+    """Create a link with which an account owner can connect this instance.
 
-    Raises PermissionRefusedError, StateConflictError when the instance cannot be authenticated now, and
-    MissingConfigurationError when it lacks an OAuth client, which an account's holder cannot know.
+    Raises PermissionRefusedError, StateConflictError if the instance cannot be authenticated now, and
+    MissingConfigurationError if it lacks an OAuth client, which an account owner cannot know.
     """
     require_permission(account, instance, InstancePermission.CHANGE)
     if not takes_link(instance):
         raise StateConflictError(
-            f"{instance.label} is {instance.get_state_display()}, so nobody can authorize it now."
+            f"{instance.label} is in the state “{instance.get_state_display()}”, so it cannot be authorized now."
         )
     client_keys = authentication_of(instance).client_keys
     if missing := [key for key in missing_keys(instance) if key in client_keys]:
@@ -97,12 +97,12 @@ def make_link(instance: Instance, *, account: User, note: str = "") -> MadeLink:
 
 
 def takes_link(instance: Instance) -> bool:
-    """Whether there is anything for the account's holder to do."""
+    """Return whether the account owner can connect the instance now."""
     return is_offered(Step.REAUTHENTICATE, instance) or is_offered(Step.AUTHORIZE, instance)
 
 
 def missing_keys(instance: Instance) -> list[str]:
-    """The required configuration keys that neither the instance nor the organization's OAuth app has."""
+    """Return the required keys that neither the instance nor its OAuth app has."""
     way, organization = authentication_of(instance), instance.organization
     held = {"oauth.callback.url": default_callback_url()} | instance.readable_configuration()
     complete = with_oauth_app(organization, instance.element, way, held)
@@ -111,10 +111,10 @@ def missing_keys(instance: Instance) -> list[str]:
 
 
 def asked_keys(instance: Instance) -> list[str]:
-    """The configuration keys that are for the account's holder to enter, in order of display.
+    """Return the keys that the account owner is asked for, in display order.
 
-    With a browser: what is required and nobody has entered. Without: the account's credentials, too. Never the OAuth
-    client, a variant, or a host that was entered already.
+    With a browser: the required keys that are missing. Without: the credentials too. Never the OAuth client, a
+    variant, or a host that was already entered.
     """
     way = authentication_of(instance)
     held = {*instance.configuration, *instance.secret_keys}
@@ -127,10 +127,12 @@ def asked_keys(instance: Instance) -> list[str]:
     return [field.key for field in way.fields if field.key in asked - settled - way.client_keys]
 
 
-def accept_from_holder(instance: Instance, entered: Mapping[str, Any]) -> dict[str, Any]:
-    """What of it the account's holder may enter; the rest changes nothing.
+def accept_from_account_owner(instance: Instance, entered: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the keys that the account owner may enter, and ignore the others.
 
-    A host that was left open must be one of the provider's, or one that operators listed. Raises HostNotAllowedError.
+    A host that was left open must be one of the provider's, or listed by an operator.
+
+    Raises HostNotAllowedError.
     """
     asked = asked_keys(instance)
     accepted = {key: value for key, value in entered.items() if key in asked}
@@ -145,7 +147,10 @@ def accept_from_holder(instance: Instance, entered: Mapping[str, Any]) -> dict[s
 
 
 def send_link(made: MadeLink, *, to: str) -> None:
-    """Send the address by e-mail. Raises InputError where it cannot be sent; the link itself stays good."""
+    """Send the link by e-mail.
+
+    Raises InputError if it cannot be sent; the link stays valid.
+    """
     link = made.link
     try:
         validate_email(to)
@@ -162,8 +167,8 @@ def send_link(made: MadeLink, *, to: str) -> None:
     subject = _("%(who)s asks you to connect your %(element)s account") % words
     body = _(
         "%(who)s of %(organization)s asks you to connect your %(element)s account.\n%(note)s\n"
-        "Open this link to see what for, and to allow it or not:\n\n%(url)s\n\n"
-        "It works once, until %(until)s. If you do not expect it, do nothing.\n"
+        "Open this link to review the request, and to allow or decline it:\n\n%(url)s\n\n"
+        "The link works once and expires at %(until)s. If you did not expect this e-mail, ignore it.\n"
     )
     try:
         EmailMessage(subject, body % words, to=[to]).send()
@@ -174,9 +179,11 @@ def send_link(made: MadeLink, *, to: str) -> None:
 
 
 def find_link(token: str, *, kept: str) -> AuthorizationLink:
-    """The link, if the browser that keeps these secrets may still go through it. Nothing is used up.
+    """Return the link if this browser may use it; this does not use it up.
 
-    Raises UnknownLinkError, LinkOverError (LinkDoneError where it has been of use), WrongBrowserError.
+    kept: the secrets in the browser's cookies.
+
+    Raises UnknownLinkError, LinkOverError (LinkDoneError if the instance was connected with it), WrongBrowserError.
     """
     rows = AuthorizationLink.objects.select_related(
         "made_by", "instance__element", "instance__organization_user__organization"
@@ -184,54 +191,65 @@ def find_link(token: str, *, kept: str) -> AuthorizationLink:
     link = rows.with_token(token).first()
     if link is None:
         raise UnknownLinkError(
-            _("There is no such link. Open it as it was sent to you, or ask for a new one.")
+            _(
+                "This link does not exist. Check that the address is complete, or ask for a new link."
+            )
         )
     if link.status == AuthorizationLink.Status.COMPLETED:
-        done = _("%(name)s was connected with this link, which has nothing left to do.")
+        done = _("This link has already been used: %(name)s is connected.")
         raise LinkDoneError(done % {"name": link.instance.name})
     require_open(link)
     if link.used_at and not link.is_of_browser(kept):
         raise WrongBrowserError(
-            _("This link was opened in another browser already. Go on there, or ask for a new one.")
+            _(
+                "This link was already opened in another browser. Continue there, or ask for a new link."
+            )
         )
     return link
 
 
 def require_open(link: AuthorizationLink) -> None:
-    """Raises LinkOverError, which says what ended it."""
+    """Check that the link can still be used.
+
+    Raises LinkOverError, which says why it cannot.
+    """
     if not link.is_open:
-        sentence = _OVER[link.status]
+        sentence = _NOT_OPEN[link.status]
         raise LinkOverError(sentence % {"name": link.instance.name})
 
 
 def claim_link(link: AuthorizationLink, *, fresh_secret: str) -> None:
-    """Bind the link to one browser: the first that goes on with it is the only one that can.
+    """Bind the link to this browser; from now on no other browser can use it.
 
-    fresh_secret: what we gave this browser; never what it sent by itself, which may have been planted. Raises
-    LinkOverError when another came first.
+    fresh_secret: a new secret, never one that the browser sent, since an attacker may have planted that.
+
+    Raises LinkOverError if another browser was first.
     """
-    # With the key of its token: after a rotation the link needs that one alone.
+    # Use the key of the token's digest, so that the link depends on a single key after a rotation.
     digest = crypto.digest(fresh_secret, key_id=link.digest_key_id)
     if not AuthorizationLink.objects.claim(link, browser_digest=digest, at=timezone.now()):
-        raise LinkOverError(_("This link was used in the meantime. Ask who sent it for a new one."))
+        raise LinkOverError(_("This link was just used. Ask the person who sent it for a new one."))
     link.refresh_from_db(fields=["used_at", "browser_digest"])
 
 
 def connect_by_link(link: AuthorizationLink, *, configuration: Mapping[str, Any]) -> Instance:
-    """Connect the link's instance with what the account's holder entered; the link is then over.
+    """Connect the link's instance with what was entered, and use up the link.
 
-    Raises what reauthenticate_instance() raises; the same browser may try again.
+    Raises HostNotAllowedError and what reauthenticate_instance() raises; the same browser may then try again.
     """
-    accepted = accept_from_holder(link.instance, configuration)
+    accepted = accept_from_account_owner(link.instance, configuration)
     instance = reauthenticate_instance(link.instance, actor=link.actor, configuration=accepted)
     AuthorizationLink.objects.complete(link, at=timezone.now())
     return instance
 
 
 def revoke_link(link: AuthorizationLink, *, account: User) -> None:
-    """From now on nobody can go through it. Raises PermissionRefusedError, StateConflictError when it is over."""
+    """Revoke a link, so that it can no longer be used.
+
+    Raises PermissionRefusedError, StateConflictError if it is no longer open.
+    """
     require_permission(account, link.instance, InstancePermission.CHANGE)
     if not AuthorizationLink.objects.revoke(link, at=timezone.now()):
         raise StateConflictError(
-            f"The link for {link.instance.label} is over already: {link.status.label}."
+            f"The link for {link.instance.label} is no longer open ({link.status.label}), so there is nothing to revoke."
         )

@@ -1,4 +1,7 @@
-"""Where a client of the API sends its own browsers to authorize (contract 8.1): no instance exists yet."""
+"""OAuth URLs for API clients that send their own users to authorize.
+
+No instance exists yet at that point (contract 8.1).
+"""
 
 from collections.abc import Mapping
 from uuid import uuid4
@@ -11,14 +14,14 @@ from instances.platforms.registry import platform_for
 from instances.provisioning.hosts import allowed_hosts, hosts_in
 from instances.provisioning.plan import completed_by, normalise_configuration, oauth_app_for
 
-# Parameters that fill a configuration key of another name.
+# Parameters that set a configuration key with another name.
 _PARAMETER_KEYS = {
     "apiKey": "oauth.api.key",
     "apiSecret": "oauth.api.secret",
     "callbackUrl": "oauth.callback.url",
     "scope": "oauth.scope",
 }
-# Parameters that are no configuration.
+# Parameters that are not configuration.
 _OTHER_PARAMETERS = {
     "state",
     "siteAddress",
@@ -37,13 +40,15 @@ def oauth_url(
     organization_user: OrganizationUser | None,
     actor: str,
 ) -> str:
-    """The provider's authorization URL. state: the caller's own, by default the element's key.
+    """Return the provider's authorization URL.
 
-    Without an organization user it is the public call: this program's own platform, and no stored OAuth app.
-    Raises InputError where the element does not authorize with OAuth or a parameter is missing, PlatformError.
+    The parameter `state` is the caller's own and defaults to the element's key. organization_user: None for the public
+    call, which uses the embedded platform and no stored OAuth app.
+
+    Raises InputError if the element does not use OAuth or a parameter is missing, PlatformError.
     """
     way = _browser_way(element, parameters)
-    request = _draft(element, way, parameters, organization_user, actor)
+    request = _platform_request(element, way, parameters, organization_user, actor)
     state = parameters.get("state") or element.key
     return platform_for(request.organization).oauth_url(request, state=state)
 
@@ -55,17 +60,19 @@ def request_token(
     organization_user: OrganizationUser | None,
     actor: str,
 ) -> RequestToken:
-    """OAuth 1.0a's first step, with the parameters of oauth_url(). The caller keeps the token and its secret.
+    """Get a request token, the first step of OAuth 1.0a, for the caller to keep.
 
-    Raises InputError where the element does not speak OAuth 1.0a or a parameter is missing, PlatformError.
+    parameters: those of oauth_url().
+
+    Raises InputError if the element does not use OAuth 1.0a or a parameter is missing, PlatformError.
     """
     way = _oauth1_way(element)
-    request = _draft(element, way, parameters, organization_user, actor)
+    request = _platform_request(element, way, parameters, organization_user, actor)
     state = parameters.get("state") or element.key
     return platform_for(request.organization).request_token(request, state=state)
 
 
-def _draft(
+def _platform_request(
     element: Element,
     way: AuthenticationType,
     parameters: Mapping[str, str],
@@ -102,7 +109,10 @@ def _draft(
 
 
 def _browser_way(element: Element, parameters: Mapping[str, str]) -> AuthenticationType:
-    """What `authentication.type` names; else OAuth 1.0a with a request token; else the first with a browser."""
+    """Choose a way of authentication that needs a browser.
+
+    `authentication.type` decides. Without it: OAuth 1.0a if there is a request token, else the first one.
+    """
     definition = element.parsed
     if kind := parameters.get("authentication.type"):
         ways = [definition.authentication_type(kind)]
@@ -111,7 +121,7 @@ def _browser_way(element: Element, parameters: Mapping[str, str]) -> Authenticat
         ways = sorted(definition.authentication, key=lambda way: _is_oauth1(way) is not has_token)
     way = next((way for way in ways if way.needs_browser), None)
     if way is None:
-        raise InputError(f"{element.key} is not authorized with OAuth, so it has no OAuth URL")
+        raise InputError(f"{element.key} does not use OAuth, so it has no OAuth URL.")
     return way
 
 
@@ -119,7 +129,7 @@ def _oauth1_way(element: Element) -> AuthenticationType:
     way = next(filter(_is_oauth1, element.parsed.authentication), None)
     if way is None:
         raise InputError(
-            f"{element.key} does not speak OAuth 1.0a, so it has no request token; only the OAuth URL is needed"
+            f"{element.key} does not use OAuth 1.0a, so it has no request token. Only the OAuth URL is needed."
         )
     return way
 

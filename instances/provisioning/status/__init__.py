@@ -1,1 +1,1 @@
-"""What a page says about an instance: cause, who acts, next step."""
+"""Explain the status of instances: cause, who must act, and the next step."""

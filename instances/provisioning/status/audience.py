@@ -1,4 +1,4 @@
-"""Who reads an explanation, and what each of them is told about who must act."""
+"""Decide who reads an explanation, and phrase it for each audience."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,10 @@ from instances.provisioning.access.permissions import InstancePermission
 
 
 def audiences_for(account: User | AnonymousUser) -> Callable[[Instance], Audience]:
-    """Which audience a user is of an instance; one query for any number of instances."""
+    """Return a function that gives a user's audience for an instance.
+
+    One query for any number of instances.
+    """
     may_change = account.has_perm(f"instances.{InstancePermission.CHANGE}")
     operated = set(Organization.objects.operated_by(account).values_list("pk", flat=True))
 
@@ -27,19 +30,22 @@ def audiences_for(account: User | AnonymousUser) -> Callable[[Instance], Audienc
 
 
 def audience_of_many(account: User | AnonymousUser) -> Audience:
-    """Of the instances of all organizations that the user reaches, taken together."""
+    """Return a user's audience for the instances of all their organizations together."""
     may_change = account.has_perm(f"instances.{InstancePermission.CHANGE}")
     is_operator = may_change and Organization.objects.operated_by(account).exists()
     return Audience.OPERATOR if is_operator else Audience.VIEWER
 
 
 def who_must_act(who: WhoActs, audience: Audience, *, is_operator_only: bool = False) -> str:
-    """A label. is_operator_only: whoever may only change the instance cannot fix it."""
+    """Say who must act.
+
+    is_operator_only: users who may only change the instance cannot fix it.
+    """
     match who, audience:
         case WhoActs.NOBODY, _audience:
             return _("No action needed.")
         case WhoActs.ACCOUNT_OWNER, Audience.STAFF:
-            return _("Account owner must act: you, if the account is yours.")
+            return _("Account owner must act. If the account is yours, that is you.")
         case WhoActs.ACCOUNT_OWNER, _audience:
             return _("Account owner must act.")
         case WhoActs.OPERATOR, Audience.STAFF if not is_operator_only:
@@ -50,7 +56,7 @@ def who_must_act(who: WhoActs, audience: Audience, *, is_operator_only: bool = F
 
 
 def message_for_account_owner(error: InstancesError) -> str:
-    """What went wrong and what to do, for an account owner who came by a link."""
+    """Say what happened and what to do, for an account owner who came by a link."""
     info = error.info
     if info.account_owner:
         return str(info.account_owner)
@@ -58,4 +64,4 @@ def message_for_account_owner(error: InstancesError) -> str:
         return str(error)
     if info.is_retryable:
         return _("The service is not responding as expected. Try again in a few minutes.")
-    return _("This could not be connected. Please contact the person who sent you the link.")
+    return _("The account could not be connected. Please contact the person who sent you the link.")

@@ -1,4 +1,7 @@
-"""Why an instance is not healthy, who must act, and the next step: one function for every entrance."""
+"""Explain why an instance is not healthy, who must act, and what to do next.
+
+All entrances use explain() and explain_many(), so they all say the same.
+"""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,7 +15,7 @@ from django.utils.translation import gettext as _, gettext_lazy
 from instances.causes import CAUSES, Audience, Cause, CauseInfo, WhoActs
 from instances.errors import InputError
 from instances.models import Instance, Interaction
-from instances.provisioning.lifecycle.states import State
+from instances.provisioning.lifecycle.states import CREATED, PROVISIONABLE, State
 from instances.provisioning.plan import authentication_of
 from instances.provisioning.status.audience import who_must_act
 
@@ -20,11 +23,12 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 _NOT_CREATED = {State.DRAFT, State.FAILED}
-_CREATED = {State.CONNECTED, State.NEEDS_REAUTHORIZATION}
-# In these states the recorded cause is that of an earlier attempt, which another one has followed or will follow.
+# In these states the recorded cause is that of an earlier attempt.
 _WITHOUT_CAUSE = {State.DRAFT, State.AWAITING_AUTHORIZATION, State.PROVISIONING}
-# With an open link, these wait for whoever was sent it.
+# With an open link, these wait for the account owner.
 _WAITS_FOR_LINK = {State.DRAFT, State.FAILED, State.NEEDS_REAUTHORIZATION}
+# Nothing is retried automatically in these states, so "No action needed" would be wrong.
+_NOT_RETRIED = {State.FAILED, State.NEEDS_REAUTHORIZATION}
 # These are corrected by entering other values.
 _CORRECTED_BY_VALUES = {
     Cause.CONFIGURATION_WRONG,
@@ -37,7 +41,10 @@ _CORRECTED_BY_VALUES = {
 
 
 class Step(StrEnum):
-    """What can be done to an instance; each is a button of the admin, most are of self-service."""
+    """What can be done to an instance.
+
+    Each is a button in the admin, most are in self-service too.
+    """
 
     PROVISION = "provision"
     AUTHORIZE = "authorize"
@@ -51,9 +58,9 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """cause, who and advice are complete sentences for the audience; step is the action that follows the advice.
+    """What happened, who must act and what to do, in sentences for the audience.
 
-    detail: the message that was recorded with the cause, where it adds to it.
+    step: the action that follows the advice. detail: the message that was recorded with the cause, if it adds to it.
     """
 
     cause: str
@@ -72,7 +79,7 @@ class _StateInfo:
     advice: "StrOrPromise"
 
 
-# What a state says without a recorded cause.
+# The explanation of a state without a recorded cause.
 _STATES: dict[str, _StateInfo] = {
     State.DRAFT: _StateInfo(
         gettext_lazy("Not connected yet."),
@@ -80,22 +87,26 @@ _STATES: dict[str, _StateInfo] = {
         gettext_lazy("Connect it, or send a link to the account owner."),
     ),
     State.AWAITING_AUTHORIZATION: _StateInfo(
-        gettext_lazy("The authorization at the provider was started but not finished."),
+        gettext_lazy("The authorization was started but not finished."),
         WhoActs.ACCOUNT_OWNER,
         gettext_lazy("Finish the authorization at the provider, or start it again."),
     ),
     State.PROVISIONING: _StateInfo(
-        gettext_lazy("It is being provisioned."),
+        gettext_lazy("Provisioning is in progress."),
         WhoActs.NOBODY,
-        gettext_lazy("If it stays like this for some minutes, it will be retried automatically."),
+        gettext_lazy(
+            "If it does not finish within a few minutes, it will be retried automatically."
+        ),
     ),
     State.UNKNOWN: _StateInfo(
         gettext_lazy("The platform's response was lost, so the instance may already exist there."),
         WhoActs.NOBODY,
-        gettext_lazy("The platform will be asked automatically. To ask now, run a check."),
+        gettext_lazy(
+            "It will be looked up on the platform automatically. To look it up now, run a check."
+        ),
     ),
     State.DELETING: _StateInfo(
-        gettext_lazy("Its deletion has not finished."),
+        gettext_lazy("Deletion has not finished."),
         WhoActs.NOBODY,
         gettext_lazy("Deletion will be retried automatically. To retry now, delete it again."),
     ),
@@ -107,19 +118,22 @@ _STATES: dict[str, _StateInfo] = {
     State.FAILED: _StateInfo(
         gettext_lazy("Provisioning failed."),
         WhoActs.OPERATOR,
-        gettext_lazy("Open its recorded exchanges, then try again."),
+        gettext_lazy("Open the recorded exchanges to see why, then try again."),
     ),
 }
-# What is done about many of them, where it needs nobody.
-_MANY_ARE_RETRIED: dict[str, "StrOrPromise"] = {
-    State.CONNECTED: gettext_lazy("Their tokens are retried automatically."),
-    State.UNKNOWN: gettext_lazy("The platform will be asked for them automatically."),
-    State.DELETING: gettext_lazy("Their deletion will be retried automatically."),
+# What happens to many instances in a state automatically.
+_MANY: dict[str, "StrOrPromise"] = {
+    State.CONNECTED: gettext_lazy("Retrying automatically."),
+    State.UNKNOWN: gettext_lazy("They will be looked up on the platform automatically."),
+    State.DELETING: gettext_lazy("Deletion will be retried automatically."),
 }
 
 
 def explain(instance: Instance, audience: Audience = Audience.OPERATOR) -> Explanation | None:
-    """In words that fit the audience. None for an enabled, connected instance without a recorded cause."""
+    """Explain an instance to an audience; None if there is nothing to explain.
+
+    That is so if it is connected, enabled and has no recorded cause.
+    """
     reasons = instance.unreadable_secrets()
     explanation = _of_unreadable(instance, reasons) if reasons else _explain(instance)
     if explanation is None:
@@ -132,33 +146,36 @@ def explain(instance: Instance, audience: Audience = Audience.OPERATOR) -> Expla
         if audience == Audience.VIEWER:
             advice = _("Wait until the account owner uses the link.")
         explanation = replace(explanation, who_acts=WhoActs.ACCOUNT_OWNER, advice=advice)
-    who = who_must_act(explanation.who_acts, audience, is_operator_only=is_operator_only)
+    who = _who(instance.state, explanation.who_acts, audience, is_operator_only=is_operator_only)
     return replace(explanation, who=who)
 
 
 def explain_many(
     state: str, cause: str, audience: Audience = Audience.OPERATOR
 ) -> tuple[str, str, str]:
-    """What the instances in this state with this cause share: the headline, who must act, the advice."""
+    """Return headline, who must act and advice for many instances."""
     info = None if state in _WITHOUT_CAUSE else _info(cause)
     if info is None:
         of_state = _STATES.get(state, _STATES[State.FAILED])
         return (
             str(of_state.sentence),
-            who_must_act(of_state.who, audience),
+            _who(state, of_state.who, audience),
             str(of_state.advice),
         )
-    who = who_must_act(info.who, audience, is_operator_only=info.is_operator_only)
-    return headline(cause), who, str(_MANY_ARE_RETRIED.get(state, info.remedy))
+    who = _who(state, info.who, audience, is_operator_only=info.is_operator_only)
+    return headline(cause), who, _advice_for_many(state, info)
 
 
 def headline(cause: str) -> str:
-    """What a list says of a stored cause."""
+    """Return the short text for a stored cause in lists."""
     return str(Cause(cause).label if cause in Cause else Cause.UNEXPECTED.label)
 
 
 def uses_browser(instance: Instance) -> bool:
-    """Whether connecting it takes a trip to the provider; not where its element no longer has its way."""
+    """Return whether connecting the instance requires the provider's page.
+
+    False if its element no longer offers its way of authentication.
+    """
     try:
         return authentication_of(instance).needs_browser
     except InputError:
@@ -166,23 +183,27 @@ def uses_browser(instance: Instance) -> bool:
 
 
 def is_only_here(instance: Instance) -> bool:
-    """Whether no platform has anything of it: it was never connected, or it is gone from there."""
-    states = _NOT_CREATED | {State.AWAITING_AUTHORIZATION}
-    return instance.state in states and not instance.has_token
+    """Return whether the instance does not exist on any platform.
+
+    It was never connected, or it was deleted there.
+    """
+    return instance.state in PROVISIONABLE and not instance.has_token
 
 
 def is_offered(step: Step, instance: Instance) -> bool:
-    """Whether a step makes sense on a page; what is possible is for the verb to say."""
+    """Return whether a page offers a step.
+
+    The function that performs it checks whether it is possible.
+    """
     match step:
         case Step.PROVISION:
             return instance.state in _NOT_CREATED and not uses_browser(instance)
         case Step.AUTHORIZE:
-            states = _NOT_CREATED | _CREATED | {State.AWAITING_AUTHORIZATION}
-            return instance.state in states and uses_browser(instance)
+            return instance.state in PROVISIONABLE | CREATED and uses_browser(instance)
         case Step.CHECK:
-            return instance.state in _CREATED | {State.UNKNOWN, State.PROVISIONING}
+            return instance.state in CREATED | {State.UNKNOWN, State.PROVISIONING}
         case Step.REAUTHENTICATE:
-            return instance.state in _NOT_CREATED | _CREATED
+            return instance.state in _NOT_CREATED | CREATED
         case Step.ENABLE:
             return instance.is_disabled
         case Step.DISABLE:
@@ -216,8 +237,25 @@ def _explain(instance: Instance) -> Explanation | None:
     )
 
 
+def _who(state: str, who: WhoActs, audience: Audience, *, is_operator_only: bool = False) -> str:
+    if who == WhoActs.NOBODY and state in _NOT_RETRIED:
+        who = WhoActs.OPERATOR
+    return who_must_act(who, audience, is_operator_only=is_operator_only)
+
+
+def _advice_for_many(state: str, info: CauseInfo) -> str:
+    if state not in _MANY:
+        return str(info.remedy)
+    return " ".join(filter(None, [_remedy(info), str(_MANY[state])]))
+
+
+def _remedy(info: CauseInfo) -> str:
+    """Return what to do before the next automatic attempt; empty if nobody must act."""
+    return "" if info.who == WhoActs.NOBODY else str(info.remedy)
+
+
 def _info(cause: str) -> CauseInfo | None:
-    """What is known about a stored cause; None where there is none. An unknown code is an unexpected error."""
+    """Look up a stored cause, if any; an unknown code is an unexpected error."""
     return CAUSES.get(cause, CAUSES[Cause.UNEXPECTED]) if cause else None
 
 
@@ -227,7 +265,7 @@ def _of_state(instance: Instance) -> Explanation:
 
 
 def _of_unreadable(instance: Instance, reasons: dict[str, str]) -> Explanation:
-    """Whatever else there is to say about it, nothing can be done before its secrets are back."""
+    """Explain unreadable secrets; they come first, since nothing works without them."""
     info = CAUSES[Cause.SECRETS_UNREADABLE]
     sentence = _("Its stored secrets cannot be read. %(reason)s")
     return Explanation(
@@ -239,7 +277,7 @@ def _of_unreadable(instance: Instance, reasons: dict[str, str]) -> Explanation:
 
 
 def _step_of_unreadable(instance: Instance) -> Step:
-    if instance.state not in _NOT_CREATED | _CREATED | {State.AWAITING_AUTHORIZATION}:
+    if instance.state not in PROVISIONABLE | CREATED:
         return Step.DELETE
     if instance.lost_keys or not uses_browser(instance):
         return Step.REAUTHENTICATE
@@ -247,7 +285,7 @@ def _step_of_unreadable(instance: Instance) -> Step:
 
 
 def _without_label(instance: Instance) -> str:
-    """The recorded message, for a place that says whose it is: without "Acme (crm, id 7): "."""
+    """Return the recorded message without the label, for the instance's own page."""
     sentence = instance.cause_message.removeprefix(f"{instance.label}: ")
     return sentence[:1].upper() + sentence[1:]
 
@@ -255,15 +293,14 @@ def _without_label(instance: Instance) -> str:
 def _advice(instance: Instance, info: CauseInfo) -> str:
     match instance.state:
         case State.CONNECTED:
-            remedy = "" if info.is_retryable else str(info.remedy)
-            return " ".join(filter(None, [_validity(instance), remedy, _retry(instance)]))
+            return " ".join(filter(None, [_validity(instance), _remedy(info), _retry(instance)]))
         case State.UNKNOWN | State.DELETING:
-            return str(_STATES[instance.state].advice)
+            return " ".join(filter(None, [_remedy(info), str(_STATES[instance.state].advice)]))
     return str(info.remedy)
 
 
 def _validity(instance: Instance) -> str:
-    """Whether the access token still works, as far as is known."""
+    """Say whether the access token still works, as far as is known."""
     if instance.refresh_started_at:
         return _("It is not known whether its tokens were refreshed.")
     if instance.expires_at is None:
@@ -282,7 +319,7 @@ def _retry(instance: Instance) -> str:
 
 
 def _time(at: datetime) -> str:
-    """In the reader's time zone, with the day where it is not today."""
+    """Format a time in the reader's time zone, with the date if it is not today."""
     local = timezone.localtime(at)
     is_today = local.date() == timezone.localdate()
     return local.strftime("%H:%M") if is_today else date_format(local, "SHORT_DATETIME_FORMAT")

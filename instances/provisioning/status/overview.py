@@ -1,4 +1,4 @@
-"""How all instances are that an account may look at: counted once, by an index, and grouped by what is wrong."""
+"""Count the instances that a user may see, and group the problems by cause."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ from instances.models.instances import InstanceQuerySet
 from instances.provisioning.lifecycle.states import State
 from instances.provisioning.status.explain import explain_many
 
-# More overdue refreshes than this are not counted to the end.
+# Stop counting overdue refreshes here.
 MAX_COUNTED = 1_000
-# What a person has not finished yet, or this program is busy with, is nothing to attend to.
-_UNDER_WAY = {State.DRAFT, State.AWAITING_AUTHORIZATION, State.PROVISIONING}
-# The worst first.
+# Not finished by a person yet, or in progress here: not a problem.
+_IN_PROGRESS = {State.DRAFT, State.AWAITING_AUTHORIZATION, State.PROVISIONING}
+# The most urgent first.
 _URGENCY = [
     State.NEEDS_REAUTHORIZATION,
     State.FAILED,
@@ -30,7 +30,10 @@ _URGENCY = [
 
 @dataclass(slots=True)
 class ElementCount:
-    """How the instances of one element are. connected: enabled and in order. other: not finished yet, or disabled."""
+    """The number of instances of one element.
+
+    connected: enabled and healthy. other: not finished yet, or disabled.
+    """
 
     element: Element
     connected: int = 0
@@ -44,7 +47,7 @@ class ElementCount:
 
 @dataclass(slots=True)
 class ProblemGroup:
-    """The instances in one state with one cause, and what is to be done about them."""
+    """The instances with the same state and cause, by element."""
 
     state: str
     cause: str
@@ -55,13 +58,15 @@ class ProblemGroup:
         return self.elements.total()
 
     def explain_to(self, audience: Audience) -> tuple[str, str, str]:
-        """What happened, who must act, and the advice."""
+        """Return what happened, who must act, and the advice."""
         return explain_many(self.state, self.cause, audience)
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """disabled: how many of the connected ones are. elements: the largest first. overdue: refreshes, counted up to
+    """The instances that a user may see, counted.
+
+    disabled: the connected ones that are disabled. elements: the largest first. overdue: refreshes, counted up to
     MAX_COUNTED.
     """
 
@@ -71,7 +76,7 @@ class Overview:
     troubles: list[ProblemGroup]
     overdue: int
     is_scheduler_alive: bool
-    # Whether a process took on no work just now, because its clock differs from the database's.
+    # Whether a process has stopped working because its clock differs from the database's.
     is_clock_wrong: bool
 
     @property
@@ -97,7 +102,7 @@ class _Count:
 
     @property
     def is_troubled(self) -> bool:
-        return not (self.is_fine or self.is_paused or self.state in _UNDER_WAY)
+        return not (self.is_fine or self.is_paused or self.state in _IN_PROGRESS)
 
 
 def overview_of(account: User | AnonymousUser) -> Overview:
@@ -105,12 +110,12 @@ def overview_of(account: User | AnonymousUser) -> Overview:
     visible = Instance.objects.listed_for(account)
     counts = _counts(visible)
     states: Counter[str] = Counter()
-    for one in counts:
-        states[one.state] += one.number
+    for count in counts:
+        states[count.state] += count.number
     alive = set(ProcessBeat.objects.alive().values_list("kind", flat=True))
     return Overview(
         states=states,
-        disabled=sum(one.number for one in counts if one.is_paused),
+        disabled=sum(count.number for count in counts if count.is_paused),
         elements=_by_element(counts),
         troubles=_by_cause(counts),
         overdue=visible.overdue_for_refresh(at=now).order_by()[:MAX_COUNTED].count(),
@@ -120,7 +125,7 @@ def overview_of(account: User | AnonymousUser) -> Overview:
 
 
 def _counts(visible: InstanceQuerySet) -> list[_Count]:
-    # Columns of the index instance_overview, and no other: the rows themselves are not read.
+    # Only columns of the index instance_overview, so that the rows themselves are not read.
     columns = visible.order_by().values_list("element", "state", "is_disabled", "cause")
     counted = list(columns.annotate(number=Count("*")))
     elements = Element.objects.only("name").in_bulk({element for element, *_ in counted})
@@ -128,22 +133,26 @@ def _counts(visible: InstanceQuerySet) -> list[_Count]:
 
 
 def _by_element(counts: Iterable[_Count]) -> list[ElementCount]:
-    found: dict[int, ElementCount] = {}
-    for one in counts:
-        element = found.setdefault(one.element.pk, ElementCount(one.element))
-        if one.is_troubled:
-            element.troubled += one.number
-        elif one.is_fine:
-            element.connected += one.number
+    elements: dict[int, ElementCount] = {}
+    for count in counts:
+        element = elements.setdefault(count.element.pk, ElementCount(count.element))
+        if count.is_troubled:
+            element.troubled += count.number
+        elif count.is_fine:
+            element.connected += count.number
         else:
-            element.other += one.number
-    return sorted(found.values(), key=lambda one: (-one.total, one.element.name))
+            element.other += count.number
+    return sorted(elements.values(), key=lambda element: (-element.total, element.element.name))
 
 
 def _by_cause(counts: Iterable[_Count]) -> list[ProblemGroup]:
-    found: dict[tuple[str, str], ProblemGroup] = {}
-    for one in counts:
-        if one.is_troubled:
-            group = found.setdefault((one.state, one.cause), ProblemGroup(one.state, one.cause))
-            group.elements[one.element.name] += one.number
-    return sorted(found.values(), key=lambda one: (_URGENCY.index(State(one.state)), -one.count))
+    groups: dict[tuple[str, str], ProblemGroup] = {}
+    for count in counts:
+        if count.is_troubled:
+            group = groups.setdefault(
+                (count.state, count.cause), ProblemGroup(count.state, count.cause)
+            )
+            group.elements[count.element.name] += count.number
+    return sorted(
+        groups.values(), key=lambda group: (_URGENCY.index(State(group.state)), -group.count)
+    )

@@ -15,7 +15,7 @@ from tests.support.factories import make_instance
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-NOT_ASKED = "The workers cannot be asked now: their broker does not answer"
+NOT_ASKED = "The background workers could not be reached: the broker does not respond"
 LATER = "The scheduler asks again within two minutes"
 PASSWORD = "p4ss-of-the-broker"
 

@@ -241,7 +241,9 @@ def test_a_creation_never_takes_over_what_belongs_to_another_instance(
     provider.given = {"Far": given}
     with pytest.raises(errors.OutcomeUnknownError):
         provision_instance(far, actor="test")
-    assert f"the platform answered with {what} of {other.label} here" in cause_of(far)
+    assert f"the platform's response contains {what}, which belongs to {other.label}." in cause_of(
+        far
+    )
     assert (far.state, far.remote_id, far.token.reveal()) == ("unknown", None, "")
     assert is_as_before(other)
 
@@ -258,7 +260,7 @@ def test_what_still_belongs_to_another_once_the_platform_was_asked_has_failed(
     far.refresh_from_db()
     with pytest.raises(errors.IdentityConflictError):
         check_instance(far, actor="test")
-    assert f"{what} of {other.label} here" in cause_of(far)
+    assert f"{what}, which belongs to {other.label}." in cause_of(far)
     assert (far.state, far.cause) == ("failed", "identity_conflict")
     assert is_as_before(other)
     delete_instance(far, actor="test")
@@ -289,7 +291,7 @@ def test_another_organizations_instance_is_not_named(provider, far):
     provider.given = {"Far": {"token": "their-token"}}
     with pytest.raises(errors.OutcomeUnknownError):
         provision_instance(far, actor="test")
-    assert "the Element token of another instance here" in cause_of(far)
+    assert "the Element token, which belongs to another instance here." in cause_of(far)
     assert "project" not in cause_of(far)
     assert is_as_before(elsewhere)
 
@@ -316,7 +318,7 @@ def test_what_another_process_stored_in_the_meantime_ends_as_unknown(
     provider.given = {"Far": {"id": 77}}
     with pytest.raises(errors.OutcomeUnknownError):
         provision_instance(far, actor="test")
-    assert "the id 77 of Other" in cause_of(far)
+    assert "the id 77, which belongs to Other" in cause_of(far)
     assert (far.state, far.remote_id, far.token.reveal()) == ("unknown", None, "")
 
 
@@ -344,8 +346,8 @@ def test_what_two_rows_of_a_bulk_job_are_answered_alike_belongs_to_the_first(pro
     run_chunk(job)
     assert outcomes(job) == {"succeeded": 6, "pending": 4}
     errors_of = dict(job.rows.exclude(error="").values_list("number", "error"))
-    assert "the id 77 of Other" in errors_of[6]
-    assert "the Element token of Other" in errors_of[7]
+    assert "the id 77, which belongs to Other" in errors_of[6]
+    assert "the Element token, which belongs to Other" in errors_of[7]
     assert is_as_before(other)
     assert not Instance.objects.filter(state="provisioning").exists()
     finish(job)
@@ -402,7 +404,7 @@ def test_a_listed_token_of_another_instance_is_not_imported(provider, user):
     )
     found = list(import_instances(user, actor="test"))
     assert [bool(one.error) for one in found] == [True, True, False, True]
-    assert "the Element token of Other" in found[0].error
+    assert "the Element token, which belongs to Other" in found[0].error
     assert "Theirs" not in found[1].error
     assert is_as_before(other)
     assert is_as_before(elsewhere)

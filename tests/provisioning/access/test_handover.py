@@ -1,4 +1,4 @@
-"""Instances handed over: allowed to operators, asked of a remote platform first, written down."""
+"""Handing over: operators only, a remote platform must agree, recorded."""
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_it_stays_in_its_organization_and_needs_a_reason(instance, operator):
     assert Instance.objects.get().organization_user == instance.organization_user
 
 
-def test_who_does_not_operate_the_organization_hands_nothing_over(instance):
+def test_only_operators_of_the_organization_hand_over(instance):
     colleague = colleague_of(instance)
     stranger = make_account("stranger", permissions=("change_instance",))
     with pytest.raises(PermissionRefusedError):
@@ -63,7 +63,7 @@ def test_who_does_not_operate_the_organization_hands_nothing_over(instance):
 
 
 @pytest.mark.parametrize("state", ["provisioning", "unknown", "deleting"])
-def test_nothing_is_handed_over_while_somebody_is_at_work_on_it(instance, operator, state):
+def test_an_instance_is_not_handed_over_while_work_is_in_progress(instance, operator, state):
     instance.state = state
     with pytest.raises(StateConflictError):
         hand_over_instance(instance, colleague_of(instance), account=operator, why="left")
@@ -73,7 +73,7 @@ def test_two_at_once_do_not_overwrite_each_other(instance, operator):
     first, second = colleague_of(instance), colleague_of(instance)
     stale = Instance.objects.select_related("element", "organization_user").get()
     hand_over_instance(instance, first, account=operator, why="left")
-    with pytest.raises(StateConflictError, match="somebody else"):
+    with pytest.raises(StateConflictError, match="another process"):
         hand_over_instance(stale, second, account=operator, why="left")
     assert Instance.objects.get().organization_user == first
 
@@ -97,11 +97,11 @@ def test_a_remote_platform_must_let_the_other_user_have_it(provider, secret):
     assert held.token.reveal() == instance.token.reveal()
 
 
-def test_it_is_not_handed_to_somebody_who_has_the_same_id_at_the_platform(instance, operator):
+def test_it_is_not_handed_over_to_a_user_who_has_the_same_id_on_the_platform(instance, operator):
     Instance.objects.filter(pk=instance.pk).update(remote_id=77)
     colleague = colleague_of(instance)
     theirs = make_instance(organization_user=colleague)
     Instance.objects.filter(pk=theirs.pk).update(remote_id=77)
     instance.refresh_from_db()
-    with pytest.raises(InputError, match="the same id at the platform"):
+    with pytest.raises(InputError, match="the same id on the platform"):
         hand_over_instance(instance, colleague, account=operator, why="left")

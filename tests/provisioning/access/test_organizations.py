@@ -25,14 +25,14 @@ def test_an_account_gets_secrets_of_the_contracts_shape():
     assert account.user.secret.reveal() == account.user_secret
 
 
-def test_running_it_again_makes_no_second_one_and_shows_no_secret():
+def test_running_it_again_creates_nothing_and_shows_no_secret():
     create_account("Acme", "ada@example.com")
     again = create_account("Acme", "ADA@example.com")
     assert (again.organization_secret, again.user_secret) == (None, None)
     assert (Organization.objects.count(), OrganizationUser.objects.count()) == (1, 1)
 
 
-def test_rotation_makes_new_secrets_and_the_old_ones_are_dead():
+def test_rotation_creates_new_secrets_and_the_old_ones_stop_working():
     first = create_account("Acme", "ada@example.com")
     second = create_account("Acme", "ada@example.com", is_rotating=True)
     assert second.user_secret not in (None, first.user_secret)
@@ -51,13 +51,13 @@ def test_a_remote_account_keeps_the_secrets_it_was_given_and_shows_none():
     ("change", "sentence"),
     [
         ({"organization_secret": ""}, "needs both secrets"),
-        ({"user_secret": "two words"}, "one word"),
-        ({"user_secret": "a,b"}, "without a comma"),
+        ({"user_secret": "two words"}, "without spaces"),
+        ({"user_secret": "a,b"}, "without spaces, commas"),
         ({"platform_url": "ftp://x"}, "must begin with https://"),
-        ({"platform_url": ""}, "remote platform only"),
+        ({"platform_url": ""}, "only be given for a remote platform"),
     ],
 )
-def test_bad_remote_accounts_are_refused_and_leave_nothing(change, sentence):
+def test_invalid_remote_accounts_are_rejected_and_create_nothing(change, sentence):
     with pytest.raises(InputError, match=sentence):
         create_account("Acme", "ada@example.com", **(REMOTE | change))
     assert not Organization.objects.exists()
@@ -65,21 +65,24 @@ def test_bad_remote_accounts_are_refused_and_leave_nothing(change, sentence):
 
 @pytest.mark.parametrize(
     ("name", "email", "sentence"),
-    [("", "a@example.com", "needs a name"), ("Acme", "ada", "needs an e-mail address")],
+    [
+        ("", "a@example.com", "Enter an organization name"),
+        ("Acme", "ada", "Enter an e-mail address"),
+    ],
 )
-def test_a_name_and_an_address_are_needed(name, email, sentence):
+def test_a_name_and_an_email_address_are_required(name, email, sentence):
     with pytest.raises(InputError, match=sentence):
         create_account(name, email)
 
 
 def test_an_organization_does_not_change_its_platform():
     create_account("Acme", "ada@example.com")
-    with pytest.raises(InputError, match="does not change its platform"):
+    with pytest.raises(InputError, match="cannot be changed"):
         create_account("Acme", "bob@example.com", **REMOTE)
     assert OrganizationUser.objects.count() == 1
 
 
-def test_a_secret_of_somebody_else_is_refused():
+def test_a_secret_of_another_owner_is_rejected():
     create_account("Acme", "ada@example.com", **REMOTE)
     with pytest.raises(InputError, match="belongs to another organization"):
         create_account("Other", "ada@example.com", **REMOTE)
@@ -87,11 +90,11 @@ def test_a_secret_of_somebody_else_is_refused():
 
 def test_a_remote_secret_is_not_generated():
     account = create_account("Acme", "ada@example.com", **REMOTE)
-    with pytest.raises(InputError, match="the remote platform's"):
+    with pytest.raises(InputError, match="come from the remote platform"):
         rotate_secret(account.user)
 
 
-def test_the_sandbox_is_opened_by_data_alone(dynamics):
+def test_the_sandbox_is_connected_by_data_alone(dynamics):
     user = create_account("Demo", "demo@example.com", is_sandbox=True).user
     create_account("Demo", "demo@example.com", is_sandbox=True)
     app = OAuthApp.objects.get(organization=user.organization, element=dynamics)

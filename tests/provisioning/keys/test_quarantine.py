@@ -1,4 +1,4 @@
-"""Secrets that cannot be read: what the API, the pages and background work do with their rows, and how they end."""
+"""Rows with unreadable secrets in the API, on pages and in background work."""
 
 import io
 import json
@@ -54,7 +54,7 @@ def stored(row, column):
     return getattr(type(row).objects.get(pk=row.pk), column).ciphertext
 
 
-# How a ciphertext breaks: given it, and that of another row.
+# Ways to break a ciphertext, given it and that of another row.
 CORRUPTIONS = {
     "empty": lambda own, other: "",
     "no dots": lambda own, other: "rubbish",
@@ -68,7 +68,7 @@ CORRUPTIONS = {
 }
 
 
-# Where one of each is enough.
+# One of each, for tests that do not need all combinations.
 SOME = [
     ("empty", "secret_configuration"),
     ("no dots", "tokens"),
@@ -93,14 +93,14 @@ def instance(provider, api):
 
 @pytest.fixture
 def keyed(provider, api):
-    """Connected by one key, which an API call can replace."""
+    """An instance connected with one key, which an API call can replace."""
     element = make_element(keyed_definition(provider.url))
     body = {"element": {"key": element.key}, "name": "Keyed", "configuration": {"api.key": API_KEY}}
     return Instance.objects.get(pk=api.post("instances", body).json()["id"])
 
 
 def corrupt(row, column, kind="no dots", other=None):
-    """Break the row's ciphertext; what stood there."""
+    """Break the row's ciphertext; return the original."""
     own = stored(row, column)
     write_raw(row, column, CORRUPTIONS[kind](own, stored(other, column) if other else own[::-1]))
     return own
@@ -123,7 +123,9 @@ def when(request):
 
 @pytest.mark.parametrize("column", FIELDS)
 @pytest.mark.parametrize("kind", CORRUPTIONS)
-def test_a_broken_row_stops_no_list_and_its_health_says_why(api, instance, whole, kind, column):
+def test_a_broken_row_does_not_break_lists_and_its_health_says_why(
+    api, instance, whole, kind, column
+):
     corrupt(instance, column, kind, other=whole)
     before = answers_about(api, instance, whole)
     quarantine()
@@ -131,7 +133,7 @@ def test_a_broken_row_stops_no_list_and_its_health_says_why(api, instance, whole
 
 
 def answers_about(api, instance, whole):
-    """What the API says of a broken row beside a whole one; the same before and after it was marked."""
+    """A broken row looks the same in the API before and after it is marked."""
     found = {row["name"]: row for row in api.get("instances").json()}
     broken = found["Broken"]
     assert (broken["valid"], broken["configuration"], broken["token"]) == (False, {}, MASK)
@@ -146,7 +148,7 @@ def answers_about(api, instance, whole):
 
 
 @pytest.mark.parametrize("column", FIELDS)
-def test_no_call_answers_500_for_a_broken_row(api, keyed, when, column):
+def test_no_call_returns_500_for_a_broken_row(api, keyed, when, column):
     write_raw(keyed, column, "rubbish")
     when()
     path = f"instances/{keyed.pk}"
@@ -164,7 +166,7 @@ def test_no_call_answers_500_for_a_broken_row(api, keyed, when, column):
     assert {answer.status_code for answer in answers} <= {200, 401, 409}
 
 
-def test_what_needs_the_secrets_is_refused_in_a_sentence(api, keyed):
+def test_calls_that_need_the_secrets_are_rejected_with_a_sentence(api, keyed):
     corrupt(keyed, "secret_configuration")
     answer = api.patch(
         f"instances/{keyed.pk}?reAuthenticate=false", {"configuration": {"note": "mine"}}
@@ -176,19 +178,19 @@ def test_what_needs_the_secrets_is_refused_in_a_sentence(api, keyed):
 
 
 @pytest.mark.parametrize(("kind", "column"), SOME)
-def test_a_broken_row_can_be_deleted_and_what_is_left_is_recorded(
+def test_a_broken_row_can_be_deleted_and_what_remains_is_recorded(
     api, instance, when, kind, column
 ):
     corrupt(instance, column, kind)
     when()
     assert api.delete(f"instances/{instance.pk}").status_code == 200
     assert not Instance.objects.filter(pk=instance.pk).exists()
-    recorded = Interaction.objects.filter(method="DELETE", error__contains="deleted here alone")
-    # Without its Element token alone, the provider can still be told.
+    recorded = Interaction.objects.filter(method="DELETE", error__contains="deleted only here")
+    # If only the Element token is unreadable, the provider can still be told.
     assert recorded.exists() is (column != "token")
 
 
-def test_the_scheduler_forgets_nothing_that_it_cannot_read(instance):
+def test_the_scheduler_deletes_nothing_that_it_cannot_read(instance):
     corrupt(instance, "tokens")
     row = Instance.objects.get(pk=instance.pk)
     move_instance(row, State.DELETING, expect={State.CONNECTED}, actor="test", why="Test.")
@@ -199,7 +201,7 @@ def test_the_scheduler_forgets_nothing_that_it_cannot_read(instance):
 
 
 @pytest.mark.parametrize("column", ["secret_configuration", "token"])
-def test_new_secrets_end_it_and_keep_id_and_history(api, keyed, when, column):
+def test_new_secrets_repair_it_and_keep_id_and_history(api, keyed, when, column):
     before = keyed.token.reveal()
     corrupt(keyed, column)
     when()
@@ -218,7 +220,7 @@ def test_new_secrets_end_it_and_keep_id_and_history(api, keyed, when, column):
     assert quarantine() == {}
 
 
-def test_new_secrets_must_be_all_of_them(api, provider):
+def test_all_secrets_must_be_given_again(api, provider):
     definition = keyed_definition(provider.url)
     definition["authentication"][0]["fields"].append(
         {"key": "api.pin", "label": "PIN", "required": False, "secret": True}
@@ -235,7 +237,7 @@ def test_new_secrets_must_be_all_of_them(api, provider):
 
 
 @pytest.mark.parametrize("column", FIELDS)
-def test_a_trip_to_the_provider_ends_it(provider, instance, when, column):
+def test_a_new_authorization_repairs_it(provider, instance, when, column):
     account = make_account(is_superuser=True)
     corrupt(instance, column)
     when()
@@ -249,7 +251,7 @@ def test_a_trip_to_the_provider_ends_it(provider, instance, when, column):
 
 
 @pytest.mark.parametrize("column", FIELDS)
-def test_a_marked_row_is_left_alone_until_its_key_is_back(instance, whole, column):
+def test_a_marked_row_is_skipped_until_its_key_is_back(instance, whole, column):
     own = corrupt(instance, column, "unknown key")
     assert quarantine("--dry-run") == {"marked": [("instance", instance.pk)]}
     assert quarantine() == {"marked": [("instance", instance.pk)]}
@@ -259,7 +261,7 @@ def test_a_marked_row_is_left_alone_until_its_key_is_back(instance, whole, colum
     make_due(instance)
     Instance.objects.update(next_action_at=timezone.now() - timedelta(minutes=1))
     assert refresh_due_instances().total == 0
-    # The other one is checked.
+    # The healthy instance is still checked.
     assert (work_due_instances().total, whole.is_connected) == (1, True)
 
     write_raw(instance, column, own)
@@ -419,7 +421,7 @@ def test_a_broken_row_of_a_file_fails_with_a_sentence_and_the_others_go_on(provi
     assert "cannot be read" in job.rows.get(number=2).error
 
 
-def test_a_broken_trip_ends_with_a_sentence(provider, instance):
+def test_a_broken_authorization_fails_with_a_sentence(provider, instance):
     account = make_account(is_superuser=True)
     browser = Client()
     browser.force_login(account)

@@ -1,4 +1,4 @@
-"""Rotating ENCRYPTION_KEYS while the program runs: what is encrypted anew, what is skipped, and what has to wait."""
+"""Rotating ENCRYPTION_KEYS while the program runs."""
 
 import io
 import json
@@ -26,7 +26,7 @@ LOST = "v1.00000000.AAAA"
 
 @pytest.fixture
 def rotate(settings):
-    """Runs the command as a shell would see it: status, the JSON, and the lines on standard error."""
+    """Run the command; return its exit status, JSON and lines on standard error."""
 
     def rotate(*arguments):
         out, err = io.StringIO(), io.StringIO()
@@ -63,7 +63,7 @@ def write_raw(row, column, ciphertext):
 
 
 def make_rows(count):
-    """Rows of a bulk job, each with one secret."""
+    """Create rows of a bulk job, each with one secret."""
     job = BulkJob.objects.create(organization_user=make_instance().organization_user, actor="test")
     rows = []
     for number in range(1, count + 1):
@@ -74,7 +74,7 @@ def make_rows(count):
     return job
 
 
-def test_secrets_of_every_kind_are_read_with_the_new_key_alone(
+def test_every_kind_of_secret_is_readable_with_the_new_key_alone(
     provider, rotate, new_first_key, only_first_key
 ):
     instance = make_connected(provider)
@@ -93,7 +93,7 @@ def test_secrets_of_every_kind_are_read_with_the_new_key_alone(
     ]
 
 
-def test_what_was_stopped_goes_on_where_it_was(rotate, new_first_key):
+def test_a_stopped_rotation_continues_where_it_was(rotate, new_first_key):
     make_rows(2 * BATCH_ROWS + 5)
     new_first_key()
     total = rotate("--dry-run")[1]["rotated"]
@@ -147,8 +147,8 @@ def test_a_refresh_at_the_same_time_is_never_overwritten(provider, rotate, new_f
     assert Instance.objects.get(pk=instance.pk).tokens.reveal()["access_token"] == "newer"
 
 
-def test_it_runs_beside_processes_that_write_all_the_time(rotate, new_first_key):
-    """On SQLite, too: "database is locked" every time, as long as it read and wrote in one go."""
+def test_it_runs_while_other_processes_keep_writing(rotate, new_first_key):
+    """Reading and writing in one transaction made SQLite report "database is locked"."""
     job = make_rows(2 * BATCH_ROWS)
     new_first_key()
     ended = threading.Event()
@@ -171,7 +171,7 @@ def test_it_runs_beside_processes_that_write_all_the_time(rotate, new_first_key)
     assert (status, result["rotated"] >= 2 * BATCH_ROWS, len(written) > 1) == (0, True, True)
 
 
-def test_what_only_digests_are_kept_of_needs_the_old_key_until_it_expires(
+def test_digests_need_the_old_key_until_they_expire(
     provider, rotate, new_first_key, only_first_key
 ):
     instance = make_connected(provider)
@@ -202,7 +202,7 @@ def test_what_only_digests_are_kept_of_needs_the_old_key_until_it_expires(
     assert rotate()[0] == 0
 
 
-def test_links_and_trips_that_began_before_a_rotation_end_after_it(provider, new_first_key):
+def test_links_and_authorizations_from_before_a_rotation_work_after_it(provider, new_first_key):
     instance = make_connected(provider)
     account = make_account(is_superuser=True)
     made = make_link(instance, account=account)
@@ -217,10 +217,10 @@ def test_links_and_trips_that_began_before_a_rotation_end_after_it(provider, new
     assert again.pk == link.pk
 
 
-def test_a_link_that_was_made_with_the_new_key_needs_that_one_alone(
+def test_a_link_made_with_the_new_key_needs_only_that_key(
     provider, settings, rotate, new_first_key, only_first_key
 ):
-    """Also where a process that still encrypts with the old key binds it to a browser."""
+    """Even if a process that still uses the old key binds it to a browser."""
     instance = make_connected(provider)
     new_first_key()
     rotate()

@@ -1,4 +1,4 @@
-"""Processes that end with the test, and instances that are connected at a sandbox in a process of its own."""
+"""Processes that end with the test, and instances connected to a sandbox."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def far_sandbox(tmp_path_factory):
 
 @pytest.fixture
 def run(tmp_path, far_sandbox, provider, settings):
-    """run("manage.py", "scheduler"): a process that may reach both providers, and ends with the test."""
+    """run("manage.py", "scheduler") starts a process that ends with the test."""
     settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [far_sandbox.netloc, provider.netloc]
     started = []
 
@@ -42,7 +42,7 @@ def run(tmp_path, far_sandbox, provider, settings):
 
 @pytest.fixture
 def make_granted(run, far_sandbox):
-    """Makes a connected instance with a grant of its own at the sandbox."""
+    """Create a connected instance with its own grant at the sandbox."""
     endpoints = oauth_definition(f"{far_sandbox.url}/sandbox/common/oauth2")
     definition = endpoints | {"key": "sandboxed", "id": 900005, "name": "Sandboxed"}
     [way] = definition["authentication"]

@@ -1,4 +1,4 @@
-"""What becomes of a call whose instance another call deletes or changes first."""
+"""Calls on an instance that another call deletes or changes first."""
 
 import pytest
 
@@ -57,7 +57,7 @@ VERBS = {
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_verb_whose_instance_is_gone_says_so(provider, verb):
+def test_an_action_on_a_deleted_instance_says_so(provider, verb):
     instance = make_connected(provider)
     Instance.objects.get().delete()
     with pytest.raises(InstancesError) as caught:
@@ -67,10 +67,10 @@ def test_a_verb_whose_instance_is_gone_says_so(provider, verb):
 
 
 @pytest.mark.parametrize("verb", ["rename", "change", "disable", "trace", "make a link"])
-def test_what_is_being_deleted_is_not_changed_any_more(provider, verb):
+def test_an_instance_that_is_being_deleted_cannot_be_changed(provider, verb):
     instance = make_connected(provider)
     stale = Instance.objects.get()
-    why = "Deletion began."
+    why = "Deletion started."
     move_instance(instance, State.DELETING, expect={State.CONNECTED}, actor="test", why=why)
     with pytest.raises(StateConflictError, match="deleted in the meantime"):
         VERBS[verb](stale)
@@ -83,7 +83,7 @@ def test_what_is_being_deleted_is_not_changed_any_more(provider, verb):
     assert not current.links.exists()
 
 
-def test_a_draft_that_is_gone_is_not_provisioned():
+def test_a_deleted_draft_is_not_provisioned():
     draft = make_instance()
     Instance.objects.get().delete()
     with pytest.raises(StateConflictError, match="deleted in the meantime"):
@@ -118,7 +118,7 @@ def test_a_draft_is_provisioned_with_the_configuration_that_is_stored():
         actor="test",
         is_reauthenticating=False,
     )
-    with pytest.raises(StateConflictError, match="configuration was changed"):
+    with pytest.raises(StateConflictError, match="another call has changed its configuration"):
         provision_instance(mine, actor="test")
     assert Instance.objects.get().state == "draft"
     reauthenticate_instance(reauthenticated, actor="test", configuration={"api.key": "new"})
@@ -127,16 +127,16 @@ def test_a_draft_is_provisioned_with_the_configuration_that_is_stored():
     assert connected.name == "Other"
 
 
-def test_what_another_call_is_provisioning_is_not_changed_under_it():
+def test_an_instance_cannot_be_changed_while_another_call_provisions_it():
     stale = make_instance()
     provision_instance(Instance.objects.get(), actor="test")
-    with pytest.raises(StateConflictError, match="is connected"):
+    with pytest.raises(StateConflictError, match="in the state “connected”"):
         reauthenticate_instance(stale, actor="test", configuration={"api.key": "unproved"})
     assert Instance.objects.get().full_configuration()["api.key"] == "k3y-of-the-account"
 
 
 def varied(url):
-    """A way whose variants are proved at paths of their own; one is chosen by name, one by a key."""
+    """An element with a variant chosen by name and one chosen by a key."""
     headers = {"X-Api-Key": "{api.key}"}
 
     def probe(path):
@@ -168,7 +168,7 @@ def varied(url):
 
 @pytest.fixture
 def varying(provider):
-    """A connected instance of it, and an obedient provider of its variants."""
+    """A connected instance of that element, and a provider that accepts its variants."""
     obedient = provider.answer
     is_good = {"/europe": 401, "/sandbox": 401}
 
@@ -187,7 +187,7 @@ def varying(provider):
     ("change", "path"),
     [({"authentication.variant": "europe"}, "/europe"), ({"is.sandbox": True}, "/sandbox")],
 )
-def test_another_variant_is_proved_at_its_own_endpoints(provider, varying, change, path):
+def test_another_variant_is_verified_at_its_own_endpoints(provider, varying, change, path):
     instance, answers = varying
     before = instance.full_configuration()
     body = parse_body({"configuration": change})
@@ -202,7 +202,7 @@ def test_another_variant_is_proved_at_its_own_endpoints(provider, varying, chang
 
 
 @pytest.mark.parametrize("is_reauthenticating", [True, False])
-def test_a_variant_that_there_is_not_is_refused(provider, varying, is_reauthenticating):
+def test_an_unknown_variant_is_rejected(provider, varying, is_reauthenticating):
     instance, _ = varying
     asked = len(provider.requests)
     with pytest.raises(InvalidConfigurationError, match="must be one of: europe, sandbox"):
@@ -216,7 +216,7 @@ def test_a_variant_that_there_is_not_is_refused(provider, varying, is_reauthenti
     assert Instance.objects.get().full_configuration() == {"api.key": API_KEY}
 
 
-def test_a_trip_that_switches_the_variant_goes_to_the_variants_endpoints(provider):
+def test_an_authorization_that_switches_the_variant_uses_its_endpoints(provider):
     instance = make_connected(provider)
     definition = oauth_definition(provider.url)
     [way] = definition["authentication"]

@@ -1,4 +1,4 @@
-"""A process whose clock differs from the database's takes on no work, removes nothing, and health says so."""
+"""A process with a wrong clock does no work, and health endpoints say so."""
 
 import io
 from datetime import timedelta
@@ -45,7 +45,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def set_clock(monkeypatch):
-    """set_clock(timedelta(days=1)): from now on this process's clock is so far ahead."""
+    """set_clock(timedelta(days=1)) sets this process's clock ahead by that time."""
     real_now = timezone.now
 
     def set_clock(skew):
@@ -85,7 +85,7 @@ def test_a_clock_that_is_ahead_does_not_take_over_a_live_lease(provider, set_clo
 
 
 def test_an_idempotency_key_lives_for_a_day_by_the_databases_clock(set_clock, provider):
-    """Whatever the web processes think the time is, the same key makes one instance."""
+    """Whatever the clocks of the web processes, the same key creates one instance."""
     make_element()
     api = make_api_client()
     key = {"Idempotency-Key": "the-same-key"}
@@ -101,14 +101,14 @@ def test_an_idempotency_key_lives_for_a_day_by_the_databases_clock(set_clock, pr
     assert api.post("instances", KEYED_BODY, **key).json()["id"] != first["id"]
 
 
-def test_a_beat_that_a_wrong_clock_dated_into_the_future_is_no_sign_of_life(client):
+def test_a_heartbeat_from_the_future_does_not_count(client):
     ProcessBeat.objects.beat("scheduler", at=timezone.now() + DAY)
     assert ready(client)["scheduler"] is False
     ProcessBeat.objects.beat("scheduler")
     assert ready(client)["scheduler"] is True
 
 
-def test_a_scheduler_beats_by_the_databases_clock(set_clock, client):
+def test_a_schedulers_heartbeat_uses_the_databases_clock(set_clock, client):
     set_clock(timedelta(seconds=1.5) if connection.vendor == "postgresql" else DAY)
     scheduler_turn()
     set_clock(timedelta(0))
@@ -118,7 +118,7 @@ def test_a_scheduler_beats_by_the_databases_clock(set_clock, client):
 
 @has_clock
 @skews(-DAY.total_seconds(), -20, -3, 3, 20, DAY.total_seconds())
-def test_a_scheduler_with_a_wrong_clock_does_nothing_and_health_tells(
+def test_a_scheduler_with_a_wrong_clock_does_nothing_and_health_says_so(
     provider, set_clock, client, settings, skew
 ):
     settings.METRICS_TOKEN = "m3trics-token"
@@ -155,7 +155,7 @@ def test_the_console_says_that_a_clock_is_wrong(admin_client):
 
 @has_clock
 @skews(-20, 20)
-def test_a_web_process_with_a_wrong_clock_takes_on_no_work(provider, set_clock, client, skew):
+def test_a_web_process_with_a_wrong_clock_does_no_work(provider, set_clock, client, skew):
     connected = make_connected(provider)
     draft = make_instance(
         element=make_element(keyed_definition(provider.url)), configuration={"api.key": API_KEY}
@@ -176,7 +176,7 @@ def test_a_web_process_with_a_wrong_clock_takes_on_no_work(provider, set_clock, 
 
 
 @has_clock
-def test_a_call_to_a_process_with_a_wrong_clock_is_answered_with_503_and_may_be_repeated(
+def test_a_call_to_a_process_with_a_wrong_clock_returns_503_and_can_be_repeated(
     provider, set_clock
 ):
     make_element(keyed_definition(provider.url))
@@ -192,7 +192,7 @@ def test_a_call_to_a_process_with_a_wrong_clock_is_answered_with_503_and_may_be_
 
 
 @has_clock
-def test_a_callback_to_a_process_with_a_wrong_clock_spends_neither_state_nor_code(
+def test_a_callback_to_a_process_with_a_wrong_clock_uses_up_neither_state_nor_code(
     provider, set_clock
 ):
     instance = make_connected(provider)
@@ -246,7 +246,7 @@ def test_a_command_with_a_wrong_clock_says_so_and_does_nothing(set_clock, comman
 
 
 @has_clock
-def test_a_clock_that_is_set_right_is_noticed_at_once(provider, set_clock):
+def test_a_corrected_clock_is_noticed_at_once(provider, set_clock):
     instance = make_connected(provider)
     set_clock(timedelta(seconds=20))
     with pytest.raises(ClockSkewError):

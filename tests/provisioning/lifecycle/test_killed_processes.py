@@ -1,4 +1,4 @@
-"""kill -9 at each step of a refresh and of a deletion: a scheduler that was running all along ends what was begun."""
+"""A scheduler finishes refreshes and deletions that were killed at any step."""
 
 import time
 
@@ -33,7 +33,7 @@ REMOTE_DELETION = "instances.platforms.cloud_elements.CloudElementsPlatform.dele
 
 @pytest.fixture
 def kill(run):
-    """Begins verbs in processes that are killed, all at once, at the points named."""
+    """Start actions in processes that are all killed at the given points."""
     run("manage.py", "scheduler")
 
     def kill(verb, points):
@@ -50,7 +50,7 @@ def kill(run):
 
 
 def within_the_time(is_recovered):
-    """Wait until it has recovered by itself."""
+    """Wait until it has recovered automatically."""
     deadline = time.monotonic() + RECOVERY_SECONDS
     while not is_recovered():
         assert time.monotonic() < deadline, list(Instance.objects.values())
@@ -63,7 +63,7 @@ def is_at_rest(instance):
     return at_rest.filter(pk=instance.pk).exists()
 
 
-def test_a_refresh_that_is_killed_before_or_after_its_exchange_is_ended_and_loses_nothing(
+def test_a_refresh_that_is_killed_around_its_exchange_is_finished_and_loses_nothing(
     far_sandbox, make_granted, kill
 ):
     unclaimed, unsent, stored = make_granted(), make_granted(), make_granted()
@@ -85,13 +85,15 @@ def test_a_refresh_that_is_killed_before_or_after_its_exchange_is_ended_and_lose
         assert Instance.objects.get(pk=instance.pk).state == "connected"
 
 
-def test_an_answer_that_died_with_its_process_costs_the_grant_only_where_reuse_revokes_it(
+def test_a_response_lost_with_its_process_costs_the_grant_only_if_reuse_revokes_it(
     provider, make_granted, kill
 ):
     strict, graceful = make_granted(), make_connected(provider)
     before = tokens_of(graceful)["refresh_token"]
     kill("refresh", [(strict, BEFORE_STORING), (graceful, BEFORE_STORING)])
-    provider.refresh_tokens.add(before)  # its grace: what was spent just now works once more
+    provider.refresh_tokens.add(
+        before
+    )  # the grace period: a token that was just used works once more
     within_the_time(lambda: Instance.objects.get(pk=graceful.pk).tokens_version == 2)
     assert [one.form["refresh_token"] for one in token_requests(provider)] == [before] * 2
     assert Instance.objects.get(pk=graceful.pk).state == "connected"
@@ -105,7 +107,7 @@ def test_an_answer_that_died_with_its_process_costs_the_grant_only_where_reuse_r
     assert explanation.step == "authorize"
 
 
-def test_a_deletion_that_is_killed_is_ended_here_and_at_the_other_side(
+def test_a_deletion_that_is_killed_is_finished_here_and_at_the_provider(
     far_sandbox, provider, make_granted, kill
 ):
     organization = make_organization(platform_url=provider.url, secret=ORGANIZATION_SECRET)

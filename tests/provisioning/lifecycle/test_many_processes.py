@@ -1,4 +1,4 @@
-"""Many callers in several processes, and several schedulers: every refresh token is spent once."""
+"""Many callers and several schedulers use each refresh token once."""
 
 import time
 
@@ -19,7 +19,7 @@ WORKER = ("-m", "tests.support.worker")
 
 @pytest.fixture
 def call_together(run):
-    """Callers, spread over processes, that call at once in each round; gives how the calls of a round ended."""
+    """Start callers in several processes; they return the results of each round."""
 
     def start(instance, *, callers, lease_seconds=0.0, **environment):
         shares = [
@@ -51,7 +51,7 @@ def require_one_refresh_a_round(sandbox, instance, call, *, callers, rounds):
 
 
 def require_nothing_lost(sandbox, instance):
-    """What is stored works, the refresh token too."""
+    """Check that the stored tokens work, including the refresh token."""
     assert Instance.objects.get().state == "connected"
     refresh_instance(Instance.objects.get(), actor="test")
     check_instance(Instance.objects.get(), actor="test")
@@ -116,7 +116,7 @@ def test_a_hundred_callers_meet_a_provider_slower_than_the_lease(
     require_nothing_lost(far_sandbox, instance)
 
 
-def test_callers_during_an_outage_ask_once_and_all_hear_of_it(provider, call_together):
+def test_callers_during_an_outage_share_one_request_and_its_error(provider, call_together):
     instance = make_connected(provider)
     call = call_together(instance, callers=12)
     provider.override = (503, "down")
@@ -139,7 +139,7 @@ def test_two_schedulers_at_once_refresh_what_is_due_once_each(provider, run):
     assert set(Instance.objects.values_list("state", "tokens_version")) == {("connected", 2)}
 
 
-def test_a_deletion_waits_for_a_refresh_under_way_and_gives_back_what_it_brought(provider, run):
+def test_a_deletion_waits_for_a_refresh_in_progress_and_revokes_its_tokens(provider, run):
     instance = make_connected(provider)
     provider.delay_seconds = 1
     refreshing = run(*WORKER, "call", str(instance.pk), "1", "0")

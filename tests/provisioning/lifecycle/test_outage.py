@@ -1,4 +1,4 @@
-"""A provider that is away for six hours, in simulated time: nothing dies of it, it is not stormed, all recover."""
+"""A provider is down for six simulated hours; all instances recover."""
 
 from datetime import timedelta
 
@@ -18,21 +18,21 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 OUTAGE = timedelta(hours=6)
 STEP = timedelta(minutes=5)
-# The jitter's lower end: a retry comes at the earliest after so much of its wait.
+# The lower end of the jitter: the smallest part of its wait after which a retry can come.
 LEAST = 0.8
 
 
 class Clock:
-    """The time that the program reads, moved by hand."""
+    """The program's time, which the test moves."""
 
     def __init__(self, monkeypatch):
         self.now = timezone.now()
         monkeypatch.setattr(timezone, "now", lambda: self.now)
-        # The database's clock is taken to go with it.
+        # The database's clock moves along.
         monkeypatch.setattr("instances.queries.database_clock.clock_skew", lambda: timedelta(0))
 
     def run_for(self, duration):
-        """Let the scheduler do whatever falls due in that time."""
+        """Let the scheduler do what becomes due in that time."""
         end = self.now + duration
         while self.now < end:
             self.now += STEP
@@ -47,7 +47,7 @@ def clock(monkeypatch):
 
 
 def make_connected_ones(provider, count, *, now):
-    """Instances with tokens of the provider, due for a refresh soon and for a check within a day."""
+    """Create instances that are due for a refresh soon and for a check within a day."""
     user = make_organization_user()
     element = make_element(oauth_definition(provider.url))
     rows = []
@@ -73,7 +73,7 @@ def make_connected_ones(provider, count, *, now):
 
 
 def most_attempts(duration):
-    """How often a back-off from FIRST_RETRY, doubling to LAST_RETRY, asks at the most in that time."""
+    """Return the largest possible number of retries in a time."""
     attempts, waited = 0, timedelta(0)
     while waited <= duration:
         waited += LEAST * min(FIRST_RETRY * 2**attempts, LAST_RETRY)
@@ -88,7 +88,7 @@ def most_attempts(duration):
         pytest.param(10_000, marks=pytest.mark.endurance),
     ],
 )
-def test_an_outage_of_six_hours_is_survived_by_all_and_does_not_storm_the_provider(
+def test_all_instances_survive_an_outage_of_six_hours_without_flooding_the_provider(
     provider, clock, count
 ):
     make_connected_ones(provider, count, now=clock.now)
@@ -98,7 +98,7 @@ def test_an_outage_of_six_hours_is_survived_by_all_and_does_not_storm_the_provid
     assert list(states) == ["connected"]
     assert set(Instance.objects.values_list("cause", flat=True)) == {"provider_down"}
     asked = Interaction.objects.order_by().values("instance_id").annotate(n=Count("id"))
-    # A check of an access token that has run out asks for a new one, so it counts as an attempt beside.
+    # A check with an expired access token refreshes it, so it counts as a further attempt.
     assert max(row["n"] for row in asked) <= 2 * most_attempts(OUTAGE)
     assert len(provider.requests) <= 2 * count * most_attempts(OUTAGE)
     provider.override = None

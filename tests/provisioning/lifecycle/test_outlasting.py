@@ -1,4 +1,4 @@
-"""A database that is away while a provider answers costs no token, no instance and no record."""
+"""A database outage while a provider responds loses nothing."""
 
 from datetime import timedelta
 from typing import Any
@@ -34,7 +34,7 @@ BROWSER = "secret-of-the-browser"
 
 @pytest.fixture(autouse=True)
 def impatient():
-    """SQLite gives up at once where it would wait for a lock for 20 seconds."""
+    """Make SQLite give up at once instead of waiting 20 seconds for a lock."""
     for one in connections.all():
         if one.vendor == "sqlite":
             one.close()
@@ -48,7 +48,7 @@ def impatient():
 
 @pytest.fixture
 def break_during(provider):
-    """break_during("/token"): the database goes away once, when the provider has done what this path asks for."""
+    """break_during("/token") takes the database down once this path was handled."""
 
     def break_during(path):
         answer = provider.answer
@@ -79,7 +79,7 @@ def draft_granted(provider, **fields):
 
 
 def authorize(provider, instance):
-    """One trip of a browser, as far as the callback; gives what the provider sends back."""
+    """Authorize in a browser up to the callback; return the callback's parameters."""
     account = make_account(is_superuser=True)
     begun = begin_authorization(instance, account=account, browser_secret=BROWSER)
     return account, provider.authorize(begun.url)
@@ -92,7 +92,7 @@ def require_working(provider, instance):
     assert Instance.objects.get(pk=instance.pk).state == "connected"
 
 
-def test_a_refresh_keeps_its_new_tokens(provider, break_during):
+def test_a_refresh_stores_its_new_tokens(provider, break_during):
     instance = make_connected(provider)
     break_during("/token")
     refresh_instance(instance, actor="test")
@@ -103,7 +103,7 @@ def test_a_refresh_keeps_its_new_tokens(provider, break_during):
     assert Interaction.objects.filter(operation="Refresh token").count() == 1
 
 
-def test_a_refusal_is_recorded_all_the_same(provider, break_during):
+def test_a_rejection_is_recorded_anyway(provider, break_during):
     instance = make_connected(provider)
     provider.refresh_tokens.clear()
     break_during("/token")
@@ -115,7 +115,7 @@ def test_a_refusal_is_recorded_all_the_same(provider, break_during):
 
 
 @pytest.mark.parametrize("path", ["/token", "/probe"])
-def test_a_code_exchange_keeps_its_tokens(provider, break_during, path):
+def test_a_code_exchange_stores_its_tokens(provider, break_during, path):
     instance = draft_granted(provider)
     account, parameters = authorize(provider, instance)
     break_during(path)
@@ -127,7 +127,9 @@ def test_a_code_exchange_keeps_its_tokens(provider, break_during, path):
 
 
 @pytest.mark.parametrize("path", ["/token", "/probe"])
-def test_a_new_authorization_of_a_connected_instance_keeps_its_tokens(provider, break_during, path):
+def test_a_new_authorization_of_a_connected_instance_stores_its_tokens(
+    provider, break_during, path
+):
     instance = make_connected(provider)
     account, parameters = authorize(provider, instance)
     break_during(path)
@@ -146,7 +148,7 @@ def test_provisioning_ends_connected(provider, break_during):
     assert len(provider.requests) == 1
 
 
-def test_changed_credentials_are_kept(provider, break_during):
+def test_changed_credentials_are_stored(provider, break_during):
     instance = make_instance(
         element=make_element(keyed_definition(provider.url)), configuration={"api.key": "old"}
     )
@@ -179,8 +181,8 @@ def test_each_row_of_a_bulk_job_ends_connected_and_is_sent_once(provider, break_
     assert Interaction.objects.count() == len(provider.requests) == 6
 
 
-def test_a_commit_that_the_database_could_not_confirm_is_no_conflict(provider, monkeypatch):
-    """The connection ends after the commit and before its answer."""
+def test_an_unconfirmed_commit_is_not_a_conflict(provider, monkeypatch):
+    """The connection breaks after the commit and before its confirmation."""
     instance = draft_granted(provider)
     account, parameters = authorize(provider, instance)
     wrapper: Any = type(connections["default"])
@@ -207,7 +209,7 @@ def test_a_commit_that_the_database_could_not_confirm_is_no_conflict(provider, m
     assert Interaction.objects.filter(operation="Exchange code").count() == 1
 
 
-def test_an_outage_without_end_is_told_without_a_secret(caplog):
+def test_an_outage_without_end_is_reported_without_a_secret(caplog):
     def write():
         raise OperationalError("it has the secret 'hunter2' in its words")
 
@@ -217,7 +219,7 @@ def test_an_outage_without_end_is_told_without_a_secret(caplog):
     assert "hunter2" not in caplog.text
 
 
-def test_what_is_no_outage_is_not_repeated():
+def test_other_errors_are_not_retried():
     calls = []
 
     def write():

@@ -1,4 +1,4 @@
-"""Tokens stay alive: one refresh at a time, nothing thrown away, outages told from dead grants."""
+"""Refreshing tokens: one refresh at a time, no token lost, outages survived."""
 
 import threading
 from datetime import timedelta
@@ -70,7 +70,7 @@ def test_many_callers_on_one_expiring_token_make_one_refresh(provider, instance)
         barrier.wait()
         try:
             seen.append(refresh_instance(row, actor="caller").tokens.reveal()["access_token"])
-        except Exception as error:  # noqa: BLE001  told below
+        except Exception as error:  # noqa: BLE001  asserted below
             errors.append(error)
         finally:
             connection.close()
@@ -118,14 +118,14 @@ def test_a_refresh_waits_longer_for_its_answer_than_other_calls(provider, instan
     assert tokens_of(instance)["refresh_token"] in provider.refresh_tokens
 
 
-def test_a_refresh_that_is_not_answered_in_its_own_time_says_so(provider, instance, settings):
+def test_a_refresh_that_times_out_says_so(provider, instance, settings):
     settings.HTTP_TIMEOUT_SECONDS, settings.REFRESH_TIMEOUT_SECONDS = 0.1, 0.3
     provider.delay_seconds = 0.6
     with pytest.raises(PlatformError, match=r"did not answer within 0\.3 seconds"):
         refresh_instance(instance, actor="test")
 
 
-def test_an_outage_backs_off_and_never_ends_the_grant(provider, instance):
+def test_an_outage_backs_off_and_never_disconnects(provider, instance):
     provider.override = (503, "<html>down</html>")
     at = timezone.now()
     waits = []
@@ -157,7 +157,7 @@ def test_a_retry_after_is_respected(provider, instance):
     assert row.refresh_due_at > timezone.now() + timedelta(minutes=119)
 
 
-def test_a_refused_grant_is_asked_for_twice_and_never_again(provider, instance):
+def test_a_rejected_grant_is_tried_twice_and_never_again(provider, instance):
     provider.refresh_tokens.clear()
     make_due(instance)
     refresh_due_instances()
@@ -176,7 +176,7 @@ def test_a_refused_grant_is_asked_for_twice_and_never_again(provider, instance):
         refresh_instance(Instance.objects.get(), actor="x")
 
 
-def test_a_lost_answer_stays_on_record_and_the_token_is_tried_once_more(provider, instance):
+def test_a_lost_response_stays_on_record_and_the_token_is_tried_again(provider, instance):
     provider.mode = "cut before"
     make_due(instance)
     refresh_due_instances()
@@ -189,7 +189,7 @@ def test_a_lost_answer_stays_on_record_and_the_token_is_tried_once_more(provider
     assert Instance.objects.get().refresh_started_at is None
 
 
-def test_a_killed_process_leaves_a_lease_that_runs_out(provider, instance):
+def test_the_lease_of_a_killed_process_expires(provider, instance):
     make_due(instance)
     now = timezone.now()
     Instance.objects.update(
@@ -203,14 +203,14 @@ def test_a_killed_process_leaves_a_lease_that_runs_out(provider, instance):
     assert refresh_due_instances(at=later).succeeded == 1
 
 
-def test_a_lease_is_held_by_one_and_given_back(instance):
+def test_a_lease_has_one_holder_and_is_released(instance):
     with leased(instance.pk) as first, leased(instance.pk) as second:
         assert (bool(first), second) == (True, None)
     with leased(instance.pk) as third:
         assert third not in (None, first)
 
 
-def test_an_answer_that_comes_after_newer_tokens_were_stored_is_dropped(provider, instance):
+def test_tokens_that_arrive_after_newer_ones_were_stored_are_dropped(provider, instance):
     stale = Instance.objects.get(pk=instance.pk)
     refresh_instance(instance, actor="x")
     newest = tokens_of(instance)
@@ -225,7 +225,7 @@ def test_a_disabled_instance_is_neither_refreshed_nor_checked(provider, instance
     assert token_requests(provider) == []
 
 
-def test_a_check_that_meets_a_401_refreshes_once_and_is_satisfied(provider, instance):
+def test_a_check_that_gets_a_401_refreshes_once_and_succeeds(provider, instance):
     provider.access_tokens.clear()
     check_instance(instance, actor="ada")
     row = Instance.objects.get()
@@ -233,7 +233,7 @@ def test_a_check_that_meets_a_401_refreshes_once_and_is_satisfied(provider, inst
     assert len(token_requests(provider)) == 1
 
 
-def test_a_check_of_a_dead_grant_says_so(provider, instance):
+def test_a_check_of_a_revoked_grant_says_so(provider, instance):
     provider.access_tokens.clear()
     provider.refresh_tokens.clear()
     for _ in range(2):
@@ -252,7 +252,7 @@ def test_no_token_is_in_any_record_of_a_refresh(provider, instance):
     assert not any(secret in recorded for secret in provider.secrets)
 
 
-def test_a_grant_with_a_password_is_renewed_by_asking_again(sandbox, dynamics):
+def test_a_password_grant_is_renewed_with_the_password(sandbox, dynamics):
     instance = make_instance(
         organization_user=sandbox, element=dynamics, configuration=CUSTOM_CONFIGURATION
     )
@@ -263,7 +263,7 @@ def test_a_grant_with_a_password_is_renewed_by_asking_again(sandbox, dynamics):
     assert tokens_of(instance)["access_token"] != before["access_token"]
 
 
-def test_an_unexpected_refusal_waits_and_does_not_end_the_grant(provider, instance):
+def test_an_unexpected_rejection_is_retried_and_does_not_disconnect(provider, instance):
     provider.override = (400, {"error": "invalid_request"})
     make_due(instance)
     with pytest.raises(PlatformError):
@@ -273,9 +273,7 @@ def test_an_unexpected_refusal_waits_and_does_not_end_the_grant(provider, instan
 
 
 @pytest.mark.parametrize("override", [None, (503, "down"), (400, {"error": "unsupported"})])
-def test_a_deletion_gives_the_grant_back_on_record_and_no_refusal_blocks_it(
-    provider, instance, override
-):
+def test_a_deletion_revokes_the_grant_and_no_rejection_blocks_it(provider, instance, override):
     refresh_token = tokens_of(instance)["refresh_token"]
     provider.override = override
     delete_instance(instance, actor="ada")

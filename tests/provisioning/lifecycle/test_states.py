@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 State = Instance.State
 
 
-def test_a_move_is_written_down_with_who_and_why():
+def test_a_move_is_recorded_with_who_and_why():
     instance = make_instance()
     move_instance(instance, State.PROVISIONING, expect={State.DRAFT}, actor="ada", why="Because.")
     change = instance.state_changes.first()
@@ -23,28 +23,28 @@ def test_a_move_is_written_down_with_who_and_why():
 
 def test_a_move_from_a_state_that_is_not_expected_changes_nothing():
     instance = make_instance()
-    with pytest.raises(StateConflictError, match="is draft"):
+    with pytest.raises(StateConflictError, match="in the state “draft”"):
         move_instance(instance, State.CONNECTED, expect={State.PROVISIONING}, actor="a", why="b")
     assert Instance.objects.get().state == "draft"
 
 
 @pytest.mark.parametrize("to", [State.CONNECTED, State.FAILED, State.UNKNOWN])
-def test_a_move_that_no_life_takes_is_refused(to):
+def test_an_impossible_move_is_rejected(to):
     instance = make_instance()
     with pytest.raises(StateConflictError):
         move_instance(instance, to, expect=set(State.values), actor="a", why="b")
 
 
-def test_whoever_read_the_row_before_somebody_else_moved_it_comes_second():
+def test_a_move_of_a_row_that_has_moved_since_it_was_read_is_rejected():
     instance = make_instance()
     stale = Instance.objects.get(pk=instance.pk)
     move_instance(instance, State.PROVISIONING, expect={State.DRAFT}, actor="first", why="x")
-    with pytest.raises(StateConflictError, match="somebody else"):
+    with pytest.raises(StateConflictError, match="another process"):
         move_instance(stale, State.DELETING, expect={State.DRAFT}, actor="second", why="x")
     assert [change.actor for change in StateChange.objects.exclude(reason="Created.")] == ["first"]
 
 
-def test_columns_move_with_the_state_sealed_and_findable():
+def test_columns_that_change_with_the_state_are_sealed_and_searchable():
     instance = make_instance()
     move_instance(instance, State.PROVISIONING, expect={State.DRAFT}, actor="a", why="b")
     move_instance(
@@ -65,7 +65,7 @@ def test_every_state_has_its_moves():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_who_move_at_once_one_succeeds():
+def test_of_many_concurrent_moves_one_succeeds():
     instance = make_instance()
     outcomes = []
     barrier = threading.Barrier(8)
@@ -90,7 +90,7 @@ def test_of_many_who_move_at_once_one_succeeds():
     assert StateChange.objects.filter(to_state="provisioning").count() == 1
 
 
-def test_an_instance_begins_in_few_states():
+def test_an_instance_starts_only_in_certain_states():
     instance = make_instance()
     copy = Instance(
         organization_user=instance.organization_user,
@@ -102,7 +102,7 @@ def test_an_instance_begins_in_few_states():
     with pytest.raises(StateConflictError):
         insert_in_state([copy], State.UNKNOWN, actor="test", why="Lost.")
     assert Instance.objects.get() == instance
-    insert_in_state([copy], State.PROVISIONING, actor="test", why="Provisioning began.")
+    insert_in_state([copy], State.PROVISIONING, actor="test", why="Provisioning started.")
     stored = Instance.objects.get(name="Copy")
     change = stored.state_changes.get()
     assert (stored.state, change.from_state, change.to_state) == (

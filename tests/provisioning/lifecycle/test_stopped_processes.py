@@ -1,4 +1,4 @@
-"""A process that is stopped beyond its lease, as when its machine is suspended, does no harm when it goes on."""
+"""A process that is suspended beyond its lease does no harm when it resumes."""
 
 import time
 
@@ -24,14 +24,14 @@ pytestmark = [
 
 PATIENCE_SECONDS = 10
 HALT = ("-m", "tests.support.worker", "halt")
-# Before the draft is sent, and when the connection is about to be made: the last moment that a test can reach.
+# Before the request is built, and just before the connection is made, the last moment that a test can reach.
 BEFORE_SENDING = "instances.platforms.embedded.oauth2.refresh_token"
 BEFORE_CONNECTING = "instances.platforms.transport.connections._checked_addresses"
 
 
 @pytest.fixture
 def freeze_refresh(run):
-    """Begins a refresh in a process that is stopped at a function, and waits until its lease has run out."""
+    """Start a refresh, stop its process at a function, and let its lease expire."""
 
     def freeze_refresh(instance, *, at):
         holder = run(*HALT, "refresh", str(instance.pk), "1", at)
@@ -45,7 +45,7 @@ def freeze_refresh(run):
 
 @pytest.fixture
 def freeze_waiting(run, provider):
-    """Begins a refresh in a process that is stopped while the provider answers, until its lease has run out."""
+    """Start a refresh, stop its process during the request, let its lease expire."""
 
     def freeze_waiting(instance, **environment):
         provider.delay_seconds = 0.5
@@ -75,7 +75,7 @@ def wait_until_the_lease_is_over(instance):
 
 
 @pytest.mark.parametrize("point", [BEFORE_SENDING, BEFORE_CONNECTING])
-def test_it_does_not_send_a_refresh_token_that_another_process_has_spent(
+def test_it_does_not_send_a_refresh_token_that_another_process_has_used(
     far_sandbox, make_granted, freeze_refresh, point
 ):
     instance = make_granted()
@@ -91,7 +91,7 @@ def test_it_does_not_send_a_refresh_token_that_another_process_has_spent(
 
 
 @pytest.mark.parametrize("refusals", [0, 1])
-def test_its_late_refusal_changes_nothing(provider, freeze_waiting, refusals):
+def test_a_late_rejection_changes_nothing(provider, freeze_waiting, refusals):
     instance = make_connected(provider)
     Instance.objects.filter(pk=instance.pk).update(refresh_refusals=refusals)
     good = tokens_of(instance)["refresh_token"]
@@ -107,7 +107,7 @@ def test_its_late_refusal_changes_nothing(provider, freeze_waiting, refusals):
     assert StateChange.objects.count() == moves
 
 
-def test_its_late_outage_puts_nothing_off(provider, freeze_waiting):
+def test_a_late_outage_does_not_delay_anything(provider, freeze_waiting):
     instance = make_connected(provider)
     good = tokens_of(instance)["refresh_token"]
     obedient = provider.answer
@@ -128,7 +128,7 @@ def test_its_late_outage_puts_nothing_off(provider, freeze_waiting):
 
 
 @pytest.mark.parametrize("timeout_seconds", ["0.8", "10"])
-def test_its_late_tokens_are_kept_where_no_newer_ones_are(
+def test_late_tokens_are_stored_unless_there_are_newer_ones(
     provider, freeze_waiting, timeout_seconds
 ):
     instance = make_connected(provider)
@@ -139,7 +139,7 @@ def test_its_late_tokens_are_kept_where_no_newer_ones_are(
     assert len(token_requests(provider)) == 1
 
 
-def test_its_late_tokens_end_the_need_to_authorize_again(provider, freeze_waiting):
+def test_late_tokens_reconnect_the_instance(provider, freeze_waiting):
     instance = make_connected(provider)
     holder = freeze_waiting(instance)
     for _ in range(2):
@@ -154,19 +154,19 @@ def test_its_late_tokens_end_the_need_to_authorize_again(provider, freeze_waitin
     check_instance(row, actor="test")
 
 
-def test_it_does_not_create_what_another_process_has_created_meanwhile(provider, run):
+def test_it_does_not_create_what_another_process_has_created(provider, run):
     organization = make_organization(platform_url=provider.url, secret=ORGANIZATION_SECRET)
     user = make_organization_user(organization=organization, secret=USER_SECRET)
     instance = make_instance(organization_user=user)
     creator = run(*HALT, "provision", str(instance.pk), "1", BEFORE_CONNECTING)
     assert creator.hear() == "halted"
     creator.freeze()
-    # As if it had been stopped for so long.
+    # As if the process had been stopped for that long.
     Instance.objects.update(state_changed_at=timezone.now() - STALE_AFTER)
     time.sleep(1)
     reconcile_instance(Instance.objects.get(), actor="test")
     creator.say()
     creator.thaw()
-    assert "was changed by somebody else" in creator.hear()
+    assert "was changed by another process" in creator.hear()
     assert list(provider.instances) == [Instance.objects.get().remote_id]
     assert Instance.objects.get().state == "connected"

@@ -1,4 +1,4 @@
-"""What is due is turned to: checks, lost answers, deletions that were cut off."""
+"""Work that is due is done: checks, lost responses, interrupted deletions."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from instances.provisioning.lifecycle.check import check_instance
 from instances.provisioning.lifecycle.delete import delete_instance
 from instances.provisioning.lifecycle.provision import provision_instance
 from instances.provisioning.lifecycle.states import State, move_instance
-from instances.provisioning.lifecycle.sweeps import _work, work_due_instances
+from instances.provisioning.lifecycle.sweeps import work_due_instances, work_instance
 from instances.provisioning.status.explain import explain
 from tests.support.connected import make_connected
 from tests.support.factories import (
@@ -54,7 +54,7 @@ def make_due(at=None):
 
 
 def age(instance, **by):
-    """As if it had been in its state for so long."""
+    """Make the instance look as if it had been in its state for this long."""
     Instance.objects.filter(pk=instance.pk).update(
         state_changed_at=timezone.now() - timedelta(**by)
     )
@@ -71,16 +71,16 @@ def test_a_connected_instance_is_checked_once_a_day(provider, instance):
     assert work_due_instances().succeeded == 0
 
 
-def test_a_refused_credential_is_found_by_the_check_and_not_checked_again(provider, instance):
+def test_rejected_credentials_are_found_by_the_check_and_not_checked_again(provider, instance):
     provider.override = (401, {"message": "Unauthorized"})
     make_due()
     assert list(work_due_instances().failures) == [instance.pk]
     row = Instance.objects.get()
     assert (row.state, row.next_action_at) == ("needs_reauthorization", None)
-    assert explain(row).responsible == "account holder"
+    assert explain(row).who_acts == "account owner"
 
 
-def test_an_outage_is_met_again_after_a_longer_while_each_time(provider, instance):
+def test_retries_during_an_outage_wait_longer_each_time(provider, instance):
     provider.override = (503, "down")
     waits = []
     for _ in range(4):
@@ -93,7 +93,7 @@ def test_an_outage_is_met_again_after_a_longer_while_each_time(provider, instanc
     assert timedelta(minutes=1) < waits[0] < timedelta(minutes=3)
 
 
-def test_what_a_code_brought_outlives_an_outage_of_the_probe(provider, settings):
+def test_tokens_of_a_code_survive_an_outage_of_the_probe(provider, settings):
     with Provider() as probed:
         settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [provider.netloc, probed.netloc]
         probed.override = (503, "down")
@@ -107,7 +107,7 @@ def test_what_a_code_brought_outlives_an_outage_of_the_probe(provider, settings)
         assert Instance.objects.get().last_succeeded_at
 
 
-def test_a_code_whose_tokens_the_probe_refuses_makes_no_instance(provider, settings):
+def test_a_code_whose_tokens_the_probe_rejects_creates_no_instance(provider, settings):
     with Provider() as probed:
         settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [provider.netloc, probed.netloc]
         with pytest.raises(CredentialsRefusedError):
@@ -124,7 +124,7 @@ def test_an_instance_that_is_deleted_during_its_check_stays_deleted(provider, in
         return obedient(request)
 
     provider.answer = delete_first
-    with pytest.raises(StateConflictError, match="deleted in the meantime"):
+    with pytest.raises(StateConflictError, match="deleted by another process"):
         check_instance(instance, actor="test")
     last = Interaction.objects.first()
     assert (last.instance, last.status, last.subject) == (None, 200, instance.label)
@@ -136,11 +136,11 @@ def test_two_schedulers_check_an_instance_once(provider, instance):
     before = len(provider.requests)
     work_due_instances()
     Instance.objects.filter(pk=stale.pk).update(next_action_at=timezone.now() + timedelta(days=1))
-    _work(stale, at=timezone.now())
+    work_instance(stale, at=timezone.now())
     assert len(provider.requests) == before + 1
 
 
-def test_a_lost_answer_is_reconciled_by_itself_and_nothing_is_doubled(provider, remote_instance):
+def test_a_lost_response_is_reconciled_automatically_without_duplicates(provider, remote_instance):
     provider.mode = "cut after"
     with pytest.raises(Exception, match="not known"):
         provision_instance(remote_instance, actor="test")
@@ -153,13 +153,13 @@ def test_a_lost_answer_is_reconciled_by_itself_and_nothing_is_doubled(provider, 
     assert len(provider.instances) == 1
 
 
-def test_a_create_that_never_arrived_is_sent_again_when_that_is_certain(provider, remote_instance):
+def test_a_create_that_never_arrived_is_sent_again_once_that_is_certain(provider, remote_instance):
     provider.mode = "cut before"
     with pytest.raises(Exception, match="not known"):
         provision_instance(remote_instance, actor="test")
     provider.mode = "obey"
     make_due()
-    assert "may still be under way" in work_due_instances().failures[remote_instance.pk]
+    assert "may still be in progress" in work_due_instances().failures[remote_instance.pk]
     assert provider.instances == {}
     age(remote_instance, minutes=5)
     make_due()
@@ -168,7 +168,7 @@ def test_a_create_that_never_arrived_is_sent_again_when_that_is_certain(provider
     assert Instance.objects.get().state == "connected"
 
 
-def test_a_provisioning_that_was_killed_is_reconciled(provider, remote_instance):
+def test_interrupted_provisioning_is_reconciled(provider, remote_instance):
     move_instance(
         remote_instance, State.PROVISIONING, expect={State.DRAFT}, actor="killed", why="Began."
     )
@@ -179,7 +179,7 @@ def test_a_provisioning_that_was_killed_is_reconciled(provider, remote_instance)
     assert len(provider.instances) == 1
 
 
-def test_copies_beside_the_one_that_is_adopted_are_deleted(provider, remote_instance):
+def test_duplicates_of_the_adopted_instance_are_deleted(provider, remote_instance):
     provider.mode = "cut after"
     for _ in range(2):
         with pytest.raises(Exception, match="not known"):
@@ -196,7 +196,7 @@ def test_copies_beside_the_one_that_is_adopted_are_deleted(provider, remote_inst
 
 
 @pytest.mark.parametrize("mode", ["cut before", "cut after", "html"])
-def test_a_deletion_that_did_not_end_is_ended_by_itself(provider, remote_instance, mode):
+def test_an_unfinished_deletion_is_finished_automatically(provider, remote_instance, mode):
     provision_instance(remote_instance, actor="test")
     provider.mode = mode
     with pytest.raises(Exception, match="Far"):
@@ -212,7 +212,7 @@ def test_a_deletion_that_did_not_end_is_ended_by_itself(provider, remote_instanc
     assert Interaction.objects.filter(subject__startswith="Far (").exists()
 
 
-def test_what_keeps_a_lost_answer_from_being_reconciled_is_told(provider, remote_instance):
+def test_the_cause_that_prevents_reconciliation_is_shown(provider, remote_instance):
     provider.mode = "cut after"
     with pytest.raises(Exception, match="not known"):
         provision_instance(remote_instance, actor="test")
@@ -221,5 +221,5 @@ def test_what_keeps_a_lost_answer_from_being_reconciled_is_told(provider, remote
     make_due()
     work_due_instances()
     row = Instance.objects.get()
-    assert (row.state, explain(row).responsible) == ("unknown", "operator")
+    assert (row.state, explain(row).who_acts) == ("unknown", "operator")
     assert "organization's secrets" in explain(row).advice

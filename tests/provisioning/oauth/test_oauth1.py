@@ -1,4 +1,4 @@
-"""A person's trip to a provider of OAuth 1.0a, begun and completed here."""
+"""Authorize an instance at an OAuth 1.0a provider."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Trip:
-    """One person in one browser, sent away to authorize an instance."""
+    """An authorization by one user in one browser."""
 
     def __init__(self, provider):
         self.provider = provider
@@ -49,7 +49,7 @@ def trip(oauth1_provider):
     return Trip(oauth1_provider)
 
 
-def test_the_trip_ends_connected(trip):
+def test_an_authorization_ends_connected(trip):
     instance = trip.come_back(secret="a-secret-that-the-callback-invents")
     assert instance.state == State.CONNECTED
     tokens = instance.tokens.reveal()
@@ -59,13 +59,13 @@ def test_the_trip_ends_connected(trip):
     assert not [one for one in trip.provider.secrets if one in recorded]
 
 
-def test_the_secret_waits_sealed(trip):
+def test_the_request_token_secret_is_stored_sealed(trip):
     stored = Authorization.objects.get().request_token_secret
     assert stored.reveal() in trip.provider.secrets
     assert stored.reveal() not in stored.ciphertext
 
 
-def test_a_second_trip_authenticates_again(trip):
+def test_a_second_authorization_renews_the_credentials(trip):
     first = trip.come_back().tokens.reveal()["access_token"]
     trip.instance.refresh_from_db()
     trip.begin()
@@ -74,7 +74,7 @@ def test_a_second_trip_authenticates_again(trip):
     assert again.tokens.reveal()["access_token"] != first
 
 
-def test_an_issuer_is_no_concern_of_oauth_1(trip):
+def test_oauth_1_ignores_the_issuer(trip):
     element = trip.instance.element
     element.definition["authentication"][0] |= {
         "issuer": "https://issuer.example",
@@ -91,13 +91,13 @@ def test_a_callback_works_once(trip):
 
 
 @pytest.mark.parametrize("denial", [{"denied": "the-token"}, {"oauth_problem": "user_refused"}])
-def test_a_denial_is_told_in_the_words_that_providers_have(trip, denial):
+def test_each_providers_parameter_for_a_denial_is_understood(trip, denial):
     with pytest.raises(AuthorizationDeniedError):
         trip.come_back(oauth_verifier=None, **denial)
     trip.instance.refresh_from_db()
     assert trip.instance.state == State.FAILED
 
 
-def test_a_callback_without_a_verifier_is_no_consent(trip):
+def test_a_callback_without_a_verifier_connects_nothing(trip):
     with pytest.raises(ProviderReportedError):
         trip.come_back(oauth_verifier=None)

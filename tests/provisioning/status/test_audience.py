@@ -1,4 +1,4 @@
-"""An explanation speaks to who reads it: what they can do themselves, and whom they have to ask."""
+"""Explanations fit their audience: what it can do itself, and whom it must ask."""
 
 import inspect
 
@@ -47,7 +47,7 @@ def test_the_role_in_the_instances_own_organization_counts(person, instance):
     assert {account: audiences_for(account)(instance) for account in readers} == readers
 
 
-def test_any_number_of_instances_costs_one_reader_as_much_as_one(person, instance):
+def test_the_audience_of_any_number_of_instances_takes_one_query(person, instance):
     account = person("operator", of=instance.organization).account
     rows = [instance, make_instance(), make_instance()]
     account.has_perm("instances.view_instance")
@@ -69,17 +69,17 @@ def test_any_number_of_instances_costs_one_reader_as_much_as_one(person, instanc
         (
             Cause.CREDENTIALS_REJECTED,
             "staff",
-            "Account owner must act: you, if the account is yours.",
+            "Account owner must act. If the account is yours, that is you.",
         ),
         (Cause.CREDENTIALS_REJECTED, "operator", "Account owner must act."),
-        (Cause.PROVIDER_DOWN, "staff", "No action needed."),
+        (Cause.PROVIDER_DOWN, "staff", "You can fix this."),
     ],
 )
 def test_each_audience_reads_who_must_act(instance, cause, audience, who):
     assert explain(failed(instance, cause), Audience(audience)).who == who
 
 
-def test_what_is_retried_automatically_needs_nobody(instance):
+def test_what_is_retried_automatically_needs_no_action(instance):
     instance.state = Instance.State.UNKNOWN
     assert {explain(instance, audience).who for audience in Audience} == {"No action needed."}
 
@@ -92,7 +92,7 @@ def test_what_is_retried_automatically_needs_nobody(instance):
         if inspect.isclass(value) and issubclass(value, errors.PlatformError)
     ],
 )
-def test_an_accounts_holder_is_told_nothing_of_what_is_behind(error):
+def test_an_account_owner_is_told_no_internals(error):
     told = message_for_account_owner(error("Acme (keyed, id 7): exchange was refused (400)."))
     assert told.endswith(".")
     for inner in ("id 7", "exchange", "OAuth app", "operator", "PROVIDER_ALLOWED"):

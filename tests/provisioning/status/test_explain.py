@@ -1,4 +1,4 @@
-"""Every unhealthy instance explains itself: a cause, who must act, what to do, and a step that is possible."""
+"""Every unhealthy instance has an explanation and a possible step."""
 
 import inspect
 import itertools
@@ -21,13 +21,13 @@ State = Instance.State
 CAUSES = ["", *Cause.values]
 WITHOUT_CAUSE = {State.DRAFT, State.AWAITING_AUTHORIZATION, State.PROVISIONING}
 WITH_TOKEN = {State.CONNECTED, State.NEEDS_REAUTHORIZATION, State.DELETING}
-# What everybody reads, in one file: a change of wording shows in its diff. Write it anew with
+# Every explanation in one file, so that a change of wording shows in its diff. Update it with
 # UPDATE_GOLDEN=1 pytest tests/provisioning/status/test_explain.py, then read the diff aloud.
 GOLDEN = Path(__file__).parent / "explanations.txt"
 
 
 def made(kind):
-    """An error of this kind, whatever else its constructor takes."""
+    """Make an error without calling its constructor."""
     error = kind.__new__(kind)
     Exception.__init__(error, "The error's own message.")
     return error
@@ -60,7 +60,7 @@ def draft(request):
 
 
 def broken(instance, state, cause, **columns):
-    """As it is read from the database in that state."""
+    """Return the instance as if it had been read in this state."""
     instance.state = state
     instance.token = "element-token" if state in WITH_TOKEN else ""
     instance.cause, instance.cause_message = cause, "The recorded message." if cause else ""
@@ -85,17 +85,17 @@ def test_every_state_and_cause_has_a_sentence_and_a_step_that_is_offered(draft):
 
 
 def written(instance):
-    """Every state, cause and audience, as lines; where the recorded cause makes no difference, once."""
+    """Return one line for each state, cause and audience."""
     lines = []
     for state, cause in itertools.product(State, CAUSES):
-        if cause and state in WITHOUT_CAUSE:
+        if (cause and state in WITHOUT_CAUSE) or (state, cause) == (State.CONNECTED, ""):
             continue
         lines.append(f"== {state} · {cause or 'no cause'}")
         row = broken(instance, state, cause)
         for audience in READERS:
-            if one := explain(row, audience):
-                said = f"{one.cause} | {one.who} | {one.advice} | {one.step} | {one.detail}"
-                lines.append(f"{audience}: {said}")
+            one = explain(row, audience)
+            shown = f"{one.cause} | {one.who} | {one.advice} | {one.step} | {one.detail}"
+            lines.append(f"{audience}: {shown}")
         headline, who, advice = explain_many(state, cause)
         lines.append(f"many: {headline} | {who} | {advice}")
     lines += [
@@ -104,7 +104,7 @@ def written(instance):
     return "\n".join(lines) + "\n"
 
 
-def test_what_everybody_reads_is_what_was_reviewed(monkeypatch):
+def test_every_explanation_is_as_reviewed(monkeypatch):
     now = datetime(2026, 11, 27, 14, 0, tzinfo=UTC)
     monkeypatch.setattr("django.utils.timezone.now", lambda: now)
     instance = make_instance()
@@ -177,7 +177,7 @@ def test_while_a_link_is_open_it_waits_for_the_account_owner(draft, state):
     assert is_offered(explanation.step, row)
     assert "connect it yourself" not in explain(row, Audience.VIEWER).advice
     if state != State.DRAFT:
-        # No link helps against that.
+        # A link cannot fix this.
         assert "OAuth app" in explain(broken(draft, state, Cause.CLIENT_REJECTED)).advice
     draft.links.update(expires_at=timezone.now())
     assert "uses the link" not in explain(broken(draft, state, "")).advice
