@@ -11,6 +11,7 @@ from django.http import JsonResponse
 
 from instances.api.errors import NotFoundError
 from instances.api.parameters import Page
+from instances.queries.cursor_pages import Order, page_of
 
 MAX_PAGE_SIZE = 200
 
@@ -37,21 +38,21 @@ def page_response[M: Model](
     is_descending: bool = False,
 ) -> JsonResponse:
     """One page of rows in order of their id. Raises BadRequest for a token that was not given out here."""
-    size = min(page.page_size or MAX_PAGE_SIZE, MAX_PAGE_SIZE)
-    rows = rows.order_by("-pk" if is_descending else "pk")
-    if page.next_page:
-        comparison = "pk__lt" if is_descending else "pk__gt"
-        rows = rows.filter(**{comparison: _read_token(page.next_page)})
-    found = list(rows[: size + 1])
+    found = page_of(
+        rows,
+        f"after-{_read_token(page.next_page)}" if page.next_page else "",
+        size=min(page.page_size or MAX_PAGE_SIZE, MAX_PAGE_SIZE),
+        order=Order({"pk": int}, is_descending=is_descending),
+    )
     response = list_response(
-        (document(row) for row in found[:size]),
+        (document(row) for row in found.rows),
         things=things,
         is_empty_found=is_empty_found or bool(page.next_page),
     )
-    if len(found) > size:
-        response["Elements-Next-Page-Token"] = _write_token(found[size - 1].pk)
+    if found.next:
+        response["Elements-Next-Page-Token"] = _write_token(found.rows[-1].pk)
     elif not page.next_page:
-        response["Elements-Total-Count"] = str(len(found))
+        response["Elements-Total-Count"] = str(len(found.rows))
     return response
 
 
