@@ -34,9 +34,9 @@ def check_bulk_job(job_id: int) -> str:
 
 
 def enqueue_bulk_job(job: BulkJob) -> None:
-    """Hand a job to the workers, once this is committed: a draft for its dry run, a running one chunk by chunk.
+    """Enqueue a draft's dry run or a running job's chunks, once the current transaction is committed.
 
-    Raises TaskNotEnqueuedError; the scheduler then does it later.
+    Raises TaskNotEnqueuedError; the scheduler then enqueues it later.
     """
     task = check_bulk_job if job.state == BulkJob.State.DRAFT else run_bulk_chunk
     for _ in range(tasks_to_enqueue(job)):
@@ -58,4 +58,4 @@ def recover_and_enqueue() -> bool:
 
 def _of_job(job_id: int, work: Callable[[BulkJob], int]) -> str:
     job = BulkJob.objects.filter(pk=job_id).first()
-    return f"{work(job)} rows." if job else "The bulk job is gone already."
+    return f"{work(job)} rows." if job else "The bulk job no longer exists."
