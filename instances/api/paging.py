@@ -1,4 +1,4 @@
-"""Lists, page by page (contract 4): keyset tokens, so that inserts neither repeat nor skip a row."""
+"""Lists and their pages (contract 4). Page tokens name a row, so that inserts neither repeat nor skip one."""
 
 import base64
 import binascii
@@ -19,7 +19,7 @@ MAX_PAGE_SIZE = 200
 def list_response(
     items: Iterable[Any], *, things: str, is_empty_found: bool = False
 ) -> JsonResponse:
-    """A whole list. An empty one is 404 `No <things> found`, or 200 `[]` where is_empty_found (contract 1)."""
+    """Build a complete list. If it is empty: 404 `No <things> found`, or 200 `[]` if is_empty_found (contract 1)."""
     documents = list(items)
     if not documents and not is_empty_found:
         raise NotFoundError(f"No {things} found")
@@ -37,7 +37,7 @@ def page_response[M: Model](
     is_empty_found: bool = False,
     is_descending: bool = False,
 ) -> JsonResponse:
-    """One page of rows in order of their id. Raises BadRequest for a token that was not given out here."""
+    """Build one page of rows in order of id. Raises BadRequest for an invalid page token."""
     found = page_of(
         rows,
         f"after-{_read_token(page.next_page)}" if page.next_page else "",
@@ -68,6 +68,6 @@ def _read_token(token: str) -> int:
             raise ValueError(token)
     except (ValueError, binascii.Error):
         raise BadRequest(
-            "nextPage is not a token that this API gave out; begin with the first page"
+            "nextPage is not a valid page token; start again with the first page"
         ) from None
     return int(pk)
