@@ -116,7 +116,7 @@ def test_a_provider_that_does_not_answer_keeps_no_command_from_ending(
     assert installation.query(
         "SELECT COUNT(*) FROM instances_bulkrow WHERE outcome = 'running'"
     ) == [(0,)]
-    assert "Go on: manage.py resume_bulk_job" in installation.program.log
+    assert "To resume it, run: manage.py resume_bulk_job" in installation.program.log
 
 
 def test_ctrl_c_while_a_pipe_is_read_keeps_nothing(installation):
@@ -140,5 +140,5 @@ def test_ctrl_c_while_a_pipe_is_read_keeps_nothing(installation):
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=ENDS_WITHIN_SECONDS) == 1
     process.stdin.close()
-    assert "nothing is kept" in program.log
+    assert "Nothing was saved" in program.log
     assert installation.query("SELECT id FROM instances_bulkjob") == []

@@ -200,7 +200,7 @@ def test_a_database_that_somebody_else_has_locked_is_waited_for(up, environment)
     assert set(descendants_of(process.pid)) == children
     wait_until(lambda: json.loads(get(environment, "/readyz")[1])["scheduler"])
     provisioned = paste(provision_command("--enqueue"), environment)
-    assert "is with the workers" in provisioned.stdout
+    assert "was enqueued" in provisioned.stdout
     listing = f"{sys.executable} manage.py bulk_jobs"
     wait_until(lambda: "finished  1/1 rows, 0 failed" in paste(listing, environment).stdout)
 
@@ -263,9 +263,9 @@ def test_a_lost_key_stops_no_start_and_the_lines_say_what_to_do(environment, up)
     ("changes", "sentence"),
     [
         ({"ENCRYPTION_KEYS": "nonsense"}, "ENCRYPTION_KEYS: entry 1 is not a key"),
-        ({"PORT": "70000"}, "Cannot listen on 127.0.0.1, port 70000: there is no such port"),
+        ({"PORT": "70000"}, "Cannot listen on 127.0.0.1, port 70000: the port is out of range"),
         ({"PORT": "http"}, "PORT has a value of the wrong form"),
-        ({"DATA_DIR": "/dev/null/var"}, "DATA_DIR /dev/null/var: Not a directory"),
+        ({"DATA_DIR": "/dev/null/var"}, "Cannot create DATA_DIR /dev/null/var: Not a directory"),
         (
             {"DATABASE_URL": "sqlite:////dev/null/db.sqlite3"},
             "The database cannot be used: unable to open database file",

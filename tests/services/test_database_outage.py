@@ -112,7 +112,7 @@ def test_every_part_goes_on_after_the_database_was_away(start, cluster, environm
     assert still_running(children) == children
     cluster.start()
     wait_until(lambda: get(environment, "/readyz")[0] == 200)
-    assert "is with the workers" in paste(provision_command("--enqueue"), environment).stdout
+    assert "was enqueued" in paste(provision_command("--enqueue"), environment).stdout
     listing = f"{sys.executable} manage.py bulk_jobs"
     wait_until(lambda: "finished  1/1 rows, 0 failed" in paste(listing, environment).stdout)
     assert still_running(children) == children

@@ -1,4 +1,4 @@
-"""`manage.py scheduler`: turns to whatever is due, until it is stopped. Any number may run."""
+"""`manage.py scheduler`: do all periodic work that is due, until stopped. Any number may run."""
 
 import signal
 import threading
@@ -21,12 +21,12 @@ log = structlog.stdlib.get_logger(__name__)
 
 class Command(BaseCommand):
     help = (
-        "Refresh tokens, check instances, reconcile lost answers, end deletions, go on with bulk jobs whose workers "
-        "are gone, and prune, whenever due."
+        "Run scheduled work: refresh tokens, check and reconcile instances, finish deletions, recover bulk jobs, and "
+        "delete old interactions."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--once", action="store_true", help="turn to what is due now, and end")
+        parser.add_argument("--once", action="store_true", help="do what is due now, and exit")
 
     def handle(self, **options: Any) -> None:
         stopping = threading.Event()
@@ -38,7 +38,7 @@ class Command(BaseCommand):
             try:
                 has_more = self.tick(timetable)
             except AnyDatabaseError as error:
-                # The database may be back at the next tick; a scheduler that ends would not be.
+                # Keep running: the database may be back at the next turn.
                 log.warning("scheduler cannot reach the database", error=type(error).__name__)
                 connection.close()
             if options["once"]:
@@ -47,7 +47,7 @@ class Command(BaseCommand):
                 stopping.wait(TICK_SECONDS)
 
     def tick(self, timetable: Timetable) -> bool:
-        """One turn. True after a full batch, which is followed by the next at once."""
+        """Run one turn. Returns whether more work is due right now."""
         try:
             require_right_clock()
         except ClockSkewError as error:
