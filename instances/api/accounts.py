@@ -45,7 +45,7 @@ PONG = answers(PongDocument, 404, *PLATFORM)
 
 
 class Credentials(Document):
-    """Username and password of a user of Instance Manager."""
+    """User name and password of a user of Instance Manager."""
 
     username: str
     password: str

@@ -12,7 +12,7 @@ from instances.catalogue.sandbox import (
 _TENANT = "yourcompanyname.crm.dynamics.com"
 _CALLBACK = "http://localhost:8000/oauth/callback"
 _CREATES: dict[str, dict[str, Any]] = {
-    "Username and password": {
+    "User name and password": {
         "element": {"key": "dynamicscrmadfs"},
         "name": "Acme CRM",
         "tags": ["acme"],

@@ -289,7 +289,9 @@ def test_a_cancelled_job_keeps_no_secret_and_never_goes_on(provider, user):
     assert outcomes(job) == {"cancelled": 2}
     assert not any(row.body for row in job.rows.all())
     for verb in (start_bulk_job, pause_bulk_job, resume_bulk_job, retry_failures, cancel_bulk_job):
-        with pytest.raises(StateConflictError, match="is cancelled, so this action is not available now"):
+        with pytest.raises(
+            StateConflictError, match="is cancelled, so this action is not available now"
+        ):
             verb(job)
     assert run(job) == []
     assert provider.requests == []

@@ -65,7 +65,10 @@ def test_a_csv_file_is_provisioned_and_the_same_file_again_is_skipped(manage, fi
     assert not any(secret in out for secret in (*provider.secrets, "s3cr3t"))
     before = len(provider.requests)
     status, out, _ = manage(*provision(file, "--skip-existing"))
-    assert (status, out.splitlines()[-1]) == (0, "0 of 8 provisioned, 8 skipped because they already exist.")
+    assert (status, out.splitlines()[-1]) == (
+        0,
+        "0 of 8 provisioned, 8 skipped because they already exist.",
+    )
     assert len(provider.requests) == before
     assert Instance.objects.count() == 8
 

@@ -203,7 +203,7 @@ def _sign_in_lines() -> list[str]:
     User.objects.create_superuser("admin", password=password)
     return [
         "",
-        "  Username   admin",
+        "  User name  admin",
         f"  Password   {password}",
         "",
         "The password is shown only once. To change it, run: manage.py changepassword admin",
