@@ -1,4 +1,4 @@
-"""How an instance is, by our own health operation."""
+"""The health operation of an instance, which is our own addition."""
 
 from instances.models import Instance
 from instances.provisioning.lifecycle.switches import set_enabled

@@ -1,4 +1,4 @@
-"""Files of instances: every form of them, and every mistake told by its place."""
+"""Files of instances: every format, and every mistake reported with its position."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The commands around bulk jobs: CSV in, dry run, stop and go on, retry, list, template."""
+"""Commands for bulk jobs: read CSV, dry run, pause and resume, retry, list, template."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def user(provider):
 
 @pytest.fixture
 def manage(user, capsys):
-    """Runs a command; gives exit status, standard output and errors."""
+    """Return a function that runs a command; it returns exit status, standard output and errors."""
 
     def manage(*arguments):
         capsys.readouterr()
@@ -95,7 +95,7 @@ def test_a_job_that_was_paused_goes_on_by_its_command(manage, file, provider):
             pause_bulk_job(BulkJob.objects.get())
             connection.close()
             provider.answer = answer
-            # Long enough that the command sees that it is paused before this row has ended.
+            # Long enough for the command to notice the pause before this row is finished.
             time.sleep(1.5)
         return answer(request)
 

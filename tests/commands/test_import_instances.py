@@ -1,4 +1,4 @@
-"""What a user has at its remote platform is taken over, and what is here is told."""
+"""The instances of a user's remote platform are imported, and those that already exist are reported."""
 
 import json
 
@@ -29,7 +29,7 @@ def user(provider):
 
 @pytest.fixture
 def have(provider):
-    """Puts an instance on the platform."""
+    """Return a function that creates an instance on the platform."""
 
     def put(number, **fields):
         provider.instances[number] = {

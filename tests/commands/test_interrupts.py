@@ -1,4 +1,4 @@
-"""Ctrl-C of the bulk commands, as processes: they end at once, and the next one goes on with the job."""
+"""Ctrl-C for bulk commands in real processes: they exit at once, and the job can be resumed."""
 
 import os
 import random
@@ -45,7 +45,7 @@ def file(tmp_path):
 
 
 class Command:
-    """A command that has begun to tell of its rows."""
+    """A command that has started to print its rows."""
 
     def __init__(self, installation, *arguments):
         self._log = installation.program._log
@@ -59,7 +59,7 @@ class Command:
             time.sleep(0.01)
 
     def interrupt(self, number=signal.SIGINT):
-        """How it ends, within its time."""
+        """Its exit status, if it exits in time."""
         os.killpg(self._process.pid, number)
         return self._process.wait(timeout=ENDS_WITHIN_SECONDS)
 

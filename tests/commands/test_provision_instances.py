@@ -22,7 +22,10 @@ INCOMPLETE = BODY | {"name": "Incomplete", "configuration": {"authentication.typ
 
 @pytest.fixture
 def provision(tmp_path, capsys):
-    """Runs the command over a file with this content; gives exit status, standard output and errors."""
+    """Return a function that runs the command on a file with this content.
+
+    It returns exit status, standard output and errors.
+    """
 
     def run(content, *options, user="demo@example.com"):
         path = tmp_path / "instances.json"

@@ -1,4 +1,4 @@
-"""TASKS_BACKEND=celery, and a broker that does not answer: a sentence each time, and nothing is lost."""
+"""TASKS_BACKEND=celery with an unavailable broker: each page says so, and nothing is lost."""
 
 import socket
 from datetime import timedelta
@@ -22,7 +22,7 @@ PASSWORD = "p4ss-of-the-broker"
 
 @pytest.fixture
 def heal(settings, monkeypatch):
-    """The broker is down until this is called: then tasks run at once, and the scheduler has its turn."""
+    """The broker is down until this is called: then tasks run immediately, and the scheduler runs one turn."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     monkeypatch.setattr(app.conf, "broker_url", f"redis://:{PASSWORD}@127.0.0.1:{port}/0")

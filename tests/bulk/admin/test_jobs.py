@@ -110,7 +110,7 @@ def test_a_dry_run_that_ends_its_workers_is_given_up_until_it_is_asked_for_again
     for _ in range(MAX_DRY_RUNS):
         BulkJob.objects.update(enqueued_at=timezone.now() - 2 * ADOPT_AFTER)
         assert recover_bulk_jobs() == [job]
-        # Begun, and not brought to its end.
+        # Started, but not finished.
         assert next(check_bulk_job(job)).number == 2
         assert "The dry run is under way." in page_of(operator, job).text
     BulkJob.objects.update(enqueued_at=timezone.now() - 2 * ADOPT_AFTER)
