@@ -1,4 +1,4 @@
-"""`make bench`: compare the platform API with a bare Django view in the same process, on PostgreSQL.
+"""`make bench`: compare the platform API with a bare Django view.
 
 1, 8 and 32 clients create and read instances of an element without a probe, against one gunicorn process with threads,
 as `manage.py up` starts it. The database is created on the server of DATABASE_URL, and dropped at the end.
@@ -97,7 +97,7 @@ def _compare(
 def _measure(
     port: int, worker: int, count: int, requests: Callable[[], bytes]
 ) -> tuple[load.Result, float]:
-    """Measure what the clients see, and the server's CPU time per request in milliseconds."""
+    """Measure what clients see, and the server's CPU time per request in ms."""
     before = _processor_seconds(worker)
     result = load.run(port, count, requests, seconds=SECONDS)
     used = _processor_seconds(worker) - before
@@ -139,7 +139,7 @@ def _request(method: str, path: str, authorization: str, body: str = "") -> byte
 
 
 def _prepare() -> str:
-    """Create tables, the element and an organization user; return the user's Authorization header."""
+    """Create all rows; returns the organization user's Authorization header."""
     django.setup()
     from instances.models import Element
     from instances.provisioning.access.organizations import create_account

@@ -1,4 +1,4 @@
-"""`make bench`: measure the rows per second that a bulk job provisions on a remote platform, on PostgreSQL.
+"""`make bench`: measure the rows per second that a bulk job provisions.
 
 Compared with the ideal rate (concurrency divided by latency), with a pool of threads that sends the same requests and
 stores nothing, and with `xargs -P curl`. All share this machine with the stub and the database.
@@ -139,7 +139,7 @@ def _compare_workers(port: int) -> None:
 
 
 def _provision(port: int, count: int) -> "tuple[BulkJob, int]":
-    """Provision `count` rows with the command; return the job and the command's peak memory in MiB."""
+    """Provision rows with the command; returns the job and peak memory in MiB."""
     from instances.models import BulkJob
 
     user = _user(port)
@@ -164,7 +164,10 @@ def _seconds(job: "BulkJob") -> float:
 
 
 def _workers_rate(port: int, worker_count: int) -> float:
-    """Measure the rate from the first finished row to the last one, without starting the processes."""
+    """Measure the rate from the first finished row to the last one.
+
+    So it does not include starting the processes.
+    """
     from instances.bulk.jobs import read_bulk_job, start_bulk_job
     from instances.bulk.lines import FileRow
     from instances.models import Instance

@@ -1,4 +1,4 @@
-"""`make bench`: measure the lists of admin and self-service on PostgreSQL, at two sizes of the database.
+"""`make bench`: measure the lists of admin and self-service at two sizes.
 
 Small: 1,000 instances and 10,000 interactions. Full: 100,000 and 1,000,000, or BENCH_INSTANCES and BENCH_INTERACTIONS.
 Each page is requested by a superuser, by an operator who sees half of the rows, and by a viewer who sees only the oldest
@@ -123,7 +123,10 @@ def _change(before: int, now: int) -> str:
 
 
 def _accounts() -> list[str]:
-    """Create a superuser, an operator of half of the organizations, a viewer of the oldest rows' one, and staff."""
+    """Create a superuser, an operator, a viewer and a staff user.
+
+    The operator sees half of the organizations, the viewer only that of the oldest rows.
+    """
     from django.contrib.auth.models import Group, User
 
     from bench.rows import USERS

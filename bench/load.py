@@ -1,4 +1,4 @@
-"""Generate load over kept-alive connections, with as little CPU time as Python allows."""
+"""Generate load over kept-alive connections, with little CPU time."""
 
 import socket
 import threading
@@ -27,7 +27,10 @@ class Result:
 
 
 def run(port: int, client_count: int, requests: Callable[[], bytes], *, seconds: float) -> Result:
-    """Let `client_count` clients send one request after another. Raises RuntimeError for any response but 200."""
+    """Let `client_count` clients send one request after another.
+
+    Raises RuntimeError for any response but 200.
+    """
     latencies: list[float] = []
     problems: list[str] = []
     begin = threading.Barrier(client_count + 1)

@@ -6,7 +6,7 @@ from django.db import models
 
 
 class BareRow(models.Model):
-    """A row that a bare view inserts and reads: the columns of an instance, without encryption."""
+    """A row of a bare view: the columns of an instance, without encryption."""
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True)
     name = models.CharField(max_length=200)

@@ -1,4 +1,6 @@
-"""`make bench`: measure the tokens per second that a sweep refreshes, on PostgreSQL, with a provider that takes 200 ms.
+"""`make bench`: measure the tokens per second that a sweep refreshes.
+
+The provider takes 200 ms per request.
 
 Compared with the ideal rate (concurrency divided by latency), and with as many threads that send the same requests and
 store nothing.

@@ -1,4 +1,4 @@
-"""`make bench`: measure the secrets per second that a key rotation re-encrypts, on PostgreSQL, and how it slows readers.
+"""`make bench`: measure key rotation in secrets per second, and slowed readers.
 
 Compared with bare UPDATEs of the same columns and rows without decryption or encryption, and with the same API reads
 while no rotation is running.
@@ -129,7 +129,7 @@ def _update_bare() -> None:
 
 
 def _make_instances() -> tuple[str, str]:
-    """Create the instances; return the URL of a page of them, and the Authorization header of a user who may read it."""
+    """Create the instances; returns the URL of a page and an Authorization header."""
     from instances.models import Element, Instance
     from instances.platforms.base import TokenSet
     from instances.provisioning.access.organizations import create_account

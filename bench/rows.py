@@ -1,4 +1,4 @@
-"""Create instances and interactions by the hundred thousand: the database copies one row of each.
+"""Create many instances and interactions: the database copies one row of each.
 
 A column that is not named here is copied from that row, so that this keeps working when columns are added. No row has
 a secret: all sealed columns are empty.
@@ -44,7 +44,7 @@ _INTERACTION = {
 
 
 def make_people() -> None:
-    """Create the organizations and their users, the first instance, and the first interaction."""
+    """Create organizations and users, the first instance and interaction."""
     from instances.models import Element, Instance, Interaction, Organization, OrganizationUser
 
     for number in range(USERS + 1):
@@ -75,7 +75,10 @@ def make_people() -> None:
 
 
 def fill(*, instances: tuple[int, int], interactions: tuple[int, int]) -> None:
-    """Add instances and interactions with these numbers (first and last), and update the statistics."""
+    """Add instances and interactions, and update the statistics.
+
+    Each pair is the first and the last number.
+    """
     from instances.models import Instance, Interaction
 
     last = instances[1]

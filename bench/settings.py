@@ -1,4 +1,4 @@
-"""config.settings plus bare views to compare with. bench.api sets the environment."""
+"""config.settings plus bare views; bench.api sets the environment."""
 
 from config.settings import *  # noqa: F403
 

@@ -1,4 +1,4 @@
-"""A remote server that answers every POST after a delay, and uses hardly any CPU time.
+"""A remote server that answers every POST after a delay, with little CPU time.
 
 `/token` answers tokens, `/elements/api-v2/instances` the requested instance. `with stub(delay) as port:` runs it in a
 process of its own.

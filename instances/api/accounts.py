@@ -1,4 +1,4 @@
-"""Accounts, organizations and users (contract 8.4), and signing in with a password (contract 10)."""
+"""Accounts, organizations, users (contract 8.4) and sign-in (contract 10)."""
 
 from typing import Any
 
@@ -59,7 +59,9 @@ class Credentials(Document):
 )
 @sensitive_variables("body")
 def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
-    """Get a Bearer token for a user who is linked to an organization user. It expires after 12 hours.
+    """Get a Bearer token for a user who is linked to an organization user.
+
+    It expires after 12 hours.
 
     The token grants what the user's role allows. It stops working when the password changes, or when the user is
     deactivated or unlinked.
@@ -81,7 +83,10 @@ def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
     auth=BearerToken("reveal_secrets"),
 )
 def read_secrets(request: HttpRequest) -> HttpResponse:
-    """Reveal the user secret and the organization secret to a user with that permission. This is recorded."""
+    """Reveal the user secret and the organization secret.
+
+    Needs a permission, and is recorded.
+    """
     caller = require_caller(request)
     if caller.account is None:
         raise UnauthenticatedError

@@ -1,4 +1,4 @@
-"""Authenticate API calls: resolve the Authorization header (contract 2) to an OrganizationUser and an Instance.
+"""Authenticate API calls by their Authorization header (contract 2).
 
 Secrets are looked up by their keyed digest, so nothing is decrypted and no secret is compared byte by byte.
 """
@@ -30,7 +30,10 @@ _BEARER = re.compile(r"bearer[ \t]+([!-~]+)", re.IGNORECASE)
 
 
 class UnauthenticatedError(Exception):
-    """The header is missing, malformed or wrong. In each case the answer is 401 with REFUSAL."""
+    """The header is missing, malformed or wrong.
+
+    In each case the answer is 401 with REFUSAL.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,9 @@ def optional_caller(request: HttpRequest, *, permission: str = "") -> Caller | N
 
 
 def require_hub_instance(request: HttpRequest) -> Instance:
-    """Return the instance of a hub call: User and Element, and optionally Organization (contract 2.2).
+    """Return the instance of a hub call (contract 2.2).
+
+    The header has User and Element, and optionally Organization.
 
     Raises UnauthenticatedError, RateLimitExceededError.
     """
@@ -98,7 +103,10 @@ def require_hub_instance(request: HttpRequest) -> Instance:
 
 
 def require_instance(request: HttpRequest) -> Instance:
-    """Return the instance of the Element part, for paths without an id. Raises like require_caller()."""
+    """Return the instance of the Element part, for paths without an id.
+
+    Raises like require_caller().
+    """
     caller = require_caller(request)
     if caller.instance is None:
         raise UnauthenticatedError
@@ -121,18 +129,20 @@ def _remember(request: HttpRequest, caller: Caller) -> Caller:
 
 
 def issue_bearer(user: OrganizationUser, account: User) -> str:
-    """Issue a signed token that lets the account call as the organization user for BEARER_SECONDS."""
+    """Issue a signed token to call as the organization user for BEARER_SECONDS."""
     return signing.dumps([user.pk, account.pk, _mark(user, account)], salt=BEARER_SALT)
 
 
 def _mark(user: OrganizationUser, account: User) -> str:
-    """Derive a mark that changes with the user's secret and the account's password, and does not reveal them."""
+    """Derive a mark that changes with the user's secret and the account's password."""
     session = account.get_session_auth_hash()
     return crypto.digest(f"{BEARER_SALT}:{user.secret_digest}:{session}")[:32]
 
 
 def _caller_of_bearer(token: str) -> Caller:
-    """Return the caller of a Bearer token, if its account is still active and linked to the user.
+    """Return the caller of a Bearer token.
+
+    Its account must still be active and linked to the user.
 
     Raises UnauthenticatedError.
     """
@@ -170,7 +180,10 @@ def _parse(header: str) -> dict[str, str]:
 
 @cache
 def _user_by(key_count: int, *secrets: str) -> PreparedQuery[OrganizationUser]:
-    """Prepare the query for a user by the named secrets. Each secret has one digest per encryption key."""
+    """Prepare the query for a user by the named secrets.
+
+    Each secret has one digest per encryption key.
+    """
     columns = {"user": "secret_digest", "organization": "organization__secret_digest"}
     wanted = {f"{columns[name]}__in": Param.each(name, key_count) for name in secrets}
     users = OrganizationUser.objects.select_related("organization").filter(**wanted)

@@ -32,12 +32,18 @@ def wire_date(at: datetime) -> str:
 
 
 def wire_id(instance: Instance) -> int:
-    """Return the id that clients know: the remote platform's, so that they can switch between the hosts."""
+    """Return the id that clients know.
+
+    It is the remote platform's, so that they can switch between the hosts.
+    """
     return instance.remote_id or instance.pk
 
 
 def element_summary(element: Element) -> dict[str, Any]:
-    """Build the short form of an element, for `abridged` lists and instances that are not hydrated."""
+    """Build the short form of an element.
+
+    For `abridged` lists, and instances that are not hydrated.
+    """
     definition = element.parsed
     return {
         "id": element.pk,
@@ -62,7 +68,10 @@ def element_summary(element: Element) -> dict[str, Any]:
 
 
 def element_document(element: Element, *, authentication_type: str = "") -> dict[str, Any]:
-    """Build an element (contract 6). authentication_type: the one that the enclosing instance uses, if any."""
+    """Build an element (contract 6).
+
+    authentication_type: the one that the enclosing instance uses, if any.
+    """
     kind = authentication_type or element.parsed.authentication[0].type
     return element_summary(element) | {
         "authentication": {"type": str(kind)},
@@ -73,7 +82,7 @@ def element_document(element: Element, *, authentication_type: str = "") -> dict
 
 
 def element_configuration(element: Element) -> list[dict[str, Any]]:
-    """Build the configuration keys of an element, for all its authentication types (contract 6)."""
+    """Build the configuration keys of all authentication types (contract 6)."""
     return [
         {
             "id": element.pk * ENTRIES_PER_OWNER + number,
@@ -134,7 +143,9 @@ def hub_document(key: str) -> dict[str, Any]:
 def instance_document(
     instance: Instance, *, token: str, is_hydrated: bool = True
 ) -> dict[str, Any]:
-    """Build an instance (contract 5). token: its Element token as the caller may see it.
+    """Build an instance (contract 5).
+
+    token: its Element token as the caller may see it.
 
     Decrypts the secrets to find out whether they are readable: if not, the instance is not valid, and its
     configuration is not shown.
@@ -186,7 +197,10 @@ def masked_configuration(instance: Instance) -> dict[str, str | None]:
 
 
 def instance_configuration(instance: Instance) -> list[dict[str, Any]]:
-    """Build an entry for every key of the element, set or not, then for the client's own keys (contract 8.3)."""
+    """Build the configuration entries of an instance (contract 8.3).
+
+    One for every key of the element, set or not, then one for each of the client's own keys.
+    """
     values = masked_configuration(instance)
     declared = configuration_keys(instance.element.parsed)
     own = [
@@ -244,7 +258,10 @@ def user_document(user: OrganizationUser) -> dict[str, Any]:
 
 
 def interaction_document(interaction: Interaction) -> dict[str, Any]:
-    """Build a recorded exchange. It was redacted when it was recorded. Not part of the vendor's API."""
+    """Build a recorded exchange.
+
+    It was redacted when it was recorded. Not part of the vendor's API.
+    """
     return {
         "id": interaction.pk,
         "startedAt": wire_date(interaction.started_at),

@@ -1,4 +1,7 @@
-"""Elements, hubs and authorization URLs (contract 8.1, 8.4). Public: no Authorization header is needed."""
+"""Elements, hubs and authorization URLs (contract 8.1, 8.4).
+
+Public: no Authorization header is needed.
+"""
 
 import re
 from typing import Any
@@ -48,7 +51,10 @@ _CONDITION = re.compile(r"\s*(\w+)\s*(?:=\s*'([^']*)'|in\s*\(([^)]*)\))\s*", re.
 
 
 def visible_elements(request: HttpRequest) -> ElementQuerySet:
-    """Select the public catalogue, and the operator's own elements for authenticated callers (contract 2.2)."""
+    """Select the elements that the caller may see (contract 2.2).
+
+    The public catalogue, and for authenticated callers the operator's own elements.
+    """
     elements = Element.objects.active()
     if optional_caller(request) is None:
         elements = elements.filter(source=Element.Source.SHIPPED)
@@ -121,7 +127,10 @@ def read_metadata(
     response=answers(list[AuthenticationTypeDocument], 404),
 )
 def list_authentication_types(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
-    """List the authentication types of an element. The vendor's format is unknown; docs/api.md defines ours."""
+    """List the authentication types of an element.
+
+    The vendor's format is unknown; docs/api.md defines ours.
+    """
     ways = get_element(request, key_or_id).parsed.authentication
     items = [{"type": str(way.type), "oauth": way.needs_browser} for way in ways]
     return list_response(items, things="authentication types")
@@ -156,7 +165,10 @@ def read_oauth_url(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
 def post_oauth_url(
     request: HttpRequest, key_or_id: KeyOrId, body: Body[dict[str, Any]]
 ) -> HttpResponse:
-    """Get the URL to which to send a browser to authorize, with the parameters of the GET in a JSON body."""
+    """Get the URL to which to send a browser to authorize.
+
+    Takes the parameters of the GET in a JSON body.
+    """
     parameters = {name: str(value) for name, value in body.items() if value is not None}
     return _oauth_url(request, key_or_id, parameters)
 
@@ -168,7 +180,7 @@ def post_oauth_url(
     openapi_extra=examples.DEFAULT_OAUTH_URL_QUERY,
 )
 def read_default_oauth_url(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
-    """Get the URL to which to send a browser to authorize the OAuth app that the operator added."""
+    """Get the URL to authorize the OAuth app that the operator added."""
     client = {"apiKey", "apiSecret", "oauth.api.key", "oauth.api.secret"}
     parameters = {name: value for name, value in request.GET.dict().items() if name not in client}
     document = _oauth_url_document(request, key_or_id, parameters)
@@ -181,7 +193,10 @@ def read_default_oauth_url(request: HttpRequest, key_or_id: KeyOrId) -> HttpResp
     openapi_extra=examples.OAUTH_URL_QUERY,
 )
 def read_request_token(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
-    """Get an OAuth 1.0a request token: `token` for `requestToken` of oauth/url, `secret` for `providerData`."""
+    """Get an OAuth 1.0a request token.
+
+    Pass `token` as `requestToken` to oauth/url, and `secret` in `providerData` of the create.
+    """
     # An authenticated caller starts to connect with the organization's OAuth app, and needs the permission for it.
     caller = optional_caller(request, permission="add_instance")
     if caller is None:

@@ -1,4 +1,7 @@
-"""Translate exceptions to the contract's errors (3.1, 3.2). The registry of causes has the status of each."""
+"""Translate exceptions to the contract's errors (3.1, 3.2).
+
+The registry of causes has the status of each.
+"""
 
 from typing import Any
 
@@ -14,7 +17,10 @@ from instances.api.rate_limit import RateLimitExceededError
 
 
 class NotFoundError(Exception):
-    """Something that a path names, or every item of a list, is missing. The message is the contract's (3.1)."""
+    """Something that a path names, or every item of a list, is missing.
+
+    The message is the contract's (3.1).
+    """
 
 
 def no_instance(instance_id: object) -> NotFoundError:

@@ -1,4 +1,7 @@
-"""Example requests for the API documentation. They work against the sandbox; OAuth 2.0 needs a real code first."""
+"""Example requests for the API documentation.
+
+They work against the sandbox; OAuth 2.0 needs a real code first.
+"""
 
 from typing import Any
 

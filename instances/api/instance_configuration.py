@@ -25,20 +25,26 @@ CHANGE = answers(InstanceConfigurationDocument, 404, *BODY, *PLATFORM)
 
 
 class EntryChange(Document):
-    """`{"propertyValue": "true"}`, or the whole entry. null leaves the value unchanged."""
+    """`{"propertyValue": "true"}` or the whole entry; null changes nothing."""
 
     property_value: str | bool | int | None = None
 
 
 @router.get("/instances/{int:instance_id}/configuration", response=LIST)
 def list_configuration(request: HttpRequest, instance_id: int) -> HttpResponse:
-    """List every configuration key of the instance's element, set or not. Secrets are masked."""
+    """List every configuration key of the instance's element, set or not.
+
+    Secrets are masked.
+    """
     return _list(get_instance(require_caller(request).user, instance_id))
 
 
 @router.get("/instances/configuration", response=LIST, auth=OWN_INSTANCE_CALL)
 def list_own_configuration(request: HttpRequest) -> HttpResponse:
-    """List every configuration key for the Element token's instance, set or not. Secrets are masked."""
+    """List every configuration key for the Element token's instance, set or not.
+
+    Secrets are masked.
+    """
     return _list(own_instance(request))
 
 
@@ -65,7 +71,10 @@ def change_entry(
 
 @router.patch("/instances/configuration/{int:entry_id}", response=CHANGE, auth=OWN_INSTANCE_CALL)
 def change_own_entry(request: HttpRequest, entry_id: int, body: EntryChange) -> HttpResponse:
-    """Change one configuration value of the Element token's instance. The provider is not contacted."""
+    """Change one configuration value of the Element token's instance.
+
+    The provider is not contacted.
+    """
     return _change(request, own_instance(request), entry_id, body)
 
 

@@ -40,7 +40,10 @@ def _add_operation(
     view: Callable[[HttpRequest, int | None], HttpResponse],
     name: str,
 ) -> None:
-    """Add an operation under both paths: `/instances/{id}/…`, and `/instances/…` with an Element token."""
+    """Add an operation under both of its paths.
+
+    `/instances/{id}/…`, and `/instances/…` with an Element token.
+    """
 
     def of_id(request: HttpRequest, instance_id: int) -> HttpResponse:
         return view(request, instance_id)
@@ -101,7 +104,9 @@ _add_operation("DELETE", "trace-logging", _untrace, "untrace")
 
 @router.get("/instances/{int:instance_id}/health", response=answers(InstanceHealthDocument, 404))
 def read_health(request: HttpRequest, instance_id: int) -> HttpResponse:
-    """Get the health of an instance: its state, the cause, who must act, and the next scheduled work.
+    """Get the health of an instance.
+
+    Its state, the cause, who must act, and the next scheduled work.
 
     Not part of the vendor's API.
     """
@@ -115,7 +120,10 @@ def read_health(request: HttpRequest, instance_id: int) -> HttpResponse:
     auth=INTERACTION_CALL,
 )
 def list_interactions(request: HttpRequest, instance_id: int, page: Query[Page]) -> HttpResponse:
-    """List the recorded exchanges of an instance, newest first and redacted. Not part of the vendor's API."""
+    """List the recorded exchanges of an instance, newest first and redacted.
+
+    Not part of the vendor's API.
+    """
     instance = get_instance(require_caller(request).user, instance_id)
     return page_response(
         Interaction.objects.of_instance(instance),
@@ -128,13 +136,19 @@ def list_interactions(request: HttpRequest, instance_id: int, page: Query[Page])
 
 @router.get("/instances/{int:instance_id}/docs", response=DOCS)
 def read_docs(request: HttpRequest, instance_id: int) -> HttpResponse:
-    """Get the Swagger 2.0 document of an instance. It has no operations, since hub calls are not served here."""
+    """Get the Swagger 2.0 document of an instance.
+
+    It has no operations, since hub calls are not served here.
+    """
     return _docs(_named(request, instance_id))
 
 
 @router.get("/instances/docs", response=DOCS, auth=OWN_INSTANCE_CALL)
 def read_docs_of_token(request: HttpRequest) -> HttpResponse:
-    """Get the Swagger 2.0 document of the Element token's instance. It has no operations."""
+    """Get the Swagger 2.0 document of the Element token's instance.
+
+    It has no operations.
+    """
     return _docs(_named(request, None))
 
 

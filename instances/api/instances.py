@@ -48,7 +48,7 @@ VISIBLE = Q(token_digest__isnull=False) & ~Q(state=Instance.State.DELETING)
 
 
 def visible_instances(user: OrganizationUser) -> InstanceQuerySet:
-    """Select the user's instances that the API shows, with everything their documents need."""
+    """Select the user's instances that the API shows, as their documents need."""
     # Through the user, so that neither it nor its organization is read again.
     return _with_documents(user.instances.filter(VISIBLE))
 
@@ -70,7 +70,10 @@ _BY_REMOTE_ID = _visible_by(remote_id=Param("id"))
 def get_instance(
     user: OrganizationUser, instance_id: int, *, key_or_id: str | None = None
 ) -> Instance:
-    """Get a visible instance by the id that clients know. Raises NotFoundError, UnknownElementError."""
+    """Get a visible instance by the id that clients know.
+
+    Raises NotFoundError, UnknownElementError.
+    """
     element_id = find_element(key_or_id).pk if key_or_id is not None else None
     statement = _BY_REMOTE_ID if user.organization.is_remote else _BY_ID
     is_id = instance_id <= BigIntegerField.MAX_BIGINT
@@ -117,7 +120,10 @@ def create_instance_of_element(
     body: InstanceBody,
     idempotency_key: IdempotencyKey = "",
 ) -> HttpResponse:
-    """Provision an instance of the element in the path; an element in the body is ignored."""
+    """Provision an instance of the element in the path.
+
+    An element in the body is ignored.
+    """
     return _create(request, body, idempotency_key, element=find_element(key_or_id))
 
 
@@ -179,7 +185,10 @@ def read_instance_of_element(
 def update_instance(
     request: HttpRequest, instance_id: int, body: InstanceBody, change: Query[InstanceChange]
 ) -> HttpResponse:
-    """Update an instance. Absent fields stay unchanged. A new code or changed credentials re-authenticate it."""
+    """Update an instance.
+
+    Absent fields stay unchanged. A new code or changed credentials re-authenticate it.
+    """
     caller = require_caller(request)
     return _update(caller, get_instance(caller.user, instance_id), body, change)
 
@@ -246,7 +255,10 @@ def delete_own_instance(request: HttpRequest) -> HttpResponse:
 
 
 def own_instance(request: HttpRequest) -> Instance:
-    """Get the Element token's instance, with everything its document needs. Raises NotFoundError."""
+    """Get the Element token's instance, with everything its document needs.
+
+    Raises NotFoundError.
+    """
     instance = require_instance(request)
     return _as_stored(instance.organization_user, instance)
 
@@ -301,7 +313,10 @@ def _update(
 
 
 def _as_stored(user: OrganizationUser, instance: Instance) -> Instance:
-    """Reload the instance with concurrent changes. Raises NotFoundError if it was deleted."""
+    """Reload the instance with concurrent changes.
+
+    Raises NotFoundError if it was deleted.
+    """
     current = visible_instances(user).filter(pk=instance.pk).first()
     if current is None:
         raise no_instance(instance.remote_id if user.organization.is_remote else instance.pk)

@@ -36,7 +36,10 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 def new_request_id() -> str:
-    """Generate 24 lower-case hex digits: 8 for the seconds since the epoch, 16 random (contract 3)."""
+    """Generate a request id (contract 3).
+
+    24 lower-case hex digits: 8 for the seconds since the epoch, 16 random.
+    """
     return f"{int(time.time()):08x}{secrets.token_hex(8)}"
 
 
@@ -51,7 +54,10 @@ def error_response(
 
 
 class PlatformApiMiddleware:
-    """Apply the rules above. It is first in MIDDLEWARE, so that it sees the responses of all others."""
+    """Apply the rules above.
+
+    It is first in MIDDLEWARE, so that it sees the responses of all others.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

@@ -1,4 +1,7 @@
-"""Lists and their pages (contract 4). Page tokens name a row, so that inserts neither repeat nor skip one."""
+"""Lists and their pages (contract 4).
+
+Page tokens name a row, so that inserts neither repeat nor skip one.
+"""
 
 import base64
 import binascii
@@ -19,7 +22,10 @@ MAX_PAGE_SIZE = 200
 def list_response(
     items: Iterable[Any], *, things: str, is_empty_found: bool = False
 ) -> JsonResponse:
-    """Build a complete list. If it is empty: 404 `No <things> found`, or 200 `[]` if is_empty_found (contract 1)."""
+    """Build a complete list.
+
+    If it is empty: 404 `No <things> found`, or 200 `[]` if is_empty_found (contract 1).
+    """
     documents = list(items)
     if not documents and not is_empty_found:
         raise NotFoundError(f"No {things} found")
@@ -37,7 +43,10 @@ def page_response[M: Model](
     is_empty_found: bool = False,
     is_descending: bool = False,
 ) -> JsonResponse:
-    """Build one page of rows in order of id. Raises BadRequest for an invalid page token."""
+    """Build one page of rows in order of id.
+
+    Raises BadRequest for an invalid page token.
+    """
     found = page_of(
         rows,
         f"after-{_read_token(page.next_page)}" if page.next_page else "",

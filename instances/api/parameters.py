@@ -1,4 +1,7 @@
-"""Path and query parameters of the API. An empty query parameter counts as absent (contract 1)."""
+"""Path and query parameters of the API.
+
+An empty query parameter counts as absent (contract 1).
+"""
 
 from typing import Annotated, Any
 

@@ -20,7 +20,10 @@ class RateLimitExceededError(Exception):
 
 
 def count_call(who: str, *, limit: int) -> None:
-    """Count a call by `who`. limit: calls per minute; 0 means no limit. Raises RateLimitExceededError."""
+    """Count a call by `who`.
+
+    limit: calls per minute; 0 means no limit. Raises RateLimitExceededError.
+    """
     if not limit:
         return
     now = int(time.time())

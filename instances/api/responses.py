@@ -1,4 +1,4 @@
-"""Responses of each operation for the OpenAPI document: its document, and the errors that it can answer."""
+"""Responses of operations for the OpenAPI document: documents and errors."""
 
 from typing import Any
 
@@ -13,5 +13,8 @@ PLATFORM = (409, 502)
 
 
 def answers(document: Any, *statuses: int) -> dict[Any, Any]:
-    """Declare 200 with the document (None: an empty body), and the contract's error document (3) for the others."""
+    """Declare the responses of an operation: 200 with the document, and errors (3).
+
+    None: an empty body.
+    """
     return {200: document} | dict.fromkeys(sorted({*_EVERY_CALL, *statuses}), RefusalDocument)

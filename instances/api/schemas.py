@@ -1,4 +1,4 @@
-"""Response schemas for the OpenAPI document; documents.py builds the documents that they describe."""
+"""Response schemas for the OpenAPI document; documents.py builds the documents."""
 
 from typing import Annotated, Any, Literal
 
@@ -95,7 +95,10 @@ class ElementMetadataDocument(Document):
 
 
 class DefaultOAuthUrlDocument(OAuthUrlDocument):
-    """An authorization URL of the operator's OAuth app (contract 8.1). configuration: its client secret, masked."""
+    """An authorization URL of the operator's OAuth app (contract 8.1).
+
+    configuration: its client secret, masked.
+    """
 
     configuration: dict[str, str]
 
@@ -117,7 +120,10 @@ class HubDocument(Document):
 
 
 class InstanceConfigurationDocument(Document):
-    """One configuration key of an instance with its value. Secrets are masked (contract 8.3)."""
+    """One configuration key of an instance with its value.
+
+    Secrets are masked (contract 8.3).
+    """
 
     id: int
     key: str
@@ -193,7 +199,10 @@ class ExchangedDocument(Document):
 
 
 class InteractionDocument(Document):
-    """A recorded exchange of an instance. status: null if there was no response; error then says why."""
+    """A recorded exchange of an instance.
+
+    status: null if there was no response; error then says why.
+    """
 
     id: int
     started_at: str
@@ -210,7 +219,9 @@ class InteractionDocument(Document):
 
 
 class InstanceHealthDocument(Document):
-    """The health of an instance. cause, responsible, advice and nextStep are null if there is nothing to report.
+    """The health of an instance.
+
+    cause, responsible, advice and nextStep are null if there is nothing to report.
 
     nextStep: provision, authorize, check, reauthenticate, enable or delete. interactionId: the recorded exchange
     that shows the cause. nextCheckAt, nextRefreshAt: when these are scheduled; null: not scheduled.
@@ -246,7 +257,10 @@ class AccountDocument(Document):
 
 
 class OrganizationDocument(AccountDocument):
-    """The caller's organization, with its secret if the caller sent it; otherwise masked."""
+    """The caller's organization.
+
+    Its secret is masked unless the caller sent it.
+    """
 
     secret: str
 

@@ -1,4 +1,4 @@
-"""The Authorization header that an operation needs (contract 2.2), checked before its body is read."""
+"""The Authorization header of operations (contract 2.2), checked first."""
 
 from typing import Any
 
@@ -29,7 +29,10 @@ class PlatformSecrets(_AuthorizationHeader):
 
 
 class BearerToken(AuthBase):
-    """For platform calls as well. permission: what the person needs, if the HTTP method does not imply it."""
+    """For platform calls as well.
+
+    permission: what the person needs, if the HTTP method does not imply it.
+    """
 
     openapi_type = "http"
     openapi_scheme = "bearer"

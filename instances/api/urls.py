@@ -1,4 +1,4 @@
-"""The platform API at /elements/api-v2, and its documentation at /elements/api-v2/docs."""
+"""The platform API at /elements/api-v2, and its documentation below it."""
 
 from django.conf import settings
 from django.views.decorators.csp import csp_override

@@ -1,4 +1,4 @@
-"""The fast path of a bulk job: draft the instances of many rows at once, and store many results at once.
+"""The fast path of a bulk job: draft and store many rows at once.
 
 Each step is one transaction for all rows. Rows that need more than one create are processed individually (rows.py).
 """
@@ -67,7 +67,7 @@ class Result:
 
 
 class Drafting:
-    """Drafts the instances of a job's rows for one holder (the process that claimed them)."""
+    """Drafts the instances of a job's rows for the process that claimed them."""
 
     def __init__(self, job: BulkJob, holder: UUID) -> None:
         self._job = job
@@ -76,7 +76,9 @@ class Drafting:
         self._elements: dict[str, Element] = {}
 
     def draft_rows(self, rows: Sequence[BulkRow], *, send_before: Deadline) -> list[Work | Result]:
-        """Store an instance in state provisioning for each row on the fast path, before anything is sent.
+        """Store an instance for each row on the fast path, before anything is sent.
+
+        Its state is provisioning.
 
         Rows whose instance already exists are skipped, if the job does so. Other rows are returned unchanged as Work.
         """
@@ -99,7 +101,10 @@ class Drafting:
         ]
 
     def draft_row(self, row: BulkRow, body: InstanceBody) -> bool:
-        """Draft the instance of one row; False if it already exists and the job skips those. Raises InstancesError."""
+        """Draft the instance of one row.
+
+        Returns False if it already exists and the job skips those. Raises InstancesError.
+        """
         element = self._element(row, body)
         with _transaction_of([row]):
             if self._job.is_skipping_existing:
@@ -113,7 +118,7 @@ class Drafting:
         return is_new
 
     def _plan(self, row: BulkRow) -> "_Plan | None":
-        """Plan what to insert and send for the row; None if the row is not on the fast path."""
+        """Plan what to insert and send for a row; None if it is not on the fast path."""
         if row.instance_id is not None or row.attempts > MAX_ATTEMPTS:
             return None
         try:
@@ -153,7 +158,10 @@ class Drafting:
 
 
 def store_results(results: Sequence[Result], *, holder: UUID, actor: str) -> list[BulkRow]:
-    """Store results, each with its exchanges and its instance's state. Returns the rows that are finished."""
+    """Store results, each with its exchanges and its instance's state.
+
+    Returns the rows that are finished.
+    """
     interactions = [one for result in results for one in result.interactions]
     for interaction in interactions:
         # It has an id if an earlier attempt to store it was rolled back.
@@ -188,7 +196,10 @@ class _Plan:
         return self.instance.element_id, self.instance.name
 
     def sendable(self, row: BulkRow, send_before: Deadline) -> Sendable:
-        """Build the work item. Call this after the instance is inserted, since it needs its id."""
+        """Build the work item.
+
+        Call this after the instance is inserted, since it needs its id.
+        """
         instance = self.instance
         request = replace(
             self.request, instance_id=instance.pk, label=instance.label, deadline=send_before

@@ -1,4 +1,4 @@
-"""Base of the commands that run bulk jobs: print each row, end with totals, pause when interrupted."""
+"""Base of commands that run bulk jobs: print rows and totals, pause on Ctrl-C."""
 
 import json
 import logging
@@ -25,7 +25,10 @@ Outcome = BulkRow.Outcome
 
 
 class RowResult(TypedDict):
-    """One row of the JSON object that --json prints. state: the instance's; null in a dry run."""
+    """One row of the JSON object that --json prints.
+
+    state: the instance's; null in a dry run.
+    """
 
     name: str
     state: str | None
@@ -34,7 +37,7 @@ class RowResult(TypedDict):
 
 
 class BulkCommand(BaseCommand):
-    """Exit status 0: all rows succeeded, 1: some failed, 2: bad input, nothing was done."""
+    """Exit status 0: all succeeded, 1: some failed, 2: bad input, nothing was done."""
 
     requires_migrations_checks = True
     _bar_at = 0.0
@@ -54,13 +57,15 @@ class BulkCommand(BaseCommand):
         super().run_from_argv(argv)
 
     def get_check_kwargs(self, options: dict[str, Any]) -> dict[Any, Any]:
-        """Refuse to write without usable keys, and warn about secrets that they cannot decrypt."""
+        """Refuse to write without usable keys, and warn about unreadable secrets."""
         return {"databases": [DEFAULT_DB_ALIAS]}
 
     def carry_out(
         self, job: BulkJob, *, is_json: bool, is_enqueued: bool, interruption: Interruption
     ) -> None:
-        """Process the rows of a running job here, or enqueue it for the workers. An interrupt pauses the job.
+        """Process the rows of a running job here, or enqueue it for the workers.
+
+        An interrupt pauses the job.
 
         Raises CommandError if rows failed or the job was interrupted.
         """

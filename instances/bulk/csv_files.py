@@ -1,4 +1,7 @@
-"""Read and write CSV files of instances: name, element, tags, and a column per configuration key (RFC 4180)."""
+"""Read and write CSV files of instances (RFC 4180).
+
+Columns: name, element, tags, and one per configuration key.
+"""
 
 import csv
 import io
@@ -17,7 +20,9 @@ _NOT_IN_TEMPLATE = {"oauth.callback.url"}
 
 
 def read_csv(chunks: Iterator[bytes]) -> Iterator[FileRow]:
-    """Yield the rows, one in memory at a time. The header decides the delimiter: comma, semicolon or tab.
+    """Yield the rows, one in memory at a time.
+
+    The header decides the delimiter: comma, semicolon or tab.
 
     Raises InputError if the header is not usable, for example without a column "name".
     """
@@ -41,7 +46,7 @@ def read_csv(chunks: Iterator[bytes]) -> Iterator[FileRow]:
 
 
 def csv_template(element: Element) -> str:
-    """Write the header for instances of this element, and an example row without secrets."""
+    """Write the header for an element, and an example row without secrets."""
     way = element.parsed.authentication_type()
     keys = [key for key in way.fields if key.key not in _NOT_IN_TEMPLATE]
     example = ["Example", element.key, "first tag;second tag"]

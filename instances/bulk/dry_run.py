@@ -1,4 +1,7 @@
-"""The dry run of a bulk job: store a verdict for each row. Nothing is sent or drafted."""
+"""The dry run of a bulk job: store a verdict for each row.
+
+Nothing is sent or drafted.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -50,7 +53,7 @@ class _Check:
         self._first_with: dict[int, int] = {}
 
     def verdicts(self, rows: list[BulkRow]) -> list[str]:
-        """Say what is wrong with each row, as a sentence; empty if it is ready to provision."""
+        """Say what is wrong with each row, as a sentence; empty if nothing is."""
         identities = [self._identity(row) for row in rows]
         there = self._existing([one.name for one in identities if isinstance(one, _Identity)])
         return [
@@ -59,7 +62,7 @@ class _Check:
         ]
 
     def _identity(self, row: BulkRow) -> "_Identity | str":
-        """Identify the instance that the row would create, or say why it cannot create one."""
+        """Identify the instance that the row would create, or say why it cannot."""
         try:
             body = parse_body(row.body.reveal())
             if row.element_key not in self._elements:
@@ -86,7 +89,7 @@ class _Check:
 
 
 class _Identity(NamedTuple):
-    """What identifies an instance within a file: rows with the same identity are duplicates."""
+    """What identifies an instance in a file: rows with the same one are duplicates."""
 
     element_id: int
     name: str

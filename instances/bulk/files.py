@@ -1,4 +1,7 @@
-"""Read a file of instances row by row: CSV, JSON Lines, a JSON list, or one JSON body (contract 7.1)."""
+"""Read a file of instances row by row.
+
+CSV, JSON Lines, a JSON list, or one JSON body (contract 7.1).
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -31,7 +34,10 @@ def read_rows(stream: BinaryIO, *, default_element: str = "") -> Iterator[FileRo
 
 
 def file_error(errors: list[str], count: int) -> InputError:
-    """Join the first errors of a file, and say how many of all `count` are not listed."""
+    """Join the first errors of a file, and say how many more there are.
+
+    count: of all errors.
+    """
     more = count - len(errors)
     return InputError("\n".join([*errors, *([f"{more} more rows have errors."] if more else [])]))
 

@@ -1,4 +1,4 @@
-"""Bulk jobs: read one from a file, start, pause, resume and cancel it, and measure its progress."""
+"""Bulk jobs: read, start, pause, resume and cancel them, and measure progress."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,9 @@ def read_bulk_job(
     is_skipping_existing: bool = False,
     is_keeping_wrong_rows: bool = False,
 ) -> BulkJob:
-    """Store the rows of a file as a draft job, each sealed as it is read. Nothing is sent.
+    """Store the rows of a file as a draft job, each sealed as it is read.
+
+    Nothing is sent.
 
     is_keeping_wrong_rows: store malformed rows as failed ones, instead of raising InputError that lists them.
 
@@ -74,12 +76,18 @@ def start_bulk_job(job: BulkJob) -> BulkJob:
 
 
 def forget_dry_run(job: BulkJob) -> BulkJob:
-    """Discard the result of the last dry run, so that another one can start. Raises StateConflictError."""
+    """Discard the result of the last dry run, so that another one can start.
+
+    Raises StateConflictError.
+    """
     return _move(job, State.DRAFT, expect={State.DRAFT}, checked_at=None, dry_runs_begun=0)
 
 
 def pause_bulk_job(job: BulkJob) -> BulkJob:
-    """Pause a running job: rows in progress finish, no new rows start. Raises StateConflictError."""
+    """Pause a running job: rows in progress finish, no new rows start.
+
+    Raises StateConflictError.
+    """
     return _move(job, State.PAUSED, expect={State.RUNNING})
 
 
@@ -89,7 +97,7 @@ def resume_bulk_job(job: BulkJob) -> BulkJob:
 
 
 def cancel_bulk_job(job: BulkJob) -> BulkJob:
-    """Cancel a job: rows that have not started never will, and their secrets are removed.
+    """Cancel a job: waiting rows will not start, and their secrets are removed.
 
     Raises StateConflictError.
     """
@@ -100,7 +108,10 @@ def cancel_bulk_job(job: BulkJob) -> BulkJob:
 
 
 def delete_bulk_job(job: BulkJob) -> None:
-    """Delete a job and its rows. Raises StateConflictError while workers still process rows of it."""
+    """Delete a job and its rows.
+
+    Raises StateConflictError while workers still process rows of it.
+    """
     if job.rows.filter(outcome=Outcome.RUNNING, due_at__gt=timezone.now()).exists():
         raise StateConflictError(
             f"Rows of bulk job {job.pk} are still in progress. Delete it in a minute."
@@ -123,7 +134,7 @@ def retry_failures(job: BulkJob) -> BulkJob:
 
 
 def finish_bulk_job(job: BulkJob) -> bool:
-    """Mark a running job as finished if all its rows are, and return whether it was marked.
+    """Finish a running job without unfinished rows; returns whether it did.
 
     Clears a job that was cancelled meanwhile.
     """
@@ -150,20 +161,23 @@ def tasks_to_enqueue(job: BulkJob) -> int:
 
 
 def is_reading_stalled(job: BulkJob) -> bool:
-    """Whether reading its file has stopped: the command or upload was killed, or waits for its input."""
+    """Whether reading its file has stopped.
+
+    If so, the command or upload was killed, or waits for its input.
+    """
     last = job.reading_at or job.created_at
     return job.state == State.READING and last < timezone.now() - READING_STALLED_AFTER
 
 
 def is_dry_run_given_up(job: BulkJob) -> bool:
-    """Whether its dry run crashed its worker MAX_DRY_RUNS times, and is not in progress now."""
+    """Whether its dry run crashed its worker too often, and is not in progress now."""
     is_unchecked = job.state == State.DRAFT and job.checked_at is None
     is_lost = job.dry_runs_begun >= MAX_DRY_RUNS
     return is_unchecked and is_lost and _is_orphan(job, at=timezone.now())
 
 
 def recover_bulk_jobs() -> list[BulkJob]:
-    """Finish jobs without unfinished rows, clear cancelled ones, and return the jobs to enqueue again.
+    """Finish and clear jobs that have ended; return those to enqueue again.
 
     Those are running jobs with due rows of which none is in progress, and drafts whose dry run has stopped. Each is
     claimed, so that one scheduler enqueues it. A job that runs in a command, and was never enqueued, is left to it.
@@ -184,7 +198,10 @@ def recover_bulk_jobs() -> list[BulkJob]:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Progress of a job. counts: rows by outcome. rows_per_second: since it was started or resumed; 0 if unknown."""
+    """Progress of a job.
+
+    counts: rows by outcome. rows_per_second: since it was started or resumed; 0 if unknown.
+    """
 
     counts: dict[str, int]
     rows_per_second: float
@@ -237,7 +254,10 @@ def _progress(job: BulkJob, counts: dict[str, int]) -> Progress:
 
 
 def _store(job: BulkJob, rows: Iterable[FileRow]) -> tuple[list[str], int]:
-    """Store the rows. Returns the first MAX_ERRORS_TOLD errors among them, and the number of all errors."""
+    """Store the rows.
+
+    Returns the first MAX_ERRORS_TOLD errors among them, and the number of all errors.
+    """
     errors: list[str] = []
     count = 0
     for batch in batched(rows, _INSERT_ROWS):
@@ -249,7 +269,10 @@ def _store(job: BulkJob, rows: Iterable[FileRow]) -> tuple[list[str], int]:
 
 
 def _insert(job: BulkJob, rows: Sequence[FileRow]) -> None:
-    """Insert rows under the job's row lock, so that a cancellation sees either these rows or no more inserts."""
+    """Insert rows under the job's row lock.
+
+    So a cancellation sees either these rows or no more inserts.
+    """
     sealed = [_row_of(job, row) for row in rows]
     reading = BulkJob.objects.filter(pk=job.pk, state=State.READING)
     with transaction.atomic():
@@ -277,7 +300,10 @@ def _row_of(job: BulkJob, read: FileRow) -> BulkRow:
 
 
 def _move(job: BulkJob, to: str, *, expect: set[State], **columns: Any) -> BulkJob:
-    """Change a job's state with an UPDATE that names the expected states. Raises StateConflictError."""
+    """Change a job's state with an UPDATE that names the expected states.
+
+    Raises StateConflictError.
+    """
     moved = BulkJob.objects.filter(pk=job.pk, state__in=expect).update(state=to, **columns)
     job.refresh_from_db()
     if moved != 1:
@@ -295,7 +321,7 @@ def _resumed(job: BulkJob, *, left_out: int = 0) -> dict[str, Any]:
 
 
 def _clear(job: BulkJob) -> None:
-    """Cancel a cancelled job's rows that are not in progress, and delete their unsent drafts and all bodies.
+    """Clear a cancelled job: its waiting rows, their unsent drafts, and all bodies.
 
     Rows first: if a worker releases a row after that, its run calls this again when it ends.
     """

@@ -1,4 +1,7 @@
-"""Read JSON files of `POST /instances` bodies (contract 7.1): one object, a list, or one object per line."""
+"""Read JSON files of `POST /instances` bodies (contract 7.1).
+
+One object, a list, or one object per line.
+"""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +14,10 @@ from instances.provisioning.create import parse_body
 
 
 def read_json_list(chunks: Iterator[bytes]) -> Iterator[FileRow]:
-    """Yield the bodies of a list, one in memory at a time. Raises InputError where the JSON is invalid."""
+    """Yield the bodies of a list, one in memory at a time.
+
+    Raises InputError where the JSON is invalid.
+    """
     text = _Text(text_of(chunks))
     text.skip(1)
     number = 0
@@ -113,7 +119,10 @@ def _not_json(why: str, line: int, column: int) -> InputError:
 
 
 class _Text:
-    """A text being read, with the current line and column. Only the chunk being read is in memory."""
+    """A text being read, with the current line and column.
+
+    Only the chunk being read is in memory.
+    """
 
     def __init__(self, pieces: Iterator[str]) -> None:
         self._pieces = pieces
@@ -124,7 +133,7 @@ class _Text:
         self.peek()
 
     def peek(self) -> str:
-        """Return the next non-whitespace character without consuming it; empty at the end."""
+        """Return the next non-whitespace character, unconsumed; empty at the end."""
         while True:
             while self._position < len(self._text):
                 if not self._text[self._position].isspace():

@@ -1,4 +1,4 @@
-"""Reading files of any format: rows, and bytes in chunks, so that memory stays flat."""
+"""Read files of any format in rows and chunks, so that memory stays flat."""
 
 import codecs
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,9 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """One row of a file. number: its line, or its position in a JSON list. body: of `POST /instances`.
+    """One row of a file.
+
+    number: its line, or its position in a JSON list. body: of `POST /instances`.
 
     error: what is wrong with the row and where; empty if the body is well-formed.
     """
@@ -25,14 +27,20 @@ class FileRow:
 
 
 def chunks_of(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield the bytes without a byte order mark. The first chunk is empty only if the whole file is."""
+    """Yield the bytes without a byte order mark.
+
+    The first chunk is empty only if the whole file is.
+    """
     yield stream.read(CHUNK_BYTES).removeprefix(_BYTE_ORDER_MARK)
     while chunk := stream.read(CHUNK_BYTES):
         yield chunk
 
 
 def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield lines with their line ends. Raises InputError for a line longer than MAX_ROW_BYTES."""
+    """Yield lines with their line ends.
+
+    Raises InputError for a line longer than MAX_ROW_BYTES.
+    """
     rest = b""
     number = 1
     for chunk in chunks:
@@ -48,7 +56,10 @@ def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def text_of(chunks: Iterable[bytes]) -> Iterator[str]:
-    """Decode chunk by chunk. Raises InputError that names the line that is not valid UTF-8."""
+    """Decode chunk by chunk.
+
+    Raises InputError that names the line that is not valid UTF-8.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")()
     line = 1
     try:

@@ -1,4 +1,4 @@
-"""What bulk jobs add to the core: pages of the admin, a panel of its console, and periodic work."""
+"""What bulk jobs add to the core: admin pages, a console panel, periodic work."""
 
 from instances.bulk.admin import jobs as _pages  # noqa: F401 - registers the pages
 from instances.bulk.admin.panel import PANEL

@@ -18,7 +18,9 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 def result_file(
     job: BulkJob, *, account: User | AnonymousUser, has_tokens: bool = False
 ) -> Iterator[str]:
-    """Yield the CSV in pages of rows. has_tokens: include the Element tokens, and record each as revealed.
+    """Yield the CSV in pages of rows.
+
+    has_tokens: include the Element tokens, and record each as revealed.
 
     Raises PermissionRefusedError if the account may not reveal tokens.
     """

@@ -41,7 +41,7 @@ def existing_instance(user: OrganizationUser, element: Element, name: str) -> In
 
 
 def finish_row(row: BulkRow, body: InstanceBody, *, actor: str) -> str:
-    """Do whatever the state of the row's instance requires, and return the row's outcome.
+    """Do what the state of the row's instance requires; returns the row's outcome.
 
     body: the rest of the row's body, which is the provider data, if any. Raises InstancesError.
     """
@@ -73,7 +73,10 @@ def end_row(row: BulkRow, outcome: str, error: str = "") -> None:
 
 
 def end_or_put_off_row(row: BulkRow, error: InstancesError) -> None:
-    """Schedule a retry if the row may succeed later, else let it fail; store_rows() writes it."""
+    """Schedule a retry if the row may succeed later, else let it fail.
+
+    store_rows() writes it.
+    """
     if settled_at := _settled_at(row, error):
         row.error = storable(str(error))
         give_back_row(row, due_at=max(settled_at, timezone.now() + FIRST_WAIT))
@@ -91,13 +94,19 @@ def give_back_row(row: BulkRow, *, due_at: datetime) -> None:
 
 
 def hold_rows(rows: Collection[BulkRow], *, holder: UUID) -> None:
-    """Store the rows' instances and leases. Raises StateConflictError if a row has another holder now."""
+    """Store the rows' instances and leases.
+
+    Raises StateConflictError if a row has another holder now.
+    """
     if len(_store(rows, _HELD, holder=holder)) != len(rows):
         raise StateConflictError("Another worker has taken over this row.")
 
 
 def store_rows(rows: Collection[BulkRow], *, holder: UUID) -> set[int]:
-    """Store outcomes and due times. Returns the primary keys of the rows that the holder still held."""
+    """Store outcomes and due times.
+
+    Returns the primary keys of the rows that the holder still held.
+    """
     return _store(rows, _ENDED, holder=holder)
 
 
@@ -114,7 +123,7 @@ def _make_due(row: BulkRow, *, at: datetime) -> None:
 
 
 def _settled_at(row: BulkRow, error: InstancesError) -> datetime | None:
-    """When the outcome of a lost create is certain; None if the row need not wait for that.
+    """When the outcome of a lost create is certain; None if there is no wait for it.
 
     Waiting for it does not count as an attempt.
     """

@@ -1,4 +1,4 @@
-"""Run a bulk job: claim rows with a lease, send them from a pool of threads, retry what may succeed later.
+"""Run a bulk job: claim rows, send them from a pool of threads, and retry.
 
 Exactly once: a row's instance is stored, together with the row, before anything is sent. From then on the instance's
 state decides what to do next, and a create whose answer was lost is reconciled before another one is sent.
@@ -84,7 +84,9 @@ def run_bulk_job(
 
 
 def run_chunk(job: BulkJob) -> int:
-    """Process at most CHUNK_ROWS due rows of a running job for at most CHUNK_SECONDS; returns how many finished.
+    """Process up to CHUNK_ROWS due rows of a running job; returns how many finished.
+
+    Starts no row after CHUNK_SECONDS.
 
     Raises ClockSkewError, after rows in progress have finished.
     """
@@ -100,7 +102,10 @@ def run_chunk(job: BulkJob) -> int:
 
 
 def row_lease() -> timedelta:
-    """How long a claimed row is held: until it must be sent, plus a few exchanges with their full HTTP timeout."""
+    """How long a claimed row is held.
+
+    Until it must be sent, plus a few exchanges with their full HTTP timeout.
+    """
     return SEND_WITHIN + timedelta(seconds=3 * settings.HTTP_TIMEOUT_SECONDS + 5)
 
 
@@ -160,7 +165,7 @@ class _Run:
             return True
 
     def _poll(self) -> None:
-        """Stop if the job is not running any more, and claim no more rows when the time is up."""
+        """Stop if the job is not running any more; claim no rows when the time is up."""
         if monotonic() >= self._ends_at:
             self._rows_allowed = 0
         if monotonic() >= self._poll_at:
@@ -203,7 +208,10 @@ class _Run:
         )
 
     def _claim_suspect(self, *, at: datetime) -> list[BulkRow]:
-        """Claim one quarantined row, which may have crashed its worker, if no other row could be lost with it."""
+        """Claim one quarantined row, if no other row could be lost with it.
+
+        Such a row may have crashed its worker.
+        """
         if self._under_way or self._rows_allowed <= 0:
             return []
         rows = self._claim(BulkRow.objects.quarantined(), 1, at=at)
@@ -218,7 +226,7 @@ class _Run:
             return [Work(row, send_before) for row in rows]
 
     def _wait_for_rows(self) -> bool:
-        """Wait a moment for the next row to become due; False if there is none, or it is due too late."""
+        """Wait a moment for the next due row; False if there is none, or much later."""
         now = timezone.now()
         rows = BulkRow.objects.filter(job=self._job, job__state=BulkJob.State.RUNNING)
         if self._rows_allowed <= 0 or self._stopping.is_set() or rows.next_due_at() is None:
@@ -234,7 +242,10 @@ class _Run:
         return True
 
     def _resting(self, *, at: datetime) -> dict[str, datetime]:
-        """Elements whose platform asked to wait, with the end of the wait: their rows are not claimed until then."""
+        """Elements whose platform asked to wait, with the end of the wait.
+
+        Their rows are not claimed until then.
+        """
         return {key: until for key, until in self._backoff_until.items() if until > at}
 
     def _store(self) -> list[BulkRow]:
@@ -306,7 +317,7 @@ class _Run:
                     self._results.put(self._unsent(work))
 
     def _release(self) -> None:
-        """Release the rows that this run still holds now, instead of when their lease expires."""
+        """Release the rows that this run still holds, before their lease expires."""
         try:
             BulkRow.objects.held_by(self._holder).filter(job=self._job).release(at=timezone.now())
         except AnyDatabaseError as error:
@@ -330,7 +341,10 @@ class _Run:
             connection.close()
 
     def _may_begin(self, work: Work) -> bool:
-        """Wait until the element's backoff ends; False if the job is stopping, or it would then be too late to send."""
+        """Wait until the element's backoff ends; False if the row may not be sent then.
+
+        Because the job is stopping, or it would be too late.
+        """
         if until := self._backoff_until.get(work.row.element_key):
             seconds = (until - timezone.now()).total_seconds()
             if seconds > work.send_before.seconds_left:
@@ -339,7 +353,10 @@ class _Run:
         return not self._stopping.is_set() and not work.send_before.has_passed
 
     def _send(self, work: Sendable) -> Result:
-        """Send a create without using the database: the result is stored together with those of other rows."""
+        """Send a create without using the database.
+
+        Its result is stored together with those of other rows.
+        """
         row = work.row
         if not self._may_begin(work):
             return self._unsent(work)

@@ -34,7 +34,7 @@ def check_bulk_job(job_id: int) -> str:
 
 
 def enqueue_bulk_job(job: BulkJob) -> None:
-    """Enqueue a draft's dry run or a running job's chunks, once the current transaction is committed.
+    """Enqueue a draft's dry run or a running job's chunks, on commit.
 
     Raises TaskNotEnqueuedError; the scheduler then enqueues it later.
     """
@@ -44,7 +44,7 @@ def enqueue_bulk_job(job: BulkJob) -> None:
 
 
 def recover_and_enqueue() -> bool:
-    """Recover bulk jobs whose workers are gone, and enqueue them again: a scheduler's periodic work.
+    """Recover bulk jobs whose workers are gone, and enqueue them again.
 
     Returns False: nothing more is due right now.
     """

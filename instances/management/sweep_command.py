@@ -1,4 +1,4 @@
-"""Base of the lifecycle commands: run a sweep, print each failure, end with totals."""
+"""Base of the lifecycle commands: run a sweep, print failures and totals."""
 
 import json
 from argparse import ArgumentParser
@@ -13,7 +13,7 @@ from instances.provisioning.status.explain import explain
 
 
 class SweepCommand(BaseCommand):
-    """Exit status 0: all succeeded, 1: some failed. --json prints one object on standard output."""
+    """Exit status 0: all succeeded, 1: some failed. --json prints one object."""
 
     verb: str
 
@@ -50,7 +50,10 @@ class SweepCommand(BaseCommand):
 
 
 def _rows_of(report: SweepReport) -> list[dict[str, Any]]:
-    """List each failure with advice. Name and advice are empty if the instance no longer exists."""
+    """List each failure with advice.
+
+    Name and advice are empty if the instance no longer exists.
+    """
     found = Instance.objects.select_related("element", "cause_interaction")
     instances = found.in_bulk(list(report.failures))
     rows = []

@@ -1,4 +1,4 @@
-"""Panels of the admin's console: a package adds its own by registering it at start-up."""
+"""Panels of the admin's console: packages register their own at start-up."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,10 @@ from django.contrib.auth.models import AnonymousUser, User
 
 @dataclass(frozen=True, slots=True)
 class ConsolePanel:
-    """`template` renders what `context` returns, for whoever holds the permission (`app_label.codename`)."""
+    """A panel for users with a permission (`app_label.codename`).
+
+    `template` renders what `context` returns.
+    """
 
     permission: str
     template: str

@@ -1,4 +1,7 @@
-"""The sandbox's OAuth 2.0 authorization server: Authlib's, with our own tables and Microsoft's response format."""
+"""The sandbox's OAuth 2.0 authorization server.
+
+It is Authlib's, with our own tables and Microsoft's response format.
+"""
 
 import re
 import uuid
@@ -125,7 +128,7 @@ def issuer() -> str:
 
 
 def microsoft_error(error: str, description: str) -> dict[str, Any]:
-    """Build an OAuth error body (RFC 6749 5.2) with the extra fields of Microsoft's identity platform."""
+    """Build an OAuth error body (RFC 6749 5.2) with Microsoft's extra fields."""
     description = description or "The request was rejected."
     if not description.startswith("AADSTS"):
         description = f"AADSTS{ERROR_NUMBERS.get(error, UNNAMED_ERROR_NUMBER)}: {description}"

@@ -1,4 +1,4 @@
-"""Make the sandbox misbehave on request, so that newcomers and tests can see how the product reacts."""
+"""Make the sandbox misbehave on request, to see how the product reacts."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""The sandbox's only OAuth client. Its credentials are public; its callbacks must be on this computer."""
+"""The sandbox's only OAuth client.
+
+Its credentials are public; its callbacks must be on this computer.
+"""
 
 from urllib.parse import urlsplit
 
@@ -13,7 +16,7 @@ LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
 class Client:
-    """The interface that Authlib expects of a client (authlib.oauth2.rfc6749.ClientMixin)."""
+    """A client as Authlib expects it (authlib.oauth2.rfc6749.ClientMixin)."""
 
     def get_client_id(self) -> str:
         return SANDBOX_CLIENT_ID

@@ -1,4 +1,4 @@
-"""The sandbox's API: a customer database in the format of Microsoft Dynamics 365 (Dataverse Web API 9.2)."""
+"""The sandbox's API, as Microsoft Dynamics 365 (Dataverse Web API 9.2)."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -47,7 +47,7 @@ ENTITY_SETS: dict[str, list[dict[str, Any]]] = {
 def bearer_required[**P](
     view: Callable[Concatenate[HttpRequest, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """Require a valid access token (RFC 6750); otherwise answer 401 with WWW-Authenticate."""
+    """Require a valid access token, or answer 401 (RFC 6750)."""
 
     @wraps(view)
     def guard(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""OAuth grants: authorization code with PKCE, refresh token, user name and password.
+"""OAuth grants: authorization code with PKCE, refresh token, password.
 
 Authlib saves the new tokens first, and then calls a method to invalidate the old credential. That method claims the
 code or refresh token: a second use gets an error instead of tokens, and revokes the grant with the tokens just saved.
@@ -93,7 +93,10 @@ class PasswordGrant(grants.ResourceOwnerPasswordCredentialsGrant):
 
 
 class S256Challenge(CodeChallenge):
-    """PKCE (RFC 7636) with S256 only: plain is rejected, also if it is implied by an absent method."""
+    """PKCE (RFC 7636) with S256 only.
+
+    plain is rejected, also if it is implied by an absent method.
+    """
 
     SUPPORTED_CODE_CHALLENGE_METHOD = ["S256"]
 
@@ -114,6 +117,6 @@ def is_account(username: str, password: str) -> bool:
 
 
 def requested_resource(request: Any) -> str:
-    """Return the URI of the API that a request asks for (RFC 8707 2); empty if it names none."""
+    """Return the URI of the requested API (RFC 8707 2); empty if there is none."""
     resource: str = request.payload.data.get("resource", "")
     return iri_to_uri(resource)

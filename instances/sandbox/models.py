@@ -66,7 +66,10 @@ class Grant(models.Model):
         return self.created_at + CODE_LIFETIME < timezone.now()
 
     def claim_code(self) -> bool:
-        """Claim the code. If it was already used, revoke the whole grant and return False (RFC 6749 4.1.2)."""
+        """Claim the code.
+
+        If it was already used, revoke the whole grant and return False (RFC 6749 4.1.2).
+        """
         this = Grant.objects.filter(pk=self.pk)
         is_first = this.filter(code_used_at=None).update(code_used_at=timezone.now()) == 1
         if not is_first:
@@ -123,7 +126,10 @@ class Token(models.Model):
         return self.grant.revoked_at is not None
 
     def claim_rotation(self) -> bool:
-        """Claim the refresh token. If it was already used, revoke the whole grant and return False (RFC 9700 4.14)."""
+        """Claim the refresh token.
+
+        If it was already used, revoke the whole grant and return False (RFC 9700 4.14).
+        """
         unused = Token.objects.filter(pk=self.pk, rotated_at=None)
         is_first = unused.update(rotated_at=timezone.now()) == 1
         if not is_first:

@@ -1,4 +1,4 @@
-"""Pages and OAuth endpoints of the sandbox: sign-in, consent, token, revocation, and a front page with switches."""
+"""Pages and OAuth endpoints of the sandbox."""
 
 from collections.abc import Callable
 from functools import partial
@@ -69,7 +69,7 @@ def authorize(request: HttpRequest, tenant: str) -> HttpResponse:
 @require_POST
 @misbehaving
 def token(request: HttpRequest, tenant: str) -> HttpResponse:
-    """Token endpoint (RFC 6749 3.2): codes, refresh tokens, and user name with password."""
+    """Token endpoint (RFC 6749 3.2): codes, refresh tokens, and passwords."""
     return _answer(partial(server.create_token_response, request))
 
 
@@ -92,7 +92,10 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_POST
 @staff_member_required
 def behaviour(request: HttpRequest) -> HttpResponse:
-    """Flip a switch. Form fields: `switch` (deny, expire, …) and, for slow, `seconds`."""
+    """Flip a switch.
+
+    Form fields: `switch` (deny, expire, …) and, for slow, `seconds`.
+    """
     form = SwitchForm(request.POST)
     if not form.is_valid():
         return _home(request, form, status=400)

@@ -1,4 +1,7 @@
-"""Periodic work: what a scheduler does at each turn. A package adds its own by registering it at start-up."""
+"""Periodic work: what a scheduler does at each turn.
+
+A package adds its own by registering it at start-up.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,25 +22,36 @@ log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PeriodicWork:
-    """`run` does what is due, and returns whether more is due right now. `interval` is the least time between two runs."""
+    """`run` does what is due, and returns whether more is due right now.
+
+    `interval` is the least time between two runs.
+    """
 
     run: Callable[[], bool]
     interval: timedelta = AT_EACH_TURN
 
 
 def register_periodic_work(work: PeriodicWork) -> None:
-    """Have every scheduler do this work, too. It must be safe to run in several processes at once."""
+    """Have every scheduler do this work, too.
+
+    It must be safe to run in several processes at once.
+    """
     _registered.append(work)
 
 
 class Timetable:
-    """When this process does each registered work next. Each is due at the first turn."""
+    """When this process does each registered work next.
+
+    Each is due at the first turn.
+    """
 
     def __init__(self) -> None:
         self._due_at: dict[PeriodicWork, datetime] = {}
 
     def run_due(self) -> bool:
-        """Do all work that is due, the most frequent first. Returns whether more is due right now.
+        """Do all work that is due, the most frequent first.
+
+        Returns whether more is due right now.
 
         Work that raises is due again at the next turn.
         """

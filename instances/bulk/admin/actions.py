@@ -34,7 +34,10 @@ State = BulkJob.State
 
 @dataclass(frozen=True, kw_only=True)
 class BulkAction:
-    """One button. states: when it is offered. effect: what will happen, shown on the confirmation page."""
+    """One button.
+
+    states: when it is offered. effect: what will happen, shown on the confirmation page.
+    """
 
     name: str
     label: "StrOrPromise"

@@ -1,4 +1,4 @@
-"""The list of bulk jobs, and the page of one: its dry run, progress, rows and actions."""
+"""Admin pages of bulk jobs: the list, and one job with its rows and actions."""
 
 from datetime import timedelta
 from functools import partial
@@ -125,7 +125,10 @@ class BulkJobAdmin(ModelAdmin):
         return self._send_results(request, self.visible_object(request, str(object_id)))
 
     def tokens_view(self, request: HttpRequest, object_id: int) -> HttpResponseBase:
-        """Send the result file with the Element tokens, after a confirmation; each token is recorded as revealed."""
+        """Send the result file with the Element tokens, after a confirmation.
+
+        Each token is recorded as revealed.
+        """
         job = self.visible_object(request, str(object_id))
         if not request.user.has_perm("instances.reveal_token"):
             raise PermissionDenied

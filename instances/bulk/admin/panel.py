@@ -12,7 +12,7 @@ MAX_JOBS = 5
 
 
 def _context(account: User | AnonymousUser) -> dict[str, Any]:
-    """`jobs`: unfinished bulk jobs that the account may operate, each with its progress."""
+    """Return `jobs`: unfinished jobs that the account may operate, with progress."""
     state = BulkJob.State
     unfinished = BulkJob.objects.filter(
         state__in=[state.READING, state.RUNNING, state.PAUSED],

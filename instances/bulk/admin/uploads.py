@@ -1,4 +1,4 @@
-"""Upload of a file of instances, which is kept only in memory and sealed row by row."""
+"""Upload a file of instances. It is kept in memory and sealed row by row."""
 
 import io
 from pathlib import PurePath
@@ -30,7 +30,10 @@ MAX_UPLOAD_BYTES = 64 * 1024 * 1024
 
 
 class MemoryUploadHandler(FileUploadHandler):
-    """Keep an upload in memory, since it is full of secrets. A file that is too large is dropped."""
+    """Keep an upload in memory, since it is full of secrets.
+
+    A file that is too large is dropped.
+    """
 
     is_too_long = False
 
@@ -155,7 +158,10 @@ def _upload_page(
 
 
 def _read(request: HttpRequest, form: UploadForm) -> BulkJob | None:
-    """Read the file into a draft job; None if it cannot be read, with the reason added to the form."""
+    """Read the file into a draft job.
+
+    Returns None if it cannot be read, with the reason added to the form.
+    """
     chosen = form.cleaned_data
     default_element = chosen["element"].key if chosen["element"] else ""
     try:

@@ -1,4 +1,4 @@
-"""`manage.py create_account`: create an organization, its user, and the two secrets for platform calls."""
+"""`manage.py create_account`: create an organization, its user and secrets."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""`manage.py db_worker`: run the tasks that are queued in the database, and survive its outages."""
+"""`manage.py db_worker`: run tasks from the database, and survive its outages."""
 
 import time
 from typing import Any

@@ -1,4 +1,4 @@
-"""`manage.py export_instances`: print a user's instances as lines that provision_instances reads."""
+"""`manage.py export_instances`: print a user's instances as JSON Lines."""
 
 import json
 from typing import Any

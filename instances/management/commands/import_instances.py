@@ -1,4 +1,4 @@
-"""`manage.py import_instances`: import the instances that a user has on its remote platform."""
+"""`manage.py import_instances`: import a user's instances from its platform."""
 
 import json
 from argparse import ArgumentParser

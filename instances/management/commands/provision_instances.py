@@ -1,4 +1,4 @@
-"""`manage.py provision_instances`: provision every instance of a file, several at once."""
+"""`manage.py provision_instances`: provision the instances of a file."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -89,7 +89,10 @@ class Command(BulkCommand):
         )
 
     def _check(self, job: BulkJob, interruption: Interruption, *, is_json: bool) -> None:
-        """Print the verdict of each row. The rows are stored, sealed, only until the dry run ends."""
+        """Print the verdict of each row.
+
+        The rows are stored, sealed, only until the dry run ends.
+        """
         try:
             total = job.rows.count()
             for number, row in enumerate(check_bulk_job(job), start=1):
@@ -122,7 +125,10 @@ def _opened(file: str) -> Iterator[BinaryIO]:
 
 
 def _interruptible(rows: Iterable[FileRow], interruption: Interruption) -> Iterator[FileRow]:
-    """Yield the same rows. An interrupt is raised while reading the next row, never while rows are being stored."""
+    """Yield the same rows.
+
+    An interrupt is raised while reading the next row, never while rows are being stored.
+    """
     each = iter(rows)
     while True:
         with interruption.is_immediate():

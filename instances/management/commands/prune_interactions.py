@@ -1,4 +1,4 @@
-"""`manage.py prune_interactions`: delete old interactions, and expired authorizations and idempotency keys."""
+"""`manage.py prune_interactions`: delete old interactions and expired rows."""
 
 from argparse import ArgumentParser
 from datetime import timedelta

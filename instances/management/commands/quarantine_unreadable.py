@@ -1,4 +1,4 @@
-"""`manage.py quarantine_unreadable`: mark rows with unreadable secrets, and release those that are readable again."""
+"""`manage.py quarantine_unreadable`: mark rows with unreadable secrets."""
 
 import json
 from argparse import ArgumentParser

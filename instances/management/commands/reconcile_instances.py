@@ -1,4 +1,4 @@
-"""`manage.py reconcile_instances`: resolve creations whose answer was lost, and finish interrupted deletions."""
+"""`manage.py reconcile_instances`: resolve lost creations, finish deletions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`manage.py refresh_tokens`: refresh every access token that is due, as the scheduler does automatically."""
+"""`manage.py refresh_tokens`: refresh every access token that is due."""
 
 from typing import Any
 

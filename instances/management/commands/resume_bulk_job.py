@@ -1,4 +1,4 @@
-"""`manage.py resume_bulk_job`: resume a bulk job that was paused or interrupted, or retry its failed rows."""
+"""`manage.py resume_bulk_job`: resume a bulk job, or retry its failed rows."""
 
 from typing import Any
 

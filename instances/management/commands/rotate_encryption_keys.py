@@ -1,4 +1,4 @@
-"""`manage.py rotate_encryption_keys`: re-encrypt every secret with the first of ENCRYPTION_KEYS."""
+"""`manage.py rotate_encryption_keys`: re-encrypt every secret."""
 
 import json
 from argparse import ArgumentParser

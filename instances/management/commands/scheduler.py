@@ -1,4 +1,7 @@
-"""`manage.py scheduler`: do all periodic work that is due, until stopped. Any number may run."""
+"""`manage.py scheduler`: do all periodic work that is due, until stopped.
+
+Any number may run.
+"""
 
 import signal
 import threading

@@ -1,4 +1,4 @@
-"""`manage.py sync_elements`: load the catalogue, or an operator's own elements, into the database."""
+"""`manage.py sync_elements`: load elements into the database."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""`manage.py up`: set up one machine, then run the web server, worker and scheduler until stopped."""
+"""`manage.py up`: set up one machine, then run all processes until stopped."""
 
 import http.client
 import json
@@ -133,7 +133,7 @@ def _make_data_folder() -> None:
 
 
 def _prepare_database() -> Account | None:
-    """Migrate, load the catalogue, and create the demo organization if the sandbox is enabled.
+    """Migrate, load the catalogue, and create the demo organization.
 
     Returns its account, or None without the sandbox. Raises DatabaseError, CommandError.
     """
@@ -155,7 +155,10 @@ def _prepare_database() -> Account | None:
 
 
 def web_server_command(host: str, port: int, *, workers: int) -> list[str]:
-    """Build the gunicorn command. It has no access log, since query strings carry authorization codes."""
+    """Build the gunicorn command.
+
+    It has no access log, since query strings carry authorization codes.
+    """
     options = {
         "--bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "--worker-class": "gthread",
@@ -180,7 +183,7 @@ def _worker_command() -> list[str]:
 
 
 def _process_count() -> int:
-    """One per CPU, but one in total on SQLite: it has one writer, and others would only wait for it."""
+    """One per CPU. SQLite has only one writer, so it gets one process."""
     return 1 if connection.vendor == "sqlite" else os.cpu_count() or 1
 
 
@@ -196,7 +199,10 @@ def _is_serving() -> bool:
 
 
 def _sign_in_lines() -> list[str]:
-    """Describe how to sign in. If there is no user yet, create the first administrator and show the password once."""
+    """Describe how to sign in.
+
+    If there is no user yet, create the first administrator and show the password once.
+    """
     if User.objects.exists():
         return ["Forgot your password? Run: manage.py changepassword USER"]
     password = secrets.token_urlsafe(12)
@@ -211,7 +217,7 @@ def _sign_in_lines() -> list[str]:
 
 
 def _demo_curl(demo: Account) -> str:
-    """Build an API call; empty after the first run, since the secrets that it needs are shown only once."""
+    """Build an API call; empty after the first run, without the secrets."""
     if not (demo.user_secret and demo.organization_secret):
         return ""
     header = f"Authorization: User {demo.user_secret}, Organization {demo.organization_secret}"
@@ -222,7 +228,7 @@ def _demo_curl(demo: Account) -> str:
 
 
 def _demo_command() -> str:
-    """Build a shell command for the project's folder that uses the same database and sandbox."""
+    """Build a shell command that uses the same database and sandbox."""
     python = Path(sys.executable)
     if python.is_relative_to(settings.BASE_DIR):
         python = python.relative_to(settings.BASE_DIR)
