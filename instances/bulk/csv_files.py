@@ -39,7 +39,7 @@ def read_csv(chunks: Iterator[bytes]) -> Iterator[FileRow]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield FileRow(number, {}, f"Line {number}: this is not CSV ({error}).")
+            yield FileRow(number, {}, f"Line {number}: invalid CSV ({error}).")
             continue
         if any(cell.strip() for cell in cells):
             yield _row(number, header, cells)

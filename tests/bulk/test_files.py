@@ -50,15 +50,15 @@ def test_a_cell_over_several_lines_does_not_confuse_the_numbers():
     rows = read(content)
     assert [row.number for row in rows] == [2, 5, 6]
     assert rows[0].body["configuration"] == {"note": "a\nb"}
-    assert rows[2].error == "Line 6: there is a value in column 3, which has no name in line 1."
+    assert rows[2].error == "Line 6: column 3 has a value, but no name in line 1."
 
 
 def test_every_wrong_line_of_a_csv_file_is_told_with_its_column():
     content = b'name,site,\nOne,\xff,\nTwo,b,c\nThree,"d"x,\nFour,d,\n'
     told = errors(content)
     assert told[0] == "Line 2, column site: the text is not valid UTF-8."
-    assert told[1] == "Line 3: there is a value in column 3, which has no name in line 1."
-    assert told[2].startswith("Line 4: this is not CSV")
+    assert told[1] == "Line 3: column 3 has a value, but no name in line 1."
+    assert told[2].startswith("Line 4: invalid CSV")
     assert told[3] == ""
 
 
@@ -66,7 +66,7 @@ def test_every_wrong_line_of_a_csv_file_is_told_with_its_column():
     ("content", "sentence"),
     [
         (b"\n", "expected JSON or the header of a CSV file"),
-        (b"ada@example.com;hunter2\n", "there is no column name"),
+        (b"ada@example.com;hunter2\n", 'the column "name" is missing'),
         (b"name,site,site\na,b,c\n", "duplicate columns: site"),
         (b"name,\xff\na,b\n", "the column names are not valid UTF-8"),
         (b"name,site\n,\n", "The file contains no instances"),

@@ -199,7 +199,7 @@ def test_a_row_whose_workers_always_end_is_given_up_with_a_sentence(provider, us
     job.rows.update(attempts=MAX_ATTEMPTS, outcome="running")
     (row,) = run(job)
     assert row.outcome == "failed"
-    assert "Its worker ended 8 times" in row.error
+    assert "The worker crashed 8 times" in row.error
     assert provider.requests == []
 
 

@@ -116,7 +116,7 @@ def test_failures_are_told_listed_and_retried_alone(manage, file, provider):
     assert status == 1
     job_id = BulkJob.objects.get().pk
     assert err == (
-        "8 of 8 rows failed. Retry these alone: "
+        "8 of 8 rows failed. To retry only these, run: "
         f"manage.py resume_bulk_job {job_id} --retry-failures"
     )
     _, out, _ = manage("bulk_jobs", str(job_id))
@@ -194,10 +194,10 @@ def test_a_job_whose_command_was_killed_while_it_read_is_told_and_removed(manage
     job.rows.update(outcome="pending", due_at=timezone.now(), instance=None)
     BulkJob.objects.update(state="reading", reading_at=timezone.now() - timedelta(minutes=5))
     _, out, _ = manage("bulk_jobs", str(job.pk))
-    assert "reading (stalled)" in out
+    assert "stalled while reading" in out
     status, _, err = manage("resume_bulk_job", str(job.pk))
     assert status == 2
-    assert f"Remove it: manage.py bulk_jobs {job.pk} --cancel" in err
+    assert f"To cancel it, run: manage.py bulk_jobs {job.pk} --cancel" in err
     status, out, _ = manage("bulk_jobs", str(job.pk), "--cancel")
     assert (status, out.split()[1]) == (0, "cancelled")
     assert not any(row.body for row in job.rows.all())

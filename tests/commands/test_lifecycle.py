@@ -58,7 +58,7 @@ def test_a_failure_is_told_by_name_and_sentence_and_ends_with_1(provider):
     [row] = result["rows"]
     assert (row["id"], row["name"]) == (instance.pk, "Broken")
     assert row["error"]
-    assert "asked for again by themselves" in row["advice"]
+    assert "Retrying automatically at" in row["advice"]
     assert "1 of 1 failed" in err
 
 
@@ -94,9 +94,9 @@ def test_after_a_rotation_the_old_key_can_be_taken_away(probed, settings):
     old = settings.ENCRYPTION_KEYS[0]
     token = probed.token.reveal()
     settings.ENCRYPTION_KEYS = [crypto.generate_key(), old]
-    assert "Would encrypt" in run("rotate_encryption_keys", "--dry-run")[1]
+    assert "Would re-encrypt" in run("rotate_encryption_keys", "--dry-run")[1]
     status, out, _ = run("rotate_encryption_keys")
-    assert (status, "Encrypted" in out) == (0, True)
+    assert (status, "Re-encrypted" in out) == (0, True)
     assert run("rotate_encryption_keys")[1] == "Re-encrypted 0 secrets with the first key.\n"
     settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS[:1]
     assert Instance.objects.with_token(token).get().token.reveal() == token

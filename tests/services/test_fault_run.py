@@ -153,7 +153,7 @@ def test_a_row_that_ends_its_workers_is_given_up_and_the_others_are_not(
     rows = installation.query("SELECT name, outcome, error FROM instances_bulkrow")
     given_up = [(name, error) for name, outcome, error in rows if outcome != "succeeded"]
     assert [name for name, _ in given_up] == [poison.name]
-    assert "Its worker ended 8 times while it was at this row" in given_up[0][1]
+    assert "The worker crashed 8 times on this row" in given_up[0][1]
     assert Counter(one["name"] for one in provider.instances.values()) == Counter(others)
 
 

@@ -105,7 +105,7 @@ class Command(BaseCommand):
         if demo:
             lines += ["", "To provision the demo instance, run this in another terminal:", ""]
             lines += [f"  {_demo_curl(demo) or _demo_command()}"]
-        lines += ["", "Press Ctrl-C to stop everything.", ""]
+        lines += ["", "Ctrl-C stops everything.", ""]
         self.stdout.write("\n".join(lines))
         self.stdout.flush()
 

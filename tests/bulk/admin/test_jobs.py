@@ -142,14 +142,14 @@ def test_the_dry_run_has_a_verdict_for_each_row(operator, user):
         "",
     ]
     wrong = page_of(operator, job, rows="failed")
-    assert "Line 6: there is a value in column 5, which has no name in line 1." in wrong.text
+    assert "Line 6: column 5 has a value, but no name in line 1." in wrong.text
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
         (b"[", "invalid JSON"),
-        (b"some text\n", "there is no column name"),
+        (b"some text\n", "column &quot;name&quot; is missing"),
         (b'[{"name": "a"}, oops]', "Line 1, column 17: invalid JSON"),
     ],
 )
