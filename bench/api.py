@@ -1,8 +1,9 @@
-"""`make bench`: what the platform API costs beside a bare Django view in the same process, on PostgreSQL.
+"""`make bench`: compare the platform API with a bare Django view.
 
-One gunicorn process with threads, as `manage.py up` starts it, and 1, 8 and 32 clients that create and read instances of
-an element without a probe. The database is made for it and dropped, on the server that DATABASE_URL
-names. BENCH_SECONDS: how long each figure is measured, by default 4.
+1, 8 and 32 clients create and read instances of an element without a probe, against one gunicorn process with threads,
+as `manage.py up` starts it. The database is created on the server of DATABASE_URL, and dropped at the end.
+
+BENCH_SECONDS (4): how long each figure is measured.
 """
 
 import itertools
@@ -96,7 +97,7 @@ def _compare(
 def _measure(
     port: int, worker: int, count: int, requests: Callable[[], bytes]
 ) -> tuple[load.Result, float]:
-    """What the clients saw, and the milliseconds of a processor that the server used for each request."""
+    """Measure what clients see, and the server's CPU time per request in ms."""
     before = _processor_seconds(worker)
     result = load.run(port, count, requests, seconds=SECONDS)
     used = _processor_seconds(worker) - before
@@ -111,7 +112,7 @@ def _creates(authorization: str) -> tuple[Callable[[], bytes], Callable[[], byte
 
 
 def _reads(authorization: str) -> tuple[Callable[[], bytes], Callable[[], bytes]]:
-    """Requests that go round what _creates() has left behind."""
+    """Build requests that cycle through the instances and rows that _creates() made."""
     from bench.models import BareRow
     from instances.models import Instance
 
@@ -138,7 +139,7 @@ def _request(method: str, path: str, authorization: str, body: str = "") -> byte
 
 
 def _prepare() -> str:
-    """Tables, the element, and an organization user; the header that the user sends."""
+    """Create all rows; returns the organization user's Authorization header."""
     django.setup()
     from instances.models import Element
     from instances.provisioning.access.organizations import create_account
@@ -152,7 +153,7 @@ def _prepare() -> str:
 
 @contextmanager
 def _server(port: int) -> Iterator[int]:
-    """Runs gunicorn; gives the process id of its one worker."""
+    """Run gunicorn; yields the process id of its only worker."""
     from instances.management.commands.up import web_server_command
 
     process = subprocess.Popen(  # noqa: S603  our own program, no shell
@@ -176,7 +177,7 @@ def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.1)
         else:
             return
-    raise RuntimeError("The server did not start; the lines above say why.")
+    raise RuntimeError("The server did not start. See the output above.")
 
 
 def _peak_mebibytes(process: int) -> int:
@@ -185,7 +186,10 @@ def _peak_mebibytes(process: int) -> int:
 
 
 def _processor_seconds(process: int) -> float:
-    """User and system time until now, the 14th and 15th field of proc(5)'s stat; the name before may hold blanks."""
+    """Return the user and system time so far: fields 14 and 15 of proc(5) stat.
+
+    Fields are counted from the end of the process name, since it may contain blanks.
+    """
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -1,11 +1,11 @@
-"""`make bench`: how many rows a second a bulk job provisions at a remote platform, on PostgreSQL.
+"""`make bench`: measure the rows per second that a bulk job provisions.
 
-Beside the ideal rate, which is concurrency over latency, a pool of threads that sends the same with plain requests and
-stores nothing, and `xargs -P curl`. All of them share this machine with the stub and the database.
+Compared with the ideal rate (concurrency divided by latency), with a pool of threads that sends the same requests and
+stores nothing, and with `xargs -P curl`. All share this machine with the stub and the database.
 
-BENCH_ROWS (4000), BENCH_CONCURRENCY (32), BENCH_LATENCY_MS (50): of the first comparison.
-BENCH_WORKERS: also so many processes at one job beside one alone, for example 2; at 200 ms, so that latency is the limit.
-BENCH_MEMORY_ROWS: also the peak memory of so many rows beside that of 1,000, for example 100000.
+BENCH_ROWS (4000), BENCH_CONCURRENCY (32), BENCH_LATENCY_MS (50): for the first comparison.
+BENCH_WORKERS: also compare this many processes on one job with a single one, at 200 ms, so that latency is the limit.
+BENCH_MEMORY_ROWS: also compare the peak memory for this many rows, for example 100000, with that for 1,000.
 """
 
 import os
@@ -48,7 +48,7 @@ DEFINITION = {
     "key": "bench",
     "name": "Bench",
     "hub": "general",
-    "description": "An element whose credentials a remote platform takes.",
+    "description": "An element whose credentials a remote platform accepts.",
     "authentication": [
         {
             "type": "basic",
@@ -90,7 +90,7 @@ def _prepare() -> None:
 
 
 def _user(port: int) -> "OrganizationUser":
-    """Another organization each time, since the stub's ids may come again."""
+    """Create another organization each time, since the stub may repeat ids."""
     from instances.provisioning.access.organizations import create_account
 
     platform = f"http://127.0.0.1:{port}"
@@ -139,7 +139,7 @@ def _compare_workers(port: int) -> None:
 
 
 def _provision(port: int, count: int) -> "tuple[BulkJob, int]":
-    """Provision so many rows by the command; the job, and the command's peak memory in MiB."""
+    """Provision rows with the command; returns the job and peak memory in MiB."""
     from instances.models import BulkJob
 
     user = _user(port)
@@ -164,7 +164,10 @@ def _seconds(job: "BulkJob") -> float:
 
 
 def _workers_rate(port: int, worker_count: int) -> float:
-    """The rate between the first row's end and the last one's, without the start of the processes."""
+    """Measure the rate from the first finished row to the last one.
+
+    So it does not include starting the processes.
+    """
     from instances.bulk.jobs import read_bulk_job, start_bulk_job
     from instances.bulk.lines import FileRow
     from instances.models import Instance
@@ -175,10 +178,10 @@ def _workers_rate(port: int, worker_count: int) -> float:
     workers = [_begin("resume_bulk_job", str(job.pk)) for _ in range(worker_count)]
     statuses = [worker.wait() for worker in workers]
     if any(statuses):
-        raise RuntimeError("A worker failed; the lines above say why.")
+        raise RuntimeError("A worker failed. See the output above.")
     ends = Instance.objects.filter(organization_user=user, state="connected")
     ended_at = sorted(ends.values_list("state_changed_at", flat=True))
-    # All of a process started with the first batch of the slowest to come, and ended with the first to go.
+    # From the first finished row of any process to the last one of all.
     return len(ended_at) / (ended_at[-1] - ended_at[0]).total_seconds()
 
 

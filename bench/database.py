@@ -1,4 +1,4 @@
-"""A PostgreSQL database of a bench's own; DATABASE_URL says on which server."""
+"""A temporary PostgreSQL database for a benchmark, on the server of DATABASE_URL."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ SERVER_URL = os.environ.get("DATABASE_URL", "postgres://postgres@127.0.0.1:5432/
 
 @contextmanager
 def database() -> Iterator[str]:
-    """Make a database, give its URL, and drop it in the end."""
+    """Create a database, yield its URL, and drop it at the end."""
     name = f"instances_bench_{os.getpid()}"
     with psycopg.connect(SERVER_URL, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")

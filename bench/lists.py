@@ -1,10 +1,10 @@
-"""`make bench`: what the lists of the admin and of self-service take over 100,000 instances and 1,000,000 interactions,
-on PostgreSQL, beside the same pages over 1,000 and 10,000.
+"""`make bench`: measure the lists of admin and self-service at two sizes.
 
-Each page is asked for by a superuser, by an operator who sees half of the rows, and by a viewer who sees the oldest few;
-those of self-service also by one of the staff, whose own all of them are.
-BENCH_INSTANCES, BENCH_INTERACTIONS: the full size. BENCH_REPEATS: how often each page is asked for; the quickest counts,
-which nothing else on the machine was in the way of.
+Small: 1,000 instances and 10,000 interactions. Full: 100,000 and 1,000,000, or BENCH_INSTANCES and BENCH_INTERACTIONS.
+Each page is requested by a superuser, by an operator who sees half of the rows, and by a viewer who sees only the oldest
+few; self-service pages also by a staff user who owns all rows.
+
+BENCH_REPEATS (15): how often each page is requested. The fastest counts, since the rest of the machine disturbed it least.
 """
 
 import io
@@ -32,14 +32,14 @@ LIMIT = 1.5
 INSTANCES = "/admin/instances/instance/"
 INTERACTIONS = "/admin/instances/interaction/"
 CONNECTIONS = "/connect/"
-# What a row of the admin's lists, an exchange of a timeline, and a connection have once.
+# Each occurs once per row: in the admin's lists, in a timeline, and in the list of connections.
 ROW_MARKS = (b'<tr class="data-row', b'<p class="im-exchange-line">', b'<p class="faint">')
 PAGES = {
     "list": INSTANCES,
     "deep page": f"{INSTANCES}?p=after-500",
     "page before": f"{INSTANCES}?p=before-500",
     "filter: failed": f"{INSTANCES}?state__exact=failed",
-    "filter: cause": f"{INSTANCES}?state__exact=failed&cause=CredentialsRefusedError",
+    "filter: cause": f"{INSTANCES}?state__exact=failed&cause=credentials_rejected",
     "filter: last day": f"{INSTANCES}?question=failed-in-the-last-day",
     "filter: no refresh token": f"{INSTANCES}?question=no-refresh-token",
     "filter: never checked": f"{INSTANCES}?question=never-checked",
@@ -103,7 +103,7 @@ def _compare() -> None:
     started = time.monotonic()
     fill(instances=(SMALL[0] + 1, FULL[0]), interactions=(SMALL[1] + 1, FULL[1]))
     _say(
-        f"{FULL[0]:,} instances, {FULL[1]:,} interactions, made in {time.monotonic() - started:.0f} s"
+        f"{FULL[0]:,} instances, {FULL[1]:,} interactions, created in {time.monotonic() - started:.0f} s"
     )
     full = _measure(accounts)
     _say(f"{'':9} {'page':24} rows  queries  ms at {SMALL[0]:,}  ms at {FULL[0]:,}  ratio")
@@ -123,7 +123,10 @@ def _change(before: int, now: int) -> str:
 
 
 def _accounts() -> list[str]:
-    """A superuser, an operator of ten organizations, a viewer of the one that the oldest rows belong to, and staff."""
+    """Create a superuser, an operator, a viewer and a staff user.
+
+    The operator sees half of the organizations, the viewer only that of the oldest rows.
+    """
     from django.contrib.auth.models import Group, User
 
     from bench.rows import USERS
@@ -156,7 +159,7 @@ def _measure(accounts: list[str]) -> dict[tuple[str, str], Figure]:
 def _may_open(account: str, page: str) -> bool:
     if account == "staff":
         return page.startswith("connections")
-    # The first instance, whose timeline it is, is out of the operator's reach.
+    # The operator may not see the first instance, which has the timeline.
     return account != "operator" or not page.startswith("timeline")
 
 

@@ -1,4 +1,4 @@
-"""Load over kept-alive connections, with as little of the machine's time as Python allows."""
+"""Generate load over kept-alive connections, with little CPU time."""
 
 import socket
 import threading
@@ -12,14 +12,14 @@ BUFFER_BYTES = 65_536
 
 @dataclass(frozen=True)
 class Result:
-    """What a run measured. latencies are in seconds, in ascending order."""
+    """Result of a run. latencies: in seconds, ascending."""
 
     seconds: float
     latencies: list[float]
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
+        """Responses per second."""
         return len(self.latencies) / self.seconds
 
     def percentile_ms(self, percent: int) -> float:
@@ -27,7 +27,10 @@ class Result:
 
 
 def run(port: int, client_count: int, requests: Callable[[], bytes], *, seconds: float) -> Result:
-    """Let so many clients send one request after the other. Raises RuntimeError for any answer but 200."""
+    """Let `client_count` clients send one request after another.
+
+    Raises RuntimeError for any response but 200.
+    """
     latencies: list[float] = []
     problems: list[str] = []
     begin = threading.Barrier(client_count + 1)
@@ -52,7 +55,7 @@ def run(port: int, client_count: int, requests: Callable[[], bytes], *, seconds:
     for thread in threads:
         thread.join()
     if problems:
-        raise RuntimeError(f"{len(problems)} clients failed, the first by: {problems[0]}")
+        raise RuntimeError(f"{len(problems)} clients failed. First error: {problems[0]}")
     return Result(time.monotonic() - began, sorted(latencies))
 
 

@@ -1,4 +1,4 @@
-"""A row as large as an instance's, without what makes it one."""
+"""A table with rows as large as those of instances, without any of their logic."""
 
 import uuid
 
@@ -6,7 +6,7 @@ from django.db import models
 
 
 class BareRow(models.Model):
-    """What a bare view inserts and reads: an instance's columns, with nobody to read the sealed ones."""
+    """A row of a bare view: the columns of an instance, without encryption."""
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True)
     name = models.CharField(max_length=200)

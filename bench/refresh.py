@@ -1,6 +1,8 @@
-"""`make bench`: how many tokens a second a refresh sweep renews, on PostgreSQL, at a provider that takes 200 ms.
+"""`make bench`: measure the tokens per second that a sweep refreshes.
 
-Beside the ideal rate, which is concurrency over latency, and beside as many threads that send the same requests and
+The provider takes 200 ms per request.
+
+Compared with the ideal rate (concurrency divided by latency), and with as many threads that send the same requests and
 store nothing.
 """
 
@@ -117,7 +119,7 @@ def _definition(port: int) -> dict[str, Any]:
         "key": "refreshed",
         "name": "Refreshed",
         "hub": "general",
-        "description": "An element whose tokens are renewed by the stub.",
+        "description": "An element whose tokens the stub refreshes.",
         "authentication": [
             {
                 "type": "oauth2",

@@ -1,7 +1,7 @@
-"""`make bench`: how many secrets a second a key rotation encrypts anew, on PostgreSQL, and how it slows readers.
+"""`make bench`: measure key rotation in secrets per second, and slowed readers.
 
-Beside bare UPDATEs of the same columns of the same rows, with nothing decrypted or encrypted, and beside the same
-reads of the API while nothing is rotated.
+Compared with bare UPDATEs of the same columns and rows without decryption or encryption, and with the same API reads
+while no rotation is running.
 """
 
 import os
@@ -22,7 +22,7 @@ from bench.database import database
 from instances import crypto
 
 COUNT = int(os.environ.get("BENCH_ROTATION_ROWS", "5000"))
-# A reader that asks again at once would measure the processor alone.
+# A reader without a pause would only measure the CPU.
 PAUSE_SECONDS = 0.01
 QUIET_READS = 300
 BATCH_ROWS = 250
@@ -113,7 +113,7 @@ def _reader(address: str, header: str) -> Callable[[], object]:
 
 
 def _update_bare() -> None:
-    """Write the same columns of the same rows back, as many at a time."""
+    """Write back the same columns of the same rows, in batches of the same size."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id, secret_configuration, tokens, token, token_digest FROM instances_instance"
@@ -129,7 +129,7 @@ def _update_bare() -> None:
 
 
 def _make_instances() -> tuple[str, str]:
-    """The address of a page of them, and the header of who may read it."""
+    """Create the instances; returns the URL of a page and an Authorization header."""
     from instances.models import Element, Instance
     from instances.platforms.base import TokenSet
     from instances.provisioning.access.organizations import create_account

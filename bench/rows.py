@@ -1,7 +1,7 @@
-"""Instances and interactions by the hundred thousand, made by the database itself out of one row of each.
+"""Create many instances and interactions: the database copies one row of each.
 
-A column that is not named here is copied from that row, so that it stays valid when columns are added. No row has a
-secret: what is sealed is empty.
+A column that is not named here is copied from that row, so that this keeps working when columns are added. No row has
+a secret: all sealed columns are empty.
 """
 
 from django.db import connection
@@ -9,13 +9,13 @@ from django.db.models import Model
 from django.utils import timezone
 
 USERS = 20
-# So many of the oldest rows are like no others: the same few at every size, and the last that a list comes to. They
-# belong to one more user.
+# This many of the oldest rows differ from all others: the same few at every size, and the last ones in a list. They
+# belong to an additional user.
 RARE = 60
 _STATE = """CASE WHEN n % 100 < 80 THEN 'connected' WHEN n % 100 < 90 THEN 'failed'
     WHEN n % 100 < 98 THEN 'needs_reauthorization' ELSE 'draft' END"""
-_CAUSE = """CASE WHEN n % 100 < 80 THEN '' WHEN n % 100 < 90 THEN 'CredentialsRefusedError'
-    WHEN n % 100 < 98 THEN 'GrantRejectedError' ELSE '' END"""
+_CAUSE = """CASE WHEN n % 100 < 80 THEN '' WHEN n % 100 < 90 THEN 'credentials_rejected'
+    WHEN n % 100 < 98 THEN 'grant_rejected' ELSE '' END"""
 _INSTANCE = {
     "id": "n",
     "uid": "gen_random_uuid()",
@@ -25,7 +25,7 @@ _INSTANCE = {
     "element_id": "elements[1 + n::int % cardinality(elements)]",
     "state": _STATE,
     "cause": _CAUSE,
-    "cause_message": "'The provider refused what account ' || n || ' sent.'",
+    "cause_message": "'The provider rejected the credentials of account ' || n || '.'",
     "state_changed_at": "now() - (n % 20) * interval '4 hours'",
     "is_disabled": "n % 50 = 7",
     "has_refresh_token": "CASE WHEN n % 4 = 0 THEN NULL ELSE n % 10 <> 3 END",
@@ -44,7 +44,7 @@ _INTERACTION = {
 
 
 def make_people() -> None:
-    """The organizations and their users, the first instance, and the first interaction."""
+    """Create organizations and users, the first instance and interaction."""
     from instances.models import Element, Instance, Interaction, Organization, OrganizationUser
 
     for number in range(USERS + 1):
@@ -75,7 +75,10 @@ def make_people() -> None:
 
 
 def fill(*, instances: tuple[int, int], interactions: tuple[int, int]) -> None:
-    """Add the instances and the interactions that are numbered from the one to the other, and read their statistics."""
+    """Add instances and interactions, and update the statistics.
+
+    Each pair is the first and the last number.
+    """
     from instances.models import Instance, Interaction
 
     last = instances[1]
@@ -91,7 +94,7 @@ def fill(*, instances: tuple[int, int], interactions: tuple[int, int]) -> None:
             f"INSERT INTO instances_tag (instance_id, name) SELECT id, '{tag}' FROM instances_instance"
             f" WHERE id BETWEEN {instances[0]} AND {last} AND {condition}"
         )
-    # The first hundred belong to the first instance, whose timeline is looked at.
+    # The first hundred belong to the first instance, whose timeline is measured.
     of = f"CASE WHEN n <= 100 THEN 1 ELSE 1 + (n * 7919) % {last} END"
     joins = f"""JOIN instances_instance instance ON instance.id = {of}
         JOIN instances_organizationuser owner ON owner.id = instance.organization_user_id"""

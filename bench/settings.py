@@ -1,4 +1,4 @@
-"""config.settings, with bare views to compare with. The environment is filled by bench.api."""
+"""config.settings plus bare views; bench.api sets the environment."""
 
 from config.settings import *  # noqa: F403
 

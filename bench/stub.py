@@ -1,7 +1,7 @@
-"""A far side that takes its time and next to nothing of the machine's: every POST is answered after a while.
+"""A remote server that answers every POST after a delay, with little CPU time.
 
-`/token` answers tokens, `/elements/api-v2/instances` the instance that was asked for. `with stub(delay) as port:` runs
-it in a process of its own.
+`/token` answers tokens, `/elements/api-v2/instances` the requested instance. `with stub(delay) as port:` runs it in a
+process of its own.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from pathlib import Path
 _PROJECT = Path(__file__).resolve().parent.parent
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _numbers = itertools.count(1)
-# Two stubs never give the same token.
+# So that two stubs never issue the same token.
 _prefix = secrets.token_hex(8)
 
 
 @contextmanager
 def stub(delay_seconds: float) -> Iterator[int]:
-    """Runs the stub; gives its port."""
+    """Run the stub; yields its port."""
     command = [sys.executable, "-m", "bench.stub", str(delay_seconds)]
     with subprocess.Popen(command, cwd=_PROJECT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
         try:
@@ -34,7 +34,7 @@ def stub(delay_seconds: float) -> Iterator[int]:
 
 
 class _Connection(asyncio.Protocol):
-    """One kept-alive connection, on which one request is under way at a time."""
+    """One kept-alive connection with one request at a time."""
 
     def __init__(self, delay_seconds: float) -> None:
         self._delay_seconds = delay_seconds

@@ -1,4 +1,4 @@
-"""The program's own paths, and beside them what plain Django needs for one row in and one row out."""
+"""The program's own paths, and bare Django views that insert and read one row."""
 
 import json
 import secrets
@@ -9,7 +9,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from bench.models import BareRow
 
-# As many characters as a sealed Element token, and as a sealed password.
+# As long as a sealed Element token or a sealed password.
 SEALED = "x" * 120
 
 

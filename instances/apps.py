@@ -13,6 +13,10 @@ class InstancesConfig(AppConfig):
 
     def ready(self) -> None:
         from instances import checks  # noqa: F401 - registers the system checks
+        from instances.bulk import registration
+
+        # Packages that extend the core register with it; it imports none of them.
+        registration.register()
 
         # After Django's own receiver, which creates the permissions that the groups need.
         post_migrate.connect(_create_groups, sender=self)

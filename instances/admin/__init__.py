@@ -10,13 +10,11 @@ from instances.admin import (
     oauth_apps,
     organizations,
 )
-from instances.bulk.admin import jobs as bulk_jobs
 
 __all__ = [
     "accounts",
     "authorization_links",
     "authorizations",
-    "bulk_jobs",
     "elements",
     "instances",
     "interactions",

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -14,9 +13,9 @@ from instances.admin.instance_filters import NO_CAUSE
 from instances.admin.instance_search import SEARCH_HELP
 from instances.admin.instances import STATE_COLOURS
 from instances.admin.interactions import exchange_of
-from instances.bulk.jobs import Progress, progress_of_each
 from instances.causes import Audience
-from instances.models import BulkJob, Instance, Interaction, OrganizationUser
+from instances.models import Instance, Interaction
+from instances.pages.console_panels import console_panels
 from instances.provisioning.status.audience import audience_of_many
 from instances.provisioning.status.overview import (
     MAX_COUNTED,
@@ -34,7 +33,6 @@ BAR_UNITS = 1_000
 MAX_ELEMENTS = 8
 MAX_NAMED = 3
 MAX_INTERACTIONS = 8
-MAX_JOBS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +70,9 @@ def console(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     if account.has_perm("instances.view_interaction"):
         latest = Interaction.objects.visible_to(account)[:MAX_INTERACTIONS]
         context["exchanges"] = [exchange_of(one) for one in latest]
-    if account.has_perm("instances.view_bulkjob"):
-        context["jobs"] = _unended_jobs(account)
+    context["panels"] = console_panels(account)
+    for panel in context["panels"]:
+        context |= panel.context(account)
     return context
 
 
@@ -148,13 +147,3 @@ def _trouble_of(group: ProblemGroup, audience: Audience) -> Trouble:
         ", ".join(named) + (f" + {more}" if more > 0 else ""),
         list_url(state__exact=group.state, cause=group.cause or NO_CAUSE),
     )
-
-
-def _unended_jobs(account: User | AnonymousUser) -> list[tuple[BulkJob, Progress]]:
-    state = BulkJob.State
-    unfinished = BulkJob.objects.filter(
-        state__in=[state.READING, state.RUNNING, state.PAUSED],
-        organization_user__in=OrganizationUser.objects.operated_by(account),
-    )
-    jobs = list(unfinished.select_related("organization_user__organization")[:MAX_JOBS])
-    return list(progress_of_each(jobs).items()) if jobs else []

@@ -1,4 +1,4 @@
-"""Who is who (contract 8.4), and signing in with a password (contract 10)."""
+"""Accounts, organizations, users (contract 8.4) and sign-in (contract 10)."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ PONG = answers(PongDocument, 404, *PLATFORM)
 
 
 class Credentials(Document):
-    """The sign-in name and password of an account here."""
+    """User name and password of a user of Instance Manager."""
 
     username: str
     password: str
@@ -59,9 +59,12 @@ class Credentials(Document):
 )
 @sensitive_variables("body")
 def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
-    """A Bearer token for an account that an organization user is tied to; it works for 12 hours at most.
+    """Get a Bearer token for a user who is linked to an organization user.
 
-    It may do what the account's role allows, and ends with the password, the account and the tie.
+    It expires after 12 hours.
+
+    The token grants what the user's role allows. It stops working when the password changes, or when the user is
+    deactivated or unlinked.
     """
     account = passwords.check_password(request, body.username, body.password)
     if account is None:
@@ -80,7 +83,10 @@ def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
     auth=BearerToken("reveal_secrets"),
 )
 def read_secrets(request: HttpRequest) -> HttpResponse:
-    """The two secrets, for a person who may reveal them; that they were shown is recorded."""
+    """Reveal the user secret and the organization secret.
+
+    Needs a permission, and is recorded.
+    """
     caller = require_caller(request)
     if caller.account is None:
         raise UnauthenticatedError
@@ -90,7 +96,7 @@ def read_secrets(request: HttpRequest) -> HttpResponse:
 
 @router.get("/organizations/me", response=answers(OrganizationDocument))
 def read_organization(request: HttpRequest) -> HttpResponse:
-    """Who am I: the organization of the secrets, with its secret where the caller has sent it."""
+    """Get the caller's organization, including its secret if the caller sent it."""
     caller = require_caller(request)
     organization = caller.user.organization
     secret = organization.secret.reveal() if caller.account is None else MASK
@@ -99,19 +105,19 @@ def read_organization(request: HttpRequest) -> HttpResponse:
 
 @router.get("/users", response=USERS)
 def list_users(request: HttpRequest, page: Query[Page]) -> HttpResponse:
-    """The users of the caller's organization."""
+    """List the users of the caller's organization."""
     return _users(request, page)
 
 
 @router.get("/organizations/users", response=USERS)
 def list_organization_users(request: HttpRequest, page: Query[Page]) -> HttpResponse:
-    """The users of the caller's organization, under the path of organizations."""
+    """List the users of the caller's organization; the same as `GET /users`."""
     return _users(request, page)
 
 
 @router.get("/users/{email_or_id}", response=answers(UserDocument, 404))
 def read_user(request: HttpRequest, email_or_id: str) -> HttpResponse:
-    """One user of the caller's organization, by address or id."""
+    """Get a user of the caller's organization by email address or id."""
     users = require_caller(request).user.organization.users.all()
     is_id = email_or_id.isascii() and email_or_id.isdigit()
     user = users.filter(email__iexact=email_or_id).first()
@@ -124,20 +130,20 @@ def read_user(request: HttpRequest, email_or_id: str) -> HttpResponse:
 
 @router.get("/accounts", response=answers(list[AccountDocument], 404))
 def list_accounts(request: HttpRequest) -> HttpResponse:
-    """The caller's one account."""
+    """List the caller's accounts: exactly one."""
     organization = require_caller(request).user.organization
     return list_response([documents.account_document(organization)], things="accounts")
 
 
 @router.get("/accounts/instances", response=INSTANCES)
 def list_account_instances(request: HttpRequest, page: Query[Page]) -> HttpResponse:
-    """The caller's instances, short."""
+    """List the caller's instances in their short form."""
     return _short_instances(require_caller(request), page)
 
 
 @router.get("/accounts/{int:account_id}", response=answers(AccountDocument, 404))
 def read_account(request: HttpRequest, account_id: int) -> HttpResponse:
-    """One account."""
+    """Get an account."""
     organization = require_caller(request).user.organization
     if organization.pk != account_id:
         raise NotFoundError(f"No account found with ID {account_id}")
@@ -148,7 +154,7 @@ def read_account(request: HttpRequest, account_id: int) -> HttpResponse:
 def list_instances_of_account(
     request: HttpRequest, account_id: int, page: Query[Page]
 ) -> HttpResponse:
-    """The instances of one account, short."""
+    """List the instances of an account in their short form."""
     caller = require_caller(request)
     if caller.user.organization_id != account_id:
         raise NotFoundError(f"No account found with ID {account_id}")
@@ -157,20 +163,20 @@ def list_instances_of_account(
 
 @router.get("/ping", response=PONG, auth=HUB_CALL)
 def ping(request: HttpRequest) -> HttpResponse:
-    """Whether the connection works; it is tried."""
+    """Test the connection of the Element token."""
     return _ping(request)
 
 
 @router.get("/hubs/{hub}/ping", response=PONG, auth=HUB_CALL)
 def ping_hub(request: HttpRequest, hub: str) -> HttpResponse:
-    """Whether the connection works; the Element token decides which, whatever the hub in the path."""
+    """Test the connection of the Element token; the hub in the path is ignored."""
     return _ping(request)
 
 
 def _ping(request: HttpRequest) -> HttpResponse:
     instance = require_hub_instance(request)
     if instance.is_disabled:
-        why = f"{instance.name} is disabled; enable it before it is used"
+        why = f"{instance.name} is disabled; enable it first"
         return error_response(request, 403, why)
     check_instance(instance, actor="API: ping")
     now = timezone.now().isoformat(timespec="milliseconds")

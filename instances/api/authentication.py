@@ -1,6 +1,6 @@
-"""Who calls: the Authorization header of contract 2 to an OrganizationUser and, where named, an Instance.
+"""Authenticate API calls by their Authorization header (contract 2).
 
-Secrets are looked up by their keyed digest, so nothing is decrypted and nothing is compared by its bytes.
+Secrets are looked up by their keyed digest, so nothing is decrypted and no secret is compared byte by byte.
 """
 
 import re
@@ -24,20 +24,24 @@ BEARER_SALT = "instances.api.bearer"
 BEARER_SECONDS = 12 * 60 * 60
 # part = scheme [":"] 1*SP secret (contract 2.1); a secret is visible characters without a comma.
 _PART = re.compile(r"(user|organization|element)(?::[ \t]*|[ \t]+)([!-+\--~]+)", re.IGNORECASE)
-# What a person needs for a call, unless the operation names another permission (security.BearerToken).
+# The permission that a person needs for a call, unless the operation names another one (security.BearerToken).
 _PERMISSION_FOR = {"GET": "view_instance", "POST": "add_instance", "DELETE": "delete_instance"}
 _BEARER = re.compile(r"bearer[ \t]+([!-~]+)", re.IGNORECASE)
 
 
 class UnauthenticatedError(Exception):
-    """The header is missing, malformed or wrong; answered 401 with REFUSAL, whichever it was."""
+    """The header is missing, malformed or wrong.
+
+    In each case the answer is 401 with REFUSAL.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """user may be read from its Element token alone on hub calls; instance is that of the Element part.
+    """Who makes a call.
 
-    account: the person who signed in with a password; None for a program that has the secrets.
+    instance: the instance of the Element part, if there is one. account: the person who signed in with a password;
+    None for a program that sent the secrets.
     """
 
     user: OrganizationUser
@@ -46,8 +50,9 @@ class Caller:
 
 
 def require_caller(request: HttpRequest, *, permission: str = "") -> Caller:
-    """The caller of a platform call: User and Organization, or a Bearer token. Raises UnauthenticatedError,
-    PermissionRefusedError.
+    """Return the caller of a platform call: User and Organization, or a Bearer token.
+
+    Raises UnauthenticatedError, PermissionRefusedError, RateLimitExceededError.
     """
     caller = optional_caller(request, permission=permission)
     if caller is None:
@@ -56,11 +61,13 @@ def require_caller(request: HttpRequest, *, permission: str = "") -> Caller:
 
 
 def optional_caller(request: HttpRequest, *, permission: str = "") -> Caller | None:
-    """The caller of a public call: None without a header; a wrong one raises UnauthenticatedError.
+    """Return the caller of a public call; None if there is no Authorization header.
 
-    A Bearer token becomes a caller here and nowhere else, so no operation can forget to ask what its person may do:
-    permission, or else what the method needs. Raises PermissionRefusedError, RateLimitExceededError. The caller is
-    kept on the request, so that it is looked up once.
+    permission: what a person with a Bearer token needs; by default what the HTTP method needs. It is checked here,
+    the only place that accepts Bearer tokens, so that no operation can forget it. The caller is stored on the request
+    and looked up once.
+
+    Raises UnauthenticatedError for a wrong header, PermissionRefusedError, RateLimitExceededError.
     """
     known = _known_caller(request)
     header = request.headers.get("Authorization", "").strip()
@@ -78,7 +85,12 @@ def optional_caller(request: HttpRequest, *, permission: str = "") -> Caller | N
 
 
 def require_hub_instance(request: HttpRequest) -> Instance:
-    """The instance of a hub call: User and Element; Organization may be there too (contract 2.2)."""
+    """Return the instance of a hub call (contract 2.2).
+
+    The header has User and Element, and optionally Organization.
+
+    Raises UnauthenticatedError, RateLimitExceededError.
+    """
     caller = _known_caller(request)
     if caller is None:
         parts = _parse(request.headers.get("Authorization", "").strip())
@@ -91,7 +103,10 @@ def require_hub_instance(request: HttpRequest) -> Instance:
 
 
 def require_instance(request: HttpRequest) -> Instance:
-    """The instance that the Element part names, on paths without an id."""
+    """Return the instance of the Element part, for paths without an id.
+
+    Raises like require_caller().
+    """
     caller = require_caller(request)
     if caller.instance is None:
         raise UnauthenticatedError
@@ -99,7 +114,7 @@ def require_instance(request: HttpRequest) -> Instance:
 
 
 def is_bearer(request: HttpRequest) -> bool:
-    """Whether the header holds a Bearer token in place of the secrets."""
+    """Whether the header carries a Bearer token instead of the secrets."""
     return bool(_BEARER.fullmatch(request.headers.get("Authorization", "").strip()))
 
 
@@ -114,18 +129,23 @@ def _remember(request: HttpRequest, caller: Caller) -> Caller:
 
 
 def issue_bearer(user: OrganizationUser, account: User) -> str:
-    """A signed token with which the account calls as the organization user, for BEARER_SECONDS at most."""
+    """Issue a signed token to call as the organization user for BEARER_SECONDS."""
     return signing.dumps([user.pk, account.pk, _mark(user, account)], salt=BEARER_SALT)
 
 
 def _mark(user: OrganizationUser, account: User) -> str:
-    """Changes with the user's secret and the account's password, and says nothing of them."""
+    """Derive a mark that changes with the user's secret and the account's password."""
     session = account.get_session_auth_hash()
     return crypto.digest(f"{BEARER_SALT}:{user.secret_digest}:{session}")[:32]
 
 
 def _caller_of_bearer(token: str) -> Caller:
-    """It ends when the account is deactivated or no longer tied to the user, too. Raises UnauthenticatedError."""
+    """Return the caller of a Bearer token.
+
+    Its account must still be active and linked to the user.
+
+    Raises UnauthenticatedError.
+    """
     try:
         user_id, account_id, mark = signing.loads(token, salt=BEARER_SALT, max_age=BEARER_SECONDS)
     except (signing.BadSignature, ValueError, TypeError):
@@ -143,8 +163,8 @@ def _caller_of_bearer(token: str) -> Caller:
 def _require_permission(caller: Caller, permission: str) -> None:
     if caller.account and not caller.account.has_perm(f"instances.{permission}"):
         raise PermissionRefusedError(
-            f"{caller.account.get_username()} does not have the permission {permission}, which this call needs. "
-            "Ask an administrator for it."
+            f"This call needs the permission {permission}, which {caller.account.get_username()} does not have. "
+            "Ask an administrator to grant it."
         )
 
 
@@ -160,7 +180,10 @@ def _parse(header: str) -> dict[str, str]:
 
 @cache
 def _user_by(key_count: int, *secrets: str) -> PreparedQuery[OrganizationUser]:
-    """Finds the user by the secrets named, each with as many digests as there are keys."""
+    """Prepare the query for a user by the named secrets.
+
+    Each secret has one digest per encryption key.
+    """
     columns = {"user": "secret_digest", "organization": "organization__secret_digest"}
     wanted = {f"{columns[name]}__in": Param.each(name, key_count) for name in secrets}
     users = OrganizationUser.objects.select_related("organization").filter(**wanted)

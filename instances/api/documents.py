@@ -1,4 +1,4 @@
-"""Rows as documents of the wire (contract 5, 6, 8): what is answered, never what is stored."""
+"""Build the JSON documents of the API from rows (contract 5, 6, 8)."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from instances.catalogue.definition import ElementDefinition
 from instances.models import Element, Instance, Interaction, Organization, OrganizationUser
 from instances.provisioning.status.explain import explain
 
-# An instance has fewer configuration keys than this; entry ids are unique over instances (contract 8.3).
+# More than any instance has configuration keys, so that entry ids are unique across instances (contract 8.3).
 ENTRIES_PER_OWNER = 1_000
 _TYPES = {
     KeyType.BOOLEAN: "BOOLEAN",
@@ -27,17 +27,23 @@ _DEFAULTS = {"filter.response.nulls": "true", "event.notification.enabled": "fal
 
 
 def wire_date(at: datetime) -> str:
-    """ISO 8601, seconds, Z (contract 5)."""
+    """Format as ISO 8601 in UTC with seconds and Z (contract 5)."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def wire_id(instance: Instance) -> int:
-    """The id that clients know: the remote platform's, so that they may move between the hosts."""
+    """Return the id that clients know.
+
+    It is the remote platform's, so that they can switch between the hosts.
+    """
     return instance.remote_id or instance.pk
 
 
 def element_summary(element: Element) -> dict[str, Any]:
-    """The short form: of `abridged` lists, and of instances that are not hydrated."""
+    """Build the short form of an element.
+
+    For `abridged` lists, and instances that are not hydrated.
+    """
     definition = element.parsed
     return {
         "id": element.pk,
@@ -62,7 +68,10 @@ def element_summary(element: Element) -> dict[str, Any]:
 
 
 def element_document(element: Element, *, authentication_type: str = "") -> dict[str, Any]:
-    """An element; inside an instance with the way that the instance uses."""
+    """Build an element (contract 6).
+
+    authentication_type: the one that the enclosing instance uses, if any.
+    """
     kind = authentication_type or element.parsed.authentication[0].type
     return element_summary(element) | {
         "authentication": {"type": str(kind)},
@@ -73,7 +82,7 @@ def element_document(element: Element, *, authentication_type: str = "") -> dict
 
 
 def element_configuration(element: Element) -> list[dict[str, Any]]:
-    """Every configuration key of an element, over all its ways of authentication (contract 6)."""
+    """Build the configuration keys of all authentication types (contract 6)."""
     return [
         {
             "id": element.pk * ENTRIES_PER_OWNER + number,
@@ -96,7 +105,7 @@ def element_configuration(element: Element) -> list[dict[str, Any]]:
 
 
 def configuration_keys(definition: ElementDefinition) -> list[ConfigurationKey]:
-    """The element's keys, then the common ones; each once, in order of display."""
+    """List the element's keys, then the common ones, each once, in display order."""
     ways = [key for way in definition.authentication for key in way.fields]
     unique: dict[str, ConfigurationKey] = {}
     for key in [*ways, *common_configuration()]:
@@ -105,7 +114,7 @@ def configuration_keys(definition: ElementDefinition) -> list[ConfigurationKey]:
 
 
 def element_metadata(element: Element, *, is_expanded: bool) -> dict[str, Any]:
-    """What an element can do (contract 8.1)."""
+    """Build the capabilities of an element (contract 8.1)."""
     events = element.parsed.events or ()
     document = {
         "id": element.pk,
@@ -122,7 +131,7 @@ def element_metadata(element: Element, *, is_expanded: bool) -> dict[str, Any]:
 
 
 def hub_document(key: str) -> dict[str, Any]:
-    """A hub. id: derived from the key, since hubs are no rows of ours."""
+    """Build a hub. Its id is derived from its key, since hubs are not stored."""
     return {
         "id": crc32(key.encode()),
         "key": key,
@@ -134,9 +143,12 @@ def hub_document(key: str) -> dict[str, Any]:
 def instance_document(
     instance: Instance, *, token: str, is_hydrated: bool = True
 ) -> dict[str, Any]:
-    """An instance (contract 5). token: its Element token as the caller may see it.
+    """Build an instance (contract 5).
 
-    One whose secrets do not decrypt is not valid, and shows nothing of them; they are decrypted to know that.
+    token: its Element token as the caller may see it.
+
+    Decrypts the secrets to find out whether they are readable: if not, the instance is not valid, and its
+    configuration is not shown.
     """
     user = instance.organization_user
     is_readable = instance.is_readable
@@ -179,13 +191,16 @@ def instance_document(
 
 
 def masked_configuration(instance: Instance) -> dict[str, str | None]:
-    """The configuration with secrets as eight asterisks; which secret keys are set is not decrypted for."""
+    """Return the configuration with secrets masked, without decrypting them."""
     masked = dict.fromkeys(instance.secret_keys, MASK)
     return {**_DEFAULTS, **instance.configuration, **masked}
 
 
 def instance_configuration(instance: Instance) -> list[dict[str, Any]]:
-    """Every key of the element, set or not, then the client's own keys (contract 8.3)."""
+    """Build the configuration entries of an instance (contract 8.3).
+
+    One for every key of the element, set or not, then one for each of the client's own keys.
+    """
     values = masked_configuration(instance)
     declared = configuration_keys(instance.element.parsed)
     own = [
@@ -213,7 +228,7 @@ def _entries(
 
 
 def account_document(organization: Organization) -> dict[str, Any]:
-    """An organization as the account that its instances belong to (contract 8.4)."""
+    """Build an account, which is an organization (contract 8.4)."""
     return {
         "id": organization.pk,
         "name": organization.name,
@@ -228,7 +243,7 @@ def account_document(organization: Organization) -> dict[str, Any]:
 
 
 def user_document(user: OrganizationUser) -> dict[str, Any]:
-    """A user, never with the secret (contract 8.4)."""
+    """Build a user, without the secret (contract 8.4)."""
     return {
         "id": user.pk,
         "firstName": user.first_name,
@@ -243,7 +258,10 @@ def user_document(user: OrganizationUser) -> dict[str, Any]:
 
 
 def interaction_document(interaction: Interaction) -> dict[str, Any]:
-    """One recorded exchange of our own timeline; redacted when it was written."""
+    """Build a recorded exchange.
+
+    It was redacted when it was recorded. Not part of the vendor's API.
+    """
     return {
         "id": interaction.pk,
         "startedAt": wire_date(interaction.started_at),
@@ -267,7 +285,7 @@ def interaction_document(interaction: Interaction) -> dict[str, Any]:
 
 
 def health_document(instance: Instance) -> dict[str, Any]:
-    """How an instance is, as our own health operation answers it."""
+    """Build the health of an instance. Not part of the vendor's API."""
     explanation = explain(instance)
     instants = {
         "lastCheckedAt": instance.last_checked_at,

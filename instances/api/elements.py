@@ -1,4 +1,7 @@
-"""Elements, hubs, and where an OAuth element is authorized (contract 8.1, 8.4). Public: no header is needed."""
+"""Elements, hubs and authorization URLs (contract 8.1, 8.4).
+
+Public: no Authorization header is needed.
+"""
 
 import re
 from typing import Any
@@ -40,15 +43,18 @@ CONFIGURATION = answers(list[ElementConfigurationDocument], 404)
 KEYS = answers(list[str], 404)
 OAUTH_URL = answers(OAuthUrlDocument, 404, *PLATFORM)
 NOT_BUILT = (
-    "Elements and OAuth proxies are not made through this API: an operator loads element files with "
-    "manage.py sync_elements, and enters OAuth apps in the admin"
+    "Elements and OAuth proxies cannot be created through this API: load element files with "
+    "manage.py sync_elements, and add OAuth apps in the admin"
 )
-# The forms in use (contract 8.1): name = 'value' and name in ('a','b'), joined by AND.
+# Supported conditions (contract 8.1): name = 'value' and name in ('a','b'), joined by AND.
 _CONDITION = re.compile(r"\s*(\w+)\s*(?:=\s*'([^']*)'|in\s*\(([^)]*)\))\s*", re.IGNORECASE)
 
 
 def visible_elements(request: HttpRequest) -> ElementQuerySet:
-    """The public catalogue; with valid secrets the operator's own elements too (contract 2.2)."""
+    """Select the elements that the caller may see (contract 2.2).
+
+    The public catalogue, and for authenticated callers the operator's own elements.
+    """
     elements = Element.objects.active()
     if optional_caller(request) is None:
         elements = elements.filter(source=Element.Source.SHIPPED)
@@ -56,7 +62,7 @@ def visible_elements(request: HttpRequest) -> ElementQuerySet:
 
 
 def get_element(request: HttpRequest, key_or_id: str) -> Element:
-    """One visible element. Raises UnknownElementError."""
+    """Get a visible element. Raises UnknownElementError, NotFoundError."""
     element = find_element(key_or_id)
     if not visible_elements(request).filter(pk=element.pk).exists():
         raise NotFoundError(f"No element found with key or ID {key_or_id}")
@@ -65,7 +71,7 @@ def get_element(request: HttpRequest, key_or_id: str) -> Element:
 
 @router.get("/elements", response=ELEMENTS)
 def list_elements(request: HttpRequest, search: Query[ElementSearch]) -> HttpResponse:
-    """Elements, in order of id. No hit is an empty list."""
+    """List elements in order of id. If none matches, the list is empty."""
     elements = visible_elements(request)
     conditions = _parse_where(search.where)
     is_abridged = conditions.pop("abridged", []) == ["true"] or search.abridged
@@ -77,14 +83,14 @@ def list_elements(request: HttpRequest, search: Query[ElementSearch]) -> HttpRes
 
 @router.get("/elements/keys", response=KEYS)
 def list_element_keys(request: HttpRequest) -> HttpResponse:
-    """The keys of all elements."""
+    """List the keys of all elements."""
     keys = visible_elements(request).order_by("key").values_list("key", flat=True)
     return list_response(keys, things="elements")
 
 
 @router.get("/elements/metadata", response=answers(list[ElementMetadataDocument], 404))
 def list_metadata(request: HttpRequest, detail: Query[MetadataDetail]) -> HttpResponse:
-    """What all elements can do."""
+    """List the capabilities of all elements."""
     items = (
         documents.element_metadata(element, is_expanded=detail.expand)
         for element in visible_elements(request).order_by("pk")
@@ -94,7 +100,7 @@ def list_metadata(request: HttpRequest, detail: Query[MetadataDetail]) -> HttpRe
 
 @router.get("/elements/{key_or_id}", response=answers(ConfigurableElementDocument, 404))
 def read_element(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
-    """One element, with its configuration keys."""
+    """Get an element with its configuration keys."""
     element = get_element(request, key_or_id)
     configuration = documents.element_configuration(element)
     return JsonResponse(documents.element_document(element) | {"configuration": configuration})
@@ -102,7 +108,7 @@ def read_element(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
 
 @router.get("/elements/{key_or_id}/configuration", response=CONFIGURATION)
 def read_element_configuration(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
-    """The configuration keys of an element."""
+    """List the configuration keys of an element."""
     items = documents.element_configuration(get_element(request, key_or_id))
     return list_response(items, things="configuration")
 
@@ -111,7 +117,7 @@ def read_element_configuration(request: HttpRequest, key_or_id: KeyOrId) -> Http
 def read_metadata(
     request: HttpRequest, key_or_id: KeyOrId, detail: Query[MetadataDetail]
 ) -> HttpResponse:
-    """What an element can do."""
+    """Get the capabilities of an element."""
     element = get_element(request, key_or_id)
     return JsonResponse(documents.element_metadata(element, is_expanded=detail.expand))
 
@@ -121,7 +127,10 @@ def read_metadata(
     response=answers(list[AuthenticationTypeDocument], 404),
 )
 def list_authentication_types(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
-    """The ways of authentication of an element. The vendor's shape is unknown; docs/api.md defines ours."""
+    """List the authentication types of an element.
+
+    The vendor's format is unknown; docs/api.md defines ours.
+    """
     ways = get_element(request, key_or_id).parsed.authentication
     items = [{"type": str(way.type), "oauth": way.needs_browser} for way in ways]
     return list_response(items, things="authentication types")
@@ -133,7 +142,7 @@ def list_authentication_types(request: HttpRequest, key_or_id: KeyOrId) -> HttpR
 def list_configurations_of_type(
     request: HttpRequest, key_or_id: KeyOrId, kind: str
 ) -> HttpResponse:
-    """The configuration keys of one way of authentication."""
+    """List the configuration keys of one authentication type."""
     element = get_element(request, key_or_id)
     keys = {key.key for key in element.parsed.authentication_type(kind).fields}
     items = [entry for entry in documents.element_configuration(element) if entry["key"] in keys]
@@ -144,7 +153,7 @@ def list_configurations_of_type(
     "/elements/{key_or_id}/oauth/url", response=OAUTH_URL, openapi_extra=examples.OAUTH_URL_QUERY
 )
 def read_oauth_url(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
-    """Where to send a browser to authorize."""
+    """Get the URL to which to send a browser to authorize."""
     return _oauth_url(request, key_or_id, request.GET.dict())
 
 
@@ -156,7 +165,10 @@ def read_oauth_url(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
 def post_oauth_url(
     request: HttpRequest, key_or_id: KeyOrId, body: Body[dict[str, Any]]
 ) -> HttpResponse:
-    """Where to send a browser to authorize; the parameters of the GET as a JSON body."""
+    """Get the URL to which to send a browser to authorize.
+
+    Takes the parameters of the GET in a JSON body.
+    """
     parameters = {name: str(value) for name, value in body.items() if value is not None}
     return _oauth_url(request, key_or_id, parameters)
 
@@ -168,7 +180,7 @@ def post_oauth_url(
     openapi_extra=examples.DEFAULT_OAUTH_URL_QUERY,
 )
 def read_default_oauth_url(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
-    """Where to send a browser to authorize the OAuth app that the operator entered."""
+    """Get the URL to authorize the OAuth app that the operator added."""
     client = {"apiKey", "apiSecret", "oauth.api.key", "oauth.api.secret"}
     parameters = {name: value for name, value in request.GET.dict().items() if name not in client}
     document = _oauth_url_document(request, key_or_id, parameters)
@@ -181,8 +193,11 @@ def read_default_oauth_url(request: HttpRequest, key_or_id: KeyOrId) -> HttpResp
     openapi_extra=examples.OAUTH_URL_QUERY,
 )
 def read_request_token(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
-    """OAuth 1.0a: a request token, for `requestToken` of oauth/url, and its secret, for `providerData` of the create."""
-    # With a caller it uses the organization's OAuth app: the first step of connecting.
+    """Get an OAuth 1.0a request token.
+
+    Pass `token` as `requestToken` to oauth/url, and `secret` in `providerData` of the create.
+    """
+    # An authenticated caller starts to connect with the organization's OAuth app, and needs the permission for it.
     caller = optional_caller(request, permission="add_instance")
     if caller is None:
         count_call(f"address:{client_address(request)}", limit=PUBLIC_EXCHANGES_PER_MINUTE)
@@ -197,19 +212,19 @@ def read_request_token(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse
 
 @router.get("/hubs", response=answers(list[HubDocument], 404))
 def list_hubs(request: HttpRequest) -> HttpResponse:
-    """The hubs that elements belong to."""
+    """List the hubs that elements belong to."""
     return list_response(map(documents.hub_document, _hub_keys(request)), things="hubs")
 
 
 @router.get("/hubs/keys", response=KEYS)
 def list_hub_keys(request: HttpRequest) -> HttpResponse:
-    """The keys of all hubs."""
+    """List the keys of all hubs."""
     return list_response(_hub_keys(request), things="hubs")
 
 
 @router.get("/hubs/{key}", response=answers(HubDocument, 404))
 def read_hub(request: HttpRequest, key: str) -> HttpResponse:
-    """One hub."""
+    """Get a hub."""
     if key not in _hub_keys(request):
         raise NotFoundError(f"No hub found with key {key}")
     return JsonResponse(documents.hub_document(key))
@@ -217,14 +232,14 @@ def read_hub(request: HttpRequest, key: str) -> HttpResponse:
 
 @router.get("/hubs/{key}/elements", response=ELEMENTS)
 def list_elements_of_hub(request: HttpRequest, key: str, page: Query[Page]) -> HttpResponse:
-    """The elements of a hub."""
+    """List the elements of a hub."""
     elements = visible_elements(request).filter(hub=key)
     return page_response(elements, page, documents.element_document, things="elements")
 
 
 @router.post("/elements", include_in_schema=False)
 def build_element(request: HttpRequest) -> HttpResponse:
-    """Not built (decision 6)."""
+    """Answer 404: building elements is not supported (decision 6)."""
     raise NotFoundError(NOT_BUILT)
 
 
@@ -232,7 +247,7 @@ def build_element(request: HttpRequest) -> HttpResponse:
     ["POST", "PUT", "PATCH", "DELETE"], "/elements/{key_or_id}", include_in_schema=False
 )
 def rebuild_element(request: HttpRequest, key_or_id: str) -> HttpResponse:
-    """Not built either, nor is the OAuth proxy, whose paths look the same."""
+    """Answer 404: not supported either, like the OAuth proxies under the same paths."""
     raise NotFoundError(NOT_BUILT)
 
 
@@ -269,7 +284,7 @@ def _parse_where(where: str) -> dict[str, list[str]]:
         match = _CONDITION.fullmatch(part)
         if match is None:
             raise BadRequest(
-                "where takes conditions as name = 'value' or name in ('a','b'), joined by AND"
+                "where must consist of conditions like name = 'value' or name in ('a','b'), joined by AND"
             )
         several = match[3].split(",") if match[3] is not None else [match[2]]
         conditions[match[1].lower()] = [value.strip().strip("'") for value in several]
@@ -282,5 +297,5 @@ def _narrow(elements: ElementQuerySet, name: str, values: list[str]) -> ElementQ
     if name == "private":
         source = Element.Source.OWN if values == ["true"] else Element.Source.SHIPPED
         return elements.filter(source=source)
-    # No element is extended, beta, … here: asking for one that is finds none.
+    # No element here is extended, beta, …: a search for one that is finds none.
     return elements.none() if values == ["true"] else elements

@@ -1,4 +1,7 @@
-"""Errors as the contract answers them (3.1, 3.2). The status of each stands in the registry of causes."""
+"""Translate exceptions to the contract's errors (3.1, 3.2).
+
+The registry of causes has the status of each.
+"""
 
 from typing import Any
 
@@ -14,7 +17,10 @@ from instances.api.rate_limit import RateLimitExceededError
 
 
 class NotFoundError(Exception):
-    """What a path or a list names is not there; message is the contract's (3.1)."""
+    """Something that a path names, or every item of a list, is missing.
+
+    The message is the contract's (3.1).
+    """
 
 
 def no_instance(instance_id: object) -> NotFoundError:
@@ -22,7 +28,7 @@ def no_instance(instance_id: object) -> NotFoundError:
 
 
 def install_error_handlers(api: NinjaAPI) -> None:
-    """Translate every exception that an operation can raise, in this one place."""
+    """Register a handler for every exception that an operation can raise."""
     handlers: list[tuple[type[Exception], Any]] = [
         (UnauthenticatedError, lambda request, _: error_response(request, 401, REFUSAL)),
         (AuthenticationError, lambda request, _: error_response(request, 401, REFUSAL)),
@@ -64,11 +70,11 @@ def _answer_invalid(request: HttpRequest, error: ValidationError) -> JsonRespons
         f"{'.'.join(str(part) for part in one['loc'][1:] if part != 'body')}: {one['msg']}"
         for one in error.errors
     )
-    return error_response(request, 400, f"The request has wrong values: {wrong}")
+    return error_response(request, 400, f"The request has invalid values: {wrong}")
 
 
 def _answer_http_error(request: HttpRequest, error: HttpError) -> JsonResponse:
-    # Ninja's own refusals, for example of a body that does not parse.
+    # Ninja's own errors, for example for a body that cannot be parsed.
     return error_response(
         request, 400 if error.status_code == 422 else error.status_code, str(error)
     )

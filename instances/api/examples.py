@@ -1,4 +1,7 @@
-"""Requests that work against the sandbox as they are, for the documentation; a code is to be obtained first."""
+"""Example requests for the API documentation.
+
+They work against the sandbox; OAuth 2.0 needs a real code first.
+"""
 
 from typing import Any
 
@@ -27,7 +30,7 @@ _CREATES: dict[str, dict[str, Any]] = {
         "element": {"key": "dynamicscrmadfs"},
         "name": "Acme CRM",
         "tags": ["acme"],
-        "providerData": {"code": "the code that came to the callback"},
+        "providerData": {"code": "the code from the callback"},
         "configuration": {
             "oauth.callback.url": _CALLBACK,
             "oauth.api.key": SANDBOX_CLIENT_ID,
@@ -38,7 +41,7 @@ _CREATES: dict[str, dict[str, Any]] = {
 }
 _UPDATES = {
     "Name and tags": {"name": "Acme CRM of Europe", "tags": ["acme", "europe"]},
-    "Authenticate again": {"configuration": {"user.password": SANDBOX_PASSWORD}},
+    "Re-authenticate": {"configuration": {"user.password": SANDBOX_PASSWORD}},
 }
 _OAUTH_URL = {
     "Microsoft Dynamics CRM": {
@@ -46,7 +49,7 @@ _OAUTH_URL = {
         "apiSecret": SANDBOX_CLIENT_SECRET,
         "callbackUrl": _CALLBACK,
         "siteAddress": f"https://{_TENANT}",
-        "state": "what you know the browser by",
+        "state": "your value to recognize the browser by",
     }
 }
 
@@ -69,13 +72,13 @@ OAUTH_URL_QUERY: dict[str, Any] = {
             "example": _OAUTH_URL["Microsoft Dynamics CRM"].get(name, ""),
         }
         for name, description in {
-            "apiKey": "The id of your OAuth client at the provider",
-            "apiSecret": "Its secret; never part of the answer",
-            "callbackUrl": "Where the provider sends the browser, with a code",
-            "scope": "What is asked for; by default what the element needs",
-            "state": "Comes back to the callback unchanged; by default the element's key",
-            "siteAddress": "The account's address, where the element needs one",
-            "requestToken": "OAuth 1.0a: the token that `oauth/token` answered",
+            "apiKey": "The client id of your OAuth app at the provider",
+            "apiSecret": "The client secret of your OAuth app. It is never part of the response",
+            "callbackUrl": "The URL to which the provider redirects the browser with a code",
+            "scope": "The scopes to request. Defaults to the scopes that the element needs",
+            "state": "Passed to the callback unchanged. Defaults to the element's key",
+            "siteAddress": "The address of the account, if the element needs one",
+            "requestToken": "OAuth 1.0a: the token from `oauth/token`",
         }.items()
     ]
     + [
@@ -85,12 +88,12 @@ OAUTH_URL_QUERY: dict[str, Any] = {
             "schema": {"type": "object", "additionalProperties": {"type": "string"}},
             "style": "form",
             "explode": True,
-            "description": "Any configuration key of the element, under its own name",
+            "description": "Any configuration key of the element, as a parameter of that name",
             "example": {"authentication.type": "oauth2"},
         }
     ]
 }
-# The operator's OAuth app is the client.
+# Without the client's credentials: the operator's OAuth app is used.
 DEFAULT_OAUTH_URL_QUERY: dict[str, Any] = {
     "parameters": [
         parameter

@@ -25,33 +25,39 @@ CHANGE = answers(InstanceConfigurationDocument, 404, *BODY, *PLATFORM)
 
 
 class EntryChange(Document):
-    """`{"propertyValue": "true"}`, or the whole entry; null leaves the value as it is."""
+    """`{"propertyValue": "true"}` or the whole entry; null changes nothing."""
 
     property_value: str | bool | int | None = None
 
 
 @router.get("/instances/{int:instance_id}/configuration", response=LIST)
 def list_configuration(request: HttpRequest, instance_id: int) -> HttpResponse:
-    """Every key of the element, set or not; secrets masked."""
+    """List every configuration key of the instance's element, set or not.
+
+    Secrets are masked.
+    """
     return _list(get_instance(require_caller(request).user, instance_id))
 
 
 @router.get("/instances/configuration", response=LIST, auth=OWN_INSTANCE_CALL)
 def list_own_configuration(request: HttpRequest) -> HttpResponse:
-    """Every key of the Element token's instance, set or not; secrets masked."""
+    """List every configuration key for the Element token's instance, set or not.
+
+    Secrets are masked.
+    """
     return _list(own_instance(request))
 
 
 @router.get("/instances/{int:instance_id}/configuration/{int:entry_id}", response=READ)
 def read_entry(request: HttpRequest, instance_id: int, entry_id: int) -> HttpResponse:
-    """One entry."""
+    """Get one configuration entry."""
     instance = get_instance(require_caller(request).user, instance_id)
     return JsonResponse(_entry(instance, entry_id))
 
 
 @router.get("/instances/configuration/{int:entry_id}", response=READ, auth=OWN_INSTANCE_CALL)
 def read_own_entry(request: HttpRequest, entry_id: int) -> HttpResponse:
-    """One entry of the Element token's instance."""
+    """Get one configuration entry of the Element token's instance."""
     return JsonResponse(_entry(own_instance(request), entry_id))
 
 
@@ -59,13 +65,16 @@ def read_own_entry(request: HttpRequest, entry_id: int) -> HttpResponse:
 def change_entry(
     request: HttpRequest, instance_id: int, entry_id: int, body: EntryChange
 ) -> HttpResponse:
-    """Change one value; the provider is not contacted."""
+    """Change one configuration value. The provider is not contacted."""
     return _change(request, get_instance(require_caller(request).user, instance_id), entry_id, body)
 
 
 @router.patch("/instances/configuration/{int:entry_id}", response=CHANGE, auth=OWN_INSTANCE_CALL)
 def change_own_entry(request: HttpRequest, entry_id: int, body: EntryChange) -> HttpResponse:
-    """Change one value of the Element token's instance."""
+    """Change one configuration value of the Element token's instance.
+
+    The provider is not contacted.
+    """
     return _change(request, own_instance(request), entry_id, body)
 
 
@@ -85,7 +94,7 @@ def _change(
 ) -> HttpResponse:
     key = _entry(instance, entry_id)["key"]
     if key.startswith("authentication."):
-        raise BadRequest(f"{key} cannot be changed: create a new instance instead")
+        raise BadRequest(f"{key} cannot be changed; create a new instance instead")
     body = InstanceBody(configuration={key: change.property_value})
     update_instance(
         instance, body, actor=actor_of(require_caller(request)), is_reauthenticating=False

@@ -1,4 +1,4 @@
-"""What is switched on an instance, what it says of itself, and its timeline (contract 8.2)."""
+"""Switches, health, interactions and docs of an instance (contract 8.2)."""
 
 from collections.abc import Callable
 
@@ -28,7 +28,7 @@ DOCS = answers(SwaggerDocument, 404)
 
 
 def _named(request: HttpRequest, instance_id: int | None) -> Instance:
-    """The instance in the path, or without one that of the Element token."""
+    """Get the instance that the path names, or else the Element token's."""
     if instance_id is None:
         return own_instance(request)
     return get_instance(require_caller(request).user, instance_id)
@@ -40,7 +40,10 @@ def _add_operation(
     view: Callable[[HttpRequest, int | None], HttpResponse],
     name: str,
 ) -> None:
-    """One operation under both of its paths: `/instances/{id}/…` and, with an Element token, `/instances/…`."""
+    """Add an operation under both of its paths.
+
+    `/instances/{id}/…`, and `/instances/…` with an Element token.
+    """
 
     def of_id(request: HttpRequest, instance_id: int) -> HttpResponse:
         return view(request, instance_id)
@@ -82,13 +85,13 @@ def _switch_enabled(
 
 
 def _trace(request: HttpRequest, instance_id: int | None) -> HttpResponse:
-    """Switch trace logging on"""
+    """Enable trace logging"""
     set_trace_logging(_named(request, instance_id), is_on=True)
     return HttpResponse()
 
 
 def _untrace(request: HttpRequest, instance_id: int | None) -> HttpResponse:
-    """Switch trace logging off"""
+    """Disable trace logging"""
     set_trace_logging(_named(request, instance_id), is_on=False)
     return HttpResponse()
 
@@ -101,7 +104,12 @@ _add_operation("DELETE", "trace-logging", _untrace, "untrace")
 
 @router.get("/instances/{int:instance_id}/health", response=answers(InstanceHealthDocument, 404))
 def read_health(request: HttpRequest, instance_id: int) -> HttpResponse:
-    """Our own: how an instance is, why, who must act, and when it is turned to next."""
+    """Get the health of an instance.
+
+    Its state, the cause, who must act, and the next scheduled work.
+
+    Not part of the vendor's API.
+    """
     instance = get_instance(require_caller(request).user, instance_id)
     return JsonResponse(documents.health_document(instance))
 
@@ -112,7 +120,10 @@ def read_health(request: HttpRequest, instance_id: int) -> HttpResponse:
     auth=INTERACTION_CALL,
 )
 def list_interactions(request: HttpRequest, instance_id: int, page: Query[Page]) -> HttpResponse:
-    """Our own: every recorded exchange of an instance, newest first, redacted."""
+    """List the recorded exchanges of an instance, newest first and redacted.
+
+    Not part of the vendor's API.
+    """
     instance = get_instance(require_caller(request).user, instance_id)
     return page_response(
         Interaction.objects.of_instance(instance),
@@ -125,13 +136,19 @@ def list_interactions(request: HttpRequest, instance_id: int, page: Query[Page])
 
 @router.get("/instances/{int:instance_id}/docs", response=DOCS)
 def read_docs(request: HttpRequest, instance_id: int) -> HttpResponse:
-    """Swagger 2.0 of the instance: no operations, since the hubs' data calls are not served here."""
+    """Get the Swagger 2.0 document of an instance.
+
+    It has no operations, since hub calls are not served here.
+    """
     return _docs(_named(request, instance_id))
 
 
 @router.get("/instances/docs", response=DOCS, auth=OWN_INSTANCE_CALL)
 def read_docs_of_token(request: HttpRequest) -> HttpResponse:
-    """Swagger 2.0 of the Element token's instance: no operations."""
+    """Get the Swagger 2.0 document of the Element token's instance.
+
+    It has no operations.
+    """
     return _docs(_named(request, None))
 
 
@@ -139,7 +156,7 @@ def read_docs_of_token(request: HttpRequest) -> HttpResponse:
 def read_docs_of_operation(
     request: HttpRequest, instance_id: int, operation_id: str
 ) -> HttpResponse:
-    """One operation of those docs: there is none."""
+    """Get one operation of the Swagger document. Always 404, since it has none."""
     _named(request, instance_id)
     raise NotFoundError(f"No operation found with ID {operation_id}")
 

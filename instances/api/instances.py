@@ -1,4 +1,4 @@
-"""`/instances` and `/elements/{keyOrId}/instances` (contract 7 and 8.2): request to verb, instance to document."""
+"""`/instances` and `/elements/{keyOrId}/instances` (contract 7 and 8.2)."""
 
 from typing import Annotated
 
@@ -37,7 +37,8 @@ IdempotencyKey = Annotated[
     Header(
         alias="Idempotency-Key",
         max_length=255,
-        description="Any text of your own. The same request with it, within 24 hours, gives the same instance",
+        description="Any unique text. Repeating the request with the same key within 24 hours returns the same "
+        "instance",
     ),
 ]
 
@@ -47,13 +48,13 @@ VISIBLE = Q(token_digest__isnull=False) & ~Q(state=Instance.State.DELETING)
 
 
 def visible_instances(user: OrganizationUser) -> InstanceQuerySet:
-    """The user's own instances that the API shows, with what their documents need."""
-    # Through the user, who is known: neither it nor its organization is read again.
+    """Select the user's instances that the API shows, as their documents need."""
+    # Through the user, so that neither it nor its organization is read again.
     return _with_documents(user.instances.filter(VISIBLE))
 
 
 def _with_documents(rows: InstanceQuerySet) -> InstanceQuerySet:
-    # An element's definition is kept parsed.
+    # Elements keep their parsed definition in memory.
     return rows.select_related("element").defer("element__definition").with_tag_names()
 
 
@@ -69,7 +70,10 @@ _BY_REMOTE_ID = _visible_by(remote_id=Param("id"))
 def get_instance(
     user: OrganizationUser, instance_id: int, *, key_or_id: str | None = None
 ) -> Instance:
-    """One visible instance by the id that clients know. Raises NotFoundError."""
+    """Get a visible instance by the id that clients know.
+
+    Raises NotFoundError, UnknownElementError.
+    """
     element_id = find_element(key_or_id).pk if key_or_id is not None else None
     statement = _BY_REMOTE_ID if user.organization.is_remote else _BY_ID
     is_id = instance_id <= BigIntegerField.MAX_BIGINT
@@ -81,14 +85,15 @@ def get_instance(
 
 
 def actor_of(caller: Caller) -> str:
-    """Who stands in the records of what an API call did."""
+    """Name the caller for the records of what the call does."""
     return f"API: {caller.account.get_username() if caller.account else caller.user.email}"
 
 
 def shown_token(caller: Caller, instance: Instance, *, is_listed: bool = False) -> str:
-    """The Element token in clear for a program, which has the secrets anyway.
+    """Return the Element token as the caller may see it, or else the mask.
 
-    A person sees it with the permission reveal_token, one instance at a time, and that is recorded.
+    A program sees it, since it has the secrets anyway. A person sees it with the permission reveal_token, for one
+    instance at a time, and this is recorded.
     """
     if not instance.is_readable:
         return MASK
@@ -115,13 +120,16 @@ def create_instance_of_element(
     body: InstanceBody,
     idempotency_key: IdempotencyKey = "",
 ) -> HttpResponse:
-    """Provision an instance of the element in the path, whichever the body names."""
+    """Provision an instance of the element in the path.
+
+    An element in the body is ignored.
+    """
     return _create(request, body, idempotency_key, element=find_element(key_or_id))
 
 
 @router.get("/instances", response=LIST)
 def list_instances(request: HttpRequest, search: Query[InstanceSearch]) -> HttpResponse:
-    """The caller's instances, in order of id."""
+    """List the caller's instances in order of id."""
     caller = require_caller(request)
     return _list(caller, visible_instances(caller.user), search)
 
@@ -130,7 +138,7 @@ def list_instances(request: HttpRequest, search: Query[InstanceSearch]) -> HttpR
 def list_instances_of_element(
     request: HttpRequest, key_or_id: KeyOrId, search: Query[InstanceSearch]
 ) -> HttpResponse:
-    """The caller's instances of one element, in order of id."""
+    """List the caller's instances of an element in order of id."""
     caller = require_caller(request)
     rows = visible_instances(caller.user).filter(element=find_element(key_or_id))
     return _list(caller, rows, search)
@@ -138,7 +146,7 @@ def list_instances_of_element(
 
 @router.get("/instances/count", response=answers(InstanceCountDocument))
 def count_instances(request: HttpRequest) -> HttpResponse:
-    """How many instances the caller has, in all and of each element."""
+    """Count the caller's instances, in total and by element."""
     rows = require_caller(request).user.instances.filter(VISIBLE)
     counts = (
         rows.order_by("element__key").values("element_id", "element__key").annotate(n=Count("id"))
@@ -153,7 +161,7 @@ def count_instances(request: HttpRequest) -> HttpResponse:
 
 @router.get("/instances/{int:instance_id}", response=READ)
 def read_instance(request: HttpRequest, instance_id: int) -> HttpResponse:
-    """One instance."""
+    """Get an instance."""
     caller = require_caller(request)
     return _document(caller, get_instance(caller.user, instance_id))
 
@@ -162,7 +170,7 @@ def read_instance(request: HttpRequest, instance_id: int) -> HttpResponse:
 def read_instance_of_element(
     request: HttpRequest, key_or_id: KeyOrId, instance_id: int
 ) -> HttpResponse:
-    """One instance of one element."""
+    """Get an instance of an element."""
     caller = require_caller(request)
     return _document(caller, get_instance(caller.user, instance_id, key_or_id=key_or_id))
 
@@ -177,7 +185,10 @@ def read_instance_of_element(
 def update_instance(
     request: HttpRequest, instance_id: int, body: InstanceBody, change: Query[InstanceChange]
 ) -> HttpResponse:
-    """Change an instance. What is absent stays; a new code or changed credentials authenticate it again."""
+    """Update an instance.
+
+    Absent fields stay unchanged. A new code or changed credentials re-authenticate it.
+    """
     caller = require_caller(request)
     return _update(caller, get_instance(caller.user, instance_id), body, change)
 
@@ -200,7 +211,7 @@ def update_instance_of_element(
     body: InstanceBody,
     change: Query[InstanceChange],
 ) -> HttpResponse:
-    """Change an instance of one element."""
+    """Update an instance of an element."""
     caller = require_caller(request)
     instance = get_instance(caller.user, instance_id, key_or_id=key_or_id)
     return _update(caller, instance, body, change)
@@ -217,13 +228,13 @@ def update_instance_of_element(
 def update_own_instance(
     request: HttpRequest, body: InstanceBody, change: Query[InstanceChange]
 ) -> HttpResponse:
-    """Change the instance of the Element token; an id in the body is ignored."""
+    """Update the instance of the Element token. An id in the body is ignored."""
     return _update(require_caller(request), own_instance(request), body, change)
 
 
 @router.delete("/instances/{int:instance_id}", response=DELETE)
 def delete_instance(request: HttpRequest, instance_id: int) -> HttpResponse:
-    """Delete an instance; its Element token is dead at once."""
+    """Delete an instance. Its Element token stops working immediately."""
     caller = require_caller(request)
     return _delete(caller, get_instance(caller.user, instance_id))
 
@@ -232,19 +243,22 @@ def delete_instance(request: HttpRequest, instance_id: int) -> HttpResponse:
 def delete_instance_of_element(
     request: HttpRequest, key_or_id: KeyOrId, instance_id: int
 ) -> HttpResponse:
-    """Delete an instance of one element; its Element token is dead at once."""
+    """Delete an instance of an element. Its Element token stops working immediately."""
     caller = require_caller(request)
     return _delete(caller, get_instance(caller.user, instance_id, key_or_id=key_or_id))
 
 
 @router.delete("/instances", response=DELETE, auth=OWN_INSTANCE_CALL)
 def delete_own_instance(request: HttpRequest) -> HttpResponse:
-    """Delete the instance of the Element token, which is dead at once."""
+    """Delete the instance of the Element token, which stops working immediately."""
     return _delete(require_caller(request), own_instance(request))
 
 
 def own_instance(request: HttpRequest) -> Instance:
-    """The Element token's instance, with what a document needs. Raises NotFoundError."""
+    """Get the Element token's instance, with everything its document needs.
+
+    Raises NotFoundError.
+    """
     instance = require_instance(request)
     return _as_stored(instance.organization_user, instance)
 
@@ -289,7 +303,9 @@ def _update(
     caller: Caller, instance: Instance, body: InstanceBody, change: InstanceChange
 ) -> HttpResponse:
     if body.element and body.element.id not in {None, instance.element_id}:
-        raise BadRequest("An instance cannot be moved to another element; create a new one")
+        raise BadRequest(
+            "An instance cannot be moved to another element; create a new instance instead"
+        )
     update.update_instance(
         instance, body, actor=actor_of(caller), is_reauthenticating=change.re_authenticate
     )
@@ -297,7 +313,10 @@ def _update(
 
 
 def _as_stored(user: OrganizationUser, instance: Instance) -> Instance:
-    """The instance with what other calls changed in the meantime. Raises NotFoundError when they deleted it."""
+    """Reload the instance with concurrent changes.
+
+    Raises NotFoundError if it was deleted.
+    """
     current = visible_instances(user).filter(pk=instance.pk).first()
     if current is None:
         raise no_instance(instance.remote_id if user.organization.is_remote else instance.pk)

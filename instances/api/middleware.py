@@ -1,8 +1,8 @@
-"""What holds for every answer under /elements/api-v2, whatever answered: contract 1, 3 and 4.
+"""Rules for every response under /elements/api-v2 (contract 1, 3 and 4).
 
-Paths are made tolerant before routing (repeated and trailing slashes); Accept, Content-Type, size and JSON are
-checked before a view sees the body; whatever is not JSON by then (Django's 404, a 405, a fault) becomes
-the contract's error document. Every answer carries Elements-Request-Id, and none of them may be stored.
+Repeated and trailing slashes are removed from the path before routing. Accept, Content-Type, size and JSON are checked
+before a view sees the body. A response that is not JSON (Django's 404, a 405, a 500) is replaced with the contract's
+error document. Every response carries Elements-Request-Id, and none may be cached.
 """
 
 import json
@@ -19,7 +19,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 
 API_PREFIX = "/elements/api-v2"
 MAX_BODY_BYTES = 1_048_576
-# Compared as a string by clients (contract 4).
+# Clients compare this as a string (contract 4).
 EXPOSED_HEADERS = (
     "Elements-Returned-Count, Elements-Total-Count, Elements-Request-Id, Elements-Next-Page-Token, "
     "Elements-Trace-Id, Elements-Error, Content-Disposition"
@@ -27,23 +27,26 @@ EXPOSED_HEADERS = (
 _BODY_METHODS = {"POST", "PUT", "PATCH"}
 _DOCUMENTATION = {f"{API_PREFIX}/docs", f"{API_PREFIX}/openapi.json"}
 _MESSAGES = {
-    404: "No resource found at this path; the API's paths are listed at /elements/api-v2/docs",
-    405: "This path does not take the method {method}; it takes: {allow}",
-    500: "The server failed at this request; give the requestId to its operator",
+    404: "No resource found at this path; see /elements/api-v2/docs for all paths",
+    405: "Method {method} is not allowed at this path; allowed: {allow}",
+    500: "An unexpected error occurred; report the requestId to the operator of this server",
 }
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 def new_request_id() -> str:
-    """24 lower-case hex digits: seconds since the epoch, then 16 random digits (contract 3)."""
+    """Generate a request id (contract 3).
+
+    24 lower-case hex digits: 8 for the seconds since the epoch, 16 random.
+    """
     return f"{int(time.time()):08x}{secrets.token_hex(8)}"
 
 
 def error_response(
     request: HttpRequest, status: int, message: str, *, provider_message: str = ""
 ) -> JsonResponse:
-    """The contract's error document (3)."""
+    """Build the contract's error document (3)."""
     document = {"requestId": getattr(request, "request_id", ""), "message": message}
     if provider_message:
         document["providerMessage"] = provider_message
@@ -51,7 +54,10 @@ def error_response(
 
 
 class PlatformApiMiddleware:
-    """First in MIDDLEWARE, so that no other answers in a form of its own."""
+    """Apply the rules above.
+
+    It is first in MIDDLEWARE, so that it sees the responses of all others.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -66,7 +72,7 @@ class PlatformApiMiddleware:
         response = self._preflight(request) or self._refusal(request) or self._answer(request)
         response["Elements-Request-Id"] = request.request_id  # type: ignore[attr-defined]
         if request.path_info not in _DOCUMENTATION:
-            # Most answers hold a token, a secret or a customer's data (RFC 6749 5.1, RFC 9111 5.2.2.5).
+            # Most responses contain a token, a secret or customer data (RFC 6749 5.1, RFC 9111 5.2.2.5).
             response["Cache-Control"] = "no-store"
         caller = getattr(request, "caller", None)
         if caller and caller.instance:
@@ -79,7 +85,7 @@ class PlatformApiMiddleware:
         return response
 
     def _preflight(self, request: HttpRequest) -> HttpResponse | None:
-        """OPTIONS is answered without credentials (contract 4)."""
+        """Answer OPTIONS without requiring credentials (contract 4)."""
         if request.method != "OPTIONS":
             return None
         response = HttpResponse()
@@ -92,11 +98,11 @@ class PlatformApiMiddleware:
 
     def _refusal(self, request: HttpRequest) -> HttpResponse | None:
         if settings.IS_HTTPS and not request.is_secure():
-            return error_response(request, 403, "Use https: this call sent its secrets in clear")
+            return error_response(request, 403, "Use https; this call sent its secrets unencrypted")
         if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
-            return error_response(request, 400, "The address holds a NUL character")
+            return error_response(request, 400, "The URL contains a NUL character")
         if request.path_info not in _DOCUMENTATION and not _accepts_json(request):
-            return error_response(request, 406, "Only application/json can be answered")
+            return error_response(request, 406, "The only available media type is application/json")
         if request.method not in _BODY_METHODS:
             return None
         try:
@@ -105,7 +111,7 @@ class PlatformApiMiddleware:
             body = request.body
         except (RequestDataTooBig, ValueError):
             return error_response(
-                request, 413, f"The body is larger than {MAX_BODY_BYTES} bytes; send less"
+                request, 413, f"The body is larger than the limit of {MAX_BODY_BYTES} bytes"
             )
         if not body.strip():
             return None
@@ -114,12 +120,12 @@ class PlatformApiMiddleware:
                 request, 415, "The body must be JSON, with Content-Type application/json"
             )
         try:
-            # What PostgreSQL and UTF-8 cannot hold is refused here, once, and not deep in a verb.
+            # Reject text that UTF-8 and PostgreSQL cannot represent here, once, instead of wherever it is stored.
             text = json.dumps(json.loads(body), ensure_ascii=False).encode()
         except (ValueError, RecursionError):
-            return error_response(request, 400, "The body is not valid JSON in UTF-8")
+            return error_response(request, 400, "The body is not valid UTF-8 encoded JSON")
         if rb"\u0000" in text:
-            return error_response(request, 400, "The body holds a NUL character")
+            return error_response(request, 400, "The body contains a NUL character")
         return None
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:

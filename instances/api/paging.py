@@ -1,4 +1,7 @@
-"""Lists, page by page (contract 4): keyset tokens, so that inserts neither repeat nor skip a row."""
+"""Lists and their pages (contract 4).
+
+Page tokens name a row, so that inserts neither repeat nor skip one.
+"""
 
 import base64
 import binascii
@@ -11,6 +14,7 @@ from django.http import JsonResponse
 
 from instances.api.errors import NotFoundError
 from instances.api.parameters import Page
+from instances.queries.cursor_pages import Order, page_of
 
 MAX_PAGE_SIZE = 200
 
@@ -18,7 +22,10 @@ MAX_PAGE_SIZE = 200
 def list_response(
     items: Iterable[Any], *, things: str, is_empty_found: bool = False
 ) -> JsonResponse:
-    """A whole list. An empty one is 404 `No <things> found`, or 200 `[]` where is_empty_found (contract 1)."""
+    """Build a complete list.
+
+    If it is empty: 404 `No <things> found`, or 200 `[]` if is_empty_found (contract 1).
+    """
     documents = list(items)
     if not documents and not is_empty_found:
         raise NotFoundError(f"No {things} found")
@@ -36,22 +43,25 @@ def page_response[M: Model](
     is_empty_found: bool = False,
     is_descending: bool = False,
 ) -> JsonResponse:
-    """One page of rows in order of their id. Raises BadRequest for a token that was not given out here."""
-    size = min(page.page_size or MAX_PAGE_SIZE, MAX_PAGE_SIZE)
-    rows = rows.order_by("-pk" if is_descending else "pk")
-    if page.next_page:
-        comparison = "pk__lt" if is_descending else "pk__gt"
-        rows = rows.filter(**{comparison: _read_token(page.next_page)})
-    found = list(rows[: size + 1])
+    """Build one page of rows in order of id.
+
+    Raises BadRequest for an invalid page token.
+    """
+    found = page_of(
+        rows,
+        f"after-{_read_token(page.next_page)}" if page.next_page else "",
+        size=min(page.page_size or MAX_PAGE_SIZE, MAX_PAGE_SIZE),
+        order=Order({"pk": int}, is_descending=is_descending),
+    )
     response = list_response(
-        (document(row) for row in found[:size]),
+        (document(row) for row in found.rows),
         things=things,
         is_empty_found=is_empty_found or bool(page.next_page),
     )
-    if len(found) > size:
-        response["Elements-Next-Page-Token"] = _write_token(found[size - 1].pk)
+    if found.next:
+        response["Elements-Next-Page-Token"] = _write_token(found.rows[-1].pk)
     elif not page.next_page:
-        response["Elements-Total-Count"] = str(len(found))
+        response["Elements-Total-Count"] = str(len(found.rows))
     return response
 
 
@@ -67,6 +77,6 @@ def _read_token(token: str) -> int:
             raise ValueError(token)
     except (ValueError, binascii.Error):
         raise BadRequest(
-            "nextPage is not a token that this API gave out; begin with the first page"
+            "nextPage is not a valid page token; start again with the first page"
         ) from None
     return int(pk)

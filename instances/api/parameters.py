@@ -1,4 +1,7 @@
-"""What stands in the path and the query of the API's operations. An empty parameter counts as not given (contract 1)."""
+"""Path and query parameters of the API.
+
+An empty query parameter counts as absent (contract 1).
+"""
 
 from typing import Annotated, Any
 
@@ -7,13 +10,11 @@ from pydantic import Field, model_validator
 
 from instances.wire import Document
 
-KeyOrId = Annotated[
-    str, Path(description="An element's key, or its number", example="dynamicscrmadfs")
-]
+KeyOrId = Annotated[str, Path(description="Key or id of an element", example="dynamicscrmadfs")]
 
 
 class Parameters(Document):
-    """Query parameters of an operation; unknown ones are ignored."""
+    """Base of query parameters. Unknown ones are ignored."""
 
     @model_validator(mode="before")
     @classmethod
@@ -25,25 +26,28 @@ class Page(Parameters):
     """Which page of a list (contract 4)."""
 
     page_size: int | None = Field(
-        None, gt=0, description="Items of a page; 200 at most, and by default"
+        None, gt=0, description="Items per page. Default and maximum: 200"
     )
     next_page: str = Field(
-        "", description="`Elements-Next-Page-Token` of the answer that holds the page before"
+        "", description="`Elements-Next-Page-Token` from the response with the previous page"
     )
 
 
 class InstanceSearch(Page):
-    """Which instances (contract 8.2); the conditions narrow each other."""
+    """Which instances (contract 8.2). An instance must meet all conditions."""
 
-    tags: list[str] = Field([], description="As `tags[]`")
+    tags: list[str] = Field([], description="Same as `tags[]`")
     tags_in_brackets: list[str] = Field(
-        [], alias="tags[]", description="Tags that the instance has, each written whole"
+        [],
+        alias="tags[]",
+        description="Only instances with this complete tag; repeat it for several tags",
     )
     search_text: str = Field(
-        "", description="A part of the instance's name or of its element's key, in any case"
+        "",
+        description="Only instances whose name or element key contains this text, ignoring case",
     )
     hydrate: bool = Field(
-        True, description="`false`: without configuration, and with a short element"
+        True, description="`false`: omit the configuration, and use the short form of the element"
     )
 
     @property
@@ -55,7 +59,7 @@ class InstanceChange(Parameters):
     """How an instance is changed (contract 7.6)."""
 
     re_authenticate: bool = Field(
-        True, description="`false`: store the configuration, and do not contact the provider"
+        True, description="`false`: store the configuration without contacting the provider"
     )
 
 
@@ -64,14 +68,14 @@ class ElementSearch(Page):
 
     where: str = Field(
         "",
-        description="Conditions `name = 'value'` or `name in ('a','b')`, joined by AND, on key, hub, name, "
-        "private, and abridged",
+        description="Conditions like `name = 'value'` or `name in ('a','b')`, joined by AND. Names: key, hub, name, "
+        "private and abridged",
         json_schema_extra={"example": "hub = 'crm' AND abridged = 'true'"},
     )
-    abridged: bool = Field(False, description="`true`: short elements")
+    abridged: bool = Field(False, description="`true`: use the short form of elements")
 
 
 class MetadataDetail(Parameters):
-    """How much is told of an element (contract 8.1)."""
+    """How detailed the metadata of an element is (contract 8.1)."""
 
-    expand: bool = Field(False, description="`true`: more of what the element can do")
+    expand: bool = Field(False, description="`true`: include more details")

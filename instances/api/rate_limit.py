@@ -1,26 +1,29 @@
-"""How many calls a minute are answered."""
+"""Rate limit of API calls, per minute."""
 
 import time
 
 from instances.counters import hit
 
 WINDOW_SECONDS = 60
-# Calls without secrets that make this server call a provider, from one address.
+# From one client address, for calls without secrets that make this server call a provider.
 PUBLIC_EXCHANGES_PER_MINUTE = 30
 
 
 class RateLimitExceededError(Exception):
-    """Answered 429; the next window begins in retry_after_seconds."""
+    """Answered with 429. The next window starts in retry_after_seconds."""
 
     def __init__(self, limit: int, retry_after_seconds: int) -> None:
         super().__init__(
-            f"More than {limit} calls in a minute; go on in {retry_after_seconds} seconds"
+            f"The limit of {limit} calls per minute is exceeded; retry in {retry_after_seconds} seconds"
         )
         self.retry_after_seconds = retry_after_seconds
 
 
 def count_call(who: str, *, limit: int) -> None:
-    """Count one call of whoever it is. Raises RateLimitExceededError past the limit; 0 means no limit."""
+    """Count a call by `who`.
+
+    limit: calls per minute; 0 means no limit. Raises RateLimitExceededError.
+    """
     if not limit:
         return
     now = int(time.time())

@@ -1,4 +1,4 @@
-"""The shapes of our answers, for the OpenAPI document; documents.py makes what they describe."""
+"""Response schemas for the OpenAPI document; documents.py builds the documents."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,7 +8,7 @@ from instances.wire import Document, ErrorDocument, InstanceDocument, OAuthUrlDo
 
 
 class RefusalDocument(ErrorDocument):
-    """An error as we answer it (contract 3)."""
+    """An error (contract 3)."""
 
     request_id: Annotated[str, Field(pattern="^[0-9a-f]{24}$")]
     message: Annotated[str, Field(min_length=1)]
@@ -38,7 +38,7 @@ class ElementSummaryDocument(Document):
 
 
 class AuthenticationReference(Document):
-    """How an element, or an instance of it, authenticates."""
+    """The authentication type of an element or instance."""
 
     type: str
 
@@ -72,20 +72,20 @@ class ElementConfigurationDocument(Document):
 
 
 class ConfigurableElementDocument(ElementDocument):
-    """An element with the configuration keys of all its ways of authentication."""
+    """An element with the configuration keys of all its authentication types."""
 
     configuration: list[ElementConfigurationDocument]
 
 
 class EventsDocument(Document):
-    """How an element tells of events."""
+    """Whether and how an element sends events."""
 
     supported: bool
     methods: list[str]
 
 
 class ElementMetadataDocument(Document):
-    """What an element can do (contract 8.1); more with `expand=true`."""
+    """The capabilities of an element (contract 8.1); `expand=true` adds details."""
 
     id: int
     key: str
@@ -95,20 +95,23 @@ class ElementMetadataDocument(Document):
 
 
 class DefaultOAuthUrlDocument(OAuthUrlDocument):
-    """What `GET /elements/{key}/oauth/url/default` answers (contract 8.1). configuration: the client's secret, masked."""
+    """An authorization URL of the operator's OAuth app (contract 8.1).
+
+    configuration: its client secret, masked.
+    """
 
     configuration: dict[str, str]
 
 
 class AuthenticationTypeDocument(Document):
-    """One way of authentication of an element. oauth: whether a browser is needed."""
+    """An authentication type of an element. oauth: whether a browser is needed."""
 
     type: str
     oauth: bool
 
 
 class HubDocument(Document):
-    """A group of elements of one kind (contract 8.4)."""
+    """A group of elements of the same kind (contract 8.4)."""
 
     id: int
     key: str
@@ -117,7 +120,10 @@ class HubDocument(Document):
 
 
 class InstanceConfigurationDocument(Document):
-    """One configuration key of an instance, with its value; secrets masked (contract 8.3)."""
+    """One configuration key of an instance with its value.
+
+    Secrets are masked (contract 8.3).
+    """
 
     id: int
     key: str
@@ -161,7 +167,7 @@ class FullInstanceDocument(InstanceDocument):
 
 
 class ElementCountDocument(Document):
-    """How many instances the caller has of one element."""
+    """Number of the caller's instances of one element."""
 
     element_id: int
     element_key: str
@@ -169,14 +175,14 @@ class ElementCountDocument(Document):
 
 
 class InstanceCountDocument(Document):
-    """How many instances the caller has (contract 8.2)."""
+    """Number of the caller's instances (contract 8.2)."""
 
     total_instances: int
     element_instances: list[ElementCountDocument]
 
 
 class SwaggerDocument(Document):
-    """Swagger 2.0 of an instance (contract 8.2)."""
+    """Swagger 2.0 document of an instance (contract 8.2)."""
 
     swagger: Literal["2.0"]
     info: dict[str, str]
@@ -186,14 +192,17 @@ class SwaggerDocument(Document):
 
 
 class ExchangedDocument(Document):
-    """One half of a recorded exchange, redacted."""
+    """The request or the response of a recorded exchange, redacted."""
 
     headers: dict[str, Any]
     body: str
 
 
 class InteractionDocument(Document):
-    """One recorded exchange of an instance. status: None where no answer came; error then says why."""
+    """A recorded exchange of an instance.
+
+    status: null if there was no response; error then says why.
+    """
 
     id: int
     started_at: str
@@ -210,10 +219,12 @@ class InteractionDocument(Document):
 
 
 class InstanceHealthDocument(Document):
-    """How an instance is. cause, responsible, advice and nextStep are null where nothing is to be said.
+    """The health of an instance.
+
+    cause, responsible, advice and nextStep are null if there is nothing to report.
 
     nextStep: provision, authorize, check, reauthenticate, enable or delete. interactionId: the recorded exchange
-    that shows the cause. nextCheckAt, nextRefreshAt: when it is turned to by itself; null: not before somebody acts.
+    that shows the cause. nextCheckAt, nextRefreshAt: when these are scheduled; null: not scheduled.
     """
 
     state: str
@@ -246,7 +257,10 @@ class AccountDocument(Document):
 
 
 class OrganizationDocument(AccountDocument):
-    """The caller's own organization, with the secret that the caller has sent."""
+    """The caller's organization.
+
+    Its secret is masked unless the caller sent it.
+    """
 
     secret: str
 
@@ -272,14 +286,14 @@ class SignedInDocument(UserDocument):
 
 
 class SecretsDocument(Document):
-    """The two secrets of every platform call (contract 10)."""
+    """The two secrets that platform calls need (contract 10)."""
 
     user_secret: str
     organization_secret: str
 
 
 class PongDocument(Document):
-    """The connection was tried, and works (contract 8.4)."""
+    """The result of a successful connection test (contract 8.4)."""
 
     date_time: str
     endpoint: str

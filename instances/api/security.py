@@ -1,4 +1,4 @@
-"""Which Authorization header an operation needs (contract 2.2): asked before its body is read, and told in OpenAPI."""
+"""The Authorization header of operations (contract 2.2), checked first."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class _AuthorizationHeader(AuthBase):
 
 
 class PlatformSecrets(_AuthorizationHeader):
-    """Of platform calls. A Bearer token is left to BearerToken."""
+    """For platform calls. Leaves a Bearer token to BearerToken."""
 
     openapi_description = "`User <secret>, Organization <secret>`"
 
@@ -29,11 +29,14 @@ class PlatformSecrets(_AuthorizationHeader):
 
 
 class BearerToken(AuthBase):
-    """Of platform calls as well. permission: what its person needs, where the method does not say it."""
+    """For platform calls as well.
+
+    permission: what the person needs, if the HTTP method does not imply it.
+    """
 
     openapi_type = "http"
     openapi_scheme = "bearer"
-    openapi_description = "The token that `POST /authentication` answers"
+    openapi_description = "The token from `POST /authentication`"
 
     def __init__(self, permission: str = "") -> None:
         super().__init__()
@@ -46,7 +49,7 @@ class BearerToken(AuthBase):
 
 
 class ElementToken(_AuthorizationHeader):
-    """Of platform calls without an id: the Element token says which instance."""
+    """For platform calls without an id: the Element token identifies the instance."""
 
     openapi_description = "`User <secret>, Organization <secret>, Element <token>`"
 
@@ -55,7 +58,7 @@ class ElementToken(_AuthorizationHeader):
 
 
 class HubSecrets(_AuthorizationHeader):
-    """Of hub calls."""
+    """For hub calls."""
 
     openapi_description = "`User <secret>, Element <token>`"
 
@@ -68,5 +71,5 @@ SWITCH_CALL = [PlatformSecrets(), BearerToken("change_instance")]
 INTERACTION_CALL = [PlatformSecrets(), BearerToken("view_interaction")]
 OWN_INSTANCE_CALL = [ElementToken()]
 HUB_CALL = [HubSecrets()]
-# For OpenAPI: what holds where an operation asks for no header. With one, the operator's own elements are seen.
+# For OpenAPI: operations that need no header. With one, they also show the operator's own elements.
 PUBLIC_CALL: list[dict[str, list[str]]] = [{}, {"PlatformSecrets": []}, {"BearerToken": []}]

@@ -1,4 +1,4 @@
-"""The platform API at /elements/api-v2, and its documentation at /elements/api-v2/docs."""
+"""The platform API at /elements/api-v2, and its documentation below it."""
 
 from django.conf import settings
 from django.views.decorators.csp import csp_override
@@ -9,14 +9,14 @@ from instances.api import accounts, elements, instance_configuration, instance_s
 from instances.api.errors import install_error_handlers
 from instances.api.security import PUBLIC_CALL
 
-DESCRIPTION = """Provision and keep element instances. Compatible with Cloud Elements' platform API v2.
+DESCRIPTION = """Provision and manage element instances. Compatible with the platform API v2 of Cloud Elements.
 
-To try it against the sandbox: `manage.py create_account --organization NAME --user EMAIL --sandbox` prints the two
-secrets. Put them into **Authorize**, under PlatformSecrets, and execute the examples as they are."""
+To try it with the sandbox, run `manage.py create_account --organization NAME --user EMAIL --sandbox`, which prints the
+two secrets. Enter them under **Authorize**, PlatformSecrets, and execute the examples as they are."""
 
 
 class PlatformApi(NinjaAPI):
-    """Names its operations as their views are named."""
+    """Use the names of the views as operation ids."""
 
     def get_openapi_operation_id(self, operation: Operation) -> str:
         return operation.view_func.__name__

@@ -1,6 +1,6 @@
-"""The straight way of many rows of a bulk job at once: new instances are drafted, and what came of them is stored.
+"""The fast path of a bulk job: draft and store many rows at once.
 
-Each is one transaction for all of them. What is out of the ordinary goes its way row by row (bulk_rows).
+Each step is one transaction for all rows. Rows that need more than one create are processed individually (rows.py).
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -40,7 +40,7 @@ from instances.wire import InstanceBody
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A row that a thread is to turn to, before send_before."""
+    """A row for a thread to process. Nothing may be sent after send_before."""
 
     row: BulkRow
     send_before: Deadline
@@ -48,7 +48,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Sendable(Work):
-    """One whose way is straight: all that is left is to send its draft."""
+    """A row on the fast path: its draft is stored, and only has to be sent."""
 
     instance: Instance
     request: PlatformRequest = field(repr=False)
@@ -56,8 +56,9 @@ class Sendable(Work):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A row as it is to be stored, and what is to be stored with it: exchanges, and what came of its instance, or
-    where that goes where nothing was sent.
+    """A processed row, with what is stored in the same transaction.
+
+    creation: the result of sending its instance. move: the state change of an instance that was not sent.
     """
 
     row: BulkRow
@@ -67,7 +68,7 @@ class Result:
 
 
 class Drafting:
-    """Drafts instances of a job's rows for one holder."""
+    """Drafts the instances of a job's rows for the process that claimed them."""
 
     def __init__(self, job: BulkJob, holder: UUID) -> None:
         self._job = job
@@ -76,16 +77,18 @@ class Drafting:
         self._elements: dict[str, Element] = {}
 
     def draft_rows(self, rows: Sequence[BulkRow], *, send_before: Deadline) -> list[Work | Result]:
-        """Draft the instances of rows that have none, and begin to provision them, before anything is sent.
+        """Store an instance for each row on the fast path, before anything is sent.
 
-        Rows whose way is not straight are left as they are, and those whose instance is there already skipped.
+        Its state is provisioning.
+
+        Rows whose instance already exists are skipped, if the job does so. Other rows are returned unchanged as Work.
         """
         plans = {row: plan for row in rows if (plan := self._plan(row))}
         there = self._existing(plans.values())
         skipped = {row for row, plan in plans.items() if plan.identity in there}
         found = {row: there[plans.pop(row).identity] for row in skipped}
         if self._job.is_skipping_existing:
-            # Of doubles within the file, all but the first find it when their turn comes.
+            # Of duplicates within the file, only the first is drafted now; the others find it when they are processed.
             firsts = {plan.identity: row for row, plan in reversed(plans.items())}
             plans = {row: plans[row] for row in firsts.values()}
         self._write(found, {row: plan.instance for row, plan in plans.items()})
@@ -99,7 +102,10 @@ class Drafting:
         ]
 
     def draft_row(self, row: BulkRow, body: InstanceBody) -> bool:
-        """Draft one row's instance; not where one is there already, and the job skips those. Raises InstancesError."""
+        """Draft the instance of one row.
+
+        Returns False if it already exists and the job skips those. Raises InstancesError.
+        """
         element = self._element(row, body)
         with _transaction_of([row]):
             if self._job.is_skipping_existing:
@@ -113,7 +119,7 @@ class Drafting:
         return is_new
 
     def _plan(self, row: BulkRow) -> "_Plan | None":
-        """What is to be inserted and sent for the row; None where its way is not straight."""
+        """Plan what to insert and send for a row; None if it is not on the fast path."""
         if row.instance_id is not None or row.attempts > MAX_ATTEMPTS:
             return None
         try:
@@ -153,10 +159,13 @@ class Drafting:
 
 
 def store_results(results: Sequence[Result], *, holder: UUID, actor: str) -> list[BulkRow]:
-    """Write what came of rows, each with its exchanges and its instance's state; the rows that have ended."""
+    """Store results, each with its exchanges and its instance's state.
+
+    Returns the rows that are finished.
+    """
     interactions = [one for result in results for one in result.interactions]
     for interaction in interactions:
-        # Where a rollback took it back, it had an id already.
+        # It has an id if an earlier attempt to store it was rolled back.
         interaction.pk = None
     with transaction.atomic():
         Interaction.objects.bulk_create(interactions)
@@ -177,18 +186,21 @@ def store_results(results: Sequence[Result], *, holder: UUID, actor: str) -> lis
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """An instance that is in memory alone, and its draft."""
+    """An instance that is not stored yet, and the request that creates it."""
 
     instance: Instance
     request: PlatformRequest = field(repr=False)
 
     @property
     def identity(self) -> tuple[int, str]:
-        """By what it is recognised as being there already."""
+        """Element and name: two instances with the same ones are duplicates."""
         return self.instance.element_id, self.instance.name
 
     def sendable(self, row: BulkRow, send_before: Deadline) -> Sendable:
-        """Once it is inserted."""
+        """Build the work item.
+
+        Call this after the instance is inserted, since it needs its id.
+        """
         instance = self.instance
         request = replace(
             self.request, instance_id=instance.pk, label=instance.label, deadline=send_before
@@ -198,7 +210,7 @@ class _Plan:
 
 @contextmanager
 def _transaction_of(rows: Collection[BulkRow]) -> Iterator[None]:
-    """A transaction whose rollback takes back, too, what the rows hold in memory."""
+    """Run a transaction that also restores the rows in memory if it is rolled back."""
     before = [(row, row.instance, row.body) for row in rows]
     try:
         with transaction.atomic():

@@ -1,4 +1,4 @@
-"""What the commands that run bulk jobs have in common: tell of each row, end with the sum, pause when interrupted."""
+"""Base of commands that run bulk jobs: print rows and totals, pause on Ctrl-C."""
 
 import json
 import logging
@@ -25,7 +25,10 @@ Outcome = BulkRow.Outcome
 
 
 class RowResult(TypedDict):
-    """One row of the JSON object that --json prints. state is the instance's; null in a dry run."""
+    """One row of the JSON object that --json prints.
+
+    state: the instance's; null in a dry run.
+    """
 
     name: str
     state: str | None
@@ -34,45 +37,47 @@ class RowResult(TypedDict):
 
 
 class BulkCommand(BaseCommand):
-    """Exit status 0: all done, 1: some failed, 2: bad input and nothing done."""
+    """Exit status 0: all succeeded, 1: some failed, 2: bad input, nothing was done."""
 
     requires_migrations_checks = True
     _bar_at = 0.0
 
     def add_run_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--concurrency", type=_concurrency, metavar="N", help="so many rows at once"
+            "--concurrency", type=_concurrency, metavar="N", help="rows to process at once"
         )
         parser.add_argument(
-            "--enqueue", action="store_true", help="leave it to the workers, and end at once"
+            "--enqueue", action="store_true", help="let the workers run the job, and exit"
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """On a terminal the rows are told below; the log adds what is wrong, not every step."""
+        """Log only warnings: every row is printed anyway."""
         logging.getLogger("instances").setLevel(logging.WARNING)
         super().run_from_argv(argv)
 
     def get_check_kwargs(self, options: dict[str, Any]) -> dict[Any, Any]:
-        """Refuses to write without usable keys, and warns of secrets that they cannot read."""
+        """Refuse to write without usable keys, and warn about unreadable secrets."""
         return {"databases": [DEFAULT_DB_ALIAS]}
 
     def carry_out(
         self, job: BulkJob, *, is_json: bool, is_enqueued: bool, interruption: Interruption
     ) -> None:
-        """Run a running job to its end, here or by the workers; an interrupt pauses it.
+        """Process the rows of a running job here, or enqueue it for the workers.
 
-        Raises CommandError when rows failed, or when it was interrupted.
+        An interrupt pauses the job.
+
+        Raises CommandError if rows failed or the job was interrupted.
         """
         if is_enqueued:
             try:
                 enqueue_bulk_job(job)
             except TaskNotEnqueuedError as error:
                 raise CommandError(
-                    f"{error} Bulk job {job.pk} is kept; the scheduler asks again within two minutes."
+                    f"{error} Bulk job {job.pk} is saved; the scheduler will enqueue it within two minutes."
                 ) from None
             self._say(
-                f"Bulk job {job.pk} is with the workers. How it goes: manage.py bulk_jobs {job.pk}",
+                f"Bulk job {job.pk} was enqueued. To see its progress, run: manage.py bulk_jobs {job.pk}",
                 {"job": job.pk},
                 is_json=is_json,
             )
@@ -95,14 +100,14 @@ class BulkCommand(BaseCommand):
         self._sum_up(job, is_json=is_json)
 
     def tell(self, result: RowResult, number: int, total: int) -> None:
-        outcome = result["error"] or result["state"] or "could be provisioned"
+        outcome = result["error"] or result["state"] or "ready to provision"
         self.stdout.write(f"[{number}/{total}] {result['name'] or 'no name'}: {outcome}")
         self.stdout.flush()
 
     def print_results(
         self, total: int, succeeded: int, failed: int, results: Iterable[RowResult]
     ) -> None:
-        """One JSON object, of which only one row is in memory."""
+        """Print one JSON object, with only one row in memory at a time."""
         totals = {"total": total, "succeeded": succeeded, "failed": failed}
         self.stdout.write(json.dumps(totals)[:-1] + ', "rows": [', ending="")
         for number, result in enumerate(results):
@@ -111,13 +116,13 @@ class BulkCommand(BaseCommand):
 
     def _pause(self, job: BulkJob) -> NoReturn:
         try:
-            # Another process may have ended it in the meantime.
+            # Another process may have finished or cancelled it in the meantime.
             with suppress(StateConflictError):
                 pause_bulk_job(job)
             raise CommandError(_how_to_go_on(job)) from None
         except DatabaseError:
             raise CommandError(
-                f"Bulk job {job.pk} was interrupted while the database did not answer. When it does: "
+                f"Bulk job {job.pk} was interrupted while the database was unavailable. Once it is back, run: "
                 f"manage.py resume_bulk_job {job.pk}"
             ) from None
 
@@ -131,7 +136,7 @@ class BulkCommand(BaseCommand):
         clear_line = "\r\x1b[K"
         if row.error:
             self.stdout.write(f"{clear_line}{row.name or 'no name'}: {row.error}")
-        # Counting a hundred thousand rows takes a while, too.
+        # Not after every row: counting a hundred thousand rows takes a while.
         if number == total or monotonic() > self._bar_at:
             self.stdout.write(clear_line + _bar(progress_of(job)), ending="")
             self.stdout.flush()
@@ -154,7 +159,7 @@ class BulkCommand(BaseCommand):
             raise CommandError(_how_to_go_on(job))
         if progress.failed:
             raise CommandError(
-                f"{progress.failed} of {progress.total} rows failed. Retry these alone: "
+                f"{progress.failed} of {progress.total} rows failed. To retry only these, run: "
                 f"manage.py resume_bulk_job {job.pk} --retry-failures",
                 returncode=1,
             )
@@ -164,17 +169,17 @@ class BulkCommand(BaseCommand):
 
 def _concurrency(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MAX_CONCURRENCY:
-        raise ArgumentTypeError(f"a number from 1 to {MAX_CONCURRENCY}")
+        raise ArgumentTypeError(f"enter a number from 1 to {MAX_CONCURRENCY}")
     return int(text)
 
 
 def _how_to_go_on(job: BulkJob) -> str:
-    """What to say of a job that did not come to its end here."""
+    """Describe a job that did not finish here, and how to resume it."""
     progress = progress_of(job)
-    how = f"Bulk job {job.pk} is {job.get_state_display()} after {progress.ended} of {progress.total} rows."
+    state = f"Bulk job {job.pk} is {job.get_state_display()} after {progress.ended} of {progress.total} rows."
     if job.state == BulkJob.State.CANCELLED:
-        return how
-    return f"{how} Go on: manage.py resume_bulk_job {job.pk}"
+        return state
+    return f"{state} To resume it, run: manage.py resume_bulk_job {job.pk}"
 
 
 def _sum_of(progress: Progress) -> str:
@@ -182,7 +187,7 @@ def _sum_of(progress: Progress) -> str:
     if waiting := progress.counts[Outcome.AWAITING_AUTHORIZATION]:
         words.append(f"{waiting} awaiting authorization")
     if skipped := progress.counts[Outcome.SKIPPED]:
-        words.append(f"{skipped} there already")
+        words.append(f"{skipped} skipped because they already exist")
     return ", ".join(words) + "."
 
 

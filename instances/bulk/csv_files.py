@@ -1,4 +1,7 @@
-"""CSV files of instances: columns name, element, tags, and one for each configuration key (RFC 4180)."""
+"""Read and write CSV files of instances (RFC 4180).
+
+Columns: name, element, tags, and one per configuration key.
+"""
 
 import csv
 import io
@@ -11,17 +14,19 @@ from instances.models import Element
 
 OWN_COLUMNS = ("name", "element", "tags")
 TAG_SEPARATOR = ";"
-# In this order where a header is as long with several.
+# If several split the header into equally many columns, the first one wins.
 _DELIMITERS = ",;\t"
 _NOT_IN_TEMPLATE = {"oauth.callback.url"}
 
 
 def read_csv(chunks: Iterator[bytes]) -> Iterator[FileRow]:
-    """Its rows, one in memory at a time; separated by comma, semicolon or tab, as the header shows.
+    """Yield the rows, one in memory at a time.
 
-    Raises InputError when the header names no column name.
+    The header decides the delimiter: comma, semicolon or tab.
+
+    Raises InputError if the header is not usable, for example without a column "name".
     """
-    # What is no UTF-8 is told later, with its line and column.
+    # Invalid UTF-8 is reported later, with its line and column.
     lines = (line.decode(errors="surrogateescape") for line in lines_of(chunks))
     first = next(lines)
     delimiter = max(_DELIMITERS, key=lambda one: len(_cells(first, one)))
@@ -34,14 +39,14 @@ def read_csv(chunks: Iterator[bytes]) -> Iterator[FileRow]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield FileRow(number, {}, f"Line {number}: this is not CSV ({error}).")
+            yield FileRow(number, {}, f"Line {number}: invalid CSV ({error}).")
             continue
         if any(cell.strip() for cell in cells):
             yield _row(number, header, cells)
 
 
 def csv_template(element: Element) -> str:
-    """A header for instances of this element, and an example row that holds no secret."""
+    """Write the header for an element, and an example row without secrets."""
     way = element.parsed.authentication_type()
     keys = [key for key in way.fields if key.key not in _NOT_IN_TEMPLATE]
     example = ["Example", element.key, "first tag;second tag"]
@@ -65,15 +70,15 @@ def _read_header(cells: Sequence[str]) -> list[str]:
     header = [cell.strip() for cell in cells]
     header = [name.lower() if name.lower() in OWN_COLUMNS else name for name in header]
     if "name" not in header:
-        # The names are not repeated: where the header is missing, they are somebody's values.
+        # Line 1 is not quoted: if the header is missing, it may hold secrets.
         raise InputError(
-            "Line 1: there is no column name. The first line names the columns: name, element, tags and "
-            "configuration keys, as `manage.py bulk_template KEY` writes it; anything else must be JSON."
+            'Line 1: the column "name" is missing. The first line of a CSV file must name the columns: name, element, '
+            "tags and configuration keys. Run `manage.py bulk_template KEY` for an example, or upload JSON."
         )
     if twice := sorted({name for name in header if name and header.count(name) > 1}):
-        raise InputError(f"Line 1: columns are there twice: {', '.join(twice)}.")
+        raise InputError(f"Line 1: duplicate columns: {', '.join(twice)}.")
     if any(not name.isprintable() for name in header):
-        raise InputError("Line 1: the names of the columns are not UTF-8 text.")
+        raise InputError("Line 1: the column names are not valid UTF-8.")
     return header
 
 
@@ -82,10 +87,10 @@ def _row(number: int, header: Sequence[str], cells: Sequence[str]) -> FileRow:
     for position, cell in enumerate(cells):
         name = header[position] if position < len(header) else ""
         if cell and not name:
-            why = f"there is a value in column {position + 1}, which has no name in line 1."
+            why = f"column {position + 1} has a value, but no name in line 1."
             return FileRow(number, {}, f"Line {number}: {why}")
         if not _is_text(cell):
-            why = f"column {name}: this is not UTF-8 text."
+            why = f"column {name}: the text is not valid UTF-8."
             return FileRow(number, {}, f"Line {number}, {why}")
         if cell:
             values[name] = cell

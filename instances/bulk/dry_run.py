@@ -1,4 +1,7 @@
-"""The dry run of a bulk job: a verdict for each row, and nothing is sent or drafted."""
+"""The dry run of a bulk job: store a verdict for each row.
+
+Nothing is sent or drafted.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -15,11 +18,12 @@ _READ_ROWS = 500
 
 
 def check_bulk_job(job: BulkJob) -> Iterator[BulkRow]:
-    """Look at every pending row and keep the verdict; yields each row. Nothing, where too many dry runs were lost.
+    """Check every pending row, store its verdict, and yield the row.
 
-    Names are remembered as numbers, so that memory hardly grows with the rows.
+    Does nothing once MAX_DRY_RUNS dry runs have started without finishing. Remembers a hash of each name, so that
+    memory hardly grows with the number of rows.
     """
-    # A task engine may give out the task that ends its workers again and again.
+    # A task engine may redeliver a task that crashes its worker forever.
     begun = BulkJob.objects.filter(pk=job.pk, dry_runs_begun__lt=MAX_DRY_RUNS)
     if not begun.update(checked_at=None, dry_runs_begun=F("dry_runs_begun") + 1):
         return
@@ -33,7 +37,7 @@ def check_bulk_job(job: BulkJob) -> Iterator[BulkRow]:
                 row.verdict = verdict
                 changed.append(row)
         BulkRow.objects.bulk_update(changed, ["verdict"])
-        # Somebody is at it, so the scheduler need not ask for another worker.
+        # A sign of life: the scheduler does not enqueue the dry run again.
         asked = BulkJob.objects.filter(pk=job.pk, enqueued_at__isnull=False)
         asked.update(enqueued_at=timezone.now())
         yield from rows
@@ -49,7 +53,7 @@ class _Check:
         self._first_with: dict[int, int] = {}
 
     def verdicts(self, rows: list[BulkRow]) -> list[str]:
-        """What is wrong with each row, as a sentence; empty when it could be provisioned."""
+        """Say what is wrong with each row, as a sentence; empty if nothing is."""
         identities = [self._identity(row) for row in rows]
         there = self._existing([one.name for one in identities if isinstance(one, _Identity)])
         return [
@@ -58,7 +62,7 @@ class _Check:
         ]
 
     def _identity(self, row: BulkRow) -> "_Identity | str":
-        """Which instance it would become, or why it cannot become one."""
+        """Identify the instance that the row would create, or say why it cannot."""
         try:
             body = parse_body(row.body.reveal())
             if row.element_key not in self._elements:
@@ -78,14 +82,14 @@ class _Check:
     def _double(self, row: BulkRow, identity: "_Identity", there: set["_Identity"]) -> str:
         first = self._first_with.setdefault(hash(identity), row.number)
         if first != row.number:
-            return f"Row {first} of this file has the same name and element."
+            return f"Duplicate: row {first} of this file has the same name and element."
         if identity in there:
-            return "An instance of this name and element is there already; this would make a second one."
+            return "An instance with this name and element already exists; this row would create a second one."
         return ""
 
 
 class _Identity(NamedTuple):
-    """By what an instance is recognised in a file: two of the same are doubles."""
+    """What identifies an instance in a file: rows with the same one are duplicates."""
 
     element_id: int
     name: str

@@ -1,4 +1,7 @@
-"""A file of instances, read row by row: CSV, JSON Lines, a JSON list, or one JSON body (contract 7.1)."""
+"""Read a file of instances row by row.
+
+CSV, JSON Lines, a JSON list, or one JSON body (contract 7.1).
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,10 +17,11 @@ MAX_ERRORS_TOLD = 20
 
 
 def read_rows(stream: BinaryIO, *, default_element: str = "") -> Iterator[FileRow]:
-    """The rows of a file; whether an element takes them is not looked at. Memory does not grow with the rows.
+    """Yield the rows of a file. Memory does not grow with the number of rows.
 
-    default_element: the key for rows that name none. A wrong row says so in its error, and the next ones are read
-    all the same; raises InputError where nothing more can be read, and when there is no row.
+    default_element: the element key for rows that name none. Bodies are not checked against their element here. A
+    malformed row has an `error`, and reading continues. Raises InputError if the file cannot be read any further, and
+    if it has no rows.
     """
     is_empty = True
     for row in _parse(stream):
@@ -26,13 +30,16 @@ def read_rows(stream: BinaryIO, *, default_element: str = "") -> Iterator[FileRo
             row = replace(row, body=row.body | {"element": {"key": default_element}})
         yield row
     if is_empty:
-        raise InputError("There is no instance in it.")
+        raise InputError("The file contains no instances.")
 
 
 def file_error(errors: list[str], count: int) -> InputError:
-    """The first of all errors of a file, and how many more there are."""
+    """Join the first errors of a file, and say how many more there are.
+
+    count: of all errors.
+    """
     more = count - len(errors)
-    return InputError("\n".join([*errors, *([f"{more} more rows are wrong."] if more else [])]))
+    return InputError("\n".join([*errors, *([f"{more} more rows have errors."] if more else [])]))
 
 
 def _parse(stream: BinaryIO) -> Iterator[FileRow]:
@@ -41,7 +48,7 @@ def _parse(stream: BinaryIO) -> Iterator[FileRow]:
     whole = chain([head], chunks)
     match head.lstrip()[:1]:
         case b"":
-            raise InputError("Line 1, column 1: this is not JSON, nor the header of a CSV file.")
+            raise InputError("Line 1, column 1: expected JSON or the header of a CSV file.")
         case b"[":
             return read_json_list(whole)
         case b"{":

@@ -1,4 +1,4 @@
-"""Bulk jobs: read from a file, started, paused, resumed, cancelled, and how far they are."""
+"""Bulk jobs: read, start, pause, resume and cancel them, and measure progress."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from instances.errors import StateConflictError
 from instances.models import BulkJob, BulkRow, Instance, OrganizationUser
 from instances.models.bulk_jobs import DEFAULT_CONCURRENCY
 
-# One task works off so many rows, then ends.
+# Rows that one task processes.
 CHUNK_ROWS = 200
 MAX_CONCURRENCY = 200
-# Rows that are due, and that no worker turned to for so long, are given out again.
+# Due rows that no worker has claimed for this long are enqueued again.
 ADOPT_AFTER = timedelta(seconds=60)
-# Whoever reads a file has ended, or waits for it, when no rows came in for so long.
+# If no rows are read for this long, the reading process has stopped, or waits for its input.
 READING_STALLED_AFTER = timedelta(minutes=2)
-# A dry run that was lost with its worker so often is not asked for again.
+# A dry run that crashed its worker this often is not enqueued again.
 MAX_DRY_RUNS = 8
 _INSERT_ROWS = 500
 
@@ -41,10 +41,14 @@ def read_bulk_job(
     is_skipping_existing: bool = False,
     is_keeping_wrong_rows: bool = False,
 ) -> BulkJob:
-    """A draft job with the rows of a file, sealed as they are read; nothing is sent.
+    """Store the rows of a file as a draft job, each sealed as it is read.
 
-    Wrong rows are kept as failed ones, or else make it raise InputError with all of them, and nothing is kept.
-    Raises InputError, too, where the file cannot be read on, and StateConflictError when it is cancelled meanwhile.
+    Nothing is sent.
+
+    is_keeping_wrong_rows: store malformed rows as failed ones, instead of raising InputError that lists them.
+
+    Raises InputError if the file cannot be read any further, and StateConflictError if the job is cancelled
+    meanwhile. Nothing is stored then.
     """
     job = BulkJob.objects.create(
         organization_user=organization_user,
@@ -59,35 +63,44 @@ def read_bulk_job(
         if errors and not is_keeping_wrong_rows:
             raise file_error(errors, count)
     except BaseException:
-        # One that was cancelled stays, for whoever cancelled it.
+        # A cancelled job stays, so that whoever cancelled it can see it.
         BulkJob.objects.filter(pk=job.pk, state=State.READING).delete()
         raise
     return _move(job, State.DRAFT, expect={State.READING})
 
 
 def start_bulk_job(job: BulkJob) -> BulkJob:
-    """Let its rows be worked on. Raises StateConflictError."""
+    """Set a draft job running. Raises StateConflictError."""
     now = timezone.now()
     return _move(job, State.RUNNING, expect={State.DRAFT}, started_at=now, resumed_at=now)
 
 
 def forget_dry_run(job: BulkJob) -> BulkJob:
-    """What the last one found holds no more, and the next one may begin. Raises StateConflictError."""
+    """Discard the result of the last dry run, so that another one can start.
+
+    Raises StateConflictError.
+    """
     return _move(job, State.DRAFT, expect={State.DRAFT}, checked_at=None, dry_runs_begun=0)
 
 
 def pause_bulk_job(job: BulkJob) -> BulkJob:
-    """Rows that were begun are brought to their end; no other one is. Raises StateConflictError."""
+    """Pause a running job: rows in progress finish, no new rows start.
+
+    Raises StateConflictError.
+    """
     return _move(job, State.PAUSED, expect={State.RUNNING})
 
 
 def resume_bulk_job(job: BulkJob) -> BulkJob:
-    """Go on where it was paused. Raises StateConflictError."""
+    """Resume a paused job. Raises StateConflictError."""
     return _move(job, State.RUNNING, expect={State.PAUSED}, **_resumed(job))
 
 
 def cancel_bulk_job(job: BulkJob) -> BulkJob:
-    """End it: what was not begun never will be, and its secrets are removed. Raises StateConflictError."""
+    """Cancel a job: waiting rows will not start, and their secrets are removed.
+
+    Raises StateConflictError.
+    """
     unfinished = {State.READING, State.DRAFT, State.RUNNING, State.PAUSED}
     cancelled = _move(job, State.CANCELLED, expect=unfinished, finished_at=timezone.now())
     _clear(job)
@@ -95,7 +108,10 @@ def cancel_bulk_job(job: BulkJob) -> BulkJob:
 
 
 def delete_bulk_job(job: BulkJob) -> None:
-    """Forget a job that has ended, and its rows. Raises StateConflictError while workers end what they had begun."""
+    """Delete a job and its rows.
+
+    Raises StateConflictError while workers still process rows of it.
+    """
     if job.rows.filter(outcome=Outcome.RUNNING, due_at__gt=timezone.now()).exists():
         raise StateConflictError(
             f"Rows of bulk job {job.pk} are still in progress. Delete it in a minute."
@@ -104,12 +120,12 @@ def delete_bulk_job(job: BulkJob) -> None:
 
 
 def retry_failures(job: BulkJob) -> BulkJob:
-    """Run the rows of a finished job that failed, and only these, once more. Raises StateConflictError.
+    """Run only the failed rows of a finished job again. Raises StateConflictError.
 
-    Those that were no body to begin with never ran, and do not now.
+    Malformed rows of the file never ran, and are not run now.
     """
     failed = job.rows.failed().filter(attempts__gt=0)
-    # At once: a running job without rows that are left would be finished again by a scheduler.
+    # In one transaction: a scheduler would finish a running job without unfinished rows again.
     with transaction.atomic():
         resumed = _resumed(job, left_out=failed.count())
         moved = _move(job, State.RUNNING, expect={State.FINISHED}, finished_at=None, **resumed)
@@ -118,7 +134,10 @@ def retry_failures(job: BulkJob) -> BulkJob:
 
 
 def finish_bulk_job(job: BulkJob) -> bool:
-    """Mark a running job whose rows have all ended as finished; whether it was one. A cancelled one is cleared up."""
+    """Finish a running job without unfinished rows; returns whether it did.
+
+    Clears a job that was cancelled meanwhile.
+    """
     left = BulkRow.objects.filter(job=OuterRef("pk")).unfinished()
     running = BulkJob.objects.filter(pk=job.pk, state=State.RUNNING)
     ended = running.filter(~Exists(left)).update(state=State.FINISHED, finished_at=timezone.now())
@@ -129,9 +148,9 @@ def finish_bulk_job(job: BulkJob) -> bool:
 
 
 def tasks_to_enqueue(job: BulkJob) -> int:
-    """How many tasks it needs: one for a dry run, one for CHUNK_ROWS rows of a running job, at least one to finish it.
+    """Count the tasks that a job needs, and record that it is being enqueued now.
 
-    Notes that workers were asked now.
+    One for a dry run; for a running job one per CHUNK_ROWS rows, and at least one, which finishes it.
     """
     now = timezone.now()
     BulkJob.objects.filter(pk=job.pk).update(enqueued_at=now)
@@ -142,23 +161,26 @@ def tasks_to_enqueue(job: BulkJob) -> int:
 
 
 def is_reading_stalled(job: BulkJob) -> bool:
-    """Whether its file is not read on: the command or the upload that did so was killed, or waits for its input."""
+    """Whether reading its file has stopped.
+
+    If so, the command or upload was killed, or waits for its input.
+    """
     last = job.reading_at or job.created_at
     return job.state == State.READING and last < timezone.now() - READING_STALLED_AFTER
 
 
 def is_dry_run_given_up(job: BulkJob) -> bool:
-    """Whether its workers ended MAX_DRY_RUNS times while they were at it, and nobody is at it now."""
+    """Whether its dry run crashed its worker too often, and is not in progress now."""
     is_unchecked = job.state == State.DRAFT and job.checked_at is None
     is_lost = job.dry_runs_begun >= MAX_DRY_RUNS
     return is_unchecked and is_lost and _is_orphan(job, at=timezone.now())
 
 
 def recover_bulk_jobs() -> list[BulkJob]:
-    """Finish jobs with nothing left, and clear up cancelled ones; the jobs whose workers are gone, claimed.
+    """Finish and clear jobs that have ended; return those to enqueue again.
 
-    Those are running ones whose rows are due while nobody is at any of them, and drafts whose dry run does not go on.
-    What runs in a command alone is left to it.
+    Those are running jobs with due rows of which none is in progress, and drafts whose dry run has stopped. Each is
+    claimed, so that one scheduler enqueues it. A job that runs in a command, and was never enqueued, is left to it.
     """
     now = timezone.now()
     left = BulkRow.objects.filter(job__state=State.CANCELLED, due_at__lte=now)
@@ -176,7 +198,10 @@ def recover_bulk_jobs() -> list[BulkJob]:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a job is. rows_per_second: since it was started or resumed; 0 where nothing is to be said."""
+    """Progress of a job.
+
+    counts: rows by outcome. rows_per_second: since it was started or resumed; 0 if unknown.
+    """
 
     counts: dict[str, int]
     rows_per_second: float
@@ -207,12 +232,12 @@ class Progress:
 
 
 def progress_of(job: BulkJob) -> Progress:
-    """Read from the rows, never from a task engine."""
+    """Measure a job's progress from its rows, never from a task engine."""
     return progress_of_each([job])[job]
 
 
 def progress_of_each(jobs: Sequence[BulkJob]) -> dict[BulkJob, Progress]:
-    """How far each of these jobs is, by one query."""
+    """Measure the progress of several jobs with one query."""
     counts = {job.pk: dict.fromkeys(Outcome.values, 0) for job in jobs}
     rows = BulkRow.objects.filter(job__in=jobs).order_by()
     for job_id, outcome, count in rows.values_list("job", "outcome").annotate(Count("pk")):
@@ -229,7 +254,10 @@ def _progress(job: BulkJob, counts: dict[str, int]) -> Progress:
 
 
 def _store(job: BulkJob, rows: Iterable[FileRow]) -> tuple[list[str], int]:
-    """The first errors among the rows, and how many there are."""
+    """Store the rows.
+
+    Returns the first MAX_ERRORS_TOLD errors among them, and the number of all errors.
+    """
     errors: list[str] = []
     count = 0
     for batch in batched(rows, _INSERT_ROWS):
@@ -241,13 +269,16 @@ def _store(job: BulkJob, rows: Iterable[FileRow]) -> tuple[list[str], int]:
 
 
 def _insert(job: BulkJob, rows: Sequence[FileRow]) -> None:
-    """Under the job's row lock, so that whoever cancels it finds either these rows, or nobody who adds any."""
+    """Insert rows under the job's row lock.
+
+    So a cancellation sees either these rows or no more inserts.
+    """
     sealed = [_row_of(job, row) for row in rows]
     reading = BulkJob.objects.filter(pk=job.pk, state=State.READING)
     with transaction.atomic():
         if reading.update(reading_at=timezone.now()) != 1:
             raise StateConflictError(
-                f"Bulk job {job.pk} was cancelled while its file was being read; nothing was started."
+                f"Bulk job {job.pk} was cancelled while its file was being read. No row was started."
             )
         BulkRow.objects.bulk_create(sealed)
 
@@ -269,12 +300,15 @@ def _row_of(job: BulkJob, read: FileRow) -> BulkRow:
 
 
 def _move(job: BulkJob, to: str, *, expect: set[State], **columns: Any) -> BulkJob:
-    """Change a job's state by an UPDATE that names the states it expects."""
+    """Change a job's state with an UPDATE that names the expected states.
+
+    Raises StateConflictError.
+    """
     moved = BulkJob.objects.filter(pk=job.pk, state__in=expect).update(state=to, **columns)
     job.refresh_from_db()
     if moved != 1:
         raise StateConflictError(
-            f"Bulk job {job.pk} is {job.get_state_display()}, so this cannot be done now."
+            f"Bulk job {job.pk} is {job.get_state_display()}, so this action is not available now."
         )
     return job
 
@@ -287,17 +321,17 @@ def _resumed(job: BulkJob, *, left_out: int = 0) -> dict[str, Any]:
 
 
 def _clear(job: BulkJob) -> None:
-    """Remove from a cancelled job what was never sent: rows that nobody works on, their drafts, and all bodies.
+    """Clear a cancelled job: its waiting rows, their unsent drafts, and all bodies.
 
-    Rows first: what a worker gives back meanwhile is then found by its own run, which calls this at its end.
+    Rows first: if a worker releases a row after that, its run calls this again when it ends.
     """
     is_free = Q(outcome=Outcome.PENDING) | Q(outcome=Outcome.RUNNING, due_at__lte=timezone.now())
     job.rows.filter(is_free).update(outcome=Outcome.CANCELLED, due_at=None, holder=None, body="")
-    # Nobody can retry them any more.
+    # Failed rows of a cancelled job can no longer be retried.
     job.rows.filter(outcome=Outcome.FAILED).update(body="")
     drafted = job.rows.filter(outcome=Outcome.CANCELLED, is_drafted=True)
     unsent = drafted.filter(instance__state=Instance.State.DRAFT)
-    # What somebody has taken up since is theirs.
+    # A draft that somebody has started to authorize is kept.
     unsent = unsent.filter(instance__links=None, instance__authorizations=None)
     for batch in batched(unsent.values_list("instance", flat=True), _INSERT_ROWS):
         with transaction.atomic():

@@ -1,4 +1,7 @@
-"""JSON files of `POST /instances` bodies (contract 7.1): one object, a list, or an object on each line."""
+"""Read JSON files of `POST /instances` bodies (contract 7.1).
+
+One object, a list, or one object per line.
+"""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +14,10 @@ from instances.provisioning.create import parse_body
 
 
 def read_json_list(chunks: Iterator[bytes]) -> Iterator[FileRow]:
-    """The bodies of a list, one in memory at a time. Raises InputError where it is not JSON any more."""
+    """Yield the bodies of a list, one in memory at a time.
+
+    Raises InputError where the JSON is invalid.
+    """
     text = _Text(text_of(chunks))
     text.skip(1)
     number = 0
@@ -30,7 +36,7 @@ def read_json_list(chunks: Iterator[bytes]) -> Iterator[FileRow]:
 
 
 def read_json_objects(chunks: Iterator[bytes]) -> Iterator[FileRow]:
-    """One body for each line; or one alone, over several lines."""
+    """Yield one body per line, or a single body that spans several lines."""
     lines = ((number, line) for number, line in enumerate(lines_of(chunks), 1) if line.strip())
     first = next(lines)
     second = next(lines, None)
@@ -42,7 +48,7 @@ def read_json_objects(chunks: Iterator[bytes]) -> Iterator[FileRow]:
         try:
             yield _row("Line", number, _load(line.decode()))
         except UnicodeDecodeError:
-            yield FileRow(number, {}, f"Line {number}: this is not UTF-8 text.")
+            yield FileRow(number, {}, f"Line {number}: the text is not valid UTF-8.")
         except json.JSONDecodeError as error:
             yield FileRow(number, {}, str(_not_json(error.msg, number, error.colno)))
         except InputError as error:
@@ -50,7 +56,7 @@ def read_json_objects(chunks: Iterator[bytes]) -> Iterator[FileRow]:
 
 
 def _goes_on(line: bytes) -> bool:
-    """Whether a line is the beginning of an object that the next lines end."""
+    """Whether a line starts an object that continues on the next lines."""
     try:
         _load(line.decode())
     except json.JSONDecodeError as error:
@@ -61,13 +67,13 @@ def _goes_on(line: bytes) -> bool:
 
 
 def _read_single(first: tuple[int, bytes], rest: Iterator[tuple[int, bytes]]) -> FileRow:
-    # Blank lines before and between are kept, so that errors name the right line.
+    # Blank lines are kept, so that errors name the right line.
     number, content = first
     content = b"\n" * (number - 1) + content
     for number, line in rest:
         content += b"\n" * (number - 1 - content.count(b"\n")) + line
         if len(content) > MAX_ROW_BYTES:
-            raise InputError(f"A body has at most {MAX_ROW_BYTES} bytes.")
+            raise InputError(f"The body is too long: the limit is {MAX_ROW_BYTES} bytes.")
     text = "".join(text_of([content]))
     try:
         return _row("Row", 1, _load(text))
@@ -78,12 +84,12 @@ def _read_single(first: tuple[int, bytes], rest: Iterator[tuple[int, bytes]]) ->
 def _row(place: str, number: int, document: Any) -> FileRow:
     try:
         parse_body(document)
-        # What a database cannot store as text, such as half of a surrogate pair.
+        # A database cannot store half of a surrogate pair as text.
         json.dumps(document, ensure_ascii=False).encode()
     except InputError as error:
         return FileRow(number, {}, f"{place} {number}: {error}")
     except UnicodeEncodeError:
-        why = "it holds characters that are no text (lone surrogates)."
+        why = "it contains invalid characters (lone surrogates)."
         return FileRow(number, {}, f"{place} {number}: {why}")
     return FileRow(number, document)
 
@@ -104,16 +110,19 @@ def _refuse_constant(name: str) -> NoReturn:
 def _unreadable(error: Exception) -> InputError:
     if isinstance(error, RecursionError):
         return InputError("The JSON is nested too deeply.")
-    # A number of more digits than Python reads.
-    return InputError(f"This is not JSON that can be read: {error}.")
+    # A number with more digits than Python converts.
+    return InputError(f"The JSON cannot be read: {error}.")
 
 
 def _not_json(why: str, line: int, column: int) -> InputError:
-    return InputError(f"Line {line}, column {column}: this is not JSON ({why}).")
+    return InputError(f"Line {line}, column {column}: invalid JSON ({why}).")
 
 
 class _Text:
-    """A text of which only what is being read is in memory, and the place in it."""
+    """A text being read, with the current line and column.
+
+    Only the chunk being read is in memory.
+    """
 
     def __init__(self, pieces: Iterator[str]) -> None:
         self._pieces = pieces
@@ -124,7 +133,7 @@ class _Text:
         self.peek()
 
     def peek(self) -> str:
-        """The next character that is no whitespace; empty at the end."""
+        """Return the next non-whitespace character, unconsumed; empty at the end."""
         while True:
             while self._position < len(self._text):
                 if not self._text[self._position].isspace():
@@ -139,7 +148,7 @@ class _Text:
         self._position += count
 
     def take_value(self) -> Any:
-        """The next JSON value. Raises InputError where there is none."""
+        """Consume and return the next JSON value. Raises InputError if there is none."""
         self.peek()
         while True:
             try:

@@ -1,4 +1,4 @@
-"""What every kind of file has in common: its rows, and its bytes piece by piece, so that memory stays flat."""
+"""Read files of any format in rows and chunks, so that memory stays flat."""
 
 import codecs
 from collections.abc import Iterable, Iterator
@@ -14,9 +14,11 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """One instance of a file. number: its line, or its place in a JSON list. body: of `POST /instances`.
+    """One row of a file.
 
-    error: why it is no body, with its place; empty when it is one.
+    number: its line, or its position in a JSON list. body: of `POST /instances`.
+
+    error: what is wrong with the row and where; empty if the body is well-formed.
     """
 
     number: int
@@ -25,14 +27,20 @@ class FileRow:
 
 
 def chunks_of(stream: BinaryIO) -> Iterator[bytes]:
-    """The bytes without a byte order mark. The first chunk is empty only when all of the file is."""
+    """Yield the bytes without a byte order mark.
+
+    The first chunk is empty only if the whole file is.
+    """
     yield stream.read(CHUNK_BYTES).removeprefix(_BYTE_ORDER_MARK)
     while chunk := stream.read(CHUNK_BYTES):
         yield chunk
 
 
 def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines with their ends. Raises InputError for one that is longer than MAX_ROW_BYTES."""
+    """Yield lines with their line ends.
+
+    Raises InputError for a line longer than MAX_ROW_BYTES.
+    """
     rest = b""
     number = 1
     for chunk in chunks:
@@ -42,13 +50,16 @@ def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
             yield line + b"\n"
         number += len(whole)
         if len(rest) > MAX_ROW_BYTES:
-            raise InputError(f"Line {number} is longer than {MAX_ROW_BYTES} bytes.")
+            raise InputError(f"Line {number} is too long: the limit is {MAX_ROW_BYTES} bytes.")
     if rest:
         yield rest
 
 
 def text_of(chunks: Iterable[bytes]) -> Iterator[str]:
-    """The text piece by piece. Raises InputError that names the line which is not UTF-8."""
+    """Decode chunk by chunk.
+
+    Raises InputError that names the line that is not valid UTF-8.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")()
     line = 1
     try:
@@ -59,4 +70,4 @@ def text_of(chunks: Iterable[bytes]) -> Iterator[str]:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         line += error.object.count(b"\n", 0, error.start)
-        raise InputError(f"Line {line}: this is not UTF-8 text.") from None
+        raise InputError(f"Line {line}: the text is not valid UTF-8.") from None

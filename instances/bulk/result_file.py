@@ -1,4 +1,4 @@
-"""The result file of a bulk job: what became of each row, as CSV."""
+"""The result file of a bulk job: the outcome of each row, as CSV."""
 
 import csv
 import io
@@ -11,16 +11,18 @@ from instances.models import BulkJob, BulkRow, Instance
 from instances.provisioning.access.tokens import reveal_token
 
 _READ_ROWS = 500
-# What a spreadsheet would take for a formula.
+# A spreadsheet would run text that starts with these as a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def result_file(
     job: BulkJob, *, account: User | AnonymousUser, has_tokens: bool = False
 ) -> Iterator[str]:
-    """Its lines, page by page. has_tokens: with the Element tokens, each of which is recorded as revealed.
+    """Yield the CSV in pages of rows.
 
-    Raises PermissionRefusedError when the account may not see them.
+    has_tokens: include the Element tokens, and record each as revealed.
+
+    Raises PermissionRefusedError if the account may not reveal tokens.
     """
     tokens = ["element token"] if has_tokens else []
     yield _csv([["row", "name", "element", "outcome", "instance", "cause", *tokens]])

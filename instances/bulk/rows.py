@@ -1,4 +1,4 @@
-"""One row of a bulk job: how it is brought to its end, and what it is to hold then."""
+"""One row of a bulk job: finish it, put it off, and store the outcome."""
 
 import random
 from collections.abc import Collection
@@ -24,7 +24,7 @@ from instances.queries.bulk_update import RowUpdate, update_rows
 from instances.redaction import storable
 from instances.wire import InstanceBody
 
-# So often, an outage of about two minutes is outlived.
+# With this many attempts, a row survives an outage of about two minutes.
 MAX_ATTEMPTS = 8
 FIRST_WAIT = timedelta(seconds=1)
 _HELD = ("due_at", "body", "instance_id", "is_drafted")
@@ -34,20 +34,20 @@ Outcome = BulkRow.Outcome
 
 
 def existing_instance(user: OrganizationUser, element: Element, name: str) -> Instance | None:
-    """The user's instance of this element and name, in whatever state it is."""
+    """Find the user's instance of this element and name, in any state."""
     name = clean_name(name) or element.name
     there = Instance.objects.filter(organization_user=user, element=element, name=name)
     return there.order_by("pk").first()
 
 
 def finish_row(row: BulkRow, body: InstanceBody, *, actor: str) -> str:
-    """Do what the state of the row's instance asks for; the row's outcome. Raises InstancesError.
+    """Do what the state of the row's instance requires; returns the row's outcome.
 
-    body: what is left of it; the provider's data, if it brought any.
+    body: the rest of the row's body, which is the provider data, if any. Raises InstancesError.
     """
     instance = row.instance
     if instance is None:
-        raise InputError("Its instance was deleted in the meantime.")
+        raise InputError("The instance was deleted in the meantime.")
     match instance.state:
         case State.CONNECTED:
             return Outcome.SUCCEEDED
@@ -58,20 +58,25 @@ def finish_row(row: BulkRow, body: InstanceBody, *, actor: str) -> str:
         case State.PROVISIONING | State.UNKNOWN:
             reconcile_instance(instance, actor=actor, is_abandoned=True)
             return Outcome.SUCCEEDED
-    raise InputError(f"{instance.label} is {instance.get_state_display()}: look at its page.")
+    raise InputError(
+        f"{instance.label} is {instance.get_state_display()}. See the instance's page for what to do."
+    )
 
 
 def end_row(row: BulkRow, outcome: str, error: str = "") -> None:
-    """It has ended, once store_rows() has written it."""
+    """Set the row's final outcome in memory; store_rows() writes it."""
     row.outcome, row.error = outcome, storable(error)
     row.due_at = row.holder = None
-    # What failed may be tried again, and needs what it has not given to its instance yet.
+    # A failed row keeps its body: a retry may need the provider data.
     if outcome != Outcome.FAILED:
         row.body = {}
 
 
 def end_or_put_off_row(row: BulkRow, error: InstancesError) -> None:
-    """What may succeed later is due again later, the rest has failed; once store_rows() has written it."""
+    """Schedule a retry if the row may succeed later, else let it fail.
+
+    store_rows() writes it.
+    """
     if settled_at := _settled_at(row, error):
         row.error = storable(str(error))
         give_back_row(row, due_at=max(settled_at, timezone.now() + FIRST_WAIT))
@@ -83,19 +88,25 @@ def end_or_put_off_row(row: BulkRow, error: InstancesError) -> None:
 
 
 def give_back_row(row: BulkRow, *, due_at: datetime) -> None:
-    """Nothing was tried, so this was no attempt; once store_rows() has written it."""
+    """Make the row due again without counting an attempt; store_rows() writes it."""
     row.attempts -= 1
     _make_due(row, at=due_at)
 
 
 def hold_rows(rows: Collection[BulkRow], *, holder: UUID) -> None:
-    """Write their instances, and how long they are the holder's. Raises StateConflictError when one is no more."""
+    """Store the rows' instances and leases.
+
+    Raises StateConflictError if a row has another holder now.
+    """
     if len(_store(rows, _HELD, holder=holder)) != len(rows):
-        raise StateConflictError("Another worker took over in the meantime.")
+        raise StateConflictError("Another worker has taken over this row.")
 
 
 def store_rows(rows: Collection[BulkRow], *, holder: UUID) -> set[int]:
-    """Write how they ended, or when they are due again; the primary keys of those that were still the holder's."""
+    """Store outcomes and due times.
+
+    Returns the primary keys of the rows that the holder still held.
+    """
     return _store(rows, _ENDED, holder=holder)
 
 
@@ -112,7 +123,10 @@ def _make_due(row: BulkRow, *, at: datetime) -> None:
 
 
 def _settled_at(row: BulkRow, error: InstancesError) -> datetime | None:
-    """When a lost create is certain, where all that can be done is to wait for that; it is no attempt."""
+    """When the outcome of a lost create is certain; None if there is no wait for it.
+
+    Waiting for it does not count as an attempt.
+    """
     instance = row.instance
     if not isinstance(error, StateConflictError) or instance is None:
         return None
@@ -123,7 +137,7 @@ def _settled_at(row: BulkRow, error: InstancesError) -> datetime | None:
 
 
 def _due_again_at(row: BulkRow, error: InstancesError) -> datetime:
-    """After 1 s, doubling, and never before a platform asked."""
+    """Back off exponentially from 1 s, and respect the platform's Retry-After."""
     now = timezone.now()
     due_at: datetime = now + FIRST_WAIT * 2 ** (row.attempts - 1) * random.uniform(0.8, 1.2)  # noqa: S311
     if isinstance(error, RateLimitedError) and error.retry_after_seconds:
@@ -140,7 +154,7 @@ def _provision(instance: Instance, body: InstanceBody, *, actor: str) -> str:
             State.AWAITING_AUTHORIZATION,
             expect={State.DRAFT, State.FAILED},
             actor=actor,
-            why="Its account's holder has to allow access.",
+            why="Waiting for the account owner to authorize access.",
         )
         return Outcome.AWAITING_AUTHORIZATION
     return Outcome.SUCCEEDED

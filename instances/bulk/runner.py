@@ -1,10 +1,10 @@
-"""Running a bulk job: rows are claimed with a lease, sent by a pool of threads, and tried again where that helps.
+"""Run a bulk job: claim rows, send them from a pool of threads, and retry.
 
-Exactly once: a row's instance is written, together with the row, before anything is sent. From then on the instance's
-own state says how to go on, and a create that may have arrived is reconciled before another one is sent.
+Exactly once: a row's instance is stored, together with the row, before anything is sent. From then on the instance's
+state decides what to do next, and a create whose answer was lost is reconciled before another one is sent.
 
-One thread claims, drafts and stores, many rows at a time; the others wait for the network, and write only where a row
-goes its way by itself.
+The calling thread claims, drafts and stores many rows at a time. The other threads wait for the network, and write to
+the database only for rows that are processed individually.
 """
 
 import math
@@ -46,22 +46,19 @@ from instances.provisioning.lifecycle.schedule import SEND_WITHIN
 from instances.provisioning.lifecycle.states import Move, State
 from instances.queries.database_clock import require_right_clock
 
-# What is due later than this is left to the task that the scheduler enqueues then.
+# Rows that are due later than this are left to a task that the scheduler enqueues then.
 CHUNK_PATIENCE_SECONDS = 5.0
-# A task takes no further row after this: brokers take one for lost that is not acknowledged (RabbitMQ after 30 minutes).
+# A task starts no row after this: brokers redeliver a task that is not acknowledged (RabbitMQ: after 30 minutes).
 CHUNK_SECONDS = 600.0
 POLL_SECONDS = 1.0
-# So much work for each thread is drafted ahead, so that none waits for the database.
+# Rows drafted ahead per thread, so that no thread waits for the database.
 ROWS_PER_THREAD = 6
 STORE_EVERY_SECONDS = 0.1
 LOOK_AGAIN_SECONDS = 0.2
-# An interrupted run waits so long for the answers to what it has sent.
+# An interrupted run waits this long for answers to requests that are already sent.
 INTERRUPTED_SECONDS = 2.5
-_WORKER_LOST = (
-    f"Its worker ended {MAX_ATTEMPTS} times while it was at this row, so it was given up. Look at its instance, "
-    "then retry it."
-)
-_NOT_SENT = "It was not sent after all: its bulk job was stopped, or its platform asked to wait."
+_WORKER_LOST = f"The worker crashed {MAX_ATTEMPTS} times on this row, so it was skipped. Check its instance, then retry the row."
+_NOT_SENT = "Not sent: the bulk job was stopped, or the platform asked to wait."
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -69,11 +66,11 @@ log = structlog.stdlib.get_logger(__name__)
 def run_bulk_job(
     job: BulkJob, *, is_interrupted: Callable[[], bool] = lambda: False
 ) -> Generator[BulkRow, None, None]:
-    """Work on a running job until no row is left; yields each when it has ended.
+    """Process a running job until no row is left; yields each finished row.
 
-    Ends early when the job is paused or cancelled. When it is closed, rows that were begun are brought to their end.
-    Once is_interrupted() is true, it ends within INTERRUPTED_SECONDS, gives back every row that has not ended, and
-    leaves the job running. Raises ClockSkewError, then too.
+    Stops early if the job is paused or cancelled. When the generator is closed, rows in progress finish first. Once
+    is_interrupted() is true, it stops within INTERRUPTED_SECONDS, releases every unfinished row, and leaves the job
+    running. Raises ClockSkewError, after releasing rows in the same way.
     """
     run = _Run(
         job,
@@ -87,9 +84,11 @@ def run_bulk_job(
 
 
 def run_chunk(job: BulkJob) -> int:
-    """Work on at most CHUNK_ROWS rows of a running job that are due, for CHUNK_SECONDS; how many have ended.
+    """Process up to CHUNK_ROWS due rows of a running job; returns how many finished.
 
-    Raises ClockSkewError when rows that were begun have been brought to their end.
+    Starts no row after CHUNK_SECONDS.
+
+    Raises ClockSkewError, after rows in progress have finished.
     """
     run = _Run(
         job,
@@ -103,12 +102,15 @@ def run_chunk(job: BulkJob) -> int:
 
 
 def row_lease() -> timedelta:
-    """How long a row belongs to who claimed it: until it is sent, and a few exchanges with their whole HTTP budget."""
+    """How long a claimed row is held.
+
+    Until it must be sent, plus a few exchanges with their full HTTP timeout.
+    """
     return SEND_WITHIN + timedelta(seconds=3 * settings.HTTP_TIMEOUT_SECONDS + 5)
 
 
 class _Run:
-    """What one process does for a job, with as many threads as the job allows."""
+    """The work of one process for a job, with up to `job.concurrency` threads."""
 
     def __init__(
         self,
@@ -137,8 +139,8 @@ class _Run:
         self._backoff_until: dict[str, datetime] = {}
 
     def rows(self) -> Generator[BulkRow, None, None]:
-        """Each row when it has ended."""
-        # Daemons: whoever is interrupted does not wait for a provider that never answers.
+        """Yield each row when it is finished."""
+        # Daemons: an interrupted process does not wait for a provider that never answers.
         threads = [
             threading.Thread(target=self._work_off, daemon=True) for _ in range(self._threads)
         ]
@@ -158,12 +160,12 @@ class _Run:
             self._refill()
             return self._under_way > 0 or self._wait_for_rows()
         except AnyDatabaseError as error:
-            # What was claimed comes back when its lease has run out.
+            # Claimed rows become due again when their lease expires.
             self._pause_after(error)
             return True
 
     def _poll(self) -> None:
-        """A job that is paused or cancelled has what was not sent yet given back. Nothing new is begun when time is up."""
+        """Stop if the job is not running any more; claim no rows when the time is up."""
         if monotonic() >= self._ends_at:
             self._rows_allowed = 0
         if monotonic() >= self._poll_at:
@@ -173,7 +175,7 @@ class _Run:
                 self._stopping.set()
 
     def _refill(self) -> None:
-        """Give the threads work, while less than enough is waiting for them."""
+        """Claim more rows if too few are queued for the threads."""
         self._is_at_suspect = self._is_at_suspect and self._under_way > 0
         limit = min(ROWS_PER_THREAD * self._threads - self._under_way, self._rows_allowed)
         is_early = monotonic() < self._look_at
@@ -206,7 +208,10 @@ class _Run:
         )
 
     def _claim_suspect(self, *, at: datetime) -> list[BulkRow]:
-        """One row that may be what ended its workers, when nothing else is under way: it takes no other row along."""
+        """Claim one quarantined row, if no other row could be lost with it.
+
+        Such a row may have crashed its worker.
+        """
         if self._under_way or self._rows_allowed <= 0:
             return []
         rows = self._claim(BulkRow.objects.quarantined(), 1, at=at)
@@ -221,7 +226,7 @@ class _Run:
             return [Work(row, send_before) for row in rows]
 
     def _wait_for_rows(self) -> bool:
-        """Wait a while for the next row to be due; whether there is one to wait for."""
+        """Wait a moment for the next due row; False if there is none, or much later."""
         now = timezone.now()
         rows = BulkRow.objects.filter(job=self._job, job__state=BulkJob.State.RUNNING)
         if self._rows_allowed <= 0 or self._stopping.is_set() or rows.next_due_at() is None:
@@ -237,18 +242,21 @@ class _Run:
         return True
 
     def _resting(self, *, at: datetime) -> dict[str, datetime]:
-        """The elements that are left alone for as long as they asked for, so that not every row has to be refused."""
+        """Elements whose platform asked to wait, with the end of the wait.
+
+        Their rows are not claimed until then.
+        """
         return {key: until for key, until in self._backoff_until.items() if until > at}
 
     def _store(self) -> list[BulkRow]:
-        """Wait a moment for what comes back, and write it; the rows that have ended."""
+        """Wait a moment for results, and store them; returns the finished rows."""
         self._gather()
         if not self._unstored:
             return []
         try:
             ended = self._stored(self._unstored)
         except (OperationalError, InterfaceError) as error:
-            # They are written with the next ones.
+            # They are stored together with the next results.
             self._pause_after(error)
             return []
         except Exception:  # one row must not spoil the others
@@ -281,16 +289,16 @@ class _Run:
             return self._stored([_fault(result.row)])
 
     def _finish(self, threads: Sequence[threading.Thread]) -> None:
-        """Store what was sent, and give back the rest.
+        """Store the results of what was sent, and release all other rows.
 
-        The threads themselves tell when nothing more can come: no count can be wrong, wherever an interrupt fell.
+        Waits for the threads to end instead of counting rows, since an interrupt may have made the count wrong.
         """
         self._stopping.set()
         self._take_back_work()
         for _ in threads:
             self._work.put(None)
         ends_at = monotonic() + INTERRUPTED_SECONDS if self._is_interrupted() else math.inf
-        # After that, other processes take over, and ask the platform for what was sent.
+        # Once the lease expires, other processes take over and reconcile what was sent.
         lease = Deadline(row_lease())
         while monotonic() < ends_at and not (self._unstored and lease.has_passed):
             is_last = not any(thread.is_alive() for thread in threads)
@@ -302,18 +310,18 @@ class _Run:
         self._release()
 
     def _take_back_work(self) -> None:
-        """What no thread has begun is not sent any more."""
+        """Take queued work away from the threads, so that it is not sent any more."""
         while not self._work.empty():
             with suppress(Empty):
                 if work := self._work.get_nowait():
                     self._results.put(self._unsent(work))
 
     def _release(self) -> None:
-        """Give back at once whatever is still this run's, not only when its lease has run out."""
+        """Release the rows that this run still holds, before their lease expires."""
         try:
             BulkRow.objects.held_by(self._holder).filter(job=self._job).release(at=timezone.now())
         except AnyDatabaseError as error:
-            log.warning("bulk job cannot give back rows", error=type(error).__name__)
+            log.warning("bulk job cannot release rows", error=type(error).__name__)
 
     def _pause_after(self, error: AnyDatabaseError) -> None:
         log.warning("bulk job cannot write", error=type(error).__name__)
@@ -321,7 +329,7 @@ class _Run:
         time.sleep(POLL_SECONDS)
 
     def _work_off(self) -> None:
-        """What each of the threads does."""
+        """Process queued work until a None: the main function of each thread."""
         try:
             while (work := self._work.get()) is not None:
                 self._results.put(
@@ -333,7 +341,10 @@ class _Run:
             connection.close()
 
     def _may_begin(self, work: Work) -> bool:
-        """Waits while its element rests; not so long that it would come too late."""
+        """Wait until the element's backoff ends; False if the row may not be sent then.
+
+        Because the job is stopping, or it would be too late.
+        """
         if until := self._backoff_until.get(work.row.element_key):
             seconds = (until - timezone.now()).total_seconds()
             if seconds > work.send_before.seconds_left:
@@ -342,7 +353,10 @@ class _Run:
         return not self._stopping.is_set() and not work.send_before.has_passed
 
     def _send(self, work: Sendable) -> Result:
-        """Only the network is used: what comes of it is written with what comes of other rows."""
+        """Send a create without using the database.
+
+        Its result is stored together with those of other rows.
+        """
         row = work.row
         if not self._may_begin(work):
             return self._unsent(work)
@@ -359,7 +373,10 @@ class _Run:
         return Result(row, creation, interactions=interactions)
 
     def _process_individually(self, work: Work) -> Result | None:
-        """What is not straight: its instance is written as it goes. None where nothing can be written."""
+        """Process a row that is not on the fast path, storing its instance step by step.
+
+        Returns None if the database is unavailable.
+        """
         row = work.row
         if row.attempts > MAX_ATTEMPTS:
             end_row(row, Outcome.FAILED, _WORKER_LOST)
@@ -371,7 +388,7 @@ class _Run:
             except InstancesError as error:
                 self._fail(row, error)
             except AnyDatabaseError as error:
-                # It comes back when its lease has run out.
+                # The row becomes due again when its lease expires.
                 self._pause_after(error)
                 return None
             except Exception:  # one row must not stop the others
@@ -395,7 +412,7 @@ class _Run:
         end_or_put_off_row(row, error)
 
     def _unsent(self, work: Work) -> Result:
-        """Nothing was sent: the row is given back, and its instance is a draft again."""
+        """Release a row that was not sent; its instance becomes a draft again."""
         now = timezone.now()
         row = work.row
         give_back_row(row, due_at=max(now, self._backoff_until.get(row.element_key, now)))
@@ -405,5 +422,5 @@ class _Run:
 
 
 def _fault(row: BulkRow) -> Result:
-    end_row(row, Outcome.FAILED, "An unexpected fault; the log holds it.")
+    end_row(row, Outcome.FAILED, "An unexpected error occurred. See the log for details.")
     return Result(row)

@@ -3,16 +3,19 @@
 from collections.abc import Callable
 from functools import partial
 
+import structlog
 from django.db import transaction
 from django.tasks import task
 
 from instances.bulk.dry_run import check_bulk_job as check_rows_of
-from instances.bulk.jobs import tasks_to_enqueue
+from instances.bulk.jobs import recover_bulk_jobs, tasks_to_enqueue
 from instances.bulk.runner import run_chunk
-from instances.errors import ClockSkewError
+from instances.errors import ClockSkewError, TaskNotEnqueuedError
 from instances.models import BulkJob
 from instances.queries.outages import wait_for_database
 from instances.tasks import with_right_clock
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 @task
@@ -31,15 +34,28 @@ def check_bulk_job(job_id: int) -> str:
 
 
 def enqueue_bulk_job(job: BulkJob) -> None:
-    """Hand a job to the workers, once this is committed: a draft for its dry run, a running one chunk by chunk.
+    """Enqueue a draft's dry run or a running job's chunks, on commit.
 
-    Raises TaskNotEnqueuedError; the scheduler then does it later.
+    Raises TaskNotEnqueuedError; the scheduler then enqueues it later.
     """
     task = check_bulk_job if job.state == BulkJob.State.DRAFT else run_bulk_chunk
     for _ in range(tasks_to_enqueue(job)):
         transaction.on_commit(partial(task.enqueue, job.pk))
 
 
+def recover_and_enqueue() -> bool:
+    """Recover bulk jobs whose workers are gone, and enqueue them again.
+
+    Returns False: nothing more is due right now.
+    """
+    for job in recover_bulk_jobs():
+        try:
+            enqueue_bulk_job(job)
+        except TaskNotEnqueuedError as error:
+            log.warning("scheduler cannot enqueue bulk job", job=job.pk, error=str(error))
+    return False
+
+
 def _of_job(job_id: int, work: Callable[[BulkJob], int]) -> str:
     job = BulkJob.objects.filter(pk=job_id).first()
-    return f"{work(job)} rows." if job else "The bulk job is gone already."
+    return f"{work(job)} rows." if job else "The bulk job no longer exists."

@@ -1,4 +1,4 @@
-"""What the lifecycle commands have in common: run a sweep, tell of each failure, end with the sum."""
+"""Base of the lifecycle commands: run a sweep, print failures and totals."""
 
 import json
 from argparse import ArgumentParser
@@ -13,16 +13,18 @@ from instances.provisioning.status.explain import explain
 
 
 class SweepCommand(BaseCommand):
-    """Exit status 0 when all went well, 1 when some failed. --json ends with one object on standard output."""
+    """Exit status 0: all succeeded, 1: some failed. --json prints one object."""
 
     verb: str
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--json", action="store_true", help="end with the result as JSON")
+        parser.add_argument(
+            "--json", action="store_true", help="print the result as one JSON object"
+        )
 
     def sweep(self, **options: Any) -> SweepReport:
-        """Do the work once."""
-        raise CommandError("This command sweeps nothing.")
+        """Do the work that is due."""
+        raise NotImplementedError
 
     def handle(self, **options: Any) -> None:
         try:
@@ -48,7 +50,10 @@ class SweepCommand(BaseCommand):
 
 
 def _rows_of(report: SweepReport) -> list[dict[str, Any]]:
-    """Each failure with what is to be done about it; no name and no advice where the instance is gone."""
+    """List each failure with advice.
+
+    Name and advice are empty if the instance no longer exists.
+    """
     found = Instance.objects.select_related("element", "cause_interaction")
     instances = found.in_bulk(list(report.failures))
     rows = []

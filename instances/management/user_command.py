@@ -1,4 +1,4 @@
-"""What the commands about one organization user have in common: which one it is."""
+"""Base of the commands for one organization user: find the user by email address."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -12,21 +12,21 @@ from instances.provisioning.access.organizations import find_user
 
 
 class UserCommand(BaseCommand):
-    """Exit status 2: there is no such user, and nothing was done."""
+    """Exit status 2: the user was not found, and nothing was done."""
 
     requires_migrations_checks = True
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--user", required=True, metavar="EMAIL", help="whose instances")
+        parser.add_argument("--user", required=True, metavar="EMAIL", help="owner of the instances")
         parser.add_argument(
             "--organization",
             default="",
             metavar="NAME",
-            help="where the address is in several organizations",
+            help="needed if the address belongs to several organizations",
         )
 
     def get_check_kwargs(self, options: dict[str, Any]) -> dict[Any, Any]:
-        """Refuses to write under keys that do not fit the data."""
+        """Refuse to write with encryption keys that do not match the data."""
         return {"databases": [DEFAULT_DB_ALIAS]}
 
     def find_user(self, options: dict[str, Any]) -> OrganizationUser:

@@ -1,4 +1,4 @@
-"""The sandbox: a provider of our own to try everything against; on a laptop, never in production."""
+"""The sandbox: a practice provider for development, never for production."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _

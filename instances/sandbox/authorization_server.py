@@ -1,4 +1,7 @@
-"""The sandbox's OAuth 2.0 authorization server: Authlib's, with rows of ours and answers in Microsoft's shape."""
+"""The sandbox's OAuth 2.0 authorization server.
+
+It is Authlib's, with our own tables and Microsoft's response format.
+"""
 
 import re
 import uuid
@@ -30,7 +33,7 @@ from instances.sandbox.grants import (
 )
 from instances.sandbox.models import ACCESS_TOKEN_LIFETIME, Grant, Token
 
-# The numbers Microsoft's identity platform gives to OAuth errors ("Microsoft Entra error codes").
+# Numbers of OAuth errors at Microsoft's identity platform ("Microsoft Entra error codes").
 ERROR_NUMBERS = {
     "invalid_client": 7000215,
     "invalid_grant": 70000,
@@ -43,12 +46,12 @@ UNNAMED_ERROR_NUMBER = 90000
 
 
 class Revocation(RevocationEndpoint):
-    """Token revocation (RFC 7009): with either token, the whole grant goes."""
+    """Token revocation (RFC 7009): either token revokes the whole grant."""
 
     CLIENT_AUTH_METHODS = AUTH_METHODS
 
     def query_token(self, token: str, token_type_hint: str | None) -> Token | None:
-        # The hint only says where to look first (RFC 7009 2.1).
+        # The hint only suggests where to look first (RFC 7009 2.1).
         by_access_token = Token.objects.with_access_token(token).first()
         return by_access_token or Token.objects.with_refresh_token(token).first()
 
@@ -99,7 +102,7 @@ class SandboxServer(AuthorizationServer):
     def handle_response(
         self, status_code: int, payload: Any, headers: list[tuple[str, str]]
     ) -> HttpResponse:
-        # Whatever goes back to a callback says who speaks (RFC 9207 2).
+        # Every response to a callback names its issuer (RFC 9207 2).
         headers = [
             (name, add_params_to_uri(value, {"iss": issuer()}) if name == "Location" else value)
             for name, value in headers
@@ -120,13 +123,13 @@ class AccessTokenValidator(BearerTokenValidator):
 
 
 def issuer() -> str:
-    """The sandbox's issuer identifier (RFC 8414 2)."""
+    """Return the sandbox's issuer identifier (RFC 8414 2)."""
     return f"{settings.PUBLIC_URL}/sandbox"
 
 
 def microsoft_error(error: str, description: str) -> dict[str, Any]:
-    """An OAuth error body (RFC 6749 5.2) with what Microsoft's identity platform adds to it."""
-    description = description or "The request was refused."
+    """Build an OAuth error body (RFC 6749 5.2) with Microsoft's extra fields."""
+    description = description or "The request was rejected."
     if not description.startswith("AADSTS"):
         description = f"AADSTS{ERROR_NUMBERS.get(error, UNNAMED_ERROR_NUMBER)}: {description}"
     return {

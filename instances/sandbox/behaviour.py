@@ -1,4 +1,4 @@
-"""Making the sandbox misbehave, so that a newcomer and the tests can see what happens then."""
+"""Make the sandbox misbehave on request, to see how the product reacts."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from instances.sandbox.models import Behaviour, Grant, Token
 
 
 class Switch(models.TextChoices):
-    """What can be asked of the sandbox; the labels are the buttons."""
+    """Ways to misbehave. The labels are the texts of the buttons."""
 
     DENY = "deny", _("Deny the next authorization")
     EXPIRE = "expire", _("Expire all access tokens")
@@ -27,7 +27,7 @@ class Switch(models.TextChoices):
 
 
 def flip(switch: Switch, *, delay_seconds: int = 0) -> None:
-    """Do what the switch says. delay_seconds counts for Switch.SLOW alone."""
+    """Apply a switch. delay_seconds is used only for Switch.SLOW."""
     Behaviour.current()
     behaviour = Behaviour.objects.all()
     match switch:
@@ -50,7 +50,7 @@ def flip(switch: Switch, *, delay_seconds: int = 0) -> None:
 def misbehaving[**P](
     view: Callable[Concatenate[HttpRequest, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """Let an endpoint that programs call be slow, or fail, when the sandbox was told to."""
+    """Delay or fail an endpoint that programs call, if a switch says so."""
 
     @wraps(view)
     def misbehave(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
@@ -58,7 +58,7 @@ def misbehaving[**P](
         time.sleep(behaviour.delay_seconds)
         match behaviour.fault:
             case Behaviour.Fault.SERVER_ERROR:
-                body = microsoft_error("server_error", "The sandbox was told to answer 500.")
+                body = microsoft_error("server_error", "The sandbox was asked to answer 500.")
                 return JsonResponse(body, status=500)
             case Behaviour.Fault.HTML_PAGE:
                 return render(request, "sandbox/maintenance.html")

@@ -1,4 +1,7 @@
-"""The one OAuth client of the sandbox, with published credentials, for callbacks on this computer."""
+"""The sandbox's only OAuth client.
+
+Its credentials are public; its callbacks must be on this computer.
+"""
 
 from urllib.parse import urlsplit
 
@@ -12,7 +15,7 @@ AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
 
 
 class Client:
-    """What Authlib asks of a client (authlib.oauth2.rfc6749.ClientMixin)."""
+    """A client as Authlib expects it (authlib.oauth2.rfc6749.ClientMixin)."""
 
     def get_client_id(self) -> str:
         return SANDBOX_CLIENT_ID
@@ -30,16 +33,16 @@ class Client:
         return response_type == "code"
 
     def get_allowed_scope(self, scope: str | None) -> str | None:
-        """All that was asked for; None when it is not a scope at all (RFC 6749 3.3)."""
+        """Allow every requested scope; None if it is malformed (RFC 6749 3.3)."""
         scope = scope or ""
         return scope if scope.isascii() and scope.isprintable() else None
 
     def get_default_redirect_uri(self) -> None:
-        # Any loopback port may ask, so the request must say which one.
+        # Any loopback port is allowed, so the request must name one.
         return None
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
-        """Whether it is a loopback address, any port (RFC 8252 7.3), or on PUBLIC_URL."""
+        """Allow loopback addresses with any port (RFC 8252 7.3), and PUBLIC_URL."""
         try:
             parts = urlsplit(redirect_uri)
             is_loopback = parts.hostname in settings.LOOPBACK_HOSTS and parts.port != 0

@@ -1,4 +1,4 @@
-"""The sandbox's API: a customer database as Microsoft Dynamics 365 answers it (Dataverse Web API 9.2)."""
+"""The sandbox's API, as Microsoft Dynamics 365 (Dataverse Web API 9.2)."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -47,7 +47,7 @@ ENTITY_SETS: dict[str, list[dict[str, Any]]] = {
 def bearer_required[**P](
     view: Callable[Concatenate[HttpRequest, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """Ask for a live access token (RFC 6750); without one, 401 and WWW-Authenticate."""
+    """Require a valid access token, or answer 401 (RFC 6750)."""
 
     @wraps(view)
     def guard(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
@@ -66,7 +66,7 @@ def bearer_required[**P](
 @misbehaving
 @bearer_required
 def who_am_i(request: HttpRequest) -> HttpResponse:
-    """The function WhoAmI: the ids of the signed-in user."""
+    """Answer the function WhoAmI: the ids of the signed-in user."""
     return _odata("Microsoft.Dynamics.CRM.WhoAmIResponse", WHO_AM_I)
 
 
@@ -74,7 +74,7 @@ def who_am_i(request: HttpRequest) -> HttpResponse:
 @misbehaving
 @bearer_required
 def entity_set(request: HttpRequest, name: str) -> HttpResponse:
-    """All rows of accounts, contacts, leads or opportunities."""
+    """Answer all rows of accounts, contacts, leads or opportunities."""
     if name not in ENTITY_SETS:
         message = f"Resource not found for the segment '{name}'."
         return _refusal("0x80060888", message, 404)

@@ -1,4 +1,4 @@
-"""The forms of the sandbox's pages: signing in, and flipping a switch."""
+"""Forms of the sandbox's pages: sign in, and flip a switch."""
 
 from typing import Any
 
@@ -28,7 +28,9 @@ class SignInForm(forms.Form):
             entered["username"], entered["password"]
         ):
             raise ValidationError(
-                _("User name or password is wrong. The sandbox's account is on its front page.")
+                _(
+                    "The user name or password is wrong. The sandbox's front page shows the right ones."
+                )
             )
         return entered
 
@@ -42,5 +44,5 @@ class SwitchForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         chosen = self.cleaned_data
         if chosen.get("switch") == Switch.SLOW and not chosen.get("seconds"):
-            self.add_error("seconds", _("Say for how many seconds, 1 to 60."))
+            self.add_error("seconds", _("Enter a delay of 1 to 60 seconds."))
         return chosen

@@ -1,7 +1,7 @@
-"""The ways to a token: authorization code with PKCE, refresh token, user name and password.
+"""OAuth grants: authorization code with PKCE, refresh token, password.
 
-Authlib saves the new tokens first and then asks to put the old credential away. There the code or refresh token is
-claimed: whoever comes second gets an error instead of tokens, and the tokens just saved die with their grant.
+Authlib saves the new tokens first, and then calls a method to invalidate the old credential. That method claims the
+code or refresh token: a second use gets an error instead of tokens, and revokes the grant with the tokens just saved.
 """
 
 from typing import Any
@@ -27,8 +27,8 @@ class CodeGrant(grants.AuthorizationCodeGrant):
         redirect_uri: str = request.payload.redirect_uri or ""
         if not client.check_redirect_uri(redirect_uri):
             raise InvalidRequestError(
-                "AADSTS50011: The redirect_uri of the request is not allowed. The sandbox redirects to this "
-                "computer alone, for example http://localhost:8000/oauth/callback."
+                "AADSTS50011: The redirect_uri of the request is not allowed. The sandbox only redirects to this "
+                "computer, for example http://localhost:8000/oauth/callback."
             )
         return redirect_uri
 
@@ -46,7 +46,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):
         if grant is None:
             raise InvalidGrantError("AADSTS70000: The code is unknown, or its grant was revoked.")
         if grant.is_code_expired():
-            raise InvalidGrantError("AADSTS70008: The code has expired; sign in again.")
+            raise InvalidGrantError("AADSTS70008: The code has expired. Sign in again.")
         return grant
 
     def authenticate_user(self, authorization_code: Grant) -> str:
@@ -54,7 +54,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):
 
     def delete_authorization_code(self, authorization_code: Grant) -> None:
         if not authorization_code.claim_code():
-            raise InvalidGrantError("AADSTS54005: The code was already redeemed; sign in again.")
+            raise InvalidGrantError("AADSTS54005: The code was already redeemed. Sign in again.")
 
 
 class RefreshGrant(grants.RefreshTokenGrant):
@@ -66,7 +66,7 @@ class RefreshGrant(grants.RefreshTokenGrant):
     def authenticate_refresh_token(self, refresh_token: str) -> Token:
         token = Token.objects.with_refresh_token(refresh_token).first()
         if token is None or token.is_revoked():
-            raise InvalidGrantError("AADSTS50173: The grant was revoked; sign in again.")
+            raise InvalidGrantError("AADSTS50173: The grant was revoked. Sign in again.")
         return token
 
     def authenticate_user(self, refresh_token: Token) -> str:
@@ -75,7 +75,7 @@ class RefreshGrant(grants.RefreshTokenGrant):
     def revoke_old_credential(self, refresh_token: Token) -> None:
         if not refresh_token.claim_rotation():
             raise InvalidGrantError(
-                "AADSTS50173: The refresh token was used before, so its grant is revoked; sign in again."
+                "AADSTS50173: The refresh token was used before, so its grant was revoked. Sign in again."
             )
 
 
@@ -93,7 +93,10 @@ class PasswordGrant(grants.ResourceOwnerPasswordCredentialsGrant):
 
 
 class S256Challenge(CodeChallenge):
-    """PKCE (RFC 7636) with S256: plain, also where it is meant by leaving the method out, is refused."""
+    """PKCE (RFC 7636) with S256 only.
+
+    plain is rejected, also if it is implied by an absent method.
+    """
 
     SUPPORTED_CODE_CHALLENGE_METHOD = ["S256"]
 
@@ -108,12 +111,12 @@ class S256Challenge(CodeChallenge):
 
 
 def is_account(username: str, password: str) -> bool:
-    """Whether these are the user name and password of the sandbox's one account."""
+    """Whether these are the user name and password of the sandbox's only account."""
     is_username = constant_time_compare(username.casefold(), SANDBOX_USERNAME)
     return constant_time_compare(password, SANDBOX_PASSWORD) and is_username
 
 
 def requested_resource(request: Any) -> str:
-    """The URI of the API that a request asks for (RFC 8707 2); empty where it names none."""
+    """Return the URI of the requested API (RFC 8707 2); empty if there is none."""
     resource: str = request.payload.data.get("resource", "")
     return iri_to_uri(resource)

@@ -1,7 +1,7 @@
-"""What the sandbox remembers: grants, tokens, and how it was told to misbehave.
+"""Tables of the sandbox: grants, tokens, and how it misbehaves.
 
-Codes and tokens are kept as digests alone. Whoever uses one claims it by an UPDATE that must count one row, so
-the second use is noticed from whichever process it comes.
+Codes and tokens are stored only as digests. Using one claims it with an UPDATE that must count one row, so that a
+second use is detected across processes.
 """
 
 from datetime import timedelta
@@ -30,10 +30,10 @@ class GrantQuerySet(models.QuerySet["Grant"]):
 
 
 class Grant(models.Model):
-    """What the account's holder allowed, once; every token of it dies with it.
+    """One consent of the account owner. Revoking it invalidates all its tokens.
 
-    code_digest is empty for a password grant. scope is space-separated (RFC 6749 3.3); resource is the
-    address of the API that was asked for (RFC 8707).
+    code_digest: empty for a password grant. scope: space-separated (RFC 6749 3.3). resource: the URI of the requested
+    API (RFC 8707).
     """
 
     code_digest = models.CharField(
@@ -66,7 +66,10 @@ class Grant(models.Model):
         return self.created_at + CODE_LIFETIME < timezone.now()
 
     def claim_code(self) -> bool:
-        """Use the code up. False when somebody came first; then the whole grant is revoked (RFC 6749 4.1.2)."""
+        """Claim the code.
+
+        If it was already used, revoke the whole grant and return False (RFC 6749 4.1.2).
+        """
         this = Grant.objects.filter(pk=self.pk)
         is_first = this.filter(code_used_at=None).update(code_used_at=timezone.now()) == 1
         if not is_first:
@@ -89,7 +92,7 @@ class TokenQuerySet(models.QuerySet["Token"]):
 
 
 class Token(models.Model):
-    """One answer of the token endpoint: an access token, and the refresh token that came with it."""
+    """One response of the token endpoint: an access token and its refresh token."""
 
     grant = models.ForeignKey(
         Grant, on_delete=models.CASCADE, related_name="tokens", verbose_name=_("grant")
@@ -110,7 +113,7 @@ class Token(models.Model):
         return f"token {self.pk} of {self.grant}"
 
     def check_client(self, _client: object) -> bool:
-        # The sandbox has one client alone, and the client was authenticated before.
+        # There is only one client, and it was authenticated before.
         return True
 
     def get_scope(self) -> str:
@@ -123,7 +126,10 @@ class Token(models.Model):
         return self.grant.revoked_at is not None
 
     def claim_rotation(self) -> bool:
-        """Use the refresh token up. False when it was used before; then the whole grant is revoked (RFC 9700 4.14)."""
+        """Claim the refresh token.
+
+        If it was already used, revoke the whole grant and return False (RFC 9700 4.14).
+        """
         unused = Token.objects.filter(pk=self.pk, rotated_at=None)
         is_first = unused.update(rotated_at=timezone.now()) == 1
         if not is_first:
@@ -132,7 +138,7 @@ class Token(models.Model):
 
 
 class Behaviour(models.Model):
-    """How the sandbox was told to misbehave: one row, for everybody."""
+    """How the sandbox misbehaves: one row, for all its users."""
 
     class Fault(models.TextChoices):
         NONE = "none", _("none")
@@ -167,5 +173,5 @@ class Behaviour(models.Model):
 
     @classmethod
     def claim_denial(cls) -> bool:
-        """Use the denial up. False when none is due."""
+        """Claim the pending denial; False if there is none."""
         return cls.objects.filter(is_next_denied=True).update(is_next_denied=False) == 1

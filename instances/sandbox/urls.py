@@ -1,4 +1,7 @@
-"""Paths of the sandbox, below /sandbox/. tenant is any name: common, organizations, or a company's own."""
+"""Paths of the sandbox, below /sandbox/.
+
+tenant: any name, for example common, organizations or a company's own.
+"""
 
 from django.urls import include, path
 

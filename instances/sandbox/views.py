@@ -1,4 +1,4 @@
-"""The sandbox's pages and OAuth endpoints: sign in, consent, token, revocation, and a front page with switches."""
+"""Pages and OAuth endpoints of the sandbox."""
 
 from collections.abc import Callable
 from functools import partial
@@ -32,10 +32,10 @@ from instances.sandbox.forms import SignInForm, SwitchForm
 from instances.sandbox.grants import CodeGrant
 from instances.sandbox.models import Behaviour, Grant, Token
 
-# Kept apart from the product's own sign-in: the account of the sandbox is no user of the product.
+# Separate from the product's own sign-in: the sandbox's account is not a user of the product.
 SIGNED_IN_KEY = "sandbox_username"
-# Browsers hold a form to form-action on the redirect after it too, which leads to the callback, and Chromium knows
-# no source for [::1]. Where a redirect may lead, Client.check_redirect_uri says.
+# Browsers also apply form-action to the redirect that follows a form, which leads to the callback, and Chromium has no
+# source expression for [::1]. Client.check_redirect_uri decides where a redirect may lead.
 CONSENT_CSP = settings.SECURE_CSP | {"form-action": [CSP.SELF, "http:", "https:"]}
 
 
@@ -44,9 +44,9 @@ CONSENT_CSP = settings.SECURE_CSP | {"form-action": [CSP.SELF, "http:", "https:"
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
 def authorize(request: HttpRequest, tenant: str) -> HttpResponse:
-    """The authorization endpoint (RFC 6749 3.1): sign in, then allow or deny.
+    """Authorization endpoint (RFC 6749 3.1): sign in, then allow or deny.
 
-    A request with a wrong client or redirect_uri gets a page, never a redirect (RFC 6749 4.1.2.1).
+    A request with a wrong client or redirect_uri is answered with a page, never a redirect (RFC 6749 4.1.2.1).
     """
     try:
         consent = server.get_consent_grant(request)
@@ -55,8 +55,8 @@ def authorize(request: HttpRequest, tenant: str) -> HttpResponse:
             return server.handle_error_response(request, error)
         return _refuse(request, error.get_error_description())
     except ValueError:
-        # Authlib repeats parameters in its descriptions, where RFC 6749 4.1.2.1 allows few characters.
-        return _refuse(request, _("A parameter has characters that OAuth does not allow."))
+        # Authlib quotes parameters in its descriptions, which may contain few characters (RFC 6749 4.1.2.1).
+        return _refuse(request, _("A parameter contains characters that OAuth does not allow."))
     if SIGNED_IN_KEY not in request.session:
         return _sign_in(request)
     if "decision" in request.POST:
@@ -69,7 +69,7 @@ def authorize(request: HttpRequest, tenant: str) -> HttpResponse:
 @require_POST
 @misbehaving
 def token(request: HttpRequest, tenant: str) -> HttpResponse:
-    """The token endpoint (RFC 6749 3.2): codes, refresh tokens, and user name with password."""
+    """Token endpoint (RFC 6749 3.2): codes, refresh tokens, and passwords."""
     return _answer(partial(server.create_token_response, request))
 
 
@@ -78,21 +78,24 @@ def token(request: HttpRequest, tenant: str) -> HttpResponse:
 @require_POST
 @misbehaving
 def revoke(request: HttpRequest, tenant: str) -> HttpResponse:
-    """The revocation endpoint (RFC 7009 2)."""
+    """Revocation endpoint (RFC 7009 2)."""
     return _answer(partial(server.create_endpoint_response, "revocation", request))
 
 
 @never_cache
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """What the sandbox is, how to reach it, and the switches."""
+    """Front page: what the sandbox is, how to reach it, and the switches."""
     return _home(request, SwitchForm(), status=200)
 
 
 @require_POST
 @staff_member_required
 def behaviour(request: HttpRequest) -> HttpResponse:
-    """Flip one switch: form fields `switch` (deny, expire, …) and, for slow, `seconds`."""
+    """Flip a switch.
+
+    Form fields: `switch` (deny, expire, …) and, for slow, `seconds`.
+    """
     form = SwitchForm(request.POST)
     if not form.is_valid():
         return _home(request, form, status=400)

@@ -136,7 +136,7 @@ def test_parts_need_their_permissions(sign_in):
     make_instance()
     page = sign_in("view_interaction").get(PATH)
     assert "Recent interactions" in page.text
-    for title in ("Needs attention now", "by state", "Bulk jobs under way", "Find an instance"):
+    for title in ("Needs attention now", "by state", "Bulk jobs in progress", "Find an instance"):
         assert title not in page.text
 
 

@@ -1,4 +1,4 @@
-"""A client of the platform API: the contract's header, JSON in and out."""
+"""A client of the platform API, with the contract's header and JSON."""
 
 import json
 
@@ -20,7 +20,7 @@ KEYED_BODY = {
 
 
 class ApiClient:
-    """Calls with `Authorization: User …, Organization …`; element adds the Element part."""
+    """Call with `Authorization: User …, Organization …`. element: adds the Element part."""
 
     def __init__(self, user: OrganizationUser, user_secret: str, organization_secret: str) -> None:
         self.user = user
@@ -61,7 +61,7 @@ def make_api_client(organization: str = "Acme", email: str = "ada@example.com") 
 
 @pytest.fixture
 def api(db):
-    cache.clear()  # the calls that other tests counted
+    cache.clear()  # calls that other tests counted
     make_element()
     return make_api_client()
 

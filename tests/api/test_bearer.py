@@ -1,4 +1,4 @@
-"""The Bearer token of POST /authentication: what it may do, and when it ends."""
+"""The Bearer token from POST /authentication: what it allows, and when it stops working."""
 
 import re
 
@@ -16,12 +16,12 @@ pytestmark = pytest.mark.django_db
 
 PASSWORD = "correct-horse"
 CHANGES = {"PUT", "POST", "PATCH", "DELETE"}
-# Answered alike for everybody, whatever the header says.
+# These answer everybody alike, whatever the header says.
 WITHOUT_HEADER = {("POST", "/authentication")}
 
 
 def operations():
-    """Every operation there is: method and path."""
+    """Every operation of the API: method and path."""
     for path, methods in platform_api.get_openapi_schema()["paths"].items():
         for method in methods:
             pair = (method.upper(), path.removeprefix("/elements/api-v2"))
@@ -33,7 +33,7 @@ OPERATIONS = sorted(operations())
 
 
 class Bearer:
-    """Calls as a person who signed in with a password."""
+    """Call as a person who signed in with a password."""
 
     def __init__(self, api, account):
         self.api, self.account = api, account
@@ -52,7 +52,7 @@ class Bearer:
 
 @pytest.fixture
 def sign_in(api):
-    """sign_in("viewer"), or sign_in(permissions=[...]): the role, and permissions beside it."""
+    """sign_in("viewer") or sign_in(permissions=[...]): with a role, or additional permissions."""
 
     def sign_in(group="", *, permissions=()):
         account = make_account(group or "nobody", permissions=tuple(permissions))
@@ -102,7 +102,7 @@ def filled(path, instance):
 
 
 def refused(method, path, status):
-    """Paths of the Element token, and of hubs, take no Bearer token at all."""
+    """Paths for an Element token, and those of hubs, do not accept a Bearer token."""
     takes_no_bearer = path.endswith("ping") or (
         re.match(r"/instances(?!/count|/{)", path) and (method, path) not in COLLECTION
     )

@@ -1,4 +1,4 @@
-"""No answer of the API may be stored: most hold a token, a secret, or what belongs to a customer."""
+"""No response of the API may be cached: most contain a token, a secret or customer data."""
 
 import pytest
 

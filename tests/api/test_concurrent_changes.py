@@ -1,4 +1,4 @@
-"""Several callers change one instance at once: no change is lost, and nobody gets a 500."""
+"""Several callers change one instance at once: no change is lost, and none gets a 500."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ CONNECTED = {"api.key": API_KEY, "site": "acme"}
 
 @pytest.fixture
 def at_once():
-    """at_once(call, …): all begin together, each on a connection of its own; gives their answers in order."""
+    """at_once(call, …): run the calls at the same time, each on its own connection; returns responses in order."""
 
     def run(*calls):
         barrier = threading.Barrier(len(calls), timeout=30)
@@ -41,7 +41,7 @@ def at_once():
 
 
 def caller(api):
-    """The same user, on a client that answers 500 where a person would get one."""
+    """The same user, with a client that returns a 500 instead of raising the exception."""
     other = copy(api)
     other.django = Client(raise_request_exception=False)
     return other
@@ -57,7 +57,7 @@ def stored():
 
 @pytest.fixture
 def proved(api, provider):
-    """A connected instance whose key is tried at the provider before it is stored."""
+    """A connected instance whose key is verified with the provider before it is stored."""
     way = KEY_DEFINITION["authentication"][0]
     probe = {
         "url": f"{provider.url}/probe",
@@ -73,7 +73,7 @@ def proved(api, provider):
 
 @pytest.fixture
 def while_asked(provider):
-    """while_asked(action): what happens once, while the provider is being asked; gives what the action gave."""
+    """while_asked(action): run the action once, during a request to the provider; returns its result."""
 
     def arrange(action, *, path="/probe", method="GET"):
         obedient, said, is_over = provider.answer, [], threading.Event()
@@ -109,7 +109,7 @@ def test_changes_of_different_configuration_keys_are_both_kept(
 ):
     path = f"instances/{instance['id']}{query}"
     for number in range(ROUNDS):
-        # Neither is sent to the provider, so nothing has to be proved.
+        # Neither is sent to the provider, so nothing has to be verified.
         keys = ("event.notification.callback.url", "my.note")
         values = [f"https://app.example/{number}", str(number)]
         change = getattr(caller(api), method)
@@ -176,7 +176,7 @@ def test_credentials_that_were_changed_while_others_were_proved_are_a_conflict(
         )
     )
     answer = caller(api).patch(path, {"configuration": {"api.key": API_KEY, "site": "acme"}})
-    assert answer.status_code == 200  # nothing new: the provider was not asked
+    assert answer.status_code == 200  # nothing new, so no request to the provider
     api.patch(f"{path}?reAuthenticate=false", {"configuration": {"api.key": "out-of-date"}})
     answer = caller(api).patch(path, {"configuration": {"api.key": API_KEY}, "name": "Never"})
     assert answer.status_code == 409
@@ -254,7 +254,7 @@ def test_a_change_beside_a_deletion_is_never_a_500(api, at_once, change):
 
 
 class ByToken:
-    """Calls that name the instance by its Element token."""
+    """Calls that identify the instance by its Element token."""
 
     def __init__(self, api, token):
         self._api, self._token = caller(api), token
@@ -289,7 +289,7 @@ def test_an_instance_deleted_while_new_credentials_are_proved_is_404(api, proved
 
 @pytest.fixture
 def far(api, provider):
-    """An instance at a remote platform."""
+    """An instance on a remote platform."""
     user = api.user
     user.organization.platform_url = provider.url
     user.organization.secret = ORGANIZATION_SECRET

@@ -1,4 +1,4 @@
-"""docs/api.md is true: each of its commands is run, and answers what the page shows below it."""
+"""docs/api.md is correct: each of its commands runs, and answers what the page shows below it."""
 
 import json
 import os
@@ -19,7 +19,7 @@ BASE = "/elements/api-v2"
 
 
 def commands():
-    """Each command with the answer that the page shows, None where it shows none."""
+    """Each command with the response that the page shows; None if it shows none."""
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
     for (language, text), (next_language, next_text) in pairwise([*blocks, ("", "")]):
         if language == "sh":
@@ -27,7 +27,7 @@ def commands():
 
 
 def run(command, variables, folder):
-    """The status and the body that curl prints."""
+    """Status and body, as curl prints them."""
     (folder / ".curlrc").write_text('silent\nshow-error\nwrite-out = "\\n%{http_code}"\n')
     environment = {"PATH": os.environ["PATH"], "CURL_HOME": str(folder)} | variables
     done = subprocess.run(  # noqa: S603  the page's own commands
@@ -44,7 +44,7 @@ def run(command, variables, folder):
 
 
 def authorize(url):
-    """A person's way through the sandbox's pages; the code that the callback gets."""
+    """Authorize in the sandbox's pages like a person; returns the code that the callback gets."""
     browser = requests.Session()
     browser.get(url, timeout=10)
     for form in (
@@ -61,7 +61,7 @@ def authorize(url):
 
 
 def assert_shaped_as(answer, example, place="the answer"):
-    """Every field of the example is there, with a value of the same JSON type."""
+    """Assert that every field of the example is present, with a value of the same JSON type."""
     assert type(answer) is type(example), f"{place} is {answer!r}"
     if isinstance(example, dict):
         for name, value in example.items():

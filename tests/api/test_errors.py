@@ -1,4 +1,4 @@
-"""The contract's sections 1, 3 and 4: what holds for every answer."""
+"""Sections 1, 3 and 4 of the contract: rules for every response."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""No element lets a caller choose the host that receives a secret which is not the caller's own."""
+"""No element lets a caller choose the host that receives somebody else's secret."""
 
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -26,7 +26,7 @@ CLIENT_KEYS = {"oauth.api.key", "oauth.api.secret", "oauth.callback.url"}
 WITH_HOSTS = [
     key for key, one in DEFINITIONS.items() if any(way.host_keys for way in one.authentication)
 ]
-# Nobody knows where its tokens are given out.
+# Its token endpoint is unknown.
 CANNOT_CONNECT = {"revel"}
 
 
@@ -64,7 +64,7 @@ def in_database(key):
 
 
 def sample(field):
-    """A value that the field can have."""
+    """A valid value for the field."""
     if field.options or field.default:
         return field.default or field.options[0]
     return {"boolean": "true", "integer": "1", "url": "https://good.example"}.get(
@@ -155,7 +155,7 @@ def test_a_link_never_leads_to_a_host_of_the_visitors_choice(key, internet, api)
                     | {"configuration.authentication.variant": "adfs"},
                 )
                 to = urlsplit(answer.headers.get("Location", "")).hostname or ""
-                # Below the provider's own domain, an open host is the visitor's to choose.
+                # Below the provider's own domain, a caller may choose an open host.
                 assert not (to.endswith(EVIL) if left_open else EVIL in to)
                 instance.delete()
             if way.obtains_token:

@@ -1,4 +1,4 @@
-"""schemathesis over our own OpenAPI document: whatever is sent, the answer is one that the document tells of."""
+"""schemathesis on our OpenAPI document: whatever is sent, the response is one that the document describes."""
 
 from typing import Any
 
@@ -29,14 +29,14 @@ from tests.api.conftest import KEYED_BODY, ApiClient
 from tests.support.factories import make_account, make_element, make_interaction
 
 CASES = 5_000
-# The document knows of no 500, and of 502 where a provider is called.
+# The document describes no 500, and a 502 only if a provider is called.
 CHECKS = [
     status_code_conformance,
     content_type_conformance,
     response_headers_conformance,
     response_schema_conformance,
 ]
-# The element of the document's examples, without a probe, and with a provider that the guard lets nobody reach.
+# The element of the document's examples, without a probe, and with a provider that the guard blocks.
 UNREACHABLE_DEFINITION: dict[str, Any] = {
     "key": "dynamicscrmadfs",
     "id": 190,
@@ -70,7 +70,7 @@ COMPLETE_CONFIGURATION = KEYED_BODY["configuration"] | {"user.username": "u", "u
 
 
 def _schema() -> Any:
-    # Words of the source among the values would make the cases change with every line of it.
+    # If values came from the source code, every change of a line would change the cases.
     analysis = AnalysisConfig(constants=ConstantsConfig(enabled=False))
     projects = ProjectsConfig(default=ProjectConfig(analysis=analysis))
     return schemathesis.openapi.from_wsgi(
@@ -81,12 +81,12 @@ def _schema() -> Any:
 
 
 OPERATIONS = [found.ok() for found in _schema().get_all_operations()]
-# A few more than are demanded: of a small space of inputs not all are different.
+# A few more than required, since in a small space of inputs some are equal.
 EXAMPLES = CASES // len(OPERATIONS) + 10
 
 
 class World:
-    """What stands in the database, so that a case can mean something that is there."""
+    """What the database contains, so that a case can refer to it."""
 
     elements = ("keyed", UNREACHABLE_DEFINITION["key"])
 
@@ -108,7 +108,7 @@ class World:
         OrganizationUser.objects.filter(pk=api.user.pk).update(account=account)
         user, organization = api.header.split(", ")
         element = f"Element {created['token']}"
-        # Enough for every call but one.
+        # Enough calls for all cases but one.
         self.header = f"{user}, {organization}, {element}"
         self.other_headers = [
             f"{organization},{user}",
@@ -117,7 +117,7 @@ class World:
         ]
 
     def put_into(self, case: Any, element: str) -> None:
-        """Let the case name what is there, and be complete where it creates. Its parts are not its own: copied."""
+        """Let the case refer to existing rows, and complete it if it creates. Copies its parts, which are shared."""
         known = self.path_parameters | {"key_or_id": element}
         given = case.path_parameters or {}
         case.path_parameters = {name: known.get(name, value) for name, value in given.items()}
@@ -134,7 +134,7 @@ class World:
 def world(api, settings):
     settings.API_CALLS_PER_MINUTE = 0
     made = World(api)
-    # As Django's own test client does: the test's transaction outlives a request.
+    # Like Django's test client: the test's transaction must outlive a request.
     signals = (request_started, request_finished)
     for signal in signals:
         signal.disconnect(close_old_connections)
@@ -171,7 +171,7 @@ def test_every_answer_is_one_that_the_document_tells_of(operation, world):
         count += 1
         if element:
             world.put_into(case, element)
-        # Each case finds the same world.
+        # Each case starts with the same rows.
         with transaction.atomic():
             response = case.call(headers={"Authorization": header})
             transaction.set_rollback(True)

@@ -1,4 +1,4 @@
-"""Two Instance Managers, each a process of its own, of which one is the other's remote platform."""
+"""Two Instance Managers in separate processes, one of them the remote platform of the other."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ from tests.support.oauth1_provider import OAuth1Provider
 from tests.support.provider import CLIENT_ID, CLIENT_SECRET
 from tests.support.server import CALL_SECONDS, Link, Server
 
-# Starting two processes takes longer than all that is asked of them.
+# Starting two processes takes longer than all the requests.
 pytestmark = pytest.mark.xdist_group("gateway")
 
 CALLBACK = "http://127.0.0.1:51234/oauth/callback"
@@ -55,7 +55,7 @@ fields = [
 
 @dataclass(frozen=True)
 class Client:
-    """A program that knows one pair of secrets, and uses it at either host."""
+    """A program with one pair of secrets, which it uses on either host."""
 
     host: str
     header: str
@@ -78,7 +78,7 @@ class Client:
 
 @dataclass(frozen=True)
 class Pair:
-    """client talks to the gateway, direct to the platform behind it with the same secrets."""
+    """client calls the gateway; direct calls the platform behind it with the same secrets."""
 
     gateway: Server
     second: Server
@@ -88,7 +88,7 @@ class Pair:
     direct: Client
 
     def named(self, name):
-        """The instances of this name at the platform."""
+        """The instances of this name on the platform."""
         response = self.direct.call("GET", "instances", params={"searchText": name})
         return response.json() if response.ok else []
 
@@ -151,7 +151,7 @@ def custom_body(name):
 
 
 def consent(url):
-    """A person who signs in to the sandbox and allows: what the callback receives."""
+    """Sign in to the sandbox and allow, like a person; returns the callback's parameters."""
     with requests.Session() as browser:
         account = {"username": SANDBOX_USERNAME, "password": SANDBOX_PASSWORD}
         for form in (account, {"decision": "allow"}):
@@ -183,7 +183,7 @@ def code_body(pair, name):
 
 
 def comparable(document):
-    """Without what is each platform's own: tags, the time of creation, and the way that was named to the other."""
+    """The document without what differs between platforms: tags, creation time, and the authentication type sent."""
     told = document["configuration"].items()
     configuration = {key: value for key, value in told if key != "authentication.type"}
     return document | {"tags": [], "createdDate": "", "configuration": configuration}
@@ -314,7 +314,7 @@ def test_oauth_1_takes_its_three_steps_through_both(pair, name):
 
 @pytest.fixture
 def lost(pair):
-    """Sets what is lost between the two; afterwards nothing is, and the platform runs."""
+    """Set what is lost between the two; afterwards nothing is, and the platform is running."""
 
     def lose(fate, before_the_cut=lambda: None):
         pair.link.fate, pair.link.before_the_cut = fate, before_the_cut

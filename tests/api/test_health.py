@@ -1,4 +1,4 @@
-"""How an instance is, by our own health operation."""
+"""The health operation of an instance, which is our own addition."""
 
 from instances.models import Instance
 from instances.provisioning.lifecycle.switches import set_enabled
@@ -38,7 +38,7 @@ def test_a_failing_instance_says_why_and_who_must_act(api, instance):
     exchange = make_interaction(instance=Instance.objects.get())
     Instance.objects.update(
         cause="client_rejected",
-        cause_message="The client is refused.",
+        cause_message="unauthorized_client",
         cause_interaction=exchange,
     )
     health = health_of(api, instance)
@@ -48,7 +48,7 @@ def test_a_failing_instance_says_why_and_who_must_act(api, instance):
         health["nextStep"],
         health["interactionId"],
     ) == (
-        "The client is refused.",
+        "Keyed rejected the OAuth app or the organization's secrets.",
         "operator",
         "check",
         exchange.pk,

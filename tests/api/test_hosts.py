@@ -1,4 +1,4 @@
-"""Where secrets go: the operators' to the hosts that are allowed for them, stored ones to the host they were entered for."""
+"""Where secrets go: the operator's to their allowed hosts, stored ones to the host that they were entered for."""
 
 from typing import Any
 
@@ -60,12 +60,12 @@ def api(db):
 
 @pytest.fixture
 def salesforce(api):
-    """Salesforce, with the operator's OAuth app; gives the app."""
+    """Salesforce with the operator's OAuth app; returns the app."""
     return make_oauth_app(organization=api.user.organization, element=shipped("sfdc"))
 
 
 def begin(instance, *, actor):
-    """An authorization, as from a page."""
+    """An authorization, as a page starts it."""
     return begin_authorization(instance, account=make_account(actor), browser_secret="x" * 40)
 
 
@@ -180,7 +180,7 @@ def test_an_oauth_app_that_comes_later_does_not_go_along_either(verb, api, inter
 
 @pytest.fixture
 def account(api, internet):
-    """An account with a password of its own at crm.example; what came in so far is forgotten."""
+    """A connected account with its own password at crm.example; earlier requests are cleared."""
     element_of(PASSWORD_WAY)
     instance = connected(api, "tested", PASSWORD | OWN_CLIENT)
     internet.requests.clear()
@@ -301,7 +301,7 @@ def test_a_variant_does_not_lead_them_away(api, internet):
 
 
 def test_a_host_that_is_known_for_something_else_does_not_count(api, internet):
-    """An address that gets tokens alone does not become one that gets the password."""
+    """A URL that only receives tokens does not become one that receives the password."""
     api_field = {"key": "api.host", "label": "API"}
     way = PASSWORD_WAY | {
         "fields": [*PASSWORD_WAY["fields"], api_field],

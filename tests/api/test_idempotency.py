@@ -1,4 +1,4 @@
-"""Our own `Idempotency-Key` on creates: the same request again gives the same instance."""
+"""`Idempotency-Key` on creates, our own addition: a repeated request returns the same instance."""
 
 import threading
 from datetime import timedelta
@@ -112,7 +112,7 @@ def test_a_retry_after_a_key_rotation_finds_the_first_request(api, settings):
 
 
 def test_two_processes_in_the_middle_of_a_rotation_create_once(api, settings):
-    """One still digests with the old first key; the other, with the new one, is just looking."""
+    """One process still digests with the old first key, while another, with the new one, looks it up."""
     old = settings.ENCRYPTION_KEYS[0]
     instance = Instance.objects.get(pk=api.post("instances", KEYED_BODY).json()["id"])
     row = IdempotencyKey(
@@ -136,5 +136,5 @@ def test_two_processes_in_the_middle_of_a_rotation_create_once(api, settings):
         second.join(0.5)
         row.save()
     second.join()
-    # It is told that the key came with another body: it found the row.
+    # The error says that the key was used with another body, so the row was found.
     assert (answers, Instance.objects.count()) == ([409], 1)

@@ -1,4 +1,4 @@
-"""API clients with a callback of their own, which pass on the iss that their provider sent (RFC 9207)."""
+"""API clients with their own callback, which pass on the iss that the provider sent (RFC 9207)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""OAuth 1.0a over the API: three calls, between which the client carries everything (contract 7.3, 8.1)."""
+"""OAuth 1.0a over the API: three calls, between which the client keeps all state (contract 7.3, 8.1)."""
 
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -39,7 +39,7 @@ def ask(api, path, parameters):
 
 
 def authorize(api, provider, **changes):
-    """The first two calls and the browser's trip; gives the body of the third."""
+    """Make the first two calls and authorize in a browser; returns the body of the third call."""
     parameters = CLIENT | changes
     given = ask(api, "signed/oauth/token", parameters).json()
     url = ask(api, "signed/oauth/url", parameters | {"requestToken": given["token"]}).json()

@@ -1,4 +1,4 @@
-"""What a call asks of the database: few statements, and as many whatever there is to answer."""
+"""Statements per API call: few, and the same number however large the response is."""
 
 import pytest
 from django.db import connection
@@ -10,7 +10,7 @@ from tests.api.conftest import KEYED_BODY, make_api_client
 @pytest.mark.parametrize("tags", [["acme"], ["acme", "eu", "gold"]])
 def test_a_create_that_sends_nothing_takes_few_statements(api, tags, django_assert_num_queries):
     api.post("instances", KEYED_BODY)
-    # The user, the element; the instance, its history and its tags, which PostgreSQL inserts at once.
+    # Reads the user and the element; inserts the instance, its history and its tags, on PostgreSQL in one statement.
     with django_assert_num_queries(3 if connection.vendor == "postgresql" else 5):
         answer = api.post("instances", KEYED_BODY | {"tags": tags})
     assert answer.json()["tags"] == tags

@@ -67,7 +67,9 @@ def test_a_file_is_uploaded_checked_run_paused_and_resumed(operator, file, photo
     expect(jobs).to_have_count(1)
     jobs.get_by_role("link").click()
     page.get_by_role("link", name="See them").click()
-    expect(page.get_by_text("Row 9 of this file has the same name and element.")).to_be_visible()
+    expect(
+        page.get_by_text("Duplicate: row 9 of this file has the same name and element.")
+    ).to_be_visible()
 
     be_slow(1)
     operator.press("Start")

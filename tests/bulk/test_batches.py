@@ -1,4 +1,4 @@
-"""Rows of a bulk job that are drafted and stored together: few statements, and each row's fate is its own."""
+"""Rows of a bulk job that are drafted and stored together: few statements, and no row affects another."""
 
 import threading
 import time
@@ -38,7 +38,7 @@ def names_at(provider):
 
 
 def on_create(provider, name, act):
-    """Let something happen while the platform creates the instance of this name, before it answers."""
+    """Call something while the platform creates the instance of this name, before it responds."""
     answer = provider.answer
 
     def acting_answer(request):
@@ -52,7 +52,7 @@ def on_create(provider, name, act):
 
 
 def test_two_hundred_rows_need_few_statements_and_their_threads_none(user, monkeypatch):
-    # So long that every batch is a full one.
+    # Long enough that every batch is full.
     monkeypatch.setattr(bulk_runs, "STORE_EVERY_SECONDS", 10)
     job = start_bulk_job(make_job(user, [body(f"Row {number}") for number in range(200)]))
     opened = []
@@ -109,7 +109,7 @@ def test_an_answer_that_cannot_be_stored_does_not_spoil_those_of_other_rows(prov
     insert_in_state([other], "connected", actor="test", why="Imported.")
     on_create(provider, "Row 4", lambda response: (response[0], response[1] | {"id": 77}))
     list(run_bulk_job(job))
-    # What the platform has of the row is found by its tag.
+    # The row's instance on the platform is found by its tag.
     assert outcomes(job) == {"succeeded": 10}
     row = job.rows.get(name="Row 4")
     assert provider.instances[row.instance.remote_id]["name"] == "Row 4"

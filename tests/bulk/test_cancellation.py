@@ -1,4 +1,4 @@
-"""Cancelling a bulk job removes what never started, and nothing else; so does it while a file is read, or was."""
+"""Cancelling a bulk job removes only what has not started, also while its file is being read, or was."""
 
 import threading
 import time
@@ -38,7 +38,7 @@ ROWS = 200
 
 @pytest.fixture
 def user(provider, monkeypatch):
-    """Of an organization whose platform is slow enough to be interrupted, by a run that looks often."""
+    """A user of an organization whose platform is slow enough to interrupt a run, which polls often."""
     answer = provider.answer
 
     def slow_answer(request):
@@ -67,14 +67,14 @@ def make_job(user, rows=ROWS, **options):
 
 
 def end_after(count, job, verb):
-    """Runs the job, and does this to it when so many rows have ended."""
+    """Run the job, and apply the action once this many rows are finished."""
     for ended, _ in enumerate(run_bulk_job(job), start=1):
         if ended == count:
             verb(BulkJob.objects.get(pk=job.pk))
 
 
 def assert_cleared(job, provider):
-    """Only what was sent is left, and all of that."""
+    """Assert that exactly what was sent is left."""
     left = job.rows.filter(outcome="cancelled")
     assert left.exists()
     assert not left.exclude(instance=None).exists()
@@ -167,7 +167,7 @@ def test_a_job_that_is_cancelled_while_its_file_is_read_takes_no_row_more(user, 
 
 
 def test_a_job_is_cancelled_at_any_moment_of_its_reading(user):
-    """Somebody else cancels it, at the same time as rows are inserted."""
+    """Another process cancels the job while rows are being inserted."""
     begun = threading.Event()
 
     def rows():

@@ -1,4 +1,4 @@
-"""Files of instances: every form of them, and every mistake told by its place."""
+"""Files of instances: every format, and every mistake reported with its position."""
 
 import io
 import json
@@ -50,26 +50,26 @@ def test_a_cell_over_several_lines_does_not_confuse_the_numbers():
     rows = read(content)
     assert [row.number for row in rows] == [2, 5, 6]
     assert rows[0].body["configuration"] == {"note": "a\nb"}
-    assert rows[2].error == "Line 6: there is a value in column 3, which has no name in line 1."
+    assert rows[2].error == "Line 6: column 3 has a value, but no name in line 1."
 
 
 def test_every_wrong_line_of_a_csv_file_is_told_with_its_column():
     content = b'name,site,\nOne,\xff,\nTwo,b,c\nThree,"d"x,\nFour,d,\n'
     told = errors(content)
-    assert told[0] == "Line 2, column site: this is not UTF-8 text."
-    assert told[1] == "Line 3: there is a value in column 3, which has no name in line 1."
-    assert told[2].startswith("Line 4: this is not CSV")
+    assert told[0] == "Line 2, column site: the text is not valid UTF-8."
+    assert told[1] == "Line 3: column 3 has a value, but no name in line 1."
+    assert told[2].startswith("Line 4: invalid CSV")
     assert told[3] == ""
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"\n", "this is not JSON, nor the header of a CSV file"),
-        (b"ada@example.com;hunter2\n", "there is no column name"),
-        (b"name,site,site\na,b,c\n", "columns are there twice: site"),
-        (b"name,\xff\na,b\n", "the names of the columns are not UTF-8 text"),
-        (b"name,site\n,\n", "There is no instance in it"),
+        (b"\n", "expected JSON or the header of a CSV file"),
+        (b"ada@example.com;hunter2\n", 'the column "name" is missing'),
+        (b"name,site,site\na,b,c\n", "duplicate columns: site"),
+        (b"name,\xff\na,b\n", "the column names are not valid UTF-8"),
+        (b"name,site\n,\n", "The file contains no instances"),
     ],
 )
 def test_a_file_without_a_usable_header_is_refused(content, sentence):
@@ -90,8 +90,8 @@ def test_a_json_list_and_json_lines_give_the_same_bodies():
 def test_wrong_rows_do_not_hide_the_ones_behind_them():
     assert errors(b'{"name": 5}\n{"name": }\n{"name": "\xff"}\n{"name": NaN}\n{"name": "a"}\n') == [
         "Line 1: The body has wrong fields: name: Input should be a valid string.",
-        "Line 2, column 10: this is not JSON (Expecting value).",
-        "Line 3: this is not UTF-8 text.",
+        "Line 2, column 10: invalid JSON (Expecting value).",
+        "Line 3: the text is not valid UTF-8.",
         "Line 4: NaN is not JSON.",
         "",
     ]
@@ -106,13 +106,13 @@ def test_wrong_rows_do_not_hide_the_ones_behind_them():
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b'[\n {"name": "a"},\n {"name" "b"}]', "Line 3, column 10: this is not JSON"),
-        (b'[{"name": "a"}\n {"name": "b"}]', "Line 2, column 2: this is not JSON"),
-        (b'[{"name": "a"}] x', "Line 1, column 17: this is not JSON .Extra data"),
-        (b'[{"name": "a"},\n', "this is not JSON"),
-        (b'[{"name": "a"},\n\n"\xff"]', "Line 3: this is not UTF-8 text"),
-        (b'[{"name": "' + b"x" * 5_000_000, "this is not JSON"),
-        (b'{"name": "a"}\n{"name": "' + b"x" * 5_000_000, "Line 2 is longer than"),
+        (b'[\n {"name": "a"},\n {"name" "b"}]', "Line 3, column 10: invalid JSON"),
+        (b'[{"name": "a"}\n {"name": "b"}]', "Line 2, column 2: invalid JSON"),
+        (b'[{"name": "a"}] x', "Line 1, column 17: invalid JSON .Extra data"),
+        (b'[{"name": "a"},\n', "invalid JSON"),
+        (b'[{"name": "a"},\n\n"\xff"]', "Line 3: the text is not valid UTF-8"),
+        (b'[{"name": "' + b"x" * 5_000_000, "invalid JSON"),
+        (b'{"name": "a"}\n{"name": "' + b"x" * 5_000_000, "Line 2 is too long"),
     ],
     ids=range(7),
 )

@@ -1,4 +1,4 @@
-"""Bulk jobs against a far side that misbehaves: nothing is lost, and nothing is doubled."""
+"""Bulk jobs on a platform that misbehaves: nothing is lost, and nothing is duplicated."""
 
 import os
 import random
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class FlakyProvider(Provider):
-    """A remote platform of which one answer in five goes wrong, each in its way."""
+    """A remote platform that fails one request in five, in several ways."""
 
     flakiness = 0.05
 
@@ -105,7 +105,7 @@ def test_a_killed_worker_is_followed_by_another_and_nothing_is_doubled(provider,
     answer = provider.answer
 
     def deadly_answer(request):
-        """Created, and nobody lives to hear of it."""
+        """Create the instance, and let the worker die before it gets the response."""
         settled.wait(0.05)
         response = answer(request)
         if deadly_counts and len(provider.instances) >= deadly_counts[0]:
@@ -199,7 +199,7 @@ def test_a_row_whose_workers_always_end_is_given_up_with_a_sentence(provider, us
     job.rows.update(attempts=MAX_ATTEMPTS, outcome="running")
     (row,) = run(job)
     assert row.outcome == "failed"
-    assert "Its worker ended 8 times" in row.error
+    assert "The worker crashed 8 times" in row.error
     assert provider.requests == []
 
 
@@ -228,7 +228,7 @@ def test_waiting_until_a_lost_create_is_certain_is_no_attempt(provider, user):
 
 def test_a_chunk_whose_time_is_up_leaves_the_rest_to_the_next(provider, user, monkeypatch):
     job = start_bulk_job(make_job(user, [body("One"), body("Two")]))
-    job.rows.filter(number=2).update(outcome="running", attempts=3)  # lost with its workers
+    job.rows.filter(number=2).update(outcome="running", attempts=3)  # its workers crashed
     monkeypatch.setattr(bulk_runs, "CHUNK_SECONDS", 0.0)
     assert run_chunk(job) == 0
     assert (outcomes(job), provider.requests) == ({"pending": 1, "running": 1}, [])
@@ -289,7 +289,9 @@ def test_a_cancelled_job_keeps_no_secret_and_never_goes_on(provider, user):
     assert outcomes(job) == {"cancelled": 2}
     assert not any(row.body for row in job.rows.all())
     for verb in (start_bulk_job, pause_bulk_job, resume_bulk_job, retry_failures, cancel_bulk_job):
-        with pytest.raises(StateConflictError, match="is cancelled, so this cannot be done now"):
+        with pytest.raises(
+            StateConflictError, match="is cancelled, so this action is not available now"
+        ):
             verb(job)
     assert run(job) == []
     assert provider.requests == []

@@ -1,4 +1,4 @@
-"""One operator and one client program at work, who remember every secret that they used or were given."""
+"""One operator and one client program use the product, and remember every secret that they entered or received."""
 
 import io
 import json
@@ -27,12 +27,12 @@ EMAIL = "ada@example.com"
 
 
 def canary(kind: str) -> str:
-    """A secret like no other, with what has to be escaped somewhere."""
+    """A unique secret with characters that need escaping somewhere."""
     return f"{kind}/+&\"'<é> {secrets.token_hex(16)}"
 
 
 class Journey:
-    """secrets: each to what it is; told: what people and programs were shown, apart from the secrets meant for them."""
+    """secrets: what each secret is. told: what people and programs were shown, except secrets meant for them."""
 
     def __init__(self) -> None:
         self.secrets: dict[str, str] = {}
@@ -46,7 +46,7 @@ class Journey:
         return secret
 
     def keep_what_is_stored(self) -> None:
-        """Every token and verifier that is there now: renewing replaces them."""
+        """Remember every current token and verifier, since a refresh replaces them."""
         for instance in Instance.objects.all():
             self.keep(f"Element token of {instance.pk}", instance.token.reveal())
             for name in ("access_token", "refresh_token"):
@@ -162,7 +162,7 @@ class Journey:
         renewable = Instance.objects.exclude(refresh_due_at=None)
         assert renewable.update(refresh_due_at=timezone.now())
         known = len(self.secrets)
-        # One of them: the API's second use of a code has revoked what the first was given.
+        # One of them: the second use of a code over the API has revoked the tokens of the first.
         self._fail("refresh_tokens")
         self.keep_what_is_stored()
         assert len(self.secrets) > known
@@ -201,7 +201,7 @@ class Journey:
         self.told += traceback.format_exception(failure.value)
 
     def _make_account(self, organization: str, *options: str) -> str:
-        """The header with which a program calls the API for it."""
+        """The Authorization header with which a program calls the API."""
         out = io.StringIO()
         names = ["--organization", organization, "--user", EMAIL]
         call_command("create_account", *names, *options, "--json", stdout=out)
@@ -213,7 +213,7 @@ class Journey:
     def _add(
         self, user: OrganizationUser, element: Element, way: str, configuration: dict[str, str]
     ) -> str:
-        """Step 2 of adding an instance, and its connection; where the browser is sent then."""
+        """Do step 2 of adding an instance, and connect it; returns the URL to which the browser is sent."""
         data = {f"configuration.{key}": value for key, value in configuration.items()}
         url = f"{_configure(user, element)}?way={way}"
         answer = self.browser.post(url, data | {"connect": "yes"})
@@ -229,7 +229,7 @@ class Journey:
         return location
 
     def _consent(self, url: str, decision: str) -> str:
-        """The account's holder signs in at the sandbox and decides; where the browser is sent back to."""
+        """Sign in to the sandbox as the account owner and decide; returns the URL to which the browser is sent back."""
         password = self.keep("the sandbox's password", SANDBOX_PASSWORD)
         parts = urlsplit(url)
         here = f"{parts.path}?{parts.query}"

@@ -1,4 +1,4 @@
-"""Looks for secrets in whatever this program keeps or shows, in every form in which one is commonly written."""
+"""Search everything that this program stores or shows for secrets, in all common encodings."""
 
 import base64
 import html
@@ -15,15 +15,15 @@ from django.db import connection
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 
-# Fewer may stand somewhere by chance, or be a word.
+# Fewer characters may occur by chance, or be a word.
 MIN_CORE_CHARACTERS = 12
-# What a crawl would change or leave by.
+# Links that would change something or sign out.
 _NOT_FOLLOWED = re.compile(r"/(logout|jsi18n|r|password)/")
 _LINK = re.compile(r'href="(/admin/[^"#?]*|\?way=\w+|\?page=\d+)')
 
 
 def found(secrets: Mapping[str, str], places: Mapping[str, bytes]) -> list[str]:
-    """Which secret stands where, and how it is written there. secrets: each to what it is."""
+    """Report which secret occurs where, and in which encoding. secrets: what each secret is."""
     return [
         f"{what} ({form}) in {place}"
         for secret, what in secrets.items()
@@ -34,7 +34,7 @@ def found(secrets: Mapping[str, str], places: Mapping[str, bytes]) -> list[str]:
 
 
 def written_forms(secret: str) -> dict[str, bytes]:
-    """The secret in clear, and as it stands in URLs, JSON, HTML, base64 and hexadecimal."""
+    """The secret in plain text, and encoded for URLs, JSON, HTML, base64 and hexadecimal."""
     forms = {
         "clear": secret,
         "quoted": quote(secret, safe=""),
@@ -45,7 +45,7 @@ def written_forms(secret: str) -> dict[str, bytes]:
         "HTML": html.escape(secret),
         "hexadecimal": secret.encode().hex(),
     }
-    # Whatever is escaped, and however often, it is not the letters and digits.
+    # However it is escaped, and how often, letters and digits stay the same.
     core = max(re.findall(r"[A-Za-z0-9]+", secret), key=len)
     if len(core) >= MIN_CORE_CHARACTERS:
         forms["escaped somehow"] = core
@@ -57,13 +57,13 @@ def written_forms(secret: str) -> dict[str, bytes]:
 
 
 def _base64_core(secret: bytes, offset: int) -> str:
-    """The characters that every base64 has in which the secret begins offset bytes after a group of three."""
+    """The characters common to all base64 texts in which the secret starts `offset` bytes after a group of three."""
     encoded = base64.b64encode(b"\0" * offset + secret).decode()
     return encoded[-(-offset * 8 // 6) : (offset + len(secret)) * 8 // 6]
 
 
 def database() -> Iterator[tuple[str, bytes]]:
-    """Every row of every table, the sessions' contents, and on SQLite the very bytes of the files."""
+    """Every row of every table, the contents of sessions, and on SQLite the bytes of the database files."""
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
             cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608
@@ -79,7 +79,7 @@ def database() -> Iterator[tuple[str, bytes]]:
 
 
 def forget_deleted_rows() -> None:
-    """Leave nothing of other tests' rows in the file of the database."""
+    """Remove all traces of other tests' rows from the database file."""
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("VACUUM")
@@ -87,7 +87,7 @@ def forget_deleted_rows() -> None:
 
 
 def admin_pages(client: Client) -> Iterator[tuple[str, bytes]]:
-    """Every page of the admin of every object, and what they link to; nothing is posted."""
+    """Every admin page of every object, and the pages that they link to. Nothing is posted."""
     waiting, seen = [reverse("admin:index"), *_pages_of_models()], set()
     while waiting:
         url = waiting.pop()
@@ -95,7 +95,7 @@ def admin_pages(client: Client) -> Iterator[tuple[str, bytes]]:
             continue
         seen.add(url)
         response = client.get(url)
-        content = response.getvalue()  # also of a file that is streamed
+        content = response.getvalue()  # also works for streamed files
         yield f"page {url}", content + str(response.headers).encode()
         for link in _LINK.findall(content.decode(errors="replace")):
             waiting.append(html.unescape(url.partition("?")[0] + link if link[0] == "?" else link))

@@ -1,4 +1,4 @@
-"""Nothing secret that was typed, given out or exchanged can be found afterwards, wherever one looks."""
+"""No secret that was entered, issued or exchanged can be found anywhere afterwards."""
 
 import base64
 import io
@@ -26,7 +26,7 @@ AWKWARD = 'a/b+c&d é"e<f'
 
 @pytest.fixture
 def log():
-    """All that is logged from DEBUG on, as the program writes it."""
+    """Everything that is logged, from DEBUG up, in the program's format."""
     handler, root, written = logging.getHandlerByName("stderr"), logging.getLogger(), io.StringIO()
     assert isinstance(handler, logging.StreamHandler)
     before, level = handler.setStream(written), root.level
@@ -40,7 +40,7 @@ def log():
 def journey(sandbox, provider, settings, live_server, log):
     settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [provider.netloc, urlsplit(live_server.url).netloc]
     settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
-    cache.clear()  # the API calls that other tests counted
+    cache.clear()  # API calls that other tests counted
     forget_deleted_rows()
     journey = Journey()
     journey.sign_in()
@@ -51,7 +51,7 @@ def journey(sandbox, provider, settings, live_server, log):
 
 @pytest.fixture
 def places(journey, log, capfd):
-    """Where secrets are looked for, as it is when it is called."""
+    """The places to search for secrets, with their current contents."""
 
     def places():
         pages = dict(admin_pages(journey.browser))

@@ -1,4 +1,4 @@
-"""The commands around bulk jobs: CSV in, dry run, stop and go on, retry, list, template."""
+"""Commands for bulk jobs: read CSV, dry run, pause and resume, retry, list, template."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def user(provider):
 
 @pytest.fixture
 def manage(user, capsys):
-    """Runs a command; gives exit status, standard output and errors."""
+    """Return a function that runs a command; it returns exit status, standard output and errors."""
 
     def manage(*arguments):
         capsys.readouterr()
@@ -65,7 +65,10 @@ def test_a_csv_file_is_provisioned_and_the_same_file_again_is_skipped(manage, fi
     assert not any(secret in out for secret in (*provider.secrets, "s3cr3t"))
     before = len(provider.requests)
     status, out, _ = manage(*provision(file, "--skip-existing"))
-    assert (status, out.splitlines()[-1]) == (0, "0 of 8 provisioned, 8 there already.")
+    assert (status, out.splitlines()[-1]) == (
+        0,
+        "0 of 8 provisioned, 8 skipped because they already exist.",
+    )
     assert len(provider.requests) == before
     assert Instance.objects.count() == 8
 
@@ -75,10 +78,10 @@ def test_a_dry_run_names_doubles_in_the_file_and_what_is_there(manage, file, tmp
     twice.write_text(HEADER + "One,keyed,a,b\nOne,keyed,a,b\n")
     status, out, err = manage(*provision(str(twice), "--dry-run"))
     assert (status, err) == (1, "1 of 2 rows failed the dry run.")
-    assert "[2/2] One: Row 2 of this file has the same name and element." in out
+    assert "[2/2] One: Duplicate: row 2 of this file has the same name and element." in out
     manage(*provision(file))
     _, out, _ = manage(*provision(file, "--dry-run"))
-    assert "An instance of this name and element is there already" in out
+    assert "An instance with this name and element already exists" in out
     status, out, _ = manage(*provision(file, "--dry-run", "--skip-existing", "--json"))
     assert (status, json.loads(out)["succeeded"]) == (0, 8)
     assert BulkJob.objects.count() == 1
@@ -92,7 +95,7 @@ def test_a_job_that_was_paused_goes_on_by_its_command(manage, file, provider):
             pause_bulk_job(BulkJob.objects.get())
             connection.close()
             provider.answer = answer
-            # Long enough that the command sees that it is paused before this row has ended.
+            # Long enough for the command to notice the pause before this row is finished.
             time.sleep(1.5)
         return answer(request)
 
@@ -101,7 +104,7 @@ def test_a_job_that_was_paused_goes_on_by_its_command(manage, file, provider):
     job_id = BulkJob.objects.get().pk
     assert status == 1
     assert re.match(rf"Bulk job {job_id} is paused after [3-6] of 8 rows\.", err)
-    assert err.endswith(f"Go on: manage.py resume_bulk_job {job_id}")
+    assert err.endswith(f"To resume it, run: manage.py resume_bulk_job {job_id}")
     status, out, _ = manage("resume_bulk_job", str(job_id))
     assert (status, out.splitlines()[-1]) == (0, "8 of 8 provisioned.")
     assert len(provider.instances) == 8
@@ -113,7 +116,7 @@ def test_failures_are_told_listed_and_retried_alone(manage, file, provider):
     assert status == 1
     job_id = BulkJob.objects.get().pk
     assert err == (
-        "8 of 8 rows failed. Retry these alone: "
+        "8 of 8 rows failed. To retry only these, run: "
         f"manage.py resume_bulk_job {job_id} --retry-failures"
     )
     _, out, _ = manage("bulk_jobs", str(job_id))
@@ -131,7 +134,7 @@ def test_what_is_enqueued_is_worked_on_by_the_workers(manage, file, provider):
     status, out, _ = manage(*provision(file, "--enqueue"))
     job = BulkJob.objects.get()
     assert status == 0
-    assert f"Bulk job {job.pk} is with the workers." in out
+    assert f"Bulk job {job.pk} was enqueued." in out
     assert (job.state, len(provider.instances)) == ("finished", 8)
 
 
@@ -148,15 +151,15 @@ def test_ctrl_c_pauses_the_job_and_says_how_to_go_on(manage, file, provider, mon
     status, _, err = manage(*provision(file))
     job = BulkJob.objects.get()
     assert (status, job.state) == (1, "paused")
-    assert f"Go on: manage.py resume_bulk_job {job.pk}" in err
+    assert f"To resume it, run: manage.py resume_bulk_job {job.pk}" in err
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("resume_bulk_job", "4711"), "There is no bulk job 4711"),
-        (("resume_bulk_job", "--latest"), "There is no bulk job to go on with."),
-        (("bulk_jobs", "4711"), "There is no bulk job 4711."),
+        (("resume_bulk_job", "4711"), "Bulk job 4711 does not exist."),
+        (("resume_bulk_job", "--latest"), "There is no bulk job to resume."),
+        (("bulk_jobs", "4711"), "Bulk job 4711 does not exist."),
         (("bulk_template", "nosuch"), "No element found with key or ID nosuch."),
     ],
 )
@@ -171,7 +174,7 @@ def test_no_jobs_are_listed_as_such_and_a_finished_one_is_not_resumed(manage, fi
     manage(*provision(file))
     status, _, err = manage("resume_bulk_job", str(BulkJob.objects.get().pk))
     assert status == 2
-    assert "is finished, so this cannot be done now" in err
+    assert "is finished, so this action is not available now" in err
 
 
 def test_a_template_names_the_columns_and_holds_no_secret(manage):
@@ -191,10 +194,10 @@ def test_a_job_whose_command_was_killed_while_it_read_is_told_and_removed(manage
     job.rows.update(outcome="pending", due_at=timezone.now(), instance=None)
     BulkJob.objects.update(state="reading", reading_at=timezone.now() - timedelta(minutes=5))
     _, out, _ = manage("bulk_jobs", str(job.pk))
-    assert "reading (stalled)" in out
+    assert "stalled while reading" in out
     status, _, err = manage("resume_bulk_job", str(job.pk))
     assert status == 2
-    assert f"Remove it: manage.py bulk_jobs {job.pk} --cancel" in err
+    assert f"To cancel it, run: manage.py bulk_jobs {job.pk} --cancel" in err
     status, out, _ = manage("bulk_jobs", str(job.pk), "--cancel")
     assert (status, out.split()[1]) == (0, "cancelled")
     assert not any(row.body for row in job.rows.all())

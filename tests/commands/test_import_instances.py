@@ -1,4 +1,4 @@
-"""What a user has at its remote platform is taken over, and what is here is told."""
+"""The instances of a user's remote platform are imported, and those that already exist are reported."""
 
 import json
 
@@ -29,7 +29,7 @@ def user(provider):
 
 @pytest.fixture
 def have(provider):
-    """Puts an instance on the platform."""
+    """Return a function that creates an instance on the platform."""
 
     def put(number, **fields):
         provider.instances[number] = {
@@ -77,14 +77,14 @@ def test_importing_again_changes_nothing(user, have, capsys):
     have(11)
     run(capsys, "import_instances")
     before = list(Instance.objects.values())
-    assert run(capsys, "import_instances")[1] == "Account 11: is here already\nImported: 0 of 1.\n"
+    assert run(capsys, "import_instances")[1] == "Account 11: already exists\nImported: 0 of 1.\n"
     assert list(Instance.objects.values()) == before
 
 
 def test_what_was_made_from_here_and_lost_is_left_to_be_reconciled(user, have, capsys):
     lost = make_instance(organization_user=user)
     have(11, tags=[f"im-{lost.uid}"])
-    assert "is here already" in run(capsys, "import_instances")[1]
+    assert "already exists" in run(capsys, "import_instances")[1]
     assert Instance.objects.count() == 1
 
 
@@ -102,7 +102,7 @@ def test_an_unknown_element_is_told_and_the_others_go_on(user, have, capsys):
     have(13)
     status, out, error = run(capsys, "import_instances", "--json")
     rows = json.loads(out)["rows"]
-    assert (status, error) == (1, "2 of 3 were not imported.")
+    assert (status, error) == (1, "2 of 3 instances failed.")
     assert "element nowhere is not in the catalogue. Load its file" in rows[0]["error"]
     assert "authentication.type" in rows[1]["error"]
     assert (rows[2]["id"], rows[2]["state"], rows[2]["error"]) == (13, "connected", "")

@@ -1,4 +1,4 @@
-"""Ctrl-C of the bulk commands, as processes: they end at once, and the next one goes on with the job."""
+"""Ctrl-C for bulk commands in real processes: they exit at once, and the job can be resumed."""
 
 import os
 import random
@@ -45,7 +45,7 @@ def file(tmp_path):
 
 
 class Command:
-    """A command that has begun to tell of its rows."""
+    """A command that has started to print its rows."""
 
     def __init__(self, installation, *arguments):
         self._log = installation.program._log
@@ -59,7 +59,7 @@ class Command:
             time.sleep(0.01)
 
     def interrupt(self, number=signal.SIGINT):
-        """How it ends, within its time."""
+        """Its exit status, if it exits in time."""
         os.killpg(self._process.pid, number)
         return self._process.wait(timeout=ENDS_WITHIN_SECONDS)
 
@@ -116,7 +116,7 @@ def test_a_provider_that_does_not_answer_keeps_no_command_from_ending(
     assert installation.query(
         "SELECT COUNT(*) FROM instances_bulkrow WHERE outcome = 'running'"
     ) == [(0,)]
-    assert "Go on: manage.py resume_bulk_job" in installation.program.log
+    assert "To resume it, run: manage.py resume_bulk_job" in installation.program.log
 
 
 def test_ctrl_c_while_a_pipe_is_read_keeps_nothing(installation):
@@ -140,5 +140,5 @@ def test_ctrl_c_while_a_pipe_is_read_keeps_nothing(installation):
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=ENDS_WITHIN_SECONDS) == 1
     process.stdin.close()
-    assert "nothing is kept" in program.log
+    assert "Nothing was saved" in program.log
     assert installation.query("SELECT id FROM instances_bulkjob") == []

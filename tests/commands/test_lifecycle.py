@@ -58,7 +58,7 @@ def test_a_failure_is_told_by_name_and_sentence_and_ends_with_1(provider):
     [row] = result["rows"]
     assert (row["id"], row["name"]) == (instance.pk, "Broken")
     assert row["error"]
-    assert "asked for again by themselves" in row["advice"]
+    assert "Retrying automatically at" in row["advice"]
     assert "1 of 1 failed" in err
 
 
@@ -81,8 +81,8 @@ def test_reconcile_instances_leaves_what_is_connected_alone(provider, probed):
 def test_pruning_says_what_it_would_do_and_does_it(probed):
     make_interaction(started_at=timezone.now() - timedelta(days=100))
     kept = Interaction.objects.count() - 1
-    assert "Would remove 1" in run("prune_interactions", "--dry-run")[1]
-    assert "Removed 1" in run("prune_interactions")[1]
+    assert "Would delete 1" in run("prune_interactions", "--dry-run")[1]
+    assert "Deleted 1" in run("prune_interactions")[1]
     assert Interaction.objects.count() == kept
     assert run("prune_interactions", "--days", "0")[0] == 2
 
@@ -94,10 +94,10 @@ def test_after_a_rotation_the_old_key_can_be_taken_away(probed, settings):
     old = settings.ENCRYPTION_KEYS[0]
     token = probed.token.reveal()
     settings.ENCRYPTION_KEYS = [crypto.generate_key(), old]
-    assert "Would encrypt" in run("rotate_encryption_keys", "--dry-run")[1]
+    assert "Would re-encrypt" in run("rotate_encryption_keys", "--dry-run")[1]
     status, out, _ = run("rotate_encryption_keys")
-    assert (status, "Encrypted" in out) == (0, True)
-    assert run("rotate_encryption_keys")[1] == "Encrypted 0 secrets under the first key.\n"
+    assert (status, "Re-encrypted" in out) == (0, True)
+    assert run("rotate_encryption_keys")[1] == "Re-encrypted 0 secrets with the first key.\n"
     settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS[:1]
     assert Instance.objects.with_token(token).get().token.reveal() == token
     assert Instance.objects.get().secret_configuration.reveal() == {"api.key": API_KEY}

@@ -22,7 +22,10 @@ INCOMPLETE = BODY | {"name": "Incomplete", "configuration": {"authentication.typ
 
 @pytest.fixture
 def provision(tmp_path, capsys):
-    """Runs the command over a file with this content; gives exit status, standard output and errors."""
+    """Return a function that runs the command on a file with this content.
+
+    It returns exit status, standard output and errors.
+    """
 
     def run(content, *options, user="demo@example.com"):
         path = tmp_path / "instances.json"
@@ -94,7 +97,7 @@ def test_a_body_comes_from_standard_input(sandbox, monkeypatch, capsys):
 def test_a_dry_run_says_what_is_wrong_and_keeps_and_sends_nothing(sandbox, provision):
     status, out, err = provision([BODY, INCOMPLETE], "--dry-run")
     assert status == 1
-    assert "[1/2] CRM of Acme: could be provisioned" in out
+    assert "[1/2] CRM of Acme: ready to provision" in out
     assert "[2/2] Incomplete: Missing required configuration: " in out
     assert "1 of 2 rows failed" in err
     assert not Instance.objects.exists()
@@ -105,19 +108,19 @@ def test_a_dry_run_says_what_is_wrong_and_keeps_and_sends_nothing(sandbox, provi
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "Line 1, column 1: this is not JSON"),
-        (b"[]", "There is no instance in it."),
+        (b"", "Line 1, column 1: expected JSON"),
+        (b"[]", "The file contains no instances."),
         (b"[1, {}]", "Row 1: The body must be a JSON object."),
         (b'[{"name": "a"}, {"name": 5}]', "Row 2: The body has wrong fields: name"),
         (b'{"element": {}}', "must hold a key or an id"),
         (b'{"configuration": ["a"]}', "Row 1: The body has wrong fields: configuration"),
-        (b'{"name": "a"}\n{"name": }\n', "Line 2, column 10: this is not JSON"),
+        (b'{"name": "a"}\n{"name": }\n', "Line 2, column 10: invalid JSON"),
         (b'{"name": "a"}\n[2]\n', "Line 2: The body must be a JSON object."),
-        (b'{"name": "a",\n "tags": oops}', "Line 2, column 10: this is not JSON"),
-        (b'{"name": "a"}\n{"name": "\xff"}', "Line 2: this is not UTF-8 text."),
+        (b'{"name": "a",\n "tags": oops}', "Line 2, column 10: invalid JSON"),
+        (b'{"name": "a"}\n{"name": "\xff"}', "Line 2: the text is not valid UTF-8."),
         (b'{"name": NaN}', "NaN is not JSON."),
-        (b'{"name": "\\ud800"}', "Row 1: it holds characters that are no text"),
-        (b'{"configuration": {"a": ' + b"9" * 5000 + b"}}", "not JSON that can be read"),
+        (b'{"name": "\\ud800"}', "Row 1: it contains invalid characters"),
+        (b'{"configuration": {"a": ' + b"9" * 5000 + b"}}", "The JSON cannot be read"),
         (b'{"configuration": ' + b'{"a": ' * 200_000, "nested too deeply"),
         (b"[" * 200_000 + b"]" * 200_000, "nested too deeply"),
     ],
@@ -136,7 +139,7 @@ def test_bad_input_is_refused_in_a_sentence_and_nothing_is_changed(content, sent
 def test_of_many_wrong_rows_the_first_are_told_and_the_rest_counted(provision):
     make_organization_user(email="demo@example.com")
     _, _, err = provision([{"name": 5}] * 50)
-    assert err.endswith("30 more rows are wrong.")
+    assert err.endswith("30 more rows have errors.")
 
 
 @pytest.mark.django_db

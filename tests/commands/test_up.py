@@ -1,4 +1,4 @@
-"""`manage.py up` as its user meets it: a process, a port, a terminal."""
+"""`manage.py up` as its user sees it: a process, a port, a terminal."""
 
 import http.client
 import json
@@ -29,7 +29,7 @@ def environment(tmp_path):
 
 @pytest.fixture
 def up(environment):
-    """Starts it, and reads its output until it says that it runs; gives the process and that output."""
+    """Start it, and read its output until it is running; returns the process and the output."""
     started = []
 
     def start(**changes):
@@ -62,7 +62,7 @@ def descendants_of(pid):
 
 
 def still_running(pids):
-    """Which of them run; one that has ended and was not yet reaped by its parent does not."""
+    """The processes that are running; zombies do not count."""
     return [pid for pid in pids if state_of(pid) not in {"", "Z", "X"}]
 
 
@@ -83,7 +83,7 @@ def get(environment, path):
 
 
 def paste(command, environment):
-    """Run a printed line as a user pastes it."""
+    """Run a printed line, as a user would paste it."""
     pasted = subprocess.run(  # noqa: S602
         command,
         shell=True,
@@ -154,7 +154,7 @@ def test_a_part_that_dies_is_told_and_restarted(up, environment):
 
 
 def provision_command(*options):
-    """A line for a shell that provisions the demo instance once more."""
+    """A shell command that provisions the demo instance again."""
     chosen = " ".join(["--user", DEMO_EMAIL, *options])
     body = shlex.quote(json.dumps(DEMO_BODY))
     return f"echo {body} | {sys.executable} manage.py provision_instances - {chosen}"
@@ -184,7 +184,7 @@ def test_when_it_is_killed_nothing_of_it_is_left(up, environment):
     process.kill()
     process.wait()
     wait_until(lambda: still_running(children) == [], STOP_SECONDS)
-    # The port is free again.
+    # The port is free.
     up()
 
 
@@ -200,7 +200,7 @@ def test_a_database_that_somebody_else_has_locked_is_waited_for(up, environment)
     assert set(descendants_of(process.pid)) == children
     wait_until(lambda: json.loads(get(environment, "/readyz")[1])["scheduler"])
     provisioned = paste(provision_command("--enqueue"), environment)
-    assert "is with the workers" in provisioned.stdout
+    assert "was enqueued" in provisioned.stdout
     listing = f"{sys.executable} manage.py bulk_jobs"
     wait_until(lambda: "finished  1/1 rows, 0 failed" in paste(listing, environment).stdout)
 
@@ -263,9 +263,9 @@ def test_a_lost_key_stops_no_start_and_the_lines_say_what_to_do(environment, up)
     ("changes", "sentence"),
     [
         ({"ENCRYPTION_KEYS": "nonsense"}, "ENCRYPTION_KEYS: entry 1 is not a key"),
-        ({"PORT": "70000"}, "Cannot listen on 127.0.0.1, port 70000: there is no such port"),
+        ({"PORT": "70000"}, "Cannot listen on 127.0.0.1, port 70000: the port is out of range"),
         ({"PORT": "http"}, "PORT has an invalid value"),
-        ({"DATA_DIR": "/dev/null/var"}, "DATA_DIR /dev/null/var: Not a directory"),
+        ({"DATA_DIR": "/dev/null/var"}, "Cannot create DATA_DIR /dev/null/var: Not a directory"),
         (
             {"DATABASE_URL": "sqlite:////dev/null/db.sqlite3"},
             "The database cannot be used: unable to open database file",

@@ -1,4 +1,4 @@
-"""A browser and a client program for the sandbox, and the walk from the authorization endpoint to tokens."""
+"""A browser and a client program for the sandbox, and the flow from the authorization endpoint to tokens."""
 
 import base64
 import hashlib
@@ -29,7 +29,7 @@ RESOURCE = "https://yourcompanyname.crm.dynamics.com"
 
 
 def authorize_url(path: str = AUTHORIZE, **changes: str | None) -> str:
-    """An authorization request; a parameter changed to None is left out."""
+    """An authorization request; a parameter that is None is omitted."""
     parameters = {
         "client_id": SANDBOX_CLIENT_ID,
         "redirect_uri": CALLBACK,
@@ -43,20 +43,20 @@ def authorize_url(path: str = AUTHORIZE, **changes: str | None) -> str:
 
 
 def query_of(response: Any) -> dict[str, str]:
-    """The parameters with which a response redirects."""
+    """The query parameters of a redirect."""
     return {
         name: values[0] for name, values in parse_qs(urlsplit(response["Location"]).query).items()
     }
 
 
 def local_client(**options: Any) -> Client:
-    """A test client that calls the sandbox by a loopback name: plain http is for that alone."""
+    """A test client that calls the sandbox by a loopback name, since only those allow http."""
     return Client(SERVER_NAME="localhost", SERVER_PORT="8000", **options)
 
 
 @dataclass(frozen=True)
 class Program:
-    """A client program: it knows the client's credentials, and speaks to the token endpoint and the API."""
+    """A client program that has the client's credentials, and calls the token endpoint and the API."""
 
     http: Client
 
@@ -98,7 +98,7 @@ def browser(db):
 
 @pytest.fixture
 def signed_in(browser):
-    """A browser whose person is signed in to the sandbox."""
+    """A browser that is signed in to the sandbox."""
     browser.post(authorize_url(), {"username": SANDBOX_USERNAME, "password": SANDBOX_PASSWORD})
     return browser
 

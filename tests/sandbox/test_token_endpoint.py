@@ -251,7 +251,7 @@ def test_of_many_at_once_one_alone_rotates_a_refresh_token(program):
 
 
 def at_once(call: Callable[[], int], count: int = 6) -> list[int]:
-    """What the call gives in several threads that start together."""
+    """Run the call in several threads that start together; returns the results."""
     results: list[int] = []
     barrier = threading.Barrier(count)
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL cluster of its own, which a test may restart."""
+"""A separate PostgreSQL cluster that a test may restart."""
 
 import os
 import shlex
@@ -15,9 +15,9 @@ _OWNER = "postgres"
 
 
 class Cluster:
-    """with Cluster() as cluster: cluster.url names a database of its superuser; restart() it, as often as needed.
+    """with Cluster() as cluster: cluster.url: a database URL of its superuser; cluster.restart() can be repeated.
 
-    Skips where PostgreSQL's programs are not installed.
+    Skips the test if PostgreSQL's programs are not installed.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Cluster:
 
     def __enter__(self) -> "Cluster":
         if os.getuid() == 0:
-            # PostgreSQL refuses to be run by root.
+            # PostgreSQL refuses to run as root.
             shutil.chown(self._folder, _OWNER)
         data = self._folder / "data"
         self._run("initdb", "-U", "postgres", "-A", "trust", "--no-sync", "-D", data)
@@ -49,7 +49,7 @@ class Cluster:
         shutil.rmtree(self._folder)
 
     def restart(self, *, away_seconds: float = 0.0) -> None:
-        """Every connection ends at once; nobody is let in for so long."""
+        """Close every connection, and accept no new one for a while."""
         self._control("stop", "-m", "fast")
         if away_seconds:
             subprocess.run(["sleep", str(away_seconds)], check=True)  # noqa: S603, S607
@@ -65,7 +65,7 @@ class Cluster:
         command = [str(found if found.exists() else program), *map(str, arguments)]
         if os.getuid() == 0:
             command = ["su", _OWNER, "-s", "/bin/sh", "-c", shlex.join(command)]
-        # The server that pg_ctl starts keeps what it inherits open.
+        # The server that pg_ctl starts keeps inherited files open.
         subprocess.run(  # noqa: S603  our own programs
             command,
             input=words.encode(),

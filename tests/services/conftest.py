@@ -1,4 +1,4 @@
-"""Databases and brokers that answer; what does not is a reason to skip."""
+"""Databases and brokers. A test is skipped if the one that it needs is not available."""
 
 import os
 
@@ -17,7 +17,7 @@ PATIENCE_SECONDS = 2
 
 @pytest.fixture
 def database_url():
-    """Gives the address of a server by its name; empty for SQLite."""
+    """Return the URL of a database server by its name; empty for SQLite."""
 
     def database_url(name):
         if name == "sqlite":
@@ -33,7 +33,7 @@ def database_url():
 
 @pytest.fixture
 def broker_url():
-    """Gives the address of a broker by its name; empty for the database's own queue."""
+    """Return the URL of a broker by its name; empty for the queue in the database."""
 
     def broker_url(name):
         if name == "database":

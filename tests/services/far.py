@@ -1,4 +1,4 @@
-"""The program on a database and a broker of its own, with workers that can be killed, and a platform far from both."""
+"""An installation with its own database and broker, workers that can be killed, and a separate remote platform."""
 
 import json
 import os
@@ -26,7 +26,7 @@ CELERY_WORKER = ("celery", "-A", "config", "worker", "--concurrency", "1")
 
 
 class FarPlatform:
-    """tests.services.faulty_platform, running."""
+    """A running tests.services.faulty_platform."""
 
     def __init__(self, delay_seconds: float) -> None:
         self._process = subprocess.Popen(  # noqa: S603  our own program, no shell
@@ -39,7 +39,7 @@ class FarPlatform:
         self.netloc: str = self._hear()
 
     def look(self) -> dict[str, Any]:
-        """held: the names of its instances by their ids; faults: how often it did what."""
+        """Its contents. held: names of its instances by id. faults: how often each fault occurred."""
         assert self._process.stdin
         self._process.stdin.write("\n")
         self._process.stdin.flush()
@@ -56,7 +56,7 @@ class FarPlatform:
 
 
 class Installation:
-    """One database, one queue, and the processes that work on them."""
+    """One database, one queue, and the processes that use them."""
 
     def __init__(
         self, folder: Path, *, database_url: str, broker_url: str, is_hurried: bool, **others: str
@@ -85,7 +85,7 @@ class Installation:
         self.program.manage("sync_elements")
 
     def connect(self, platform_url: str) -> None:
-        """An organization at this platform, with the user ada@example.com."""
+        """Create an organization that uses this platform, with the user ada@example.com."""
         account = ["--organization", "Far", "--user", "ada@example.com"]
         secrets = ["--organization-secret", ORGANIZATION_SECRET, "--user-secret", USER_SECRET]
         self.program.manage("create_account", *account, "--platform-url", platform_url, *secrets)
@@ -104,7 +104,7 @@ class Installation:
         return self.begin(*command, **environment)
 
     def keep_workers(self, workers: list[subprocess.Popen[bytes]]) -> None:
-        """Begin those again that have ended by themselves, as whatever watches over them would."""
+        """Restart processes that have exited, as a process supervisor would."""
         for number, worker in enumerate(workers):
             if worker.poll() is not None:
                 workers[number] = self.begin_worker()
@@ -117,7 +117,7 @@ class Installation:
             return list(database.execute(sql))
 
     def run_out_leases(self) -> None:
-        """As if minutes went by: what the killed were at is free again."""
+        """Simulate that minutes have passed: the work of killed processes is free again."""
         sql = "UPDATE instances_bulkrow SET due_at = '2020-01-01' WHERE outcome = 'running'"
         if self._server_url:
             with psycopg.connect(self._own_database_url()) as server:
@@ -146,7 +146,7 @@ class Installation:
 
 
 def freeze(process: subprocess.Popen[bytes]) -> None:
-    """With its children, as when its machine is suspended."""
+    """Stop it and its children, as if the machine were suspended."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGSTOP)
 
@@ -157,14 +157,14 @@ def thaw(process: subprocess.Popen[bytes]) -> None:
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """At once and with its children, as when its machine is cut off."""
+    """Kill it and its children without warning, as if the machine lost power."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def kill_a_child(process: subprocess.Popen[bytes]) -> bool:
-    """Only who runs the tasks, as the kernel does when memory runs out; whether there is one beside its parent."""
+    """Kill only the child that runs tasks, as the kernel does when memory runs out; False if there is none."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     for child in children:
         os.kill(int(child), signal.SIGKILL)

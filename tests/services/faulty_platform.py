@@ -1,6 +1,6 @@
-"""A remote platform of which one answer in five goes wrong, in a process of its own: tests.services.far.FarPlatform.
+"""A remote platform that fails one request in five, in its own process: see tests.services.far.FarPlatform.
 
-`python -m tests.services.faulty_platform DELAY_SECONDS` says where it listens; at each line of input, what it holds.
+`python -m tests.services.faulty_platform DELAY_SECONDS` prints its URL, and its contents after each line of input.
 """
 
 import json
@@ -17,7 +17,7 @@ FLAKINESS = 0.05
 
 
 class FaultyPlatform(Provider):
-    """Cuts 5 % of the connections after it did what was asked and 5 % before, and answers 500 and 429 to 5 % each."""
+    """Close 5 % of the connections after performing the request and 5 % before it; answer 500 and 429 to 5 % each."""
 
     def __init__(self, delay_seconds=0.0):
         self._dice = random.Random(5)  # noqa: S311  not for secrecy
@@ -29,7 +29,7 @@ class FaultyPlatform(Provider):
 
     @property
     def mode(self):
-        """Asked once for each request."""
+        """Called once per request."""
         roll = int(self._dice.random() / FLAKINESS)
         self._fate.fault = FAULTS[roll] if roll < len(FAULTS) else ""
         self.faults[self._fate.fault] += 1

@@ -1,6 +1,6 @@
-"""Grants of a provider in an installation: `python -m tests.services.granted make PROVIDER_URL COUNT`, or `… show`.
+"""Grants in an installation: `python -m tests.services.granted make PROVIDER_URL COUNT`, or `… show`.
 
-make: connected instances whose refresh tokens are seed-0, seed-1 and so on. show: what each has now, as JSON.
+make: create connected instances with the refresh tokens seed-0, seed-1 and so on. show: print the current ones as JSON.
 """
 
 import json

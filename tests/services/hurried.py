@@ -1,6 +1,6 @@
 """Our programs with short waits: `python -m tests.services.hurried manage.py scheduler`, or `… celery -A config worker`.
 
-CLOCK_SKEW_SECONDS in the environment: their clock is so far ahead of the machine's.
+CLOCK_SKEW_SECONDS in the environment: how far their clock is ahead of the machine's.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Background tasks that tell a file of themselves; one ends its worker then."""
+"""Background tasks that write a line to a file; one of them then kills its worker."""
 
 import os
 import signal

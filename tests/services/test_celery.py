@@ -1,4 +1,4 @@
-"""Celery on a real broker: what goes over it, what its workers say, and a task that kills them."""
+"""Celery on a real broker: its messages, the logs of its workers, and a task that kills its worker."""
 
 import json
 import pickle
@@ -51,12 +51,12 @@ EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
 def sent(*arguments, **changes):
-    """A message of the form that Celery sends, but for these changes."""
+    """A message in Celery's format, with these changes."""
     body = json.dumps([arguments, {}, EMBED])
     return {"body": body, "headers": GOOD_HEADERS} | JSON | changes
 
 
-# By what is wrong with each. All hold MARK, and none may end a worker or get into its log.
+# By what is wrong with each. All contain MARK. None may crash a worker or appear in its log.
 MALFORMED = {
     "not JSON": sent(body=MARK),
     "half of it": sent(body='[["' + MARK),
@@ -96,7 +96,7 @@ MALFORMED = {
     "compressed, but not": sent(TASK, [MARK], {}, headers=GOOD_HEADERS | {"compression": "zlib"}),
     "unknown compression": sent(TASK, [MARK], {}, headers=GOOD_HEADERS | {"compression": MARK}),
 }
-# What Redis holds as it is, and Kombu takes for an envelope.
+# Raw Redis values that Kombu takes for an envelope.
 RAW = [
     MARK.encode(),
     b"\xff\xfe" + MARK.encode(),
@@ -180,7 +180,7 @@ def test_a_task_that_kills_its_worker_is_run_twice_and_no_more(installation, tmp
 
 
 def send_malformed(broker_url, queue):
-    """All of them, past this program; how many."""
+    """Send all of them directly to the broker; returns how many there are."""
     with Connection(broker_url) as broker:
         channel = broker.default_channel
         for message in MALFORMED.values():

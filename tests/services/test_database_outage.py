@@ -1,4 +1,4 @@
-"""PostgreSQL is stopped and started under the running program: nothing of it ends, and everything goes on."""
+"""PostgreSQL is stopped and started while the program is running: every process survives and continues."""
 
 import os
 import pwd
@@ -33,7 +33,7 @@ PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 
 class Cluster:
-    """A PostgreSQL of this test's own, which may be stopped."""
+    """A PostgreSQL server of this test only, which it may stop."""
 
     def __init__(self, folder: Path, programs: Path) -> None:
         self._folder = folder / "cluster"
@@ -56,7 +56,7 @@ class Cluster:
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._programs / program), *arguments]
         if os.geteuid() == 0:
-            # It refuses to run as root.
+            # PostgreSQL refuses to run as root.
             command = ["su", "postgres", "-c", shlex.join(command)]
         subprocess.run(  # noqa: S603  programs of this machine, no shell of ours
             command, check=True, timeout=60, stdout=subprocess.DEVNULL, cwd="/"
@@ -74,7 +74,7 @@ def cluster():
     cluster = Cluster(folder, PROGRAMS[-1])
     cluster.start()
     yield cluster
-    # It may have been stopped already.
+    # It may already be stopped.
     with suppress(subprocess.CalledProcessError):
         cluster.stop()
     shutil.rmtree(folder)
@@ -112,7 +112,7 @@ def test_every_part_goes_on_after_the_database_was_away(start, cluster, environm
     assert still_running(children) == children
     cluster.start()
     wait_until(lambda: get(environment, "/readyz")[0] == 200)
-    assert "is with the workers" in paste(provision_command("--enqueue"), environment).stdout
+    assert "was enqueued" in paste(provision_command("--enqueue"), environment).stdout
     listing = f"{sys.executable} manage.py bulk_jobs"
     wait_until(lambda: "finished  1/1 rows, 0 failed" in paste(listing, environment).stdout)
     assert still_running(children) == children

@@ -1,7 +1,8 @@
-"""A platform that loses and refuses, workers that are killed or stopped, databases that restart, clocks that are wrong:
-each row becomes one instance, on every engine.
+"""Each row becomes exactly one instance, on every task engine, whatever fails.
 
-FAULT_RUN_ROWS=2000 takes so many rows, and the program's own waits: some minutes for each engine.
+The platform loses and rejects requests, workers are killed or stopped, databases restart, and clocks are wrong.
+
+FAULT_RUN_ROWS=2000: run with this many rows and the program's real waits, which takes some minutes per engine.
 """
 
 import os
@@ -34,23 +35,23 @@ ROWS = int(os.environ.get("FAULT_RUN_ROWS", "300"))
 CONCURRENCY = 8 if IS_HURRIED else 32
 KILLS = 10
 WORKERS = 2
-# No longer between two kills, so that what one left behind does not keep the next from coming.
+# The longest time between two kills, so that the effects of one do not delay the next.
 KILL_SECONDS = 2 if IS_HURRIED else 10
 DELAY_SECONDS = 0.05
 PATIENCE_SECONDS = 180 if IS_HURRIED else 900
 POLL_SECONDS = 0.2
-# Longer than a row's lease: 15 seconds where everything is hurried, else 41.
+# Longer than a row's lease: 15 seconds with short waits, else 41.
 FROZEN_SECONDS = 18 if IS_HURRIED else 45
 AWAY_SECONDS = 2.0
 DAY_SECONDS = 24 * 60 * 60
-# Longer than it takes to kill whoever waits for an answer.
+# Longer than it takes to kill a process that waits for a response.
 HOLD_SECONDS = 0.6
 ENGINES = [
     ("sqlite", "database"),
     ("postgresql", "database"),
     ("postgresql", "redis"),
     ("postgresql", "rabbitmq"),
-    # One machine, which is the one that needs Celery least.
+    # SQLite means one machine, which needs Celery least: only in a long run.
     *([] if IS_HURRIED else [("sqlite", "redis"), ("sqlite", "rabbitmq")]),
 ]
 
@@ -64,7 +65,7 @@ def platform():
 
 @pytest.fixture(params=ENGINES, ids=" and ".join)
 def install(request, tmp_path, database_url, broker_url):
-    """Installs the program where it reaches one platform, on one of the engines; or on another server's database."""
+    """Return a function that installs the program with one platform and one engine, or on another database server."""
     database, engine = request.param
     installed = []
 
@@ -108,7 +109,7 @@ def wait_until(is_so, seconds):
 
 
 class Poison:
-    """The row of this name ends each worker that turns to it, before any other row is answered."""
+    """Let the row of this name kill each worker that processes it, before any other row is answered."""
 
     name = "Poison"
 
@@ -152,7 +153,7 @@ def test_a_row_that_ends_its_workers_is_given_up_and_the_others_are_not(
     rows = installation.query("SELECT name, outcome, error FROM instances_bulkrow")
     given_up = [(name, error) for name, outcome, error in rows if outcome != "succeeded"]
     assert [name for name, _ in given_up] == [poison.name]
-    assert "Its worker ended 8 times while it was at this row" in given_up[0][1]
+    assert "The worker crashed 8 times on this row" in given_up[0][1]
     assert Counter(one["name"] for one in provider.instances.values()) == Counter(others)
 
 
@@ -180,7 +181,7 @@ def test_every_row_is_connected_once_whatever_the_platform_does_and_whoever_is_k
         due = number * ROWS // (KILLS + 1)
         wait_until(lambda due=due: len(platform.look()["held"]) >= due, KILL_SECONDS)
         victim = workers.pop(0)
-        # A worker of Celery whose child dies before it is ready ends by itself; whoever watches it begins another.
+        # A Celery worker exits if its child dies before it is ready; a process supervisor would restart it.
         if victim.poll() is None and number % 2 and kill_a_child(victim):
             workers.append(victim)
         else:
@@ -200,7 +201,7 @@ def cluster():
 
 
 class Thaw:
-    """Stopped workers, each of which goes on after FROZEN_SECONDS."""
+    """Stopped workers, each of which continues after FROZEN_SECONDS."""
 
     def __init__(self):
         self._due = []
@@ -261,6 +262,6 @@ def test_every_row_is_connected_once_though_databases_restart_workers_stop_and_c
     finally:
         frozen.turn(is_last=True)
     assert is_finished(installation), installation.program.log
-    # What was stopped when the last row ended goes on now: it must change nothing.
+    # Workers that were stopped when the last row finished continue now: they must change nothing.
     time.sleep(2)
     require_one_instance_a_row(installation, platform)

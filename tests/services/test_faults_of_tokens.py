@@ -1,4 +1,4 @@
-"""Rotating grants while databases restart, processes are stopped, and clocks are wrong: none is lost."""
+"""No rotating grant is lost while databases restart, processes are stopped, and clocks are wrong."""
 
 import json
 import os
@@ -30,7 +30,7 @@ DAY_SECONDS = 24 * 60 * 60
 
 
 class StrictProvider(Provider):
-    """Whoever sends a refresh token twice loses the grant (RFC 9700 4.14.2)."""
+    """A refresh token that is sent twice revokes its grant (RFC 9700 4.14.2)."""
 
     def __init__(self):
         super().__init__()
@@ -57,7 +57,7 @@ class StrictProvider(Provider):
 
 
 class LenientProvider(StrictProvider):
-    """A refresh token that was spent is refused, and no more."""
+    """A used refresh token is rejected, without further consequences."""
 
     def answer(self, request):
         before = set(self.refresh_tokens)

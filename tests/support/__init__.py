@@ -1,1 +1,1 @@
-"""What tests share: providers that listen, rows that are made, processes that end with the test."""
+"""Shared helpers of the tests: providers that really listen, factories, processes that end with the test."""

@@ -1,4 +1,4 @@
-"""Who sits before the admin: an operator who may do everything, and people who may do less."""
+"""Users of the admin: an operator who may do everything, and users with fewer permissions."""
 
 import pytest
 from django.test import Client
@@ -24,7 +24,7 @@ def operator(db):
 
 @pytest.fixture
 def sign_in(db):
-    """A browser of an operator of all organizations there are, with the named permissions and no others."""
+    """A browser of an operator of all organizations, with only the named permissions."""
 
     def sign_in(*permissions: str) -> Client:
         client = Client()
@@ -39,7 +39,7 @@ def sign_in(db):
 
 @pytest.fixture
 def user(provider):
-    """One of an organization whose platform is the provider's; there is an element to provision."""
+    """A user of an organization whose remote platform is the provider's; there is an element to provision."""
     make_element()
     organization = make_organization(
         name="Remote", platform_url=provider.url, secret=ORGANIZATION_SECRET

@@ -1,4 +1,4 @@
-"""Bulk jobs at the remote platform of a test."""
+"""Bulk jobs that provision on a test's remote platform."""
 
 from collections import Counter
 from datetime import timedelta
@@ -29,7 +29,7 @@ def make_job(user, bodies, **options):
 
 
 def pass_time():
-    """As if minutes went by: leases and waits are over, and whatever was under way has settled."""
+    """Simulate that minutes have passed: leases and waits are over, and every lost create is certain."""
     long_ago = timezone.now() - timedelta(minutes=5)
     QuerySet.update(
         Instance.objects.filter(state__in=["unknown", "provisioning"]), state_changed_at=long_ago

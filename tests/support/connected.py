@@ -1,4 +1,4 @@
-"""Instances that are connected at a provider, and what it was asked."""
+"""Instances that are connected to a provider, and the requests that it received."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The account owner's decision at the sandbox."""
+"""The account owner's decision in the sandbox."""
 
 from urllib.parse import urlsplit
 
@@ -10,7 +10,7 @@ TENANT = {"configuration.dynamics.tenant": "yourcompanyname.crm.dynamics.com"}
 
 
 def decide(provider_url, decision):
-    """Sign in at the sandbox and decide there; the callback's path and query."""
+    """Sign in to the sandbox and decide there; returns the callback's path and query."""
     parts = urlsplit(provider_url)
     path = f"{parts.path}?{parts.query}"
     holder = Client(SERVER_NAME=parts.hostname, SERVER_PORT=str(parts.port))

@@ -1,4 +1,4 @@
-"""Rows that are valid by default; a test names only what it is about."""
+"""Factories for rows that are valid by default, so that a test names only what it is about."""
 
 import itertools
 from typing import Any
@@ -74,7 +74,7 @@ def make_organization_user(**fields: Any) -> OrganizationUser:
 
 
 def make_element(definition: dict[str, Any] | None = None, **fields: Any) -> Element:
-    """An operator's own element; KEY_DEFINITION unless told otherwise."""
+    """An operator's own element, by default with KEY_DEFINITION."""
     definition = definition or KEY_DEFINITION
     columns = {name: definition[name] for name in ("id", "key", "name", "hub")}
     element, _ = Element.objects.update_or_create(
@@ -97,7 +97,7 @@ def make_instance(**fields: Any) -> Instance:
 
 
 def make_interaction(**fields: Any) -> Interaction:
-    """A recorded exchange with a provider that went well."""
+    """A recorded exchange that succeeded."""
     return Interaction.objects.create(
         **{
             "subject": "somebody's account",
@@ -130,7 +130,7 @@ def make_member(
 def make_account(
     username: str = "ada", *, permissions: tuple[str, ...] = (), **fields: Any
 ) -> User:
-    """A staff account that may do what permissions name (code names of the instances app)."""
+    """A staff user with these permissions (codenames of the instances app)."""
     from django.contrib.auth.models import Permission
 
     account = User.objects.create_user(

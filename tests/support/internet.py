@@ -1,4 +1,4 @@
-"""Every host there is, played by one listener: what it was asked, and as whom, is noted."""
+"""One listener that plays every host, and records which host each request was meant for."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ TOKENS = {
 
 
 class Internet(Provider):
-    """Says yes to everything, under any name. hosts: which names were asked, in order."""
+    """Answer every request with success, as any host. hosts: the requested host names, in order."""
 
     @property
     def hosts(self) -> list[str]:
@@ -30,7 +30,7 @@ class Internet(Provider):
 
 
 def lead_everything_to(internet: Internet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever leaves this program arrives there, https included; the Host header keeps the name."""
+    """Redirect all outgoing requests to it, https included; the Host header keeps the name."""
     send = GuardedAdapter.send
 
     def redirected(self: GuardedAdapter, request: requests.PreparedRequest, **how: Any) -> Any:

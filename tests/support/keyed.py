@@ -1,4 +1,4 @@
-"""An element whose accounts have an API key."""
+"""An element that authenticates with an API key."""
 
 
 def keyed_definition(url):

@@ -7,7 +7,7 @@ from tests.support.factories import make_instance
 
 
 def make_in_state(state, **columns):
-    """An instance that somehow came into this state."""
+    """An instance in this state, however it got there."""
     instance = make_instance(name=columns.pop("name", state))
     instance.token = columns.pop("token", f"token-{instance.pk}")
     columns |= {"token": instance.token, "token_digest": instance.token_digest}

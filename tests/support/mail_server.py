@@ -1,4 +1,4 @@
-"""A mail server on the loopback that takes every message (RFC 5321, as much as smtplib needs)."""
+"""A mail server on the loopback that accepts every message (as much of RFC 5321 as smtplib needs)."""
 
 import socketserver
 import threading
@@ -6,7 +6,7 @@ from typing import Self
 
 
 class MailServer:
-    """with MailServer() as server: … server.messages are the texts that came in, as they were sent."""
+    """with MailServer() as server: … server.messages: the raw messages that it received."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []

@@ -1,4 +1,4 @@
-"""A provider of OAuth 1.0a on the loopback. It checks signatures by the RFC's own recipe, not by a library's."""
+"""An OAuth 1.0a provider on the loopback. It checks signatures as RFC 5849 describes, without a library."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ CLIENT_FIELDS = [
 
 
 def signed_way(provider: Provider) -> dict[str, object]:
-    """The way of authentication of an element whose provider this is."""
+    """The authentication type of an element that uses this provider."""
     return {
         "type": "oauth1",
         "request_token_endpoint": f"{provider.url}/request_token",
@@ -40,9 +40,9 @@ def signed_element(provider: Provider) -> dict[str, object]:
 
 
 class OAuth1Provider(Provider):
-    """/request_token and /access_token (RFC 5849 2), and /signed, which takes what is signed with an access token.
+    """/request_token and /access_token (RFC 5849 2), and /signed, which accepts requests signed with an access token.
 
-    callbacks: where each request token's browser is sent back.
+    callbacks: by request token, the URL to which the browser is sent back.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class OAuth1Provider(Provider):
         self._nonces: set[str] = set()
 
     def authorize(self, url: str) -> dict[str, str]:
-        """Consent: what the callback receives, the state of its own query included."""
+        """Consent; returns the parameters that the callback receives, including the state in its own query."""
         token = dict(parse_qsl(urlsplit(url).query))["oauth_token"]
         self.verifiers[token] = self._issue("verifier")
         came_with = dict(parse_qsl(urlsplit(self.callbacks[token]).query))
@@ -101,7 +101,7 @@ def _parameters_of(request: Request) -> dict[str, str]:
 def _is_signed(
     request: Request, base_url: str, parameters: dict[str, str], token_secret: str
 ) -> bool:
-    """RFC 5849 3.4.1 and 3.4.2."""
+    """Compute the signature (RFC 5849 3.4.1 and 3.4.2)."""
     signed = {name: value for name, value in parameters.items() if name != "oauth_signature"}
     signed |= request.query
     pairs = sorted((_encode(name), _encode(value)) for name, value in signed.items())

@@ -1,4 +1,4 @@
-"""A database that goes away for a moment, as its clients see it: connections end, or everything is locked."""
+"""A short database outage as its clients see it: connections are closed, or everything is locked."""
 
 import sqlite3
 import threading
@@ -8,7 +8,7 @@ from django.db import connection
 
 
 def break_database(seconds: float = 0.4) -> None:
-    """PostgreSQL: end all connections to the test's database, as a restart does. SQLite: lock it for so long."""
+    """On PostgreSQL, close all connections to the test's database, as a restart does. On SQLite, lock it for a while."""
     if connection.vendor == "sqlite":
         is_locked = threading.Event()
         threading.Thread(target=_lock, args=(seconds, is_locked)).start()

@@ -1,4 +1,4 @@
-"""Processes of this program that share the test's database, and the sandbox in one that does not."""
+"""Processes of this program that share the test's database, and a sandbox process with its own."""
 
 import json
 import os
@@ -30,9 +30,9 @@ STOP_SECONDS = 20
 
 
 class Process:
-    """python with these arguments, on the test's own database; it may reach these providers.
+    """Run python with these arguments on the test's database; it may reach these providers.
 
-    Of a tests.support.worker: say() sends it a line, hear() waits for what it says.
+    For a tests.support.worker: say() sends a line, hear() waits for its next line.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class Process:
         return self._process.wait(timeout=HEAR_SECONDS)
 
     def kill(self) -> None:
-        """At once, as when the machine is cut off."""
+        """Kill it without warning, as if the machine lost power."""
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
     def freeze(self) -> None:
-        """As when its machine is suspended."""
+        """Stop it, as if the machine were suspended."""
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -92,10 +92,10 @@ class Process:
 
 
 class Sandbox:
-    """The sandbox in a process and on a database of its own: refresh tokens rotate, and reuse revokes the grant."""
+    """A sandbox with its own process and database: refresh tokens rotate, and reuse revokes the grant."""
 
     def __init__(self, folder: Path) -> None:
-        # Under the same key, so that the digests of its tokens can be told here.
+        # With the same key, so that the digests of its tokens can be computed here.
         self._server = Server(
             folder, SANDBOX_ENABLED="true", ENCRYPTION_KEYS=settings.ENCRYPTION_KEYS[0]
         )
@@ -108,7 +108,7 @@ class Sandbox:
         self._server.start()
 
     def be_slow(self, seconds: int) -> None:
-        """Let every answer of the token endpoint wait so long from now on."""
+        """Delay every response of the token endpoint from now on."""
         with closing(sqlite3.connect(self._server.database)) as database, database:
             database.execute(
                 "INSERT INTO sandbox_behaviour (id, is_next_denied, fault, delay_seconds) "
@@ -118,7 +118,7 @@ class Sandbox:
             )
 
     def sign_in(self) -> dict[str, str]:
-        """A grant of its own: access and refresh token."""
+        """Create a new grant; returns its access and refresh token."""
         answer = requests.post(
             f"{self.url}/sandbox/common/oauth2/token",
             data={
@@ -134,7 +134,7 @@ class Sandbox:
         return dict(answer.json())
 
     def tokens_given(self, refresh_token: str) -> int:
-        """How many times the grant of a refresh token was given tokens: at its sign-in, and by each refresh."""
+        """Count how often tokens were issued for the grant of a refresh token: at sign-in, and for each refresh."""
         return int(self._of_grant(refresh_token)[0])
 
     def is_revoked(self, refresh_token: str) -> bool:
@@ -154,7 +154,7 @@ class Sandbox:
 
 
 def _database_url() -> str:
-    """The test's database, as another process is told of it."""
+    """The DATABASE_URL of the test's database, for other processes."""
     its = {name: str(value) for name, value in connection.settings_dict.items()}
     if connection.vendor == "sqlite":
         return f"sqlite:///{its['NAME']}"

@@ -1,4 +1,4 @@
-"""The program as its user starts it: `manage.py up`, with a folder, a port and keys of its own."""
+"""The program as its user starts it: `manage.py up`, with its own folder, port and keys."""
 
 import os
 import re
@@ -18,7 +18,7 @@ COMMAND_SECONDS = 60
 
 
 def environment_in(folder: Path) -> dict[str, str]:
-    """A machine of its own: an empty data folder, a free port, fresh keys."""
+    """The environment of a new machine: an empty data folder, a free port, new keys."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     kept = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
@@ -44,12 +44,12 @@ def start_up(environment: dict[str, str], output: int | IO[str]) -> subprocess.P
 
 
 class Program:
-    """A running program; what it prints and logs goes to a file of the folder.
+    """A running program. Its output and log go to a file in the folder.
 
     with Program(folder) as program:
         program.url                              where it listens
-        program.output                           what it has printed and logged until now
-        program.manage("provision_instances", …) one of its commands, on the same data
+        program.output                           what it has printed and logged so far
+        program.manage("provision_instances", …) runs one of its commands on the same data
     """
 
     def __init__(self, folder: Path) -> None:
@@ -79,19 +79,19 @@ class Program:
 
     @property
     def password(self) -> str:
-        """The administrator's, as it was printed."""
+        """The administrator's password, as printed."""
         found = re.search(r"Password   (\S+)", self.output)
         assert found
         return found[1]
 
     def manage(self, *arguments: str) -> str:
-        """Run a command that must succeed; what it printed."""
+        """Run a command that must succeed; returns its output."""
         run = self.run(*arguments)
         assert run.returncode == 0, run.stderr
         return run.stdout
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command, however it ends."""
+        """Run a command, whether or not it succeeds."""
         return subprocess.run(  # noqa: S603 - our own program, no shell
             [sys.executable, "manage.py", *arguments],
             cwd=PROJECT,

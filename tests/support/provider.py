@@ -1,4 +1,4 @@
-"""The far side on the loopback: a provider (OAuth 2.0, Basic, API key) and a remote platform in one server."""
+"""A provider (OAuth 2.0, Basic, API key) and a remote platform in one server on the loopback."""
 
 import base64
 import gzip
@@ -42,7 +42,7 @@ SECRETS_401 = "Invalid Organization or User secret, or invalid Element token pro
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came in."""
+    """One received request."""
 
     method: str
     path: str
@@ -60,22 +60,22 @@ class Request:
 
 
 class Provider:
-    """A server that really listens, obedient until told otherwise.
+    """A server that really listens, and behaves well unless told otherwise.
 
     with Provider() as provider:
         provider.url, provider.netloc    where it listens; put netloc into PROVIDER_ALLOWED_PRIVATE_HOSTS
-        provider.requests                what came in, in order; provider.last the latest
-        provider.mode = "hang"           how every request is answered from now on: see Mode. "cut before" does nothing,
-                                         "cut after" does what was asked and cuts the connection instead of answering
-        provider.override = (429, {…})   or one status and body (JSON, or text) for every request; override_headers
-        provider.delay_seconds           how long /token holds its answer back, once it has done what was asked
-        provider.connections             how many were opened
+        provider.requests                received requests, in order; provider.last: the latest
+        provider.mode = "hang"           how every request is answered from now on: see Mode. "cut before" closes the
+                                         connection at once, "cut after" performs the request first
+        provider.override = (429, {…})   the status and body (JSON or text) for every request; override_headers
+        provider.delay_seconds           how long /token delays its response, after performing the request
+        provider.connections             the number of connections opened so far
         provider.authorize(url)          the callback's parameters, as if a person had consented in a browser
-        provider.instances               the remote platform's instances, by id; page_size: listed so many at once
-        provider.secrets                 everything secret that it knows or gave out
+        provider.instances               the remote platform's instances, by id; page_size: instances per page
+        provider.secrets                 all secrets that it knows or has issued
 
     Provider: /authorize, /token (code with PKCE, password, client credentials, refresh), /revoke, and /probe, which
-    takes an access token, USERNAME and PASSWORD, or API_KEY in X-Api-Key. Platform: /elements/api-v2/….
+    accepts an access token, USERNAME and PASSWORD, or API_KEY in X-Api-Key. Platform: /elements/api-v2/….
     """
 
     def __init__(self) -> None:
@@ -127,14 +127,14 @@ class Provider:
         return known | self.issued | {str(one["token"]) for one in self.instances.values()}
 
     def authorize(self, url: str) -> dict[str, str]:
-        """Consent: remembers what the code is bound to."""
+        """Consent, and remember what the code is bound to."""
         asked = dict(parse_qsl(urlsplit(url).query))
         code = self._issue("code")
         self.codes[code] = asked
         return {"code": code, "state": asked["state"]}
 
     def answer(self, request: Request) -> Answer:
-        """What an obedient server says."""
+        """The response of a server that behaves well."""
         if request.path.startswith("/elements/api-v2/"):
             return self._answer_platform(request, request.path.removeprefix("/elements/api-v2"))
         match request.path:
@@ -255,17 +255,17 @@ class Provider:
 
 class _Server(ThreadingHTTPServer):
     provider: Provider
-    # Many clients at once must not wait for a SYN to be sent again.
+    # With a longer backlog, many simultaneous clients need not retransmit their SYN.
     request_queue_size = 128
 
     def handle_error(self, *_: object) -> None:
-        """Quiet: a client that goes away in the middle is what some tests are about."""
+        """Print nothing: some tests are about clients that disconnect."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 5
-    # Headers and body go out as two packets; the second must not wait for the first to be acknowledged.
+    # Headers and body are sent as two packets; the second must not wait for the first one's acknowledgement.
     disable_nagle_algorithm = True
     server: _Server
 
@@ -356,7 +356,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
 
     def log_message(self, *_: object) -> None:
-        """Quiet: provider.requests says it all."""
+        """Print nothing: see provider.requests."""
 
 
 def _error(status: int, message: str) -> Answer:

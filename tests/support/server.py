@@ -1,4 +1,4 @@
-"""A web process of this program with a folder, a port and keys of its own, and a link to it that loses things."""
+"""A web process of this program with its own folder, port and keys, and an unreliable link to it."""
 
 import os
 import signal
@@ -25,8 +25,9 @@ CALL_SECONDS = 30
 
 
 class Server:
-    """server.start() and server.kill() it, as often as needed; server.manage("create_account", …) runs a command on
-    the same data. It may run on a copy of a database that another has prepared.
+    """server.start() and server.kill() can be repeated; server.manage("create_account", …) runs a command.
+
+    It may start with a copy of a database that another server has prepared.
     """
 
     def __init__(self, folder: Path, **environment: str) -> None:
@@ -70,7 +71,7 @@ class Server:
         return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:
-        """At once and with its workers, as when the machine is cut off."""
+        """Kill it and its workers without warning, as if the machine lost power."""
         assert self._process
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -85,11 +86,11 @@ class Server:
         return self._log.read_text()
 
     def manage(self, *arguments: str) -> str:
-        """Run a command that must succeed; what it printed."""
+        """Run a command that must succeed; returns its output."""
         return self.run_python("manage.py", *arguments)
 
     def run_python(self, *arguments: str) -> str:
-        """As manage(), of any of our programs."""
+        """Like manage(), for any of our programs."""
         run = subprocess.run(  # noqa: S603  as above
             [sys.executable, *arguments],
             cwd=PROJECT,
@@ -103,7 +104,7 @@ class Server:
         return run.stdout
 
     def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Run a command on the same data, and leave it running in a session of its own."""
+        """Start a command on the same data in a new session, and leave it running."""
         return self.begin_python("manage.py", *arguments)
 
     def begin_python(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
@@ -125,10 +126,10 @@ class Server:
 
 
 class Link:
-    """What stands between a client and a server. fate: what becomes of each request from now on.
+    """A link between a client and a server. fate: what happens to each request from now on.
 
-    delivered: it passes, and so does its answer. request lost: it is cut off before the server hears of it.
-    answer lost: the server has answered, and the client never hears of it; before_the_cut() is called between.
+    delivered: request and response pass. request lost: the connection is closed before the server gets the request.
+    answer lost: the server has responded, but the client gets nothing; before_the_cut() is called in between.
     """
 
     def __init__(self, port: int) -> None:
@@ -190,4 +191,4 @@ class _LinkHandler(BaseHTTPRequestHandler):
         self.connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, *_: object) -> None:
-        """Quiet."""
+        """Print nothing."""

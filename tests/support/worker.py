@@ -1,16 +1,16 @@
-"""What a process of a test does: `python -m tests.support.worker VERB …`, with tests.support.processes around it.
+"""A worker process of a test, started by tests.support.processes: `python -m tests.support.worker VERB …`.
 
-call ID THREADS LEASE_SECONDS     callers, round after round: "ready" once all have read the instance; at a line of
-                                  input all refresh it at once; then how each ended (a lease of 0 is left as it is)
-change ID NAME COUNT              "ready"; at a line of input COUNT changes of the tags and of the key NAME in a row;
-                                  then how each ended
-turn                              "ready"; at a line of input one turn of the scheduler
-stop VERB ID before|after NAME    refresh or delete, as far as the function NAME: there "stopped", for ever
-halt VERB ID SECONDS NAME         refresh or provision, as far as the function NAME: there "halted"; at a line of input it
-                                  goes on; then how it ended. An empty NAME halts nowhere, after a "begun". SECONDS: how
-                                  long its lease is, and within how long it sends
+call ID THREADS LEASE_SECONDS     in rounds: prints "ready" once all threads have read the instance; after a line of
+                                  input all refresh it at once; prints each result (lease 0: the default)
+change ID NAME COUNT              prints "ready"; after a line of input changes the tags and the key NAME COUNT times;
+                                  prints each result
+turn                              prints "ready"; after a line of input runs one turn of the scheduler
+stop VERB ID before|after NAME    refreshes or deletes up to the function NAME: prints "stopped" there, and hangs
+halt VERB ID SECONDS NAME         refreshes or provisions up to the function NAME: prints "halted" there; continues after
+                                  a line of input; prints the result. An empty NAME only prints "begun" and does not
+                                  halt. SECONDS: the length of its lease, and the time within which it sends
 
-CLOCK_SKEW_SECONDS in the environment: its clock is so far ahead of the machine's.
+CLOCK_SKEW_SECONDS in the environment: how far its clock is ahead of the machine's.
 """
 
 import json
@@ -60,7 +60,7 @@ def call(instance_id, threads, lease_seconds):
         try:
             row = Instance.objects.get(pk=instance_id)
         except Exception:
-            # Or else all others would wait in vain, and nobody would learn why.
+            # Otherwise the other threads would wait forever, and hide the reason.
             meeting.abort()
             raise
         meeting.wait()

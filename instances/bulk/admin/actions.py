@@ -1,4 +1,4 @@
-"""What can be done to a bulk job: a table of its buttons, and the page that asks before each."""
+"""Actions on a bulk job: the table of buttons, and the page that confirms each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +34,10 @@ State = BulkJob.State
 
 @dataclass(frozen=True, kw_only=True)
 class BulkAction:
-    """One button. states: in which it is offered; effect says before what happens."""
+    """One button.
+
+    states: when it is offered. effect: what will happen, shown on the confirmation page.
+    """
 
     name: str
     label: "StrOrPromise"
@@ -54,7 +57,7 @@ class BulkAction:
 def confirm(
     model_admin: ModelAdmin, request: HttpRequest, object_id: int, action_name: str
 ) -> HttpResponse:
-    """A GET asks, the POST that answers it acts."""
+    """Ask for confirmation on GET, perform the action on POST."""
     action = ACTIONS.get(action_name)
     job = model_admin.get_object(request, str(object_id))
     if action is None or job is None:
@@ -81,7 +84,7 @@ def _perform(
     try:
         if job.state not in action.states:
             raise StateConflictError(
-                f"Bulk job {pk} is {job.get_state_display()}, so this cannot be done now."
+                f"Bulk job {pk} is {job.get_state_display()}, so this action is not available now."
             )
         model_admin.log_change(request, job, str(action.label))
         action.carry_out(job)
@@ -95,8 +98,9 @@ def _perform(
 
 
 def later(error: TaskNotEnqueuedError) -> str:
+    """Say why a job was not enqueued, and that the scheduler will do it."""
     return gettext(
-        "%(why)s The scheduler asks again within two minutes; nothing has to be done."
+        "%(why)s No action needed: the scheduler will enqueue the job within two minutes."
     ) % {"why": error}
 
 
@@ -108,35 +112,35 @@ _TABLE = (
     BulkAction(
         name="start",
         label=_("Start"),
-        effect=_("Its rows are provisioned in the background, several at once."),
+        effect=_("Its rows will be provisioned in the background, several at once."),
         states=frozenset({State.DRAFT}),
         carry_out=_by_workers(start_bulk_job),
     ),
     BulkAction(
         name="check",
         label=_("Dry run"),
-        effect=_("Every row is checked again; nothing is sent."),
+        effect=_("Every row will be checked again. Nothing will be sent."),
         states=frozenset({State.DRAFT}),
         carry_out=_by_workers(forget_dry_run),
     ),
     BulkAction(
         name="pause",
         label=_("Pause"),
-        effect=_("Rows that were begun are brought to their end; no other one is begun."),
+        effect=_("Rows in progress will finish. No new rows will start."),
         states=frozenset({State.RUNNING}),
         carry_out=pause_bulk_job,
     ),
     BulkAction(
         name="resume",
         label=_("Resume"),
-        effect=_("It goes on where it was paused."),
+        effect=_("The job will continue where it was paused."),
         states=frozenset({State.PAUSED}),
         carry_out=_by_workers(resume_bulk_job),
     ),
     BulkAction(
         name="retry",
         label=_("Retry failures"),
-        effect=_("The rows that failed, and only these, are run once more."),
+        effect=_("Only the failed rows will run again."),
         states=frozenset({State.FINISHED}),
         carry_out=_by_workers(retry_failures),
     ),
@@ -144,7 +148,8 @@ _TABLE = (
         name="cancel",
         label=_("Cancel"),
         effect=_(
-            "Rows that have not started are removed with their drafts and secrets. Instances that were sent stay."
+            "Rows that have not started will not run, and their drafts and secrets will be deleted. "
+            "Instances that were already sent will be kept."
         ),
         states=frozenset({State.READING, State.DRAFT, State.RUNNING, State.PAUSED}),
         carry_out=cancel_bulk_job,
@@ -153,7 +158,7 @@ _TABLE = (
     BulkAction(
         name="delete",
         label=_("Delete"),
-        effect=_("The bulk job and its rows are forgotten. Instances that are there stay."),
+        effect=_("The bulk job and its rows will be deleted. Its instances will be kept."),
         states=frozenset({State.CANCELLED, State.FINISHED}),
         carry_out=delete_bulk_job,
         permission="delete",

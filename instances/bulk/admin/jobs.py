@@ -1,4 +1,4 @@
-"""Bulk jobs: their list, and the page of one with its dry run, its progress, its rows and what to do."""
+"""Admin pages of bulk jobs: the list, and one job with its rows and actions."""
 
 from datetime import timedelta
 from functools import partial
@@ -54,14 +54,14 @@ class BulkJobAdmin(ModelAdmin):
     actions = None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BulkJob]:
-        """The jobs of the organization users that the account may act for."""
+        """List the jobs of the organization users that the account may operate."""
         operated = OrganizationUser.objects.operated_by(request.user)
         return super().get_queryset(request).filter(organization_user__in=operated)
 
     @display(description=gettext_lazy("state"), label=STATE_COLOURS, ordering="state")
     def state_label(self, job: BulkJob) -> tuple[str, str]:
         if is_reading_stalled(job):
-            return STALLED, _("reading stalled")
+            return STALLED, _("stalled while reading")
         return job.state, job.get_state_display()
 
     @display(description=gettext_lazy("rows"))
@@ -117,7 +117,7 @@ class BulkJobAdmin(ModelAdmin):
         form_url: str = "",
         extra_context: Any = None,
     ) -> HttpResponse:
-        """A job as it is now; what changes it stands behind its buttons."""
+        """Show a job. It is changed only through its buttons."""
         job = self.visible_object(request, object_id)
         return render_page(self, request, "bulk_job.html", self._page_of(request, job))
 
@@ -125,7 +125,10 @@ class BulkJobAdmin(ModelAdmin):
         return self._send_results(request, self.visible_object(request, str(object_id)))
 
     def tokens_view(self, request: HttpRequest, object_id: int) -> HttpResponseBase:
-        """The result file with the Element tokens, each of which is recorded as seen."""
+        """Send the result file with the Element tokens, after a confirmation.
+
+        Each token is recorded as revealed.
+        """
         job = self.visible_object(request, str(object_id))
         if not request.user.has_perm("instances.reveal_token"):
             raise PermissionDenied
@@ -136,7 +139,7 @@ class BulkJobAdmin(ModelAdmin):
             "is_download": True,
             "original": job,
             "effect": _(
-                "The file holds the Element tokens in clear. That you got each of them is recorded."
+                "The file contains the Element tokens in plain text. Each token is recorded as revealed to you."
             ),
             "rows": [f"{job} {job.name}"],
             "back_url": reverse("admin:instances_bulkjob_change", args=[job.pk]),
@@ -195,7 +198,7 @@ def _chosen_rows(job: BulkJob, chosen: str) -> QuerySet[BulkRow]:
 
 
 def _filters(progress: Progress, chosen: str) -> list[dict[str, Any]]:
-    """Every row, and the rows of each outcome that there is."""
+    """Build the filters: all rows, and each outcome that occurs."""
     outcomes = [("", _("all"), progress.total)]
     outcomes += [
         (outcome.value, str(outcome.label), progress.counts[outcome])

@@ -1,4 +1,4 @@
-"""A file of instances comes in: kept in memory alone, and sealed row by row."""
+"""Upload a file of instances. It is kept in memory and sealed row by row."""
 
 import io
 from pathlib import PurePath
@@ -30,7 +30,10 @@ MAX_UPLOAD_BYTES = 64 * 1024 * 1024
 
 
 class MemoryUploadHandler(FileUploadHandler):
-    """An upload that never touches the disk, since it is full of secrets; too long a one is left out."""
+    """Keep an upload in memory, since it is full of secrets.
+
+    A file that is too large is dropped.
+    """
 
     is_too_long = False
 
@@ -57,7 +60,7 @@ class MemoryUploadHandler(FileUploadHandler):
 
 
 class UploadForm(forms.Form):
-    """Whose instances a file describes."""
+    """A file of instances, and the organization user that they belong to."""
 
     organization_user = forms.ModelChoiceField(
         OrganizationUser.objects.none(),
@@ -67,17 +70,17 @@ class UploadForm(forms.Form):
         Element.objects.active(),
         label=gettext_lazy("Default element"),
         required=False,
-        help_text=gettext_lazy("For rows that name no element of their own."),
+        help_text=gettext_lazy("Used for rows that do not name an element."),
     )
     file = forms.FileField(
         label=gettext_lazy("File"),
         widget=UnfoldAdminFileFieldWidget,
         help_text=gettext_lazy(
-            "CSV, JSON Lines or a JSON list. It is not kept; its rows are sealed as they are read."
+            "CSV, JSON Lines or a JSON list. The file is not stored; its rows are encrypted as they are read."
         ),
     )
     is_skipping_existing = forms.BooleanField(
-        label=gettext_lazy("Leave alone what is there already, by name and element"),
+        label=gettext_lazy("Skip instances that already exist (same name and element)"),
         required=False,
         widget=UnfoldBooleanWidget,
     )
@@ -91,7 +94,7 @@ class UploadForm(forms.Form):
 
 
 class TemplateForm(forms.Form):
-    """For which element a file is to be filled in."""
+    """The element to download a CSV template for."""
 
     element = forms.ModelChoiceField(Element.objects.active(), label=gettext_lazy("Element"))
 
@@ -103,8 +106,9 @@ class TemplateForm(forms.Form):
 
 
 def upload_page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
-    """Read a file into a draft, and begin its dry run. The view is exempt from CSRF: the check comes here, since
-    nothing of the request may be read before its upload handler is set.
+    """Read a file into a draft job, and start its dry run.
+
+    The view is exempt from CSRF and checks it here instead: the upload handler must be set before the request is read.
     """
     if not model_admin.has_add_permission(request):
         raise PermissionDenied
@@ -115,7 +119,7 @@ def upload_page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
 
 
 def template_file(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
-    """A CSV file to fill in for the chosen element."""
+    """Send a CSV template for the chosen element."""
     if not model_admin.has_add_permission(request):
         raise PermissionDenied
     chosen = request.GET.get("template-element", "")
@@ -133,24 +137,31 @@ def _upload_page(
     if handler.is_too_long:
         megabytes = MAX_UPLOAD_BYTES // 1024 // 1024
         form.add_error(
-            None, _("A file has at most %d MB; split it, or use the command.") % megabytes
+            None,
+            _(
+                "The file is larger than %d MB. Split it, or run manage.py provision_instances instead."
+            )
+            % megabytes,
         )
     elif form.is_valid() and (job := _read(request, form)):
         model_admin.log_addition(request, job, _("Uploaded."))
         messages.success(
-            request, _("The file is read. Look at the dry run, then start the bulk job.")
+            request, _("The file was read. Check the dry run, then start the bulk job.")
         )
         try:
             tasks.enqueue_bulk_job(job)
         except TaskNotEnqueuedError as error:
             messages.warning(request, later(error))
         return redirect("admin:instances_bulkjob_change", job.pk)
-    context = {"title": _("Upload a file"), "form": form, "template_form": TemplateForm()}
+    context = {"title": _("Bulk upload"), "form": form, "template_form": TemplateForm()}
     return render_page(model_admin, request, "bulk_upload.html", context)
 
 
 def _read(request: HttpRequest, form: UploadForm) -> BulkJob | None:
-    """The draft, or None with what is wrong with the file put beside it."""
+    """Read the file into a draft job.
+
+    Returns None if it cannot be read, with the reason added to the form.
+    """
     chosen = form.cleaned_data
     default_element = chosen["element"].key if chosen["element"] else ""
     try:

@@ -1,4 +1,4 @@
-"""`manage.py bulk_jobs`: the latest bulk jobs, how one of them is, or an end to it."""
+"""`manage.py bulk_jobs`: list the latest bulk jobs, show one, or cancel it."""
 
 import json
 from typing import Any
@@ -15,8 +15,8 @@ FAILURES_TOLD = 20
 
 class Command(BaseCommand):
     help = (
-        "List the latest bulk jobs; with ID, how that one is, and its first failures. Exit status of --cancel: 2 when "
-        "it has ended already."
+        "List the latest bulk jobs, or show the progress and the first failures of the one with this ID. "
+        "Exit status 2: no such job, or --cancel for a job that has already ended."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -24,14 +24,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "--cancel",
             action="store_true",
-            help="end the job: rows that have not started are removed with their secrets",
+            help="cancel the job: rows that have not started will not run, and their secrets are deleted",
         )
         parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *, job: int | None, cancel: bool, **options: Any) -> None:
         jobs = BulkJob.objects.select_related("organization_user")
         if job is None and cancel:
-            raise CommandError("Which bulk job? Name its ID.", returncode=2)
+            raise CommandError("--cancel needs the ID of a bulk job.", returncode=2)
         if job is None:
             documents = [_document(one) for one in jobs[:LISTED]]
             lines = [_line(one) for one in documents] or ["There are no bulk jobs."]
@@ -39,7 +39,10 @@ class Command(BaseCommand):
             return
         found = jobs.filter(pk=job).first()
         if found is None:
-            raise CommandError(f"There is no bulk job {job}.", returncode=2)
+            raise CommandError(
+                f"Bulk job {job} does not exist. To list all, run: manage.py bulk_jobs",
+                returncode=2,
+            )
         if cancel:
             try:
                 cancel_bulk_job(found)
@@ -79,7 +82,7 @@ def _document(job: BulkJob) -> dict[str, Any]:
 
 
 def _line(document: dict[str, Any]) -> str:
-    state = "reading (stalled)" if document["is_stalled"] else document["state"]
+    state = "stalled while reading" if document["is_stalled"] else document["state"]
     line = (
         f"{document['id']}  {state}  {document['ended']}/{document['total']} rows, "
         f"{document['failed']} failed  {document['file']}  {document['user']}"

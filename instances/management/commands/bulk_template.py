@@ -1,4 +1,4 @@
-"""`manage.py bulk_template`: a CSV file to fill in for an element."""
+"""`manage.py bulk_template`: print a CSV template for an element."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from instances.provisioning.elements import find_element
 
 
 class Command(BaseCommand):
-    help = "Print a CSV file for instances of an element: the header, and an example row without secrets."
+    help = "Print a CSV template for instances of an element: the header, and an example row without secrets."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("element", metavar="KEY", help="the element's key")

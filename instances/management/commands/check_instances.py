@@ -1,4 +1,4 @@
-"""`manage.py check_instances`: ask providers and platforms whether what is connected works."""
+"""`manage.py check_instances`: test whether connected instances still work."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -11,12 +11,14 @@ from instances.provisioning.lifecycle.sweeps import SweepReport, work_due_instan
 
 
 class Command(SweepCommand):
-    help = "Check the connected instances that are due, or with --all every one. Safe beside a scheduler."
+    help = "Check the connected instances that are due, or all of them. Safe to run beside a scheduler."
     verb = "Checked"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--all", action="store_true", help="also those that are not due yet")
+        parser.add_argument(
+            "--all", action="store_true", help="check all connected instances, due or not"
+        )
 
     def sweep(self, **options: Any) -> SweepReport:
         connected = Instance.objects.filter(state=Instance.State.CONNECTED, is_disabled=False)

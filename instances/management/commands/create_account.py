@@ -1,4 +1,4 @@
-"""`manage.py create_account`: an organization, its user, and the two secrets that every platform call carries."""
+"""`manage.py create_account`: create an organization, its user and secrets."""
 
 import json
 from typing import Any
@@ -12,8 +12,8 @@ from instances.provisioning.access.organizations import Account, create_account
 
 class Command(BaseCommand):
     help = (
-        "Make an organization and its user, and print their secrets once. Safe to run again: it makes no second "
-        "one, and prints no secret again."
+        "Create an organization and its user, and print their secrets once. Safe to run again: existing ones are "
+        "kept, and their secrets are not printed again."
     )
     requires_migrations_checks = True
 
@@ -24,27 +24,32 @@ class Command(BaseCommand):
             "--sandbox", action="store_true", help="let the organization reach the sandbox"
         )
         parser.add_argument(
-            "--rotate", action="store_true", help="make new secrets; the old ones are dead at once"
+            "--rotate",
+            action="store_true",
+            help="generate new secrets; the old ones stop working immediately",
         )
         parser.add_argument(
             "--platform-url",
             default="",
             metavar="URL",
-            help="the remote platform that provisions for it; without it, this program does",
+            help="the remote platform that provisions for the organization; default: the embedded platform",
         )
         parser.add_argument(
             "--organization-secret",
             default="",
             metavar="SECRET",
-            help="as the remote platform gave it",
+            help="the organization secret of the remote platform",
         )
         parser.add_argument(
-            "--user-secret", default="", metavar="SECRET", help="as the remote platform gave it"
+            "--user-secret",
+            default="",
+            metavar="SECRET",
+            help="the user secret of the remote platform",
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def get_check_kwargs(self, options: dict[str, Any]) -> dict[Any, Any]:
-        """Refuses to write under keys that do not fit the data."""
+        """Refuse to write with encryption keys that do not match the data."""
         return {"databases": [DEFAULT_DB_ALIAS]}
 
     def handle(self, **options: Any) -> None:
@@ -81,7 +86,11 @@ def _as_text(account: Account) -> str:
     if account.user_secret:
         lines.append(f"User secret: {account.user_secret}")
     if account.organization_secret or account.user_secret:
-        lines.append("Keep what is shown here: it is shown this once. --rotate makes new secrets.")
+        lines.append(
+            "Save these secrets now: they will not be shown again. Use --rotate to replace them."
+        )
     else:
-        lines.append("No secret was generated. --rotate makes new ones, on the embedded platform.")
+        lines.append(
+            "No secrets were generated. On the embedded platform, --rotate generates new ones."
+        )
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`manage.py db_worker`: runs the tasks that wait in the database, and outlives its outages."""
+"""`manage.py db_worker`: run tasks from the database, and survive its outages."""
 
 import time
 from typing import Any
@@ -9,14 +9,14 @@ from django_tasks_db.management.commands import db_worker
 
 from instances.queries.outages import FIRST_WAIT_SECONDS, LAST_WAIT_SECONDS, is_database_away
 
-# What ran for so long begins with short waits again.
+# A worker that has run for this long starts with short waits again.
 STEADY_SECONDS = 60.0
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 class Command(db_worker.Command):
-    """The library's, which ends when the database does not answer."""
+    """The worker of django-tasks-db, restarted whenever the database was unavailable."""
 
     def handle(self, **options: Any) -> None:
         wait = FIRST_WAIT_SECONDS
@@ -32,6 +32,6 @@ class Command(db_worker.Command):
                     wait = FIRST_WAIT_SECONDS
                 log.warning("worker waits for the database", error=type(error).__name__)
                 connection.close()
-            # The library's handler of SIGTERM and Ctrl-C ends this, too.
+            # The library's handler for SIGTERM and Ctrl-C interrupts this as well.
             time.sleep(wait)
             wait = min(2 * wait, LAST_WAIT_SECONDS)

@@ -1,4 +1,4 @@
-"""`manage.py export_instances`: what a user has, as lines that provision_instances reads."""
+"""`manage.py export_instances`: print a user's instances as JSON Lines."""
 
 import json
 from typing import Any
@@ -10,8 +10,8 @@ from instances.models import Instance
 
 class Command(UserCommand):
     help = (
-        "Print a user's instances as JSON Lines: POST /instances bodies, with id and state. Secrets are masked; with "
-        "these filled in, provision_instances makes the same instances elsewhere."
+        "Print a user's instances as JSON Lines: POST /instances bodies with id and state. Secrets are masked. To "
+        "create the same instances elsewhere, fill them in and run provision_instances."
     )
 
     def handle(self, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""`manage.py import_instances`: take over what a user has at its remote platform already."""
+"""`manage.py import_instances`: import a user's instances from its platform."""
 
 import json
 from argparse import ArgumentParser
@@ -13,13 +13,15 @@ from instances.provisioning.importing import ImportedInstance, import_instances
 
 class Command(UserCommand):
     help = (
-        "Take over the instances that a user has at its remote platform, with their ids and Element tokens. Safe to "
-        "run again: what is here already stays as it is. Exit status: 0 all are here, 1 some are not, 2 bad usage."
+        "Import the instances that a user has on its remote platform, with their ids and Element tokens. Safe to run "
+        "again: instances that already exist stay unchanged. Exit status: 0 all imported, 1 some failed, 2 bad usage."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--json", action="store_true", help="end with the result as JSON")
+        parser.add_argument(
+            "--json", action="store_true", help="print the result as one JSON object"
+        )
 
     def handle(self, **options: Any) -> None:
         user = self.find_user(options)
@@ -37,11 +39,11 @@ class Command(UserCommand):
         else:
             self.stdout.write(_sum_of(found))
         if failed:
-            raise CommandError(f"{failed} of {len(found)} were not imported.", returncode=1)
+            raise CommandError(f"{failed} of {len(found)} instances failed.", returncode=1)
 
 
 def _outcome(one: ImportedInstance) -> str:
-    return "imported" if one.is_new else "is here already"
+    return "imported" if one.is_new else "already exists"
 
 
 def _sum_of(found: list[ImportedInstance]) -> str:

@@ -1,4 +1,4 @@
-"""`manage.py provision_instances`: every instance of a file, several at once."""
+"""`manage.py provision_instances`: provision the instances of a file."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -20,32 +20,34 @@ from instances.provisioning.access.organizations import find_user
 from instances.taskqueue.interruption import Interruption
 
 ACTOR = "command line"
-_NOTHING_KEPT = "Interrupted while the file was being read; nothing is kept."
+_NOTHING_KEPT = "Interrupted while the file was being read. Nothing was saved."
 
 
 class Command(BulkCommand):
     help = (
-        "Provision the instances of FILE: CSV (columns name, element, tags, and configuration keys), POST /instances "
-        "bodies on lines of their own, a JSON list of them, or one. "
-        "Exit status: 0 all done, 1 some failed, 2 bad input and nothing done."
+        "Provision the instances of FILE: CSV (columns name, element, tags and configuration keys), or POST /instances "
+        "bodies as JSON Lines, as a JSON list, or a single one. "
+        "Exit status: 0 all succeeded, 1 some failed, 2 bad input, nothing was done."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", metavar="FILE", help="a path, or - for standard input")
+        parser.add_argument("--user", required=True, metavar="EMAIL", help="owner of the instances")
         parser.add_argument(
-            "--user", required=True, metavar="EMAIL", help="whose instances they become"
+            "--organization",
+            metavar="NAME",
+            help="needed if the address belongs to several organizations",
         )
         parser.add_argument(
-            "--organization", metavar="NAME", help="where the address is in several organizations"
+            "--element", metavar="KEY", help="used for rows that do not name an element"
         )
-        parser.add_argument("--element", metavar="KEY", help="for rows that name no element")
         parser.add_argument(
-            "--dry-run", action="store_true", help="check every row; send and keep nothing"
+            "--dry-run", action="store_true", help="check every row; send and save nothing"
         )
         parser.add_argument(
             "--skip-existing",
             action="store_true",
-            help="leave alone what is there already, by name and element",
+            help="skip instances that already exist (same name and element)",
         )
         self.add_run_arguments(parser)
 
@@ -87,12 +89,15 @@ class Command(BulkCommand):
         )
 
     def _check(self, job: BulkJob, interruption: Interruption, *, is_json: bool) -> None:
-        """A dry run's rows are kept, sealed, for as long as it takes."""
+        """Print the verdict of each row.
+
+        The rows are stored, sealed, only until the dry run ends.
+        """
         try:
             total = job.rows.count()
             for number, row in enumerate(check_bulk_job(job), start=1):
                 if interruption.is_requested:
-                    raise CommandError("The dry run was interrupted; nothing is kept.")
+                    raise CommandError("The dry run was interrupted. Nothing was saved.")
                 if not is_json:
                     self.tell(_verdict(row), number, total)
             failed = job.rows.exclude(verdict="").count()
@@ -104,7 +109,7 @@ class Command(BulkCommand):
         if failed:
             raise CommandError(f"{failed} of {total} rows failed the dry run.", returncode=1)
         if not is_json:
-            self.stdout.write(f"{total} of {total} could be provisioned.")
+            self.stdout.write(f"{total} of {total} rows are ready to provision.")
 
 
 @contextmanager
@@ -120,7 +125,10 @@ def _opened(file: str) -> Iterator[BinaryIO]:
 
 
 def _interruptible(rows: Iterable[FileRow], interruption: Interruption) -> Iterator[FileRow]:
-    """The same rows. An interrupt is raised while the next one is read, never while some are stored."""
+    """Yield the same rows.
+
+    An interrupt is raised while reading the next row, never while rows are being stored.
+    """
     each = iter(rows)
     while True:
         with interruption.is_immediate():

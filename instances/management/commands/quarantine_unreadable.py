@@ -1,4 +1,4 @@
-"""`manage.py quarantine_unreadable`: mark rows whose secrets do not decrypt, and release those that do again."""
+"""`manage.py quarantine_unreadable`: mark rows with unreadable secrets."""
 
 import json
 from argparse import ArgumentParser
@@ -9,16 +9,16 @@ from django.core.management.base import BaseCommand, CommandError
 from instances.provisioning.keys.quarantine import Quarantine, quarantine_unreadable
 
 ADVICE = (
-    "Enter their secrets again, or delete them. If the key that they need comes back, put it into ENCRYPTION_KEYS and "
-    "run this again: it releases them."
+    "Enter their secrets again, or delete the rows. If you find the missing key, add it to ENCRYPTION_KEYS and run this "
+    "command again to release them."
 )
 
 
 class Command(BaseCommand):
     help = (
-        "Mark every row with a secret that no key of ENCRYPTION_KEYS decrypts, so that background work leaves it alone "
-        "until its secrets are entered again or it is deleted. Releases rows whose secrets decrypt again. Safe to run "
-        "again, and while the program runs."
+        "Mark every row with a secret that no key in ENCRYPTION_KEYS can decrypt, so that background work skips it "
+        "until its secrets are entered again or it is deleted. Release rows whose secrets are readable again. Safe to "
+        "run again, and while the program is running."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -33,7 +33,7 @@ class Command(BaseCommand):
             self._sum_up(quarantine, is_dry_run=options["dry_run"])
         if quarantine.changing:
             raise CommandError(
-                f"{len(quarantine.changing)} rows were being changed; run the command again.",
+                f"{len(quarantine.changing)} rows changed meanwhile and were not examined. Run the command again.",
                 returncode=1,
             )
 

@@ -1,4 +1,4 @@
-"""`manage.py reconcile_instances`: find out what became of lost answers, and end deletions that were cut off."""
+"""`manage.py reconcile_instances`: resolve lost creations, finish deletions."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from instances.provisioning.lifecycle.sweeps import SweepReport, work_due_instan
 
 class Command(SweepCommand):
     help = (
-        "Ask the platforms for instances whose creation is unknown or was cut off, and go on with deletions that "
-        "did not end. Safe beside a scheduler."
+        "Ask the platforms for the instances whose creation was interrupted or whose answer was lost, and finish "
+        "interrupted deletions. Safe to run beside a scheduler."
     )
     verb = "Reconciled"
 

@@ -1,4 +1,4 @@
-"""`manage.py refresh_tokens`: refresh every access token that is due; the scheduler does so by itself."""
+"""`manage.py refresh_tokens`: refresh every access token that is due."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from instances.provisioning.lifecycle.sweeps import SweepReport, refresh_due_ins
 
 
 class Command(SweepCommand):
-    help = "Refresh the access tokens that are due now. Safe beside a running scheduler."
+    help = "Refresh the access tokens that are due now. Safe to run beside a scheduler."
     verb = "Refreshed"
 
     def sweep(self, **_: Any) -> SweepReport:

@@ -1,4 +1,4 @@
-"""`manage.py resume_bulk_job`: go on with a bulk job that was paused, stopped or killed, or retry what failed in it."""
+"""`manage.py resume_bulk_job`: resume a bulk job, or retry its failed rows."""
 
 from typing import Any
 
@@ -15,16 +15,20 @@ State = BulkJob.State
 
 class Command(BulkCommand):
     help = (
-        "Go on with a bulk job. Rows that a killed process was at are taken over when their lease has run out. "
-        "Exit status: 0 all done, 1 some failed, 2 there is nothing to go on with."
+        "Resume a bulk job. Rows that a killed process was working on are taken over when their lease expires. "
+        "Exit status: 0 all succeeded, 1 some failed, 2 nothing to resume."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         which = parser.add_mutually_exclusive_group(required=True)
-        which.add_argument("job", nargs="?", type=int, metavar="ID", help="as bulk_jobs lists it")
-        which.add_argument("--latest", action="store_true", help="the latest that can be resumed")
+        which.add_argument(
+            "job", nargs="?", type=int, metavar="ID", help="ID as listed by bulk_jobs"
+        )
+        which.add_argument(
+            "--latest", action="store_true", help="the latest job that can be resumed"
+        )
         parser.add_argument(
-            "--retry-failures", action="store_true", help="run the rows that failed once more"
+            "--retry-failures", action="store_true", help="run only the failed rows again"
         )
         self.add_run_arguments(parser)
 
@@ -55,11 +59,11 @@ def _find(job_id: int | None, *, is_retrying: bool) -> BulkJob:
     jobs = BulkJob.objects.select_related("organization_user__organization")
     if job_id is not None:
         found = jobs.filter(pk=job_id).first()
-        sentence = f"There is no bulk job {job_id}; bulk_jobs lists them."
+        sentence = f"Bulk job {job_id} does not exist. To list all, run: manage.py bulk_jobs"
     else:
         states = [State.FINISHED] if is_retrying else [State.PAUSED, State.RUNNING]
         found = jobs.filter(state__in=states).first()
-        sentence = "There is no bulk job to go on with."
+        sentence = "There is no bulk job to resume."
     if found is None:
         raise CommandError(sentence, returncode=2)
     return found
@@ -68,9 +72,9 @@ def _find(job_id: int | None, *, is_retrying: bool) -> BulkJob:
 def _set_running(job: BulkJob, *, is_retrying: bool) -> None:
     if job.state == State.READING:
         raise StateConflictError(
-            f"Bulk job {job.pk} is being read, or the command that read its file has ended: the rest of the file is "
-            f"missing, so it cannot be resumed. Remove it: manage.py bulk_jobs {job.pk} --cancel. Then provision the "
-            "file again."
+            f"Bulk job {job.pk} cannot be resumed: its file is still being read, or reading was interrupted and the "
+            f"rest of the file is missing. To cancel it, run: manage.py bulk_jobs {job.pk} --cancel. Then provision "
+            "the file again."
         )
     if is_retrying:
         retry_failures(job)

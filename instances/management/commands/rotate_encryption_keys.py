@@ -1,4 +1,4 @@
-"""`manage.py rotate_encryption_keys`: encrypt every secret anew under the first of ENCRYPTION_KEYS."""
+"""`manage.py rotate_encryption_keys`: re-encrypt every secret."""
 
 import json
 from argparse import ArgumentParser
@@ -21,14 +21,14 @@ PROGRESS_EVERY_SECONDS = 0.5
 
 class Command(BaseCommand):
     help = (
-        "Encrypt every secret under the first of ENCRYPTION_KEYS. Exit status 0: the older keys can be removed; 1: "
-        "something still needs one of them, and the lines above say what. Safe to stop and to run again, and while "
-        "the program runs."
+        "Re-encrypt every secret with the first of ENCRYPTION_KEYS. Exit status 0: the older keys can be removed; 1: "
+        "they are still needed, as the output explains. Safe to interrupt, to run again, and to run while the program "
+        "is running."
     )
     _progress_at = 0.0
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="only say how many there are")
+        parser.add_argument("--dry-run", action="store_true", help="only count them")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, **options: Any) -> None:
@@ -41,8 +41,8 @@ class Command(BaseCommand):
             )
         except OperationalError as error:
             raise CommandError(
-                f"The database stayed locked or away: {redact_text(str(error)).strip()}. What was encrypted is kept; "
-                "run the command again, and it goes on from there.",
+                f"The database is locked or unavailable: {redact_text(str(error)).strip()}. Run the command again; it "
+                "continues where it stopped.",
                 returncode=1,
             ) from None
         if is_json:
@@ -50,7 +50,9 @@ class Command(BaseCommand):
         else:
             self._sum_up(rotation, is_dry_run=is_dry_run)
         if not rotation.is_complete:
-            raise CommandError("Do not remove the older keys yet.", returncode=1)
+            raise CommandError(
+                "The older keys are still needed. Do not remove them yet.", returncode=1
+            )
 
     def _tell(self, progress: RotationProgress) -> None:
         is_last = progress.done == progress.total
@@ -66,16 +68,16 @@ class Command(BaseCommand):
     def _sum_up(self, rotation: Rotation, *, is_dry_run: bool) -> None:
         for row in rotation.unreadable:
             self.stderr.write(f"Skipped {row.line}")
-        word = "Would encrypt" if is_dry_run else "Encrypted"
-        self.stdout.write(f"{word} {rotation.rotated} secrets under the first key.")
+        word = "Would re-encrypt" if is_dry_run else "Re-encrypted"
+        self.stdout.write(f"{word} {rotation.rotated} secrets with the first key.")
         if rotation.unreadable:
             self.stderr.write(
-                f"{len(rotation.unreadable)} rows cannot be read. Put the key that they need into ENCRYPTION_KEYS and "
-                "run this again, or mark them: manage.py quarantine_unreadable"
+                f"{len(rotation.unreadable)} rows cannot be decrypted. Add the missing key to ENCRYPTION_KEYS and run "
+                "this command again, or mark the rows: manage.py quarantine_unreadable"
             )
         if rotation.changing:
             self.stderr.write(
-                f"{rotation.changing} rows were changed by others again and again; run this again."
+                f"{rotation.changing} rows kept changing and were not re-encrypted. Run this command again."
             )
         for waiting in rotation.waiting:
             self.stderr.write(_need_of(waiting))
@@ -83,8 +85,8 @@ class Command(BaseCommand):
 
 def _need_of(waiting: WaitingRows) -> str:
     return (
-        f"{waiting.count} {waiting.model._meta.verbose_name_plural} still need an older key, the last one until "
-        f"{waiting.until:%Y-%m-%d %H:%M} UTC."
+        f"{waiting.count} {waiting.model._meta.verbose_name_plural} still need an older key until "
+        f"{waiting.until:%Y-%m-%d %H:%M} UTC at the latest."
     )
 
 

@@ -1,4 +1,4 @@
-"""`manage.py sync_elements`: brings the catalogue, or an operator's own elements, into the database."""
+"""`manage.py sync_elements`: load elements into the database."""
 
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,14 @@ from instances.provisioning.elements import SyncReport, sync_elements
 
 class Command(BaseCommand):
     help = (
-        "Bring the shipped elements into the database, or with FILES an operator's own. Safe to run again; an "
-        "element of the operator's own stays in place of a shipped one."
+        "Load the shipped elements, or your own from FILEs, into the database. Safe to run again. Your own elements "
+        "take precedence over shipped ones with the same key."
     )
     requires_migrations_checks = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("files", nargs="*", type=Path, metavar="FILE.toml")
-        parser.add_argument("--dry-run", action="store_true", help="tell what would change")
+        parser.add_argument("--dry-run", action="store_true", help="only show what would change")
 
     def handle(self, *, files: list[Path], dry_run: bool, **_: Any) -> None:
         try:

@@ -1,4 +1,4 @@
-"""`manage.py up`: sets up what one machine needs, runs web server, worker and scheduler, and stops them together."""
+"""`manage.py up`: set up one machine, then run all processes until stopped."""
 
 import http.client
 import json
@@ -39,11 +39,11 @@ DEMO_BODY = {
         "document.tagging": "true",
     },
 }
-# More than one processor can use: most of them wait for a provider's answer.
+# More threads than processors: most of them wait for a provider's response.
 WEB_THREADS = 16
 TICK_SECONDS = 0.2
 LOCK_SECONDS = 1.0
-# The check that could not be made (instances.checks).
+# The check that reports an unusable database (instances.checks).
 DATABASE_UNUSABLE = "instances.E003"
 
 
@@ -52,19 +52,19 @@ class Command(BaseCommand):
         "Set up the database, the catalogue, the first administrator and the demo organization, then run the "
         "web server, the worker and the scheduler until Ctrl-C."
     )
-    # Those that matter are run here, so that each is told as a sentence.
+    # The relevant checks run below, so that each problem is reported as a sentence.
     requires_system_checks = ()
 
     def handle(self, **_: Any) -> None:
         _refuse_port_in_use()
         _make_data_folder()
         if connection.vendor == "sqlite":
-            # Whoever waits for a lock does not hear Ctrl-C.
+            # Ctrl-C has no effect while SQLite waits for a lock.
             connection.settings_dict["OPTIONS"]["timeout"] = LOCK_SECONDS
         try:
             demo = wait_for_database(_prepare_database, tell=self._tell)
         except KeyboardInterrupt:
-            raise CommandError("Stopped before anything was started.") from None
+            raise CommandError("Stopped. Nothing was started.") from None
         except DatabaseError as error:
             raise CommandError(database_problem(error)) from None
         connection.close()
@@ -85,7 +85,7 @@ class Command(BaseCommand):
             for sentence in processes.tend():
                 self._tell(sentence)
             if not is_announced and _is_serving():
-                # The first administrator is made then; the database may be away just now.
+                # This creates the first administrator. If the database is unavailable, try again at the next turn.
                 with suppress(DatabaseError):
                     self._announce(demo)
                     is_announced = True
@@ -97,9 +97,13 @@ class Command(BaseCommand):
         self.stderr.flush()
 
     def _announce(self, demo: Account | None) -> None:
-        lines = ["", f"Instance Manager runs at {settings.PUBLIC_URL}/admin/", *_sign_in_lines()]
+        lines = [
+            "",
+            f"Instance Manager is running at {settings.PUBLIC_URL}/admin/",
+            *_sign_in_lines(),
+        ]
         if demo:
-            lines += ["", "Provision the demo instance, from another terminal:", ""]
+            lines += ["", "To provision the demo instance, run this in another terminal:", ""]
             lines += [f"  {_demo_curl(demo) or _demo_command()}"]
         lines += ["", "Ctrl-C stops everything.", ""]
         self.stdout.write("\n".join(lines))
@@ -112,10 +116,10 @@ def _refuse_port_in_use() -> None:
     try:
         socket.create_server((host, port), family=family).close()
     except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "there is no such port"
+        reason = error.strerror if isinstance(error, OSError) else "the port is out of range"
         raise CommandError(
-            f"Cannot listen on {host}, port {port}: {reason}. Stop the program that has it, or choose another "
-            f"port: PORT={port % 60000 + 1} make run"
+            f"Cannot listen on {host}, port {port}: {reason}. Stop the program that uses the port, or choose another "
+            f"one: PORT={port % 60000 + 1} make run"
         ) from None
 
 
@@ -123,13 +127,18 @@ def _make_data_folder() -> None:
     try:
         settings.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise CommandError(f"DATA_DIR {settings.DATA_DIR}: {error.strerror}.") from None
+        raise CommandError(
+            f"Cannot create DATA_DIR {settings.DATA_DIR}: {error.strerror}."
+        ) from None
 
 
 def _prepare_database() -> Account | None:
-    """The demo organization's account, where there is a sandbox to try it against. Raises DatabaseError."""
+    """Migrate, load the catalogue, and create the demo organization.
+
+    Returns its account, or None without the sandbox. Raises DatabaseError, CommandError.
+    """
     connection.ensure_connection()
-    # Before the migrations, so that nothing is ever written under the wrong key.
+    # Before the migrations, so that nothing is ever written with the wrong key.
     problems = run_checks(tags=["encryption"], databases=[DEFAULT_DB_ALIAS])
     if serious := [problem for problem in problems if problem.is_serious()]:
         if any(problem.id == DATABASE_UNUSABLE for problem in serious):
@@ -146,7 +155,10 @@ def _prepare_database() -> Account | None:
 
 
 def web_server_command(host: str, port: int, *, workers: int) -> list[str]:
-    """gunicorn without an access log: query strings carry authorization codes."""
+    """Build the gunicorn command.
+
+    It has no access log, since query strings carry authorization codes.
+    """
     options = {
         "--bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "--worker-class": "gthread",
@@ -160,7 +172,7 @@ def web_server_command(host: str, port: int, *, workers: int) -> list[str]:
 
 
 def _worker_command() -> list[str]:
-    """Empty where tasks run inside the request."""
+    """Build the worker command; empty if tasks run inside the request."""
     match settings.TASKS_BACKEND:
         case "database":
             return ["manage.py", "db_worker", "--no-reload"]
@@ -171,7 +183,7 @@ def _worker_command() -> list[str]:
 
 
 def _process_count() -> int:
-    """SQLite has one writer at a time; more processes would only wait for each other."""
+    """One per CPU. SQLite has only one writer, so it gets one process."""
     return 1 if connection.vendor == "sqlite" else os.cpu_count() or 1
 
 
@@ -187,9 +199,12 @@ def _is_serving() -> bool:
 
 
 def _sign_in_lines() -> list[str]:
-    """How to sign in; where nobody can yet, the first administrator is made, and the password shown this once."""
+    """Describe how to sign in.
+
+    If there is no user yet, create the first administrator and show the password once.
+    """
     if User.objects.exists():
-        return ["Forgot the password? manage.py changepassword USER"]
+        return ["Forgot your password? Run: manage.py changepassword USER"]
     password = secrets.token_urlsafe(12)
     User.objects.create_superuser("admin", password=password)
     return [
@@ -197,12 +212,12 @@ def _sign_in_lines() -> list[str]:
         "  User name  admin",
         f"  Password   {password}",
         "",
-        "The password is shown this once; manage.py changepassword admin sets another.",
+        "The password is shown only once. To change it, run: manage.py changepassword admin",
     ]
 
 
 def _demo_curl(demo: Account) -> str:
-    """One call of the API; empty after the first run, since the secrets that it carries are shown once."""
+    """Build an API call; empty after the first run, without the secrets."""
     if not (demo.user_secret and demo.organization_secret):
         return ""
     header = f"Authorization: User {demo.user_secret}, Organization {demo.organization_secret}"
@@ -213,7 +228,7 @@ def _demo_curl(demo: Account) -> str:
 
 
 def _demo_command() -> str:
-    """One line for a shell in the project's folder, which finds the same database and the same sandbox."""
+    """Build a shell command that uses the same database and sandbox."""
     python = Path(sys.executable)
     if python.is_relative_to(settings.BASE_DIR):
         python = python.relative_to(settings.BASE_DIR)

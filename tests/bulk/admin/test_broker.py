@@ -1,4 +1,4 @@
-"""TASKS_BACKEND=celery, and a broker that does not answer: a sentence each time, and nothing is lost."""
+"""TASKS_BACKEND=celery with an unavailable broker: each page says so, and nothing is lost."""
 
 import socket
 from datetime import timedelta
@@ -16,13 +16,13 @@ from tests.support.factories import make_instance
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NOT_ASKED = "The background workers could not be reached: the broker does not respond"
-LATER = "The scheduler asks again within two minutes"
+LATER = "the scheduler will enqueue the job within two minutes"
 PASSWORD = "p4ss-of-the-broker"
 
 
 @pytest.fixture
 def heal(settings, monkeypatch):
-    """The broker is down until this is called: then tasks run at once, and the scheduler has its turn."""
+    """The broker is down until this is called: then tasks run immediately, and the scheduler runs one turn."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     monkeypatch.setattr(app.conf, "broker_url", f"redis://:{PASSWORD}@127.0.0.1:{port}/0")
@@ -53,7 +53,7 @@ def test_a_job_that_cannot_be_handed_over_is_handed_over_by_the_scheduler(operat
 
 def test_a_dry_run_that_cannot_be_handed_over_is_handed_over_by_the_scheduler(operator, user, heal):
     page = upload(operator, user)
-    assert "The file is read." in page.text
+    assert "The file was read." in page.text
     assert LATER in page.text
     assert "The dry run is under way." in page.text
     heal()
@@ -76,7 +76,7 @@ def test_an_action_on_many_instances_leaves_them_as_they_are_and_says_so(operato
 
 def test_the_command_keeps_the_job_and_says_who_goes_on(user, heal):
     job = make_job(user)
-    with pytest.raises(CommandError, match="is kept; the scheduler asks again") as refusal:
+    with pytest.raises(CommandError, match="is saved; the scheduler will enqueue it") as refusal:
         call_command("resume_bulk_job", str(job.pk), "--enqueue")
     assert NOT_ASKED in str(refusal.value)
     assert refusal.value.returncode == 1

@@ -110,7 +110,7 @@ def test_a_dry_run_that_ends_its_workers_is_given_up_until_it_is_asked_for_again
     for _ in range(MAX_DRY_RUNS):
         BulkJob.objects.update(enqueued_at=timezone.now() - 2 * ADOPT_AFTER)
         assert recover_bulk_jobs() == [job]
-        # Begun, and not brought to its end.
+        # Started, but not finished.
         assert next(check_bulk_job(job)).number == 2
         assert "The dry run is under way." in page_of(operator, job).text
     BulkJob.objects.update(enqueued_at=timezone.now() - 2 * ADOPT_AFTER)
@@ -136,21 +136,21 @@ def test_the_dry_run_has_a_verdict_for_each_row(operator, user):
     assert "something to look at in 3 rows" in page.text
     assert list(job.rows.values_list("verdict", flat=True)) == [
         "",
-        "Row 2 of this file has the same name and element.",
+        "Duplicate: row 2 of this file has the same name and element.",
         "Missing required configuration: api.key, site",
         "No element found with key or ID nosuch",
         "",
     ]
     wrong = page_of(operator, job, rows="failed")
-    assert "Line 6: there is a value in column 5, which has no name in line 1." in wrong.text
+    assert "Line 6: column 5 has a value, but no name in line 1." in wrong.text
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"[", "this is not JSON"),
-        (b"some text\n", "there is no column name"),
-        (b'[{"name": "a"}, oops]', "Line 1, column 17: this is not JSON"),
+        (b"[", "invalid JSON"),
+        (b"some text\n", "column &quot;name&quot; is missing"),
+        (b'[{"name": "a"}, oops]', "Line 1, column 17: invalid JSON"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused_and_nothing_is_kept(
@@ -164,7 +164,7 @@ def test_a_file_that_cannot_be_read_is_refused_and_nothing_is_kept(
 def test_an_upload_that_is_too_long_is_refused_in_a_sentence(operator, user, monkeypatch):
     monkeypatch.setattr(bulk_uploads, "MAX_UPLOAD_BYTES", 70_000)
     page = upload(operator, user, FILE + "x" * 200_000)
-    assert "A file has at most" in page.text
+    assert "The file is larger than" in page.text
     assert not BulkJob.objects.exists()
 
 
@@ -199,7 +199,7 @@ def test_a_job_is_paused_resumed_and_its_failures_retried(operator, user, provid
     assert "paused" in do(operator, job, "pause").text
     assert "data-refresh-seconds" not in page_of(operator, job).text
     assert "finished" in do(operator, job, "resume").text
-    assert "is finished, so this cannot be done now" in do(operator, job, "pause").text
+    assert "is finished, so this action is not available now" in do(operator, job, "pause").text
 
 
 def test_a_cancelled_job_can_be_deleted_and_its_instances_stay(operator, user):
@@ -309,7 +309,7 @@ def test_a_file_that_is_not_read_on_is_told_and_can_be_cancelled_and_deleted(ope
     BulkJob.objects.update(reading_at=timezone.now() - READING_STALLED_AFTER)
     assert "No rows of the file came in since" in operator.get(url).text
     listed = operator.get(reverse("admin:instances_bulkjob_changelist")).text
-    assert "reading stalled" in listed
+    assert "stalled while reading" in listed
     do(operator, job, "cancel")
     assert not any(row.body for row in job.rows.all())
     do(operator, job, "delete")
