@@ -1,4 +1,4 @@
-"""How the admin looks: names, colours, and what its sidebar lists."""
+"""The admin's look: names, colours and the entries of its sidebar."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def admin_theme(*, has_sandbox: bool) -> dict[str, Any]:
-    """django-unfold's UNFOLD."""
+    """Return the setting UNFOLD of django-unfold."""
     navigation = [*_SIDEBAR, _PRACTICE] if has_sandbox else _SIDEBAR
     return _THEME | {"SIDEBAR": {"show_search": False, "navigation": navigation}}
 
@@ -19,7 +19,7 @@ def admin_theme(*, has_sandbox: bool) -> dict[str, Any]:
 def _listed(
     title: "StrPromise", icon: str, model: str, description: "StrPromise"
 ) -> dict[str, Any]:
-    """An entry of the sidebar and the index, for whoever may see the model's list."""
+    """Return an entry of the sidebar and start page, for users who may view the model's list."""
     app_label, model_name = model.split(".")
     return {
         "title": title,
@@ -38,37 +38,37 @@ _SIDEBAR: list[dict[str, Any]] = [
                 _("Instances"),
                 "cable",
                 "instances.instance",
-                _("Connect accounts, and see how each connection is."),
+                _("Connect accounts and see the status of each connection."),
             ),
             _listed(
                 _("Bulk jobs"),
                 "playlist_add_check",
                 "instances.bulkjob",
-                _("Files of instances on their way through."),
+                _("Create many instances from a file."),
             ),
             _listed(
                 _("OAuth apps"),
                 "key",
                 "instances.oauthapp",
-                _("Clients registered with providers, entered once."),
+                _("OAuth clients registered with providers."),
             ),
             _listed(
                 _("Authorizations"),
                 "handshake",
                 "instances.authorization",
-                _("Who was sent to a provider, and how it ended."),
+                _("Every authorization at a provider and its outcome."),
             ),
             _listed(
                 _("Authorization links"),
                 "link",
                 "instances.authorizationlink",
-                _("Links for account's holders, and what became of them."),
+                _("Links for account owners and their status."),
             ),
             _listed(
                 _("Interactions"),
                 "swap_horiz",
                 "instances.interaction",
-                _("Every exchange with a platform or provider, redacted."),
+                _("Recorded requests and responses, with secrets redacted."),
             ),
         ],
     },
@@ -79,32 +79,32 @@ _SIDEBAR: list[dict[str, Any]] = [
                 _("Organizations"),
                 "domain",
                 "instances.organization",
-                _("Customers, and the platform each provisions on."),
+                _("Customers and the platform that each one uses."),
             ),
             _listed(
                 _("Organization users"),
                 "badge",
                 "instances.organizationuser",
-                _("The people and programs that instances belong to."),
+                _("The people and programs that own instances."),
             ),
             _listed(
                 _("Elements"),
                 "extension",
                 "instances.element",
-                _("The catalogue: what can be connected, and how."),
+                _("The catalogue of services that can be connected."),
             ),
         ],
     },
     {
         "title": _("Access"),
         "items": [
-            _listed(_("Users"), "person", "auth.user", _("Who signs in here.")),
-            _listed(_("Groups"), "group", "auth.group", _("What they may do.")),
+            _listed(_("Users"), "person", "auth.user", _("People who can sign in here.")),
+            _listed(_("Groups"), "group", "auth.group", _("Sets of permissions for users.")),
             _listed(
                 _("Memberships"),
                 "supervisor_account",
                 "instances.membership",
-                _("Whose organizations they operate, or look at."),
+                _("Which organizations each user operates or views."),
             ),
         ],
     },
@@ -116,7 +116,7 @@ _PRACTICE: dict[str, Any] = {
             "title": _("Sandbox"),
             "icon": "science",
             "link": "/sandbox/",
-            "description": _("A provider of our own to try everything against."),
+            "description": _("A built-in provider to practise with."),
         }
     ],
 }
@@ -124,7 +124,7 @@ _THEME: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "instances.admin.console.console",
     "SITE_TITLE": "Instance Manager",
     "SITE_HEADER": "Instance Manager",
-    "SITE_SUBHEADER": _("Element instances, kept"),
+    "SITE_SUBHEADER": _("Element instances"),
     "SITE_SYMBOL": "hub",
     "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
