@@ -37,6 +37,10 @@ class OAuthAppForm(forms.ModelForm[OAuthApp]):
         model = OAuthApp
         fields = ["organization", "element", "client_id", "callback_url", "scope", "hosts"]
         field_classes = {"hosts": HostsField}
+        help_texts = {
+            "callback_url": _("As registered with the provider. Defaults to the URL above."),
+            "scope": _("Defaults to the element's scopes."),
+        }
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

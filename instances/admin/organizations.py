@@ -69,6 +69,11 @@ class OrganizationForm(SecretForm):
     class Meta:
         model = Organization
         fields = ["name", "platform_url", "endpoint_overrides", "private_hosts"]
+        help_texts = {
+            "platform_url": gettext_lazy(
+                "The base URL of a remote platform. Leave blank to use the embedded platform."
+            )
+        }
 
     def is_remote(self) -> bool:
         return bool(self.cleaned_data.get("platform_url"))
