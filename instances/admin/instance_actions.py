@@ -93,7 +93,7 @@ def _reveal(model_admin: ModelAdmin, request: HttpRequest, instance: Instance) -
     context = {
         "title": _("Element token"),
         "original": instance,
-        "advice": _("Anyone who has it can use this connection. This view was recorded."),
+        "advice": _("Anyone who has it can use this connection. Your access was recorded."),
         "secrets": {_("Element token"): token},
         "done_url": reverse("admin:instances_instance_change", args=[instance.pk]),
     }
@@ -149,7 +149,7 @@ _TABLE: tuple[InstanceAction, ...] = (
     ConfirmedAction(
         name=Step.REVEAL,
         label=_("Reveal Element token"),
-        effect=_("Shows the Element token once, in plain text. The view is recorded."),
+        effect=_("Shows the Element token once, in plain text. Your access is recorded."),
         carry_out=_reveal,
         permission=InstancePermission.REVEAL,
     ),

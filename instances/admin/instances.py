@@ -257,7 +257,7 @@ def refresh_status(instance: Instance) -> str | None:
     if instance.refresh_started_at:
         return _("The last response was lost. The refresh token will be tried once more.")
     failures = instance.refresh_failures + instance.refresh_refusals
-    return _("Failed %d times in a row.") % failures if failures else _("Healthy.")
+    return _("Failed %d times in a row.") % failures if failures else _("No failures.")
 
 
 def configuration_of(instance: Instance) -> list[tuple[str, str]]:

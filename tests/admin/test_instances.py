@@ -290,7 +290,7 @@ def test_the_details_show_the_next_refresh_and_check_and_the_refresh_status(oper
     page = operator.get(change_url(instance)).text
     assert "Next refresh" in page
     assert "Next check" in page
-    assert "Healthy." in page
+    assert "No failures." in page
     rows = Instance.objects.filter(pk=instance.pk)
     rows.update(refresh_failures=3)
     assert "Failed 3 times in a row." in operator.get(change_url(instance)).text
