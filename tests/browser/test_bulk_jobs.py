@@ -60,7 +60,8 @@ def test_a_file_is_uploaded_checked_run_paused_and_resumed(operator, file, photo
     operator.find("Organization user", DEMO_USER)
     page.get_by_label(re.compile(r"^\s*File\W*$")).set_input_files(file)
     assert press_twice(page, "Upload and check") == "Reading the file …"
-    expect(page.get_by_text("The dry run found problems in 1 row.")).to_be_visible()
+    problems = page.get_by_text("The dry run found problems in 1 row.")
+    expect(problems).to_be_visible(timeout=PATIENCE_MS)
     photograph(page, "dry-run")
     page.goto("/admin/instances/bulkjob/")
     jobs = page.get_by_role("row").filter(has_text=file.name)
