@@ -1,4 +1,4 @@
-"""The pictures of the README: `make screenshots`. The program is started with data of its own, and looked at.
+"""Take the README's screenshots: `make screenshots`. Starts the program with its own data.
 
 Writes docs/screenshots/*.png. Needs chromium, as the browser tests do.
 """
@@ -33,7 +33,7 @@ GOOD = (
     "Wingtip Toys",
     "Litware",
 )
-# Whose password has been changed at the provider since.
+# Accounts whose password was changed at the provider.
 BAD = ("Fabrikam", "Proseware")
 
 
@@ -48,8 +48,8 @@ def main() -> None:
     ):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         _make_data(program, Path(folder))
-        _photograph_self_service(browser, program)
-        _photograph_admin(browser, program)
+        _capture_self_service(browser, program)
+        _capture_admin(browser, program)
         browser.close()
 
 
@@ -63,39 +63,39 @@ def _make_data(program: Program, folder: Path) -> None:
             rows.writerows(
                 [[name, "customers", SANDBOX_USERNAME, password, TENANT] for name in names]
             )
-        # Exit status 1, some failed, is what the second file is for.
+        # The second file exits with status 1: some failed.
         program.run(
             "provision_instances", str(path), "--user", DEMO_USER, "--element", "dynamicscrmadfs"
         )
 
 
-def _photograph_self_service(browser: Browser, program: Program) -> None:
+def _capture_self_service(browser: Browser, program: Program) -> None:
     page = browser.new_page(base_url=program.url, viewport=DESK)
     page.goto("/connect/")
     page.get_by_label("Username").fill(STAFF_USERNAME)
     page.get_by_label("Password").fill(STAFF_PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    _keep(page, "connect")
+    _save(page, "connect")
     page.goto("/connect/catalogue/dynamicscrmadfs/?way=oauth2")
     page.get_by_label("Name").fill("Alpine Ski House")
     page.get_by_label(re.compile("Dynamics CRM URL")).fill(TENANT)
-    page.get_by_role("button", name="Let somebody else do it, by a link").click()
+    page.get_by_role("button", name="Send a link to someone else").click()
     page.get_by_label("Note").fill(
         "So that the spring report shows your sales figures. Questions? Call Mina."
     )
-    page.get_by_role("button", name="Make the link").click()
+    page.get_by_role("button", name="Create link").click()
     customer = browser.new_page(base_url=program.url, viewport=CUSTOMER)
     customer.goto(page.get_by_label("Link", exact=True).input_value())
-    _keep(customer, "authorize")
+    _save(customer, "authorize")
 
 
-def _photograph_admin(browser: Browser, program: Program) -> None:
+def _capture_admin(browser: Browser, program: Program) -> None:
     operator = Operator(browser.new_page(base_url=program.url, viewport=DESK))
     operator.sign_in("admin", program.password)
-    _keep(operator.page, "console")
+    _save(operator.page, "console")
 
 
-def _keep(page: Page, name: str) -> None:
+def _save(page: Page, name: str) -> None:
     page.wait_for_load_state("networkidle")
     page.screenshot(path=FOLDER / f"{name}.png")
 

@@ -1,4 +1,7 @@
-"""Every text of a page is marked for translation: what a template or a view says, in words or in an attribute."""
+"""Texts that customers and staff read are marked for translation, in templates and in views.
+
+Texts that only operators read (the admin) need no mark.
+"""
 
 import ast
 import re
@@ -7,20 +10,21 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
+# Packages with pages, by who reads them.
+MARKED = {"callbacks", "pages", "sandbox", "selfservice", "sign_in"}
+OPERATORS_ONLY = {"admin", "bulk"}
+# Templates that only operators read: the admin, its theme, and the API documentation.
+OPERATORS_TEMPLATES = {"admin", "unfold", "ninja"}
 TEMPLATES = sorted(
     path
-    for path in [*PROJECT.glob("templates/**/*.html"), *PROJECT.glob("instances/**/*.html")]
-    # Another's page, and pages that tell what this program's own name is.
-    if "ninja" not in path.parts
+    for path in PROJECT.glob("templates/**/*.html")
+    if path.relative_to(PROJECT / "templates").parts[0] not in OPERATORS_TEMPLATES
 )
 VIEWS = sorted(
-    path
-    for folder in ("admin", "views", "sandbox")
-    for path in (PROJECT / "instances" / folder).rglob("*.py")
-    if "migrations" not in path.parts
+    path for package in MARKED for path in (PROJECT / "instances" / package).rglob("*.py")
 )
-# What a reader is told through.
-TELLING = {"debug", "info", "success", "warning", "error", "add_message"}
+# The functions of messages.
+MESSAGE_FUNCTIONS = {"debug", "info", "success", "warning", "error", "add_message"}
 # A name, and a unit.
 UNTRANSLATED = {"Instance Manager", "| Instance Manager", "Sandbox", "ms"}
 
@@ -28,7 +32,7 @@ UNTRANSLATED = {"Instance Manager", "| Instance Manager", "Sandbox", "ms"}
 def unmarked_in(template: str) -> list[str]:
     rest = re.sub(r"\{% comment .*?%\}.*?\{% endcomment %\}|\{#.*?#\}", "", template, flags=re.S)
     rest = re.sub(r"\{% blocktranslate.*?\{% endblocktranslate %\}", "", rest, flags=re.S)
-    # An icon's name is drawn, not read.
+    # The name of an icon is drawn as an image.
     rest = re.sub(r'<span class="[^"]*material-symbols[^"]*".*?</span>', "", rest, flags=re.S)
     rest = re.sub(r"<(script|style|code|pre)\b.*?</\1>|<!.*?>", "", rest, flags=re.S)
     attributes = re.findall(
@@ -36,16 +40,18 @@ def unmarked_in(template: str) -> list[str]:
     )
     rest = re.sub(r"\{%.*?%\}|\{\{.*?\}\}", "", rest, flags=re.S)
     texts = re.sub(r"<[^>]*>", "\n", rest).splitlines()
-    said = [text.strip() for text in [*attributes, *texts]]
-    return [text for text in said if re.search(r"[^\W\d_]{2}", text) and text not in UNTRANSLATED]
+    stripped = [text.strip() for text in [*attributes, *texts]]
+    return [
+        text for text in stripped if re.search(r"[^\W\d_]{2}", text) and text not in UNTRANSLATED
+    ]
 
 
-def told_unmarked_in(source: str) -> list[str]:
-    """Literals that are given to messages or to a page's title as they are."""
+def unmarked_in_view(source: str) -> list[str]:
+    """Return unmarked literals that are passed to messages or to the context of a page."""
     found = []
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and _is_telling(node.func):
-            found += [ast.unparse(one) for one in node.args if _is_text(one)]
+        if isinstance(node, ast.Call) and _is_message(node.func):
+            found += [ast.unparse(argument) for argument in node.args if _is_text(argument)]
         if isinstance(node, ast.Dict):
             pairs = zip(node.keys, node.values, strict=True)
             found += [
@@ -56,15 +62,15 @@ def told_unmarked_in(source: str) -> list[str]:
     return found
 
 
-def _is_telling(called: ast.expr) -> bool:
-    of = getattr(getattr(called, "value", None), "id", "")
-    return of == "messages" and getattr(called, "attr", "") in TELLING
+def _is_message(called: ast.expr) -> bool:
+    module = getattr(getattr(called, "value", None), "id", "")
+    return module == "messages" and getattr(called, "attr", "") in MESSAGE_FUNCTIONS
 
 
 def _is_text(node: ast.AST) -> bool:
     parts = node.values if isinstance(node, ast.JoinedStr) else [node]
-    literals = [one.value for one in parts if isinstance(one, ast.Constant)]
-    return any(isinstance(one, str) and re.search(r"[^\W\d_]", one) for one in literals)
+    literals = [part.value for part in parts if isinstance(part, ast.Constant)]
+    return any(isinstance(text, str) and re.search(r"[^\W\d_]", text) for text in literals)
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(PROJECT)))
@@ -73,13 +79,24 @@ def test_every_text_of_a_template_is_marked(path):
 
 
 @pytest.mark.parametrize("path", VIEWS, ids=lambda path: str(path.relative_to(PROJECT)))
-def test_every_text_that_a_view_tells_is_marked(path):
-    assert told_unmarked_in(path.read_text()) == []
+def test_every_text_of_a_view_is_marked(path):
+    assert unmarked_in_view(path.read_text()) == []
 
 
-def test_the_search_finds_what_is_not_marked():
+def test_every_package_with_pages_says_who_reads_them():
+    """A new package with pages must be added to MARKED or OPERATORS_ONLY."""
+    has_pages = re.compile(r"\b(render|render_page|TemplateResponse|messages\.\w+)\(")
+    packages = {
+        path.relative_to(PROJECT / "instances").parts[0]
+        for path in (PROJECT / "instances").rglob("*.py")
+        if has_pages.search(path.read_text())
+    }
+    assert packages - OPERATORS_ONLY <= MARKED
+
+
+def test_unmarked_texts_are_found():
     assert unmarked_in('<p title="Look">Not {{ at }} marked</p>{% translate "Marked" %}') == [
         "Look",
         "Not  marked",
     ]
-    assert told_unmarked_in('messages.error(request, f"{name} is not")') == ["f'{name} is not'"]
+    assert unmarked_in_view('messages.error(request, f"{name} is not")') == ["f'{name} is not'"]

@@ -1,4 +1,4 @@
-"""The admin: a thin entrance over the models and the verbs of provisioning. Importing it registers the pages."""
+"""The admin: pages over the models and the operations of provisioning. Importing it registers them."""
 
 from instances.admin import (
     accounts,

@@ -1,4 +1,4 @@
-"""Who signs in: Django's users and groups, in the theme's forms; and what they leave when they go."""
+"""Users and groups in the theme's forms, and the connections of users who leave."""
 
 from functools import partial
 from typing import Any
@@ -29,7 +29,7 @@ admin.site.unregister([User, Group])
 
 
 class AdminSignInForm(SignInForm, AuthenticationForm):
-    """The theme's, throttled as every sign-in is."""
+    """The theme's sign-in form, with the throttling that all sign-ins share."""
 
 
 admin.site.login_form = AdminSignInForm
@@ -43,7 +43,7 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin):
     change_form_template = "admin/instances/account.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        """Users of the person's own organizations; autocompletes use this as well."""
+        """Return users of the signed-in user's own organizations. Autocompletes use this too."""
         return visible_users(request.user).order_by(*self.get_ordering(request))
 
     def get_urls(self) -> list[URLPattern]:
@@ -55,12 +55,12 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin):
         return [connections, *super().get_urls()]
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """As Django's, and what keeps an account from being deleted: its entries in the log."""
+        """Add the log entries that keep a user from being deleted to Django's result."""
         deleted, counts, needed, protected = super().get_deleted_objects(objs, request)
         entries = log_entries_of(objs).select_related("user")
         protected += [
-            _("Log entry of %(name)s: %(entry)s") % {"name": one.user, "entry": one}
-            for one in entries[:LISTED_ENTRIES]
+            _("Log entry of %(name)s: %(entry)s") % {"name": entry.user, "entry": entry}
+            for entry in entries[:LISTED_ENTRIES]
         ]
         return deleted, counts, needed, protected
 

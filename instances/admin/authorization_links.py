@@ -1,4 +1,4 @@
-"""Authorization links: who was asked to connect what, and what became of it."""
+"""Authorization links: which instances they are for, and their status."""
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -58,4 +58,4 @@ class AuthorizationLinkAdmin(ReadOnlyAdmin):
             except InstancesError as error:
                 messages.error(request, str(error))
             else:
-                messages.success(request, _("The link for %s is revoked.") % link.instance.name)
+                messages.success(request, _("The link for %s was revoked.") % link.instance.name)

@@ -1,4 +1,4 @@
-"""Authorizations: which trips to providers were begun, by whom, and how they ended."""
+"""Authorizations: who started each one, and its outcome."""
 
 from django.contrib import admin
 from django.db.models import QuerySet

@@ -1,4 +1,4 @@
-"""The admin's first page: how the instances are, what needs attention and why, and what happened just now."""
+"""The admin's start page: instances by state, what needs attention and why, and recent activity."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from instances.provisioning.status.overview import (
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-# What a bar's whole length is divided into.
+# The length of a full bar.
 BAR_UNITS = 1_000
 MAX_ELEMENTS = 8
 MAX_NAMED = 3
@@ -37,9 +37,7 @@ MAX_INTERACTIONS = 8
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One line of a chart. parts: colour, where it begins, and how long it is, in BAR_UNITS. detail: what the parts
-    say, in words.
-    """
+    """One line of a chart. parts: colour, start and length, in BAR_UNITS. detail: the parts in words."""
 
     label: "StrOrPromise"
     count: int
@@ -49,13 +47,13 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """A group of instances that need the same done to them."""
+class Problem:
+    """A group of instances with the same cause and remedy."""
 
     group: ProblemGroup
     colour: str
     state: "StrOrPromise"
-    words: str
+    headline: str
     who: str
     advice: str
     elements: str
@@ -63,13 +61,13 @@ class Trouble:
 
 
 def console(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Unfold's DASHBOARD_CALLBACK: the parts that the signed-in person may see."""
+    """Unfold's DASHBOARD_CALLBACK: add the sections that the signed-in user may view."""
     account = request.user
     if account.has_perm("instances.view_instance"):
         context |= _instances(overview_of(account), audience_of_many(account))
     if account.has_perm("instances.view_interaction"):
         latest = Interaction.objects.visible_to(account)[:MAX_INTERACTIONS]
-        context["exchanges"] = [exchange_of(one) for one in latest]
+        context["exchanges"] = [exchange_of(interaction) for interaction in latest]
     context["panels"] = console_panels(account)
     for panel in context["panels"]:
         context |= panel.context(account)
@@ -83,18 +81,18 @@ def _instances(overview: Overview, audience: Audience) -> dict[str, Any]:
         "max_counted": MAX_COUNTED,
         "by_state": _bars_of_states(overview),
         "by_element": [
-            _bar_of_element(one, overview.elements[0].total)
-            for one in overview.elements[:MAX_ELEMENTS]
+            _bar_of_element(count, overview.elements[0].total)
+            for count in overview.elements[:MAX_ELEMENTS]
         ],
         "other_elements": len(overview.elements[MAX_ELEMENTS:]),
         "disabled_url": list_url(question="disabled"),
         "overdue_url": list_url(question="overdue-refresh"),
-        "troubles": [_trouble_of(group, audience) for group in overview.troubles],
+        "problems": [_problem_of(group, audience) for group in overview.troubles],
     }
 
 
 def list_url(**filters: Any) -> str:
-    """The list of instances, filtered."""
+    """Return the address of the filtered list of instances."""
     return f"{reverse('admin:instances_instance_changelist')}?{urlencode(filters)}"
 
 
@@ -112,16 +110,16 @@ def _bars_of_states(overview: Overview) -> list[Bar]:
     ]
 
 
-def _bar_of_element(one: ElementCount, most: int) -> Bar:
-    parts = [("success", one.connected), ("danger", one.troubled), ("default", one.other)]
-    url = list_url(element__id__exact=one.element.pk)
-    numbers = {"connected": one.connected, "troubled": one.troubled, "other": one.other}
-    detail = _("%(connected)d in order, %(troubled)d need attention, %(other)d other") % numbers
-    return Bar(one.element.name, one.total, url, _parts(parts, most), detail)
+def _bar_of_element(count: ElementCount, most: int) -> Bar:
+    parts = [("success", count.connected), ("danger", count.troubled), ("default", count.other)]
+    url = list_url(element__id__exact=count.element.pk)
+    numbers = {"healthy": count.connected, "problems": count.troubled, "other": count.other}
+    detail = _("%(healthy)d healthy · %(problems)d need attention · %(other)d other") % numbers
+    return Bar(count.element.name, count.total, url, _parts(parts, most), detail)
 
 
 def _parts(counts: Iterable[tuple[str, int]], most: int) -> list[tuple[str, int, int]]:
-    """Colour, where it begins, and how long it is; what is there at all is long enough to be seen."""
+    """Return colour, start and length of each part. Parts that are not empty are long enough to see."""
     parts, start = [], 0
     for colour, count in counts:
         if count:
@@ -131,17 +129,17 @@ def _parts(counts: Iterable[tuple[str, int]], most: int) -> list[tuple[str, int,
     return parts
 
 
-def _trouble_of(group: ProblemGroup, audience: Audience) -> Trouble:
-    words, who, advice = group.explain_to(audience)
+def _problem_of(group: ProblemGroup, audience: Audience) -> Problem:
+    headline, who, advice = group.explain_to(audience)
     named = [f"{name} ({count})" for name, count in group.elements.most_common(MAX_NAMED)]
     more = len(group.elements) - MAX_NAMED
-    # A connected one still works, or seems to.
+    # Connected instances still work, or seem to.
     colour = "warning" if group.state == Instance.State.CONNECTED else STATE_COLOURS[group.state]
-    return Trouble(
+    return Problem(
         group,
         colour,
         Instance.State(group.state).label,
-        words,
+        headline,
         who,
         advice,
         ", ".join(named) + (f" + {more}" if more > 0 else ""),

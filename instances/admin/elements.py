@@ -1,4 +1,4 @@
-"""Elements: what the catalogue knows, to read. Files are loaded by the sync_elements command alone."""
+"""Elements: the catalogue, read-only. Only the sync_elements command loads files."""
 
 from typing import Any
 
@@ -50,12 +50,12 @@ class ElementAdmin(ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Element], search_term: str
     ) -> tuple[QuerySet[Element], bool]:
-        """Whoever chooses an element, on another page, is offered the active ones."""
+        """Offer only active elements in autocompletes."""
         if request.path.endswith("/autocomplete/"):
             queryset = queryset.filter(is_active=True)
         return super().get_search_results(request, queryset, search_term)
 
-    @admin.display(description=gettext_lazy("ways of authentication"))
+    @admin.display(description=gettext_lazy("authentication"))
     def ways(self, element: Element) -> str:
         kinds = [way["type"] for way in element.definition["authentication"]]
         return ", ".join(str(WAY_LABELS[kind]) for kind in kinds)
@@ -82,20 +82,20 @@ class ElementAdmin(ModelAdmin):
             "title": element.name,
             "original": element,
             "may_switch": may_switch,
-            "ways": [_shown(way) for way in element.parsed.authentication],
+            "ways": [_describe(way) for way in element.parsed.authentication],
         }
         return render_page(self, request, "element.html", context)
 
     def _switch(self, request: HttpRequest, element: Element) -> HttpResponse:
         element.is_active = not element.is_active
         element.save(update_fields=["is_active"])
-        said = _("%s is active.") if element.is_active else _("%s is no longer offered.")
-        self.message_user(request, said % element.name)
-        self.log_change(request, element, said % element.name)
+        template = _("%s was activated.") if element.is_active else _("%s was deactivated.")
+        self.message_user(request, template % element.name)
+        self.log_change(request, element, template % element.name)
         return redirect("admin:instances_element_change", element.pk)
 
 
-def _shown(way: AuthenticationType) -> dict[str, Any]:
+def _describe(way: AuthenticationType) -> dict[str, Any]:
     endpoints = [(title, getattr(way, name)) for name, title in _ENDPOINTS.items()]
     return {
         "label": WAY_LABELS[way.type],

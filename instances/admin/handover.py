@@ -1,4 +1,4 @@
-"""When somebody leaves: which connections were theirs, and one form that hands them over."""
+"""Offboarding a user: their connections, and a form that hands them over."""
 
 from typing import Any, cast
 
@@ -22,7 +22,7 @@ MAX_AT_ONCE = 500
 
 
 class HandoverForm(forms.Form):
-    """To whom, why, and which; all of them unless some are left out."""
+    """The new owner and the reason. All instances are selected by default."""
 
     to = forms.ModelChoiceField(
         OrganizationUser.objects.none(),
@@ -30,10 +30,10 @@ class HandoverForm(forms.Form):
         widget=UnfoldAdminSelectWidget,
     )
     why = forms.CharField(
-        label=gettext_lazy("Why"),
+        label=gettext_lazy("Reason"),
         max_length=200,
         widget=UnfoldAdminTextInputWidget,
-        help_text=gettext_lazy("Stands in the history of each, with your name."),
+        help_text=gettext_lazy("Recorded in the history of each connection, with your name."),
     )
 
     def __init__(self, owner: OrganizationUser, account: User | AnonymousUser, data: Any) -> None:
@@ -48,21 +48,21 @@ class HandoverForm(forms.Form):
 
 
 def handover_page(model_admin: ModelAdmin, request: HttpRequest, object_id: int) -> HttpResponse:
-    """An organization user's instances, and the form; a GET asks, the POST that answers it acts."""
+    """Show an organization user's instances with the form; a POST hands them over."""
     owner = model_admin.get_object(request, str(object_id))
     if owner is None:
         raise Http404
     operated = OrganizationUser.objects.operated_by(request.user).filter(pk=owner.pk)
     if not request.user.has_perm("instances.change_instance") or not operated.exists():
         raise PermissionDenied
-    rows = _listed(owner.instances.all())
+    rows = _for_list(owner.instances.all())
     form = HandoverForm(owner, request.user, request.POST if request.method == "POST" else None)
     if form.is_valid():
-        chosen = rows.filter(pk__in=_numbers(request.POST.getlist("instance")))[:MAX_AT_ONCE]
-        done = hand_over_instances(
+        chosen = rows.filter(pk__in=_parse_ids(request.POST.getlist("instance")))[:MAX_AT_ONCE]
+        handover = hand_over_instances(
             chosen, form.cleaned_data["to"], account=request.user, why=form.cleaned_data["why"]
         )
-        _tell(request, done, form.cleaned_data["to"])
+        _report(request, handover, form.cleaned_data["to"])
         return redirect(request.path)
     context = {
         "title": _("Hand over connections"),
@@ -75,7 +75,7 @@ def handover_page(model_admin: ModelAdmin, request: HttpRequest, object_id: int)
 
 
 def connections_page(model_admin: ModelAdmin, request: HttpRequest, object_id: int) -> HttpResponse:
-    """What an account left or would leave: its organization users, and where it allowed access itself."""
+    """List a user's organization users, and the instances that the user authorized."""
     account = model_admin.get_object(request, str(object_id))
     if account is None or not request.user.has_perm("instances.view_instance"):
         raise Http404 if account is None else PermissionDenied
@@ -88,46 +88,46 @@ def connections_page(model_admin: ModelAdmin, request: HttpRequest, object_id: i
         "title": _("Connections of %s") % account.get_username(),
         "original": account,
         "owners": owners.select_related("organization").annotate(count=Count("instances")),
-        "instances": _listed(visible.filter(pk__in=trips.values("instance")))[:MAX_AT_ONCE],
+        "instances": _for_list(visible.filter(pk__in=trips.values("instance")))[:MAX_AT_ONCE],
     }
     return render_page(model_admin, request, "account_connections.html", context)
 
 
 def remind_of_connections(request: HttpRequest, account: User) -> None:
-    """Somebody leaves: say so while whoever closes the account is still there."""
+    """Warn the operator who deactivates a user that the user still owns connections."""
     visible = Instance.objects.visible_to(request.user)
     if not visible.filter(organization_user__account=account).exists():
         return
-    said = _("Connections belong to {name} still.")
+    warning = _("{name} still owns connections.")
     link = '<a class="im-link" href="{url}">{label}</a>'
     messages.warning(
         request,
         format_html(
-            f"{said} {link}",
+            f"{warning} {link}",
             name=account.get_username(),
             url=reverse("admin:auth_user_connections", args=[account.pk]),
-            label=_("Look at them, and hand them over"),
+            label=_("Review and hand over"),
         ),
     )
 
 
-def _listed(rows: QuerySet[Instance]) -> QuerySet[Instance]:
+def _for_list(rows: QuerySet[Instance]) -> QuerySet[Instance]:
     return rows.select_related("element", "organization_user__organization").order_by("name", "pk")
 
 
-def _numbers(values: list[str]) -> list[int]:
+def _parse_ids(values: list[str]) -> list[int]:
     return [int(value) for value in values if value.isascii() and value.isdecimal()]
 
 
-def _tell(request: HttpRequest, done: Handover, to: OrganizationUser) -> None:
-    for refusal in done.refusals:
+def _report(request: HttpRequest, handover: Handover, to: OrganizationUser) -> None:
+    for refusal in handover.refusals:
         messages.error(request, refusal)
-    if not done.count and not done.refusals:
-        messages.warning(request, _("No connection was chosen, so none was handed over."))
-    if done.count:
-        said = ngettext(
-            "%(count)d connection belongs to %(to)s now.",
-            "%(count)d connections belong to %(to)s now.",
-            done.count,
+    if not handover.count and not handover.refusals:
+        messages.warning(request, _("No connections were selected, so none were handed over."))
+    if handover.count:
+        message = ngettext(
+            "%(count)d connection now belongs to %(to)s.",
+            "%(count)d connections now belong to %(to)s.",
+            handover.count,
         )
-        messages.success(request, said % {"count": done.count, "to": to})
+        messages.success(request, message % {"count": handover.count, "to": to})

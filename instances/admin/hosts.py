@@ -1,4 +1,4 @@
-"""Lists of hosts in forms: checked, and kept as catalogue/hosts.py reads them."""
+"""Lists of hosts in forms: validated, and stored as catalogue/hosts.py reads them."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,14 +11,14 @@ from instances.catalogue.hosts import parse_pattern
 
 
 class HostsField(forms.CharField):
-    """One host or pattern a line; the value is a list of patterns."""
+    """One host or pattern per line; the value is a list of patterns."""
 
     def __init__(self, **kwargs: Any) -> None:
         for name in ("encoder", "decoder"):
             kwargs.pop(name, None)
-        # What was there before is read from the row, never from a hidden field that comes with the request.
-        about = {"widget": UnfoldAdminTextareaWidget, "show_hidden_initial": False}
-        super().__init__(**kwargs | about)
+        # The previous value comes from the row, never from a hidden field, which a request can forge.
+        options = {"widget": UnfoldAdminTextareaWidget, "show_hidden_initial": False}
+        super().__init__(**kwargs | options)
 
     def prepare_value(self, value: Any) -> Any:
         return "\n".join(value) if isinstance(value, list) else value
@@ -34,7 +34,7 @@ class HostsField(forms.CharField):
 
 
 def clean_hosts(entered: Iterable[str]) -> list[str]:
-    """As patterns, each once. Raises ValidationError that names what is none."""
+    """Parse into patterns without duplicates. Raises ValidationError that names an invalid one."""
     try:
         return list(dict.fromkeys(parse_pattern(text) for text in entered))
     except ValueError as error:
@@ -42,7 +42,7 @@ def clean_hosts(entered: Iterable[str]) -> list[str]:
 
 
 def clean_private_hosts(entered: Any) -> dict[str, list[str]]:
-    """By element key. Raises ValidationError."""
+    """Validate hosts by element key. Raises ValidationError."""
     is_mapping = isinstance(entered or {}, dict) and all(
         isinstance(hosts, list) and all(isinstance(host, str) for host in hosts)
         for hosts in (entered or {}).values()

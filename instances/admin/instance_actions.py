@@ -1,4 +1,4 @@
-"""What can be done to instances: one table for the buttons of one instance and the actions on many."""
+"""Actions on instances: one table for the buttons of an instance and the bulk actions of the list."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,11 +35,11 @@ class InstanceAction:
 
     name: Step
     label: "StrOrPromise"
-    verb: InstancePermission = InstancePermission.CHANGE
+    permission: InstancePermission = InstancePermission.CHANGE
     is_destructive: bool = False
 
     def is_allowed(self, account: User | AnonymousUser, instance: Instance) -> bool:
-        return is_permitted(account, instance, self.verb)
+        return is_permitted(account, instance, self.permission)
 
     def url(self, instance: Instance) -> str:
         return reverse("admin:instances_instance_action", args=[instance.pk, self.name])
@@ -47,10 +47,10 @@ class InstanceAction:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmedAction(InstanceAction):
-    """One that is asked about first. effect says before, done says after, what happens.
+    """An action with a confirmation page. effect says what will happen, done what happened.
 
-    carry_out does it to one instance; an answer of its own stands in place of done. enqueue, where there
-    is one, does it to one of many in the background.
+    carry_out acts on one instance; a response that it returns replaces the message done. enqueue, if set, acts on one
+    of many instances in the background.
     """
 
     effect: "StrOrPromise"
@@ -62,7 +62,7 @@ class ConfirmedAction(InstanceAction):
 def perform(
     action: ConfirmedAction, model_admin: ModelAdmin, request: HttpRequest, instance: Instance
 ) -> HttpResponse:
-    """Carry it out, and go where its outcome is to be seen."""
+    """Carry out the action, and redirect to the page that shows its outcome."""
     pk = instance.pk
     try:
         response = action.carry_out(model_admin, request, instance)
@@ -77,9 +77,9 @@ def perform(
     return redirect("admin:instances_instance_changelist")
 
 
-def _verb(verb: Callable[..., object], **arguments: Any) -> CarryOut:
+def _operation(operation: Callable[..., object], **arguments: Any) -> CarryOut:
     def carry_out(_: ModelAdmin, request: HttpRequest, instance: Instance) -> None:
-        verb(instance, actor=request.user.get_username(), **arguments)
+        operation(instance, actor=request.user.get_username(), **arguments)
 
     return carry_out
 
@@ -93,7 +93,7 @@ def _reveal(model_admin: ModelAdmin, request: HttpRequest, instance: Instance) -
     context = {
         "title": _("Element token"),
         "original": instance,
-        "advice": _("Whoever has it can use this connection. That you saw it was recorded."),
+        "advice": _("Anyone who has it can use this connection. Your access was recorded."),
         "secrets": {_("Element token"): token},
         "done_url": reverse("admin:instances_instance_change", args=[instance.pk]),
     }
@@ -103,15 +103,15 @@ def _reveal(model_admin: ModelAdmin, request: HttpRequest, instance: Instance) -
 PROVISION = ConfirmedAction(
     name=Step.PROVISION,
     label=_("Provision"),
-    effect=_("The platform is asked to connect it with the configuration that is stored."),
+    effect=_("The platform connects it with the stored configuration."),
     done=_("{name} is connected."),
-    carry_out=_verb(provision.provision_instance),
+    carry_out=_operation(provision.provision_instance),
     enqueue=tasks.provision_instance.enqueue,
 )
 AUTHORIZE = ConfirmedAction(
     name=Step.AUTHORIZE,
     label=_("Authorize"),
-    effect=_("Your browser goes to the provider, where the account's holder allows access."),
+    effect=_("Your browser goes to the provider, where the account owner allows access."),
     carry_out=_authorize,
 )
 REAUTHENTICATE = InstanceAction(
@@ -124,46 +124,46 @@ _TABLE: tuple[InstanceAction, ...] = (
     ConfirmedAction(
         name=Step.CHECK,
         label=_("Check"),
-        effect=_("The provider is asked whether the connection works; nothing is changed there."),
+        effect=_("Asks the provider whether the connection works. Nothing is changed there."),
         done=_("{name} works."),
-        carry_out=_verb(check.check_instance),
+        carry_out=_operation(check.check_instance),
         enqueue=tasks.check_instance.enqueue,
     ),
     REAUTHENTICATE,
     ConfirmedAction(
         name=Step.ENABLE,
         label=_("Enable"),
-        effect=_("It can be used again, here and at its platform."),
+        effect=_("It can be used again, here and on its platform."),
         done=_("{name} is enabled."),
-        carry_out=_verb(switches.set_enabled, is_enabled=True),
+        carry_out=_operation(switches.set_enabled, is_enabled=True),
         enqueue=partial(tasks.set_enabled.enqueue, is_enabled=True),
     ),
     ConfirmedAction(
         name=Step.DISABLE,
         label=_("Disable"),
-        effect=_("Calls with its Element token are refused until it is enabled again."),
+        effect=_("Calls with its Element token are rejected until you enable it again."),
         done=_("{name} is disabled."),
-        carry_out=_verb(switches.set_enabled, is_enabled=False),
+        carry_out=_operation(switches.set_enabled, is_enabled=False),
         enqueue=partial(tasks.set_enabled.enqueue, is_enabled=False),
     ),
     ConfirmedAction(
         name=Step.REVEAL,
         label=_("Reveal Element token"),
-        effect=_("The Element token is shown once, in clear. That you saw it is recorded."),
+        effect=_("Shows the Element token once, in plain text. Your access is recorded."),
         carry_out=_reveal,
-        verb=InstancePermission.REVEAL,
+        permission=InstancePermission.REVEAL,
     ),
     ConfirmedAction(
         name=Step.DELETE,
-        label=_("Delete at the platform"),
+        label=_("Delete on the platform"),
         effect=_(
-            "It is deleted at its platform, its tokens are revoked where the provider allows it, and it is "
-            "forgotten here. Its interactions stay. This cannot be undone."
+            "It is deleted here and on its platform, and its tokens are revoked if the provider supports that. "
+            "Its interactions are kept. This cannot be undone."
         ),
-        done=_("{name} is deleted."),
-        carry_out=_verb(delete.delete_instance),
+        done=_("{name} was deleted."),
+        carry_out=_operation(delete.delete_instance),
         enqueue=tasks.delete_instance.enqueue,
-        verb=InstancePermission.DELETE,
+        permission=InstancePermission.DELETE,
         is_destructive=True,
     ),
 )

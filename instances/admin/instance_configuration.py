@@ -1,4 +1,4 @@
-"""Adding an instance in two steps, and authenticating one again: the pages with the element's own form."""
+"""Adding an instance in two steps, and re-authenticating one: pages with the element's own form."""
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -36,7 +36,7 @@ from instances.provisioning.plan import authentication_of, has_oauth_app
 
 
 def choose_page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
-    """Step 1: whose account, at which element."""
+    """Step 1: choose the organization user and the element."""
     if not model_admin.has_add_permission(request):
         raise PermissionDenied
     form = ChoiceForm(request.user, request.GET if "element" in request.GET else None)
@@ -50,7 +50,7 @@ def choose_page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
 def configure_page(
     model_admin: ModelAdmin, request: HttpRequest, user_id: int, element_id: int
 ) -> HttpResponse:
-    """Step 2: the configuration, by the chosen way of authentication."""
+    """Step 2: enter the configuration of the chosen way of authentication."""
     if not model_admin.has_add_permission(request):
         raise PermissionDenied
     users = OrganizationUser.objects.operated_by(request.user).select_related("organization")
@@ -60,9 +60,9 @@ def configure_page(
         way = element.parsed.authentication_type(request.GET.get("way"))
     except InvalidConfigurationError:
         raise Http404 from None
-    is_app_there = has_oauth_app(user.organization, element, way)
+    has_app = has_oauth_app(user.organization, element, way)
     data = request.POST if request.method == "POST" else None
-    form = NewInstanceForm(way, has_oauth_app=is_app_there, data=data)
+    form = NewInstanceForm(way, has_oauth_app=has_app, data=data)
     if data and form.is_valid():
         instance = _create(user, element, way, form, actor=request.user.get_username())
         if instance is not None:
@@ -73,7 +73,7 @@ def configure_page(
         "element": element,
         "organization_user": user,
         "ways": _ways(element, way),
-        "has_oauth_app": is_app_there,
+        "has_oauth_app": has_app,
         "is_oauth": way.needs_browser,
         "back_url": reverse("admin:instances_instance_add"),
     }
@@ -83,7 +83,7 @@ def configure_page(
 def reauthenticate_page(
     model_admin: ModelAdmin, request: HttpRequest, object_id: int
 ) -> HttpResponse:
-    """Other credentials for an instance that is there already; a secret left empty stays as it is."""
+    """Enter other credentials for an existing instance. A secret that is left blank keeps its value."""
     instance = model_admin.get_object(request, str(object_id))
     if instance is None:
         raise Http404
@@ -94,22 +94,22 @@ def reauthenticate_page(
     except InputError as error:
         messages.error(request, str(error))
         return redirect("admin:instances_instance_change", instance.pk)
-    is_app_there = has_oauth_app(instance.organization, instance.element, way)
+    has_app = has_oauth_app(instance.organization, instance.element, way)
     form = ConfigurationForm(
         way,
-        has_oauth_app=is_app_there,
+        has_oauth_app=has_app,
         instance=instance,
         data=request.POST if request.method == "POST" else None,
     )
-    if form.is_valid() and (done := _reauthenticate(request, instance, form)):
-        return done
+    if form.is_valid() and (response := _reauthenticate(request, instance, form)):
+        return response
     context = {
         "title": _("Re-authenticate"),
         "original": instance,
         "form": form,
         "element": instance.element,
         "organization_user": instance.organization_user,
-        "has_oauth_app": is_app_there,
+        "has_oauth_app": has_app,
         "is_oauth": way.needs_browser,
         "back_url": reverse("admin:instances_instance_change", args=[instance.pk]),
     }
@@ -135,7 +135,7 @@ def _create(
     *,
     actor: str,
 ) -> Instance | None:
-    """The draft, or None with the refusal put beside the fields that it is about."""
+    """Create the draft. Returns None if it was refused; the form then has the error at its fields."""
     try:
         return create_draft(
             user,
@@ -154,11 +154,11 @@ def _create(
 def _after_creation(
     model_admin: ModelAdmin, request: HttpRequest, instance: Instance
 ) -> HttpResponse:
-    model_admin.log_addition(request, instance, _("Drafted."))
+    model_admin.log_addition(request, instance, _("Created as a draft."))
     action = AUTHORIZE if authentication_of(instance).needs_browser else PROVISION
     if "connect" in request.POST and action.is_allowed(request.user, instance):
         return perform(action, model_admin, request, instance)
-    messages.success(request, _("%s is saved as a draft.") % instance.name)
+    messages.success(request, _("%s was saved as a draft.") % instance.name)
     return redirect("admin:instances_instance_change", instance.pk)
 
 

@@ -1,4 +1,4 @@
-"""The page between a button and what it does: a GET asks, the POST that answers it acts."""
+"""The page between a button and its action: a GET asks, the POST acts."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ MAX_AT_ONCE = 500
 def confirm_one(
     model_admin: ModelAdmin, request: HttpRequest, object_id: int, action_name: str
 ) -> HttpResponse:
-    """One instance: the verb runs while the browser waits."""
+    """Confirm an action on one instance, and run it while the browser waits."""
     action = ACTIONS.get(action_name)
     instance = model_admin.get_object(request, str(object_id))
     if not isinstance(action, ConfirmedAction) or instance is None:
@@ -44,7 +44,7 @@ def confirm_one(
 def confirm_many(
     action: ConfirmedAction, enqueue: Enqueue
 ) -> Callable[[ModelAdmin, HttpRequest, QuerySet[Instance]], HttpResponse | None]:
-    """The list's action: it asks first, then leaves each instance to the background."""
+    """Return a bulk action of the list that asks first, then enqueues a task for each instance."""
 
     def run(
         model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Instance]
@@ -52,7 +52,7 @@ def confirm_many(
         permitted = Instance.objects.operated_by(request.user)
         chosen = list(queryset.filter(pk__in=permitted).order_by("pk")[: MAX_AT_ONCE + 1])
         if len(chosen) > MAX_AT_ONCE:
-            messages.error(request, _("Choose at most %d instances at once.") % MAX_AT_ONCE)
+            messages.error(request, _("Select at most %d instances at once.") % MAX_AT_ONCE)
             return None
         if "confirmed" not in request.POST:
             return _ask_for_many(action, model_admin, request, chosen)
@@ -62,13 +62,13 @@ def confirm_many(
                 enqueue(instance.pk, request.user.get_username())
                 enqueued += 1
         except TaskNotEnqueuedError as error:
-            messages.error(request, _left(error, len(chosen) - enqueued))
+            messages.error(request, _skipped_message(error, len(chosen) - enqueued))
         if enqueued:
-            messages.success(request, _said(action, enqueued))
+            messages.success(request, _enqueued_message(action, enqueued))
         return None
 
     run.__name__ = action.name
-    permission = action.verb.removesuffix("_instance")
+    permission = action.permission.removesuffix("_instance")
     run = admin.action(run, description=action.label, permissions=[permission])
     return run
 
@@ -88,19 +88,19 @@ def _ask_for_many(
     return render_confirmation(model_admin, request, context)
 
 
-def _left(error: TaskNotEnqueuedError, count: int) -> str:
-    left = ngettext(
-        "%(why)s %(count)d instance was left as it is; try again later.",
-        "%(why)s %(count)d instances were left as they are; try again later.",
+def _skipped_message(error: TaskNotEnqueuedError, count: int) -> str:
+    message = ngettext(
+        "%(error)s %(count)d instance was skipped. Try again later.",
+        "%(error)s %(count)d instances were skipped. Try again later.",
         count,
     )
-    return left % {"why": error, "count": count}
+    return message % {"error": error, "count": count}
 
 
-def _said(action: ConfirmedAction, count: int) -> str:
-    said = ngettext(
-        "%(label)s: %(count)d instance is being worked on. Reload the list to see how it went.",
-        "%(label)s: %(count)d instances are being worked on. Reload the list to see how it went.",
+def _enqueued_message(action: ConfirmedAction, count: int) -> str:
+    message = ngettext(
+        "%(action)s: %(count)d instance in progress. Reload the list to see the result.",
+        "%(action)s: %(count)d instances in progress. Reload the list to see the results.",
         count,
     )
-    return said % {"label": action.label, "count": count}
+    return message % {"action": action.label, "count": count}

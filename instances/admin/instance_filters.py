@@ -1,4 +1,4 @@
-"""What an operator asks of the list of instances: by name, by cause, by tag, and what can be searched for."""
+"""Filters of the list of instances (questions, causes, tags), and the conditions of its search."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,12 +26,12 @@ type Question = Callable[[InstanceQuerySet, datetime], InstanceQuerySet]
 
 _DAY = timedelta(days=1)
 _State = Instance.State
-# A cause that is not there, as a filter's value: an empty one would be no filter.
+# The filter value for instances without a cause. An empty value would mean no filter.
 NO_CAUSE = "none"
 
 
 def _by_leavers(rows: InstanceQuerySet, _: datetime) -> InstanceQuerySet:
-    """Whose organization user's account, or whoever allowed access last, is no longer active."""
+    """Keep instances whose organization user, or whose last authorizing user, can no longer sign in."""
     users = OrganizationUser.objects.filter(account__is_active=False)
     owned = Instance.objects.filter(organization_user__in=users).order_by().values("pk")
     authorized = Authorization.objects.by_leavers().order_by().values("instance")
@@ -40,35 +40,35 @@ def _by_leavers(rows: InstanceQuerySet, _: datetime) -> InstanceQuerySet:
 
 QUESTIONS: dict[str, tuple["StrOrPromise", Question]] = {
     "failed-in-the-last-day": (
-        _("failed in the last day"),
+        _("Failed in the last 24 hours"),
         lambda rows, now: rows.changed_since(_State.FAILED, at=now - _DAY),
     ),
     "needs-reauthorization": (
-        _("needs reauthorization"),
+        _("Needs reauthorization"),
         lambda rows, _: rows.filter(state=_State.NEEDS_REAUTHORIZATION),
     ),
     "waiting-for-a-day": (
-        _("waits for its authorization for a day"),
+        _("Awaiting authorization for over 24 hours"),
         lambda rows, now: rows.waiting_since(_State.AWAITING_AUTHORIZATION, at=now - _DAY),
     ),
     "overdue-refresh": (
-        _("overdue refresh"),
+        _("Refresh overdue"),
         lambda rows, now: rows.overdue_for_refresh(at=now),
     ),
     "no-refresh-token": (
-        _("no refresh token"),
+        _("No refresh token"),
         lambda rows, _: rows.without_refresh_token(),
     ),
     "never-checked": (
-        _("never checked"),
+        _("Never checked"),
         lambda rows, _: rows.never_checked(),
     ),
     "by-leavers": (
-        _("authorized by someone who left"),
+        _("Owned or authorized by an inactive user"),
         _by_leavers,
     ),
     "disabled": (
-        _("connected, and disabled"),
+        _("Connected but disabled"),
         lambda rows, _: rows.resting(),
     ),
 }
@@ -76,7 +76,7 @@ QUESTIONS: dict[str, tuple["StrOrPromise", Question]] = {
 
 @dataclass(frozen=True, slots=True)
 class QuestionLink:
-    """One click above the list."""
+    """One link above the list."""
 
     url: str
     label: "StrOrPromise"
@@ -84,13 +84,13 @@ class QuestionLink:
 
 
 def question_links(request: HttpRequest) -> list[QuestionLink]:
-    """All instances, each question, and the cause that the first page led to."""
+    """Return links to all instances, to each question, and to the cause that the start page led to."""
     asked = request.GET.get(QuestionFilter.parameter_name, "")
-    links = [QuestionLink("?", _("all"), not request.GET)]
+    links = [QuestionLink("?", _("All"), not request.GET)]
     if cause := request.GET.get(CauseFilter.parameter_name):
         state = request.GET.get("state__exact", "")
-        words = explain_many(state, "" if cause == NO_CAUSE else cause)[0]
-        links.append(QuestionLink(f"?{request.GET.urlencode()}", words, is_current=True))
+        headline = explain_many(state, "" if cause == NO_CAUSE else cause)[0]
+        links.append(QuestionLink(f"?{request.GET.urlencode()}", headline, is_current=True))
     links += [
         QuestionLink(f"?{QuestionFilter.parameter_name}={name}", label, name == asked)
         for name, (label, _) in QUESTIONS.items()
@@ -99,7 +99,7 @@ def question_links(request: HttpRequest) -> list[QuestionLink]:
 
 
 class QuestionFilter(DropdownFilter):
-    title = _("question")
+    title = _("quick filter")
     parameter_name = "question"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
@@ -111,7 +111,7 @@ class QuestionFilter(DropdownFilter):
 
 
 class CauseFilter(DropdownFilter):
-    """Why it is not healthy, as the console groups them; paused ones are left out."""
+    """Filter by cause, as the start page groups instances. Disabled ones are left out."""
 
     title = _("cause")
     parameter_name = "cause"
@@ -119,7 +119,7 @@ class CauseFilter(DropdownFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         asked = request.GET.get(self.parameter_name, NO_CAUSE)
         others = [] if asked in Cause or asked == NO_CAUSE else [(asked, asked)]
-        return [(NO_CAUSE, _("no error")), *Cause.choices, *others]
+        return [(NO_CAUSE, _("No recorded cause")), *Cause.choices, *others]
 
     def queryset(self, request: HttpRequest, queryset: InstanceQuerySet) -> InstanceQuerySet:
         match self.value():
@@ -138,15 +138,18 @@ class TagFilter(TextFilter):
 
 
 def search_conditions(text: str) -> list[Q]:
-    """Beginning of name or e-mail address, tag, id or uid. Element tokens are looked for elsewhere: this goes into URLs."""
+    """Search by prefix of name or email, or by tag, id or uid.
+
+    Element tokens are searched for in instance_search.py, because this text becomes a part of URLs.
+    """
     users = OrganizationUser.objects.filter(email__istartswith=text)
-    found = [
+    conditions = [
         Q(name__istartswith=text),
         Q(pk__in=Instance.objects.with_tag(text).order_by().values("pk")),
         Q(organization_user__in=inline_ids(users)),
     ]
     if text.isascii() and text.isdigit() and len(text) <= 18:
-        found.append(Q(pk=int(text)))
+        conditions.append(Q(pk=int(text)))
     with suppress(ValueError):
-        found.append(Q(uid=UUID(text)))
-    return found
+        conditions.append(Q(uid=UUID(text)))
+    return conditions

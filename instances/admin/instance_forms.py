@@ -1,4 +1,4 @@
-"""Forms of instances in the theme's widgets."""
+"""Instance forms with the theme's widgets."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ class Widgets(forms.Widgets):
 
 
 class ChoiceForm(django_forms.Form):
-    """Whose account at which element is to be connected."""
+    """The organization user and the element of a new instance."""
 
     organization_user = django_forms.ModelChoiceField(
         OrganizationUser.objects.none(), label=_("Organization user")

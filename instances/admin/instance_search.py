@@ -1,7 +1,7 @@
-"""The search for instances: sent by POST, so that an Element token that is looked for stands in no URL.
+"""The search for instances. It is sent by POST, so that an Element token never becomes part of a URL.
 
-A token leads to its instance's page, by its digest. What else was entered becomes `q=` of the list's address, unless it
-looks like a token and nothing is called so. Such a `q=` that came in a URL all the same is taken out of it at once.
+A token leads to the page of its instance, which is found by the token's digest. Other text becomes `q=` of the list's
+address, unless it looks like a token and matches no instance. If a URL has such a `q=` anyway, it is removed at once.
 """
 
 import re
@@ -18,33 +18,35 @@ from django.utils.translation import gettext as _, gettext_lazy
 from instances.admin.instance_filters import search_conditions
 from instances.models import Instance
 
-SEARCH_HELP = gettext_lazy("Beginning of name or e-mail address, tag, id, Element token")
+SEARCH_HELP = gettext_lazy("Search by name, email, tag, ID or Element token")
 _LOOKS_LIKE_TOKEN = re.compile(r"[\w+/=.~-]{24,}")
 
 
 def search_page(model_admin: Any, request: HttpRequest) -> HttpResponse:
-    """Where the search form sends to, with the list's filters beside the text."""
+    """Handle the search form, which also sends the list's filters."""
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
     entered = request.POST.copy()
     entered.pop("csrfmiddlewaretoken", None)
     entered.pop(PAGE_VAR, None)
-    return _found(request, entered)
+    return _redirect_to_result(request, entered)
 
 
 def hide_token(request: HttpRequest) -> HttpResponse | None:
-    """For a list whose address has a token in it: another address."""
+    """Redirect if the list's address contains a token. Returns None otherwise."""
     text = request.GET.get(SEARCH_VAR, "").strip()
-    return _found(request, request.GET.copy()) if _may_be_token(request, text) else None
+    if not _may_be_token(request, text):
+        return None
+    return _redirect_to_result(request, request.GET.copy())
 
 
-def _found(request: HttpRequest, query: QueryDict) -> HttpResponse:
+def _redirect_to_result(request: HttpRequest, query: QueryDict) -> HttpResponse:
     text = query.pop(SEARCH_VAR, [""])[-1].strip()
     if instance := Instance.objects.visible_to(request.user).with_token(text).first():
         return redirect("admin:instances_instance_change", instance.pk)
     if _may_be_token(request, text):
         messages.warning(
-            request, _("Nothing is called so, and it is no Element token that you may search for.")
+            request, _("No instance that you may view has this name or this Element token.")
         )
     elif text:
         query[SEARCH_VAR] = text
@@ -53,8 +55,8 @@ def _found(request: HttpRequest, query: QueryDict) -> HttpResponse:
 
 
 def _may_be_token(request: HttpRequest, text: str) -> bool:
-    """Whether it looks like one, and like nothing that the list could find."""
+    """Return whether it looks like a token and matches nothing in the list."""
     if not _LOOKS_LIKE_TOKEN.fullmatch(text):
         return False
     visible = Instance.objects.visible_to(request.user)
-    return not any(visible.filter(way).exists() for way in search_conditions(text))
+    return not any(visible.filter(condition).exists() for condition in search_conditions(text))

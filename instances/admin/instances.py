@@ -1,4 +1,4 @@
-"""Instances: the list that says how they are, and the page of one with its state, its history and what to do."""
+"""Instances: the list, and the page of one with its state, its history and its actions."""
 
 from functools import partial
 from operator import itemgetter
@@ -105,8 +105,8 @@ class InstanceAdmin(KeysetAdmin):
         return search_conditions(text)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        shown = {"questions": question_links(request), **(extra_context or {})}
-        return hide_token(request) or super().changelist_view(request, shown)
+        context = {"questions": question_links(request), **(extra_context or {})}
+        return hide_token(request) or super().changelist_view(request, context)
 
     def has_change_permission(self, request: HttpRequest, obj: Instance | None = None) -> bool:
         return super().has_change_permission(request, obj) and (
@@ -116,7 +116,7 @@ class InstanceAdmin(KeysetAdmin):
     def get_actions(
         self, request: HttpRequest, action_location: ActionLocation = ActionLocation.CHANGE_LIST
     ) -> dict[str, Any]:
-        """Django's own deletion forgets a row without telling its platform, so it is not offered."""
+        """Leave out Django's own deletion, which deletes a row without telling its platform."""
         actions = super().get_actions(request, action_location)
         actions.pop("delete_selected", None)
         return actions
@@ -181,7 +181,7 @@ class InstanceAdmin(KeysetAdmin):
         )
         if form.is_valid() and self._rename(request, instance, form):
             return redirect("admin:instances_instance_change", instance.pk)
-        context = {"form": form, "may_change": may_change, **self._page_of(request, instance)}
+        context = {"form": form, "may_change": may_change, **self._page_context(request, instance)}
         return render_page(self, request, "instance.html", context)
 
     def _rename(self, request: HttpRequest, instance: Instance, form: RenameForm) -> bool:
@@ -190,11 +190,11 @@ class InstanceAdmin(KeysetAdmin):
         except (InputError, StateConflictError) as refusal:
             form.add_error(None, str(refusal))
             return False
-        self.log_change(request, instance, _("Renamed or tagged."))
-        messages.success(request, _("Name and tags of %s are saved.") % instance.name)
+        self.log_change(request, instance, _("Changed the name or tags."))
+        messages.success(request, _("The name and tags of %s were saved.") % instance.name)
         return True
 
-    def _page_of(self, request: HttpRequest, instance: Instance) -> dict[str, Any]:
+    def _page_context(self, request: HttpRequest, instance: Instance) -> dict[str, Any]:
         explanation = explain(instance, audiences_for(request.user)(instance))
         offered = [
             action
@@ -202,7 +202,7 @@ class InstanceAdmin(KeysetAdmin):
             if is_offered(action.name, instance) and action.is_allowed(request.user, instance)
         ]
         next_step = ACTIONS.get(explanation.step) if explanation else None
-        buttons = [_button(one, instance) for one in offered if one is not next_step]
+        buttons = [_button(action, instance) for action in offered if action is not next_step]
         if is_permitted(request.user, instance, InstancePermission.CHANGE) and takes_link(instance):
             buttons.append(_link_button(instance))
         position = request.GET.get("page", "")
@@ -229,47 +229,47 @@ def facts_of(instance: Instance) -> list[tuple[str, Any]]:
     return [
         (_("Element"), instance.element),
         (_("Organization user"), instance.organization_user),
-        (_("Platform"), organization.platform_url or _("this program")),
-        (_("Way of authentication"), way),
+        (_("Platform"), organization.platform_url or _("Embedded")),
+        (_("Authentication"), way),
         (_("Element token"), secret_state(instance, "token")),
-        (_("Provider's tokens"), secret_state(instance, "tokens")),
+        (_("Provider tokens"), secret_state(instance, "tokens")),
         (_("Access token expires"), instance.expires_at),
         (_("Next refresh"), instance.next_refresh_at),
-        (_("Refresh"), refresh_in_words(instance)),
+        (_("Refresh status"), refresh_status(instance)),
         (_("Last checked"), instance.last_checked_at),
-        (_("Last succeeded"), instance.last_succeeded_at),
+        (_("Last success"), instance.last_succeeded_at),
         (_("Next check"), instance.next_check_at),
-        (_("Failed checks in a row"), instance.consecutive_failures),
+        (_("Consecutive failures"), instance.consecutive_failures),
         (_("Created"), instance.created_at),
-        (_("Id"), str(instance.pk)),
-        (_("Id at the remote platform"), instance.remote_id and str(instance.remote_id)),
-        (_("uid"), instance.uid),
+        (_("ID"), str(instance.pk)),
+        (_("ID on the remote platform"), instance.remote_id and str(instance.remote_id)),
+        (_("UID"), instance.uid),
     ]
 
 
-def refresh_in_words(instance: Instance) -> str | None:
-    """Whether a refresh is under way, or its answer was lost, and how often it failed in a row."""
+def refresh_status(instance: Instance) -> str | None:
+    """Say whether a refresh is in progress, lost its response, or failed, and how often in a row."""
     if not instance.tokens:
         return None
-    is_under_way = bool(instance.leased_until and instance.leased_until > timezone.now())
-    if instance.refresh_started_at and is_under_way:
-        return _("Under way since %s.") % date_format(instance.refresh_started_at, "H:i:s")
+    is_in_progress = bool(instance.leased_until and instance.leased_until > timezone.now())
+    if instance.refresh_started_at and is_in_progress:
+        return _("In progress since %s.") % date_format(instance.refresh_started_at, "H:i:s")
     if instance.refresh_started_at:
-        return _("The last answer was lost: the refresh token is tried once more.")
+        return _("The last response was lost. The refresh token will be tried once more.")
     failures = instance.refresh_failures + instance.refresh_refusals
-    return _("Failed %d times in a row.") % failures if failures else _("In order.")
+    return _("Failed %d times in a row.") % failures if failures else _("No failures.")
 
 
 def configuration_of(instance: Instance) -> list[tuple[str, str]]:
-    """Plain keys with their values, and of secret ones only that they are there."""
+    """Return the configuration with a mask in place of each secret."""
     masked = dict.fromkeys(instance.secret_keys, secret_state(instance, "secret_configuration"))
     return sorted({**instance.configuration, **masked}.items())
 
 
 def _link_button(instance: Instance) -> dict[str, Any]:
-    """To the page of self-service where a link is made; operators have it, too."""
+    """Return a button to the self-service page that creates a link. Operators may use it too."""
     url = reverse("make_link", args=[instance.pk])
-    return {"label": _("Make a link"), "url": url, "is_destructive": False}
+    return {"label": _("Send link"), "url": url, "is_destructive": False}
 
 
 def _button(action: InstanceAction, instance: Instance) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Interactions: every recorded exchange, as a list of its own and as an instance's timeline."""
+"""Interactions: every recorded exchange, in a list and in an instance's timeline."""
 
 import json
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from instances.pages.admin_pages import ReadOnlyAdmin, render_page
 
 @dataclass(frozen=True)
 class Exchange:
-    """An interaction as a page shows it: bodies that are JSON indented, and only the parts that are there."""
+    """An interaction for display. parts: title and text of each part that is not empty; JSON is indented."""
 
     interaction: Interaction
     parts: list[tuple[Any, str]]
@@ -35,15 +35,15 @@ class Exchange:
         if self.interaction.status:
             return str(self.interaction.status)
         is_received = self.interaction.direction == Interaction.Direction.IN
-        return str(_("received") if is_received else _("no answer"))
+        return str(_("received") if is_received else _("no response"))
 
 
 def exchange_of(interaction: Interaction) -> Exchange:
     parts = [
         (_("Request headers"), _headers(interaction.request_headers)),
         (_("Request body"), _indented(interaction.request_body)),
-        (_("Answer's headers"), _headers(interaction.response_headers)),
-        (_("Answer's body"), _indented(interaction.response_body)),
+        (_("Response headers"), _headers(interaction.response_headers)),
+        (_("Response body"), _indented(interaction.response_body)),
     ]
     return Exchange(interaction, [(title, text) for title, text in parts if text])
 
@@ -78,7 +78,7 @@ class InteractionAdmin(ReadOnlyAdmin, KeysetAdmin):
     list_filter = [("direction", ChoicesDropdownFilter), OutcomeFilter]
     list_filter_submit = True
     search_fields = ["subject"]
-    search_help_text = _("Beginning of the instance's name, or a step")
+    search_help_text = _("Search by instance name or operation")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Interaction]:
         return super().get_queryset(request).visible_to(request.user)
@@ -111,7 +111,7 @@ class InteractionAdmin(ReadOnlyAdmin, KeysetAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """One exchange, to read: there is nothing to change."""
+        """Show one exchange, read-only."""
         interaction = self.visible_object(request, object_id)
         context = {
             "title": interaction.operation,

@@ -1,4 +1,4 @@
-"""The admin's lists of tables that grow without end, in pages by key."""
+"""Lists of large tables, paginated by key (cursor pages)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,18 +15,18 @@ from instances.queries.cursor_pages import EVERY, page_of
 
 
 class KeysetPaginator(Paginator[Any]):
-    """Stands where Django expects one: the list's own template has the two links."""
+    """A paginator for Django's list. Its template has links to newer and older rows only."""
 
     template_name = "admin/instances/pages.html"
 
 
 class KeysetChangeList(ChangeList):
-    """Django's list of a model, paged by key. It is always newest first: any other order would need an index for it."""
+    """Django's list, paginated by key and always newest first. Any other order would need its own index."""
 
     query: str
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        """Without the search, which get_results() makes."""
+        """Return the rows without the search, which get_results() adds."""
         query, self.query = self.query, ""
         try:
             return super().get_queryset(request, exclude_parameters)
@@ -49,7 +49,7 @@ class KeysetChangeList(ChangeList):
 
 
 class KeysetAdmin(ModelAdmin):
-    """A list of a table that grows without end."""
+    """The admin of a large table."""
 
     show_facets = ShowFacets.NEVER
     sortable_by: list[str] = []
@@ -60,5 +60,5 @@ class KeysetAdmin(ModelAdmin):
         return KeysetChangeList
 
     def search_conditions(self, text: str) -> Sequence[Q]:
-        """In which ways a row can be what is searched for; each of them has an index. Without any, none is found."""
+        """Return conditions of which a row must meet one. Each needs an index. Without any, nothing is found."""
         return ()

@@ -1,4 +1,4 @@
-"""OAuth apps: clients that an operator registered with a provider."""
+"""OAuth apps: clients that operators registered with providers."""
 
 from typing import Any
 
@@ -23,34 +23,38 @@ class OAuthAppForm(forms.ModelForm[OAuthApp]):
         required=False,
         strip=False,
         widget=SecretInput,
-        help_text=_("It is never shown again. Empty: unchanged."),
-        error_messages={"required": _("Enter the client secret that the provider gave out.")},
+        help_text=_("Never shown again. Leave blank to keep the current value."),
+        error_messages={"required": _("Enter the client secret from the provider.")},
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance._state.adding and "new_client_secret" in self.fields:
             self.fields["new_client_secret"].required = True
-            self.fields["new_client_secret"].help_text = _("It is never shown again.")
+            self.fields["new_client_secret"].help_text = _("Never shown again.")
 
     class Meta:
         model = OAuthApp
         fields = ["organization", "element", "client_id", "callback_url", "scope", "hosts"]
         field_classes = {"hosts": HostsField}
+        help_texts = {
+            "callback_url": _("As registered with the provider. Defaults to the URL above."),
+            "scope": _("Defaults to the element's scopes."),
+        }
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         moved = _WHERE_THE_SECRET_GOES & set(self.changed_data)
         is_new = self.instance._state.adding
         if moved and not is_new and not cleaned.get("new_client_secret"):
-            why = _("Enter the client secret again: it would be sent to other hosts.")
-            self.add_error("new_client_secret", why)
+            message = _("Enter the client secret again. This change would send it to other hosts.")
+            self.add_error("new_client_secret", message)
         return cleaned
 
     def clean_element(self) -> Element:
         element: Element = self.cleaned_data["element"]
         if not any(takes_oauth_app(way) for way in element.parsed.authentication):
-            raise forms.ValidationError(_("This element does not authenticate with an OAuth app."))
+            raise forms.ValidationError(_("This element does not use an OAuth app."))
         return element
 
 
@@ -99,7 +103,7 @@ class OAuthAppAdmin(ModelAdmin):
     def callback_address(self, app: OAuthApp) -> str:
         return app.callback_url or default_callback_url()
 
-    @admin.display(description=_("this program's callback URL"))
+    @admin.display(description=_("default callback URL"))
     def default_callback(self, app: Any) -> str:
         return default_callback_url()
 

@@ -1,4 +1,4 @@
-"""Organizations and their users: secrets are shown once when this program makes them, and only go in otherwise."""
+"""Organizations and their users. A generated secret is shown once; a remote platform's secret is only entered."""
 
 from abc import abstractmethod
 from functools import partial
@@ -31,31 +31,31 @@ type Owner = Organization | OrganizationUser
 
 
 class SecretForm(forms.ModelForm[Any]):
-    """A form whose secret is that of a remote platform; this program's own are never typed."""
+    """A form with the secret of a remote platform. Secrets of the embedded platform are generated, not entered."""
 
     new_secret = forms.CharField(
-        label=gettext_lazy("Secret at the remote platform"),
+        label=gettext_lazy("Remote platform secret"),
         required=False,
         widget=SecretInput,
         help_text=gettext_lazy(
-            "For a remote platform only. It is never shown again. Empty: unchanged."
+            "For a remote platform only. Never shown again. Leave blank to keep the current value."
         ),
     )
 
     @abstractmethod
     def is_remote(self) -> bool:
-        """Whether what is being entered belongs to a remote platform."""
+        """Return whether the entered data belongs to a remote platform."""
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         entered = cleaned.get("new_secret", "")
         if entered and not self.is_remote():
-            why = _("This program makes the secret itself; it shows it once after saving.")
-            self.add_error("new_secret", why)
+            message = _("The embedded platform generates this secret and shows it after saving.")
+            self.add_error("new_secret", message)
         elif entered:
             self._check(entered)
         elif self.is_remote() and not self.instance.secret:
-            self.add_error("new_secret", _("Enter the secret that the remote platform gave out."))
+            self.add_error("new_secret", _("Enter the secret from the remote platform."))
         return cleaned
 
     def _check(self, entered: str) -> None:
@@ -69,6 +69,11 @@ class OrganizationForm(SecretForm):
     class Meta:
         model = Organization
         fields = ["name", "platform_url", "endpoint_overrides", "private_hosts"]
+        help_texts = {
+            "platform_url": gettext_lazy(
+                "The base URL of a remote platform. Leave blank to use the embedded platform."
+            )
+        }
 
     def is_remote(self) -> bool:
         return bool(self.cleaned_data.get("platform_url"))
@@ -92,7 +97,7 @@ class OrganizationForm(SecretForm):
         entered: str = self.cleaned_data["platform_url"].rstrip("/")
         if not self.instance._state.adding and bool(entered) != self.instance.is_remote:
             raise forms.ValidationError(
-                _("An organization does not change its platform; make another organization.")
+                _("An organization cannot change its platform. Create another organization.")
             )
         return entered
 
@@ -111,7 +116,7 @@ class OrganizationUserForm(SecretForm):
 
 
 class SecretOwnerAdmin(ModelAdmin):
-    """Pages of a row that has a secret of its own."""
+    """Pages of a model with its own secret."""
 
     change_form_template = "admin/instances/secret_owner.html"
 
@@ -137,10 +142,10 @@ class SecretOwnerAdmin(ModelAdmin):
         return [rotate, *super().get_urls()]
 
     def get_fields(self, request: HttpRequest, obj: Owner | None = None) -> list[str]:
-        """The stored secret once there is one, and an input only where a secret can be entered."""
+        """Show the stored secret if there is one, and an input only if a secret can be entered."""
         is_embedded = obj is not None and not organization_of(obj).is_remote
-        left_out = {"secret_label"} if obj is None else {"new_secret"} if is_embedded else set()
-        return [name for name in self.fields if name not in left_out]
+        hidden = {"secret_label"} if obj is None else {"new_secret"} if is_embedded else set()
+        return [name for name in self.fields if name not in hidden]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Owner | None = None) -> list[str]:
         return ["secret_label"]
@@ -172,10 +177,10 @@ class SecretOwnerAdmin(ModelAdmin):
     ) -> HttpResponse:
         if organization_of(obj).is_remote:
             return super().response_add(request, obj, post_url_continue)
-        return self._shown_once(request, obj, rotate_secret(obj))
+        return self._secret_page(request, obj, rotate_secret(obj))
 
     def rotate_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Ask, then make the new secret and show it; the old one is dead at once."""
+        """Ask first, then generate a new secret and show it. The old one stops working at once."""
         owner = self.get_object(request, str(object_id))
         if owner is None:
             raise Http404
@@ -184,12 +189,12 @@ class SecretOwnerAdmin(ModelAdmin):
         if request.method == "POST":
             secret = rotate_secret(owner)
             self.log_change(request, owner, _("Rotated the secret."))
-            return self._shown_once(request, owner, secret)
+            return self._secret_page(request, owner, secret)
         context = {
             "title": _("Rotate secret"),
             "original": owner,
             "effect": _(
-                "A new secret is made and shown once. Calls with the old one are refused from then on."
+                "Generates a new secret and shows it once. Calls with the old secret are rejected at once."
             ),
             "is_destructive": True,
             "rows": [owner],
@@ -197,11 +202,11 @@ class SecretOwnerAdmin(ModelAdmin):
         }
         return render_confirmation(self, request, context)
 
-    def _shown_once(self, request: HttpRequest, owner: Owner, secret: str) -> HttpResponse:
+    def _secret_page(self, request: HttpRequest, owner: Owner, secret: str) -> HttpResponse:
         context = {
             "title": _("New secret"),
             "original": owner,
-            "advice": _("Copy it now: it cannot be shown again. If it is lost, rotate it."),
+            "advice": _("Copy it now; it cannot be shown again. If you lose it, rotate it."),
             "secrets": {owner._meta.get_field("secret").verbose_name: secret},
             "done_url": self._change_url(owner),
         }
@@ -216,7 +221,7 @@ def organization_of(owner: Owner) -> Organization:
 
 
 def narrow_choices(name: str, request: HttpRequest, kwargs: dict[str, Any]) -> None:
-    """Offer only organizations that the person operates, and users that the person may see."""
+    """Offer only organizations that the signed-in user operates, and users that they may view."""
     if name == "organization":
         kwargs["queryset"] = Organization.objects.operated_by(request.user)
     elif name == "account":
@@ -239,7 +244,7 @@ class OrganizationAdmin(SecretOwnerAdmin):
 
     @admin.display(description=gettext_lazy("platform"))
     def platform(self, organization: Organization) -> str:
-        return organization.platform_url or _("this program")
+        return organization.platform_url or _("Embedded")
 
 
 @admin.register(OrganizationUser)
@@ -288,14 +293,14 @@ class OrganizationUserAdmin(SecretOwnerAdmin):
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Owner | None = None) -> list[str]:
-        # Its instances and its secret belong to the organization that it was made in.
+        # Its instances and its secret belong to the organization that it was created in.
         fixed = ["organization"] if obj else []
         return [*fixed, *super().get_readonly_fields(request, obj)]
 
 
 @admin.register(Membership)
 class MembershipAdmin(ModelAdmin):
-    """Who operates which organization, and who may look."""
+    """Which organizations a user operates or views."""
 
     list_display = ["account", "organization", "role"]
     list_select_related = ["account", "organization"]

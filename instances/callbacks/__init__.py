@@ -1,1 +1,1 @@
-"""Pages without a sign-in: the OAuth callback, authorization links, error pages."""
+"""Pages that need no sign-in: the OAuth callback, authorization links, error pages."""

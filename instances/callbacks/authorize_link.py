@@ -1,4 +1,4 @@
-"""/authorize/<token>: an account's holder sees who asks for what, and connects it, without an account here."""
+"""/authorize/<token>: an account owner sees who asks for access to what, and connects it without signing in here."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from instances.callbacks.error_pages import explain_error
 from instances.models import AuthorizationLink, Instance
 from instances.pages.forms import ConfigurationForm
 from instances.pages.oauth_redirect import (
-    kept_by,
+    browser_secrets,
     redirect_to_provider,
     remember_browser,
     remember_visit,
@@ -32,25 +32,25 @@ from instances.provisioning.status.audience import message_for_account_owner
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def authorize(request: HttpRequest, token: str) -> HttpResponse:
-    """A GET uses nothing up; the first POST binds the link to this browser."""
-    # The address is a secret. Django's Referrer-Policy, same-origin, keeps it from every other site; with
-    # no-referrer, browsers would send "Origin: null" with the form, which Django refuses.
+    """Show the page of a link. A GET leaves the link unused; the first POST binds it to this browser."""
+    # The address is a secret. Django's Referrer-Policy, same-origin, hides it from every other site. With no-referrer,
+    # browsers would send "Origin: null" with the form, which Django rejects.
     fresh_secret = ""
     try:
-        link = find_link(token, kept=kept_by(request))
+        link = find_link(token, kept=browser_secrets(request))
         form = _form_of(link.instance, request)
-        answer = None
+        response = None
         if request.method == "POST" and (form is None or form.is_valid()):
             if not link.used_at:
                 visit_secret = visit_secret_of(request) or new_browser_secret()
                 claim_link(link, fresh_secret=visit_secret)
                 fresh_secret = visit_secret
-            answer = _connect(request, link, form)
-        if answer is None:
-            answer = _page(request, link, form)
+            response = _connect(request, link, form)
+        if response is None:
+            response = _page(request, link, form)
     except errors.InstancesError as error:
-        answer = explain_error(request, error)
-    return remember_browser(request, answer, fresh_secret) if fresh_secret else answer
+        response = explain_error(request, error)
+    return remember_browser(request, response, fresh_secret) if fresh_secret else response
 
 
 def _page(
@@ -64,12 +64,12 @@ def _page(
         "is_oauth": authentication_of(link.instance).needs_browser,
         "visit": crypto.digest(visit_secret),
     }
-    answer = render(request, "instances/authorize.html", context)
-    return answer if link.used_at else remember_visit(answer, visit_secret)
+    response = render(request, "instances/authorize.html", context)
+    return response if link.used_at else remember_visit(response, visit_secret)
 
 
 def _form_of(instance: Instance, request: HttpRequest) -> ConfigurationForm | None:
-    """What the holder has to enter; None where a trip to the provider lacks nothing."""
+    """Return the form of the values to enter, or None if the provider needs nothing before the redirect."""
     way, asked = authentication_of(instance), asked_keys(instance)
     if way.needs_browser and not asked:
         return None
@@ -88,7 +88,7 @@ def _connect(
     link: AuthorizationLink,
     form: ConfigurationForm | None,
 ) -> HttpResponse | None:
-    """The way to the provider, the thank-you page, or None with the refusal on the page."""
+    """Redirect to the provider or show the thank-you page. Returns None if refused; the page then has the error."""
     instance, entered = link.instance, form.configuration if form else {}
     try:
         if authentication_of(instance).needs_browser:
@@ -96,7 +96,7 @@ def _connect(
         connect_by_link(link, configuration=entered)
     except (errors.HostNotAllowedError, errors.SecretsNeededAgainError) as refusal:
         if form and form.asks_for(refusal.key):
-            form.complain(refusal.key, _("This is not an address of the service. Correct it."))
+            form.add_error_at(refusal.key, _("This is not an address of the service. Correct it."))
         else:
             messages.error(request, message_for_account_owner(refusal))
         return None
@@ -113,6 +113,6 @@ def _connect(
 
 
 def thank(request: HttpRequest, instance: Instance) -> HttpResponse:
-    """The end of the way by link."""
+    """Show the last page of a link."""
     context: dict[str, Any] = {"instance": instance}
     return render(request, "instances/thanks.html", context)

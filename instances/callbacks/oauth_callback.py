@@ -1,4 +1,4 @@
-"""Where a provider sends the browser back: to the instance when it worked, else to a page that says why not."""
+"""The OAuth callback: redirects to the instance on success, and shows an error page otherwise."""
 
 import time
 
@@ -15,16 +15,16 @@ from instances.callbacks.authorize_link import thank
 from instances.callbacks.error_pages import explain_error
 from instances.client_address import client_address
 from instances.models import Authorization, Instance
-from instances.pages.oauth_redirect import kept_by, remember_browser
+from instances.pages.oauth_redirect import browser_secrets, remember_browser
 from instances.provisioning.access.permissions import InstancePermission, is_permitted
 from instances.provisioning.oauth.authorize import new_browser_secret
 from instances.provisioning.oauth.callback import complete_authorization, is_unsolicited
 
-# What a provider sends is a handful of short values; a code is the longest of them.
+# Providers send a few short values; a code is the longest of them.
 MAX_PARAMETERS = 30
 MAX_NAME_CHARACTERS = 100
 MAX_VALUE_CHARACTERS = 4000
-# Limits per minute for anonymous callbacks that belong to no trip: accepted from one address, and recorded in total.
+# Limits per minute for anonymous callbacks without a known authorization: accepted per address, recorded in total.
 UNSOLICITED_PER_ADDRESS = 20
 UNSOLICITED_RECORDED = 5
 WINDOW_SECONDS = 60
@@ -33,7 +33,10 @@ WINDOW_SECONDS = 60
 @require_GET
 @never_cache
 def oauth_callback(request: HttpRequest) -> HttpResponse:
-    """RFC 6749 4.1.2. Whether this browser and person are the ones that began is for the verb to find out."""
+    """Handle an authorization response (RFC 6749 4.1.2).
+
+    complete_authorization() checks that this browser and user started the authorization.
+    """
     parameters = {
         name[:MAX_NAME_CHARACTERS]: values[0][:MAX_VALUE_CHARACTERS]
         for name, values in list(request.GET.lists())[:MAX_PARAMETERS]
@@ -44,21 +47,21 @@ def oauth_callback(request: HttpRequest) -> HttpResponse:
     try:
         instance = _complete(request, parameters, renewed_secret)
     except errors.InstancesError as error:
-        way_on = _way_on(request, trip.instance) if trip and not is_by_link else None
-        response = explain_error(request, error, way_on=way_on, is_by_link=is_by_link)
+        back_link = _back_link(request, trip.instance) if trip and not is_by_link else None
+        response = explain_error(request, error, back_link=back_link, is_by_link=is_by_link)
     else:
-        response = thank(request, instance) if is_by_link else _back(request, instance)
+        response = thank(request, instance) if is_by_link else _return_to(request, instance)
     ended = _trip_of(parameters.get("state", "")) if trip else None
     if trip and ended and ended.is_of_browser(renewed_secret):
         remember_browser(request, response, renewed_secret, instead_of=trip)
-    # The address holds a code: nobody that this page leads to may learn it.
+    # The address contains the code, so the next site must not receive it as the referrer.
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 
 def _complete(request: HttpRequest, parameters: dict[str, str], renewed_secret: str) -> Instance:
     """Raises TooManyAttemptsError, and what complete_authorization() raises."""
-    browser_secret = kept_by(request)
+    browser_secret = browser_secrets(request)
     is_recorded = True
     if is_unsolicited(parameters, account=request.user, browser_secret=browser_secret):
         is_recorded = _count_unsolicited(client_address(request))
@@ -72,20 +75,20 @@ def _complete(request: HttpRequest, parameters: dict[str, str], renewed_secret: 
 
 
 def _count_unsolicited(address: str) -> bool:
-    """Count one; whether it is part of the recorded sample. Raises TooManyAttemptsError."""
+    """Count a callback. Returns whether to record it as part of the sample. Raises TooManyAttemptsError."""
     now = int(time.time())
     window = now // WINDOW_SECONDS
-    kept = 2 * WINDOW_SECONDS
-    if counters.hit(f"callbacks:{window}:{address}", seconds=kept) > UNSOLICITED_PER_ADDRESS:
+    lifetime = 2 * WINDOW_SECONDS
+    if counters.hit(f"callbacks:{window}:{address}", seconds=lifetime) > UNSOLICITED_PER_ADDRESS:
         wait = WINDOW_SECONDS - now % WINDOW_SECONDS
         raise errors.TooManyAttemptsError(
             _(
-                "Too many callbacks without a known authorization came from your network. Try again in a minute."
+                "Your network sent too many callbacks without a known authorization. Try again in a minute."
             ),
             retry_after_seconds=wait,
         )
-    # 0 means that the cache does not answer: record none rather than all.
-    return 0 < counters.hit(f"callbacks:{window}", seconds=kept) <= UNSOLICITED_RECORDED
+    # 0 means that the cache is down: record nothing rather than everything.
+    return 0 < counters.hit(f"callbacks:{window}", seconds=lifetime) <= UNSOLICITED_RECORDED
 
 
 def _trip_of(state: str) -> Authorization | None:
@@ -93,20 +96,20 @@ def _trip_of(state: str) -> Authorization | None:
     return trips.first() if state else None
 
 
-def _back(request: HttpRequest, instance: Instance) -> HttpResponse:
+def _return_to(request: HttpRequest, instance: Instance) -> HttpResponse:
     messages.success(request, _("%s is connected.") % instance.name)
     return redirect(_page_of(request, instance))
 
 
-def _way_on(request: HttpRequest, instance: Instance) -> tuple[str, str] | None:
-    """Nothing is told of an instance to whoever may not see it."""
+def _back_link(request: HttpRequest, instance: Instance) -> tuple[str, str] | None:
+    """Return the address and name of the instance, or None if the user may not view it."""
     if not is_permitted(request.user, instance, InstancePermission.VIEW):
         return None
     return _page_of(request, instance), instance.name
 
 
 def _page_of(request: HttpRequest, instance: Instance) -> str:
-    """In the admin for those who work there, else in self-service."""
-    works_in_admin = request.user.is_active and request.user.is_staff
-    name = "admin:instances_instance_change" if works_in_admin else "connection"
+    """Return the instance's address in the admin for its users, otherwise in self-service."""
+    uses_admin = request.user.is_active and request.user.is_staff
+    name = "admin:instances_instance_change" if uses_admin else "connection"
     return reverse(name, args=[instance.pk])

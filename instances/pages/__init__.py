@@ -1,1 +1,1 @@
-"""What the pages of the admin, of self-service and of links share."""
+"""Parts shared by the pages of the admin, of self-service and of links."""

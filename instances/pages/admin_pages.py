@@ -1,4 +1,4 @@
-"""What the admin's pages share: their base classes, the confirmation, and secrets in their places."""
+"""Parts shared by the admin's pages: base classes, the confirmation page, and the display of secrets."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,7 +34,7 @@ class ModelAdmin(unfold_admin.ModelAdmin):
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
     ) -> tuple[list[Any], dict[Any, int], set[Any], list[Any]]:
-        """Refuse, without naming anything, where the person may not see all of the related rows."""
+        """Refuse, without naming anything, if the user may not view all of the related rows."""
         if not is_all_within_reach(objs, request, self.admin_site):
             return [], {}, {_("rows that belong to other organizations")}, []
         return super().get_deleted_objects(objs, request)
@@ -48,7 +48,7 @@ class ModelAdmin(unfold_admin.ModelAdmin):
         return response
 
     def visible_object(self, request: HttpRequest, object_id: str) -> Any:
-        """The row that a page of our own shows. Raises Http404, and PermissionDenied where it may not be looked at."""
+        """Return the row for one of our own pages. Raises Http404, or PermissionDenied if it may not be viewed."""
         row = self.get_object(request, object_id)
         if row is None:
             raise Http404
@@ -58,7 +58,7 @@ class ModelAdmin(unfold_admin.ModelAdmin):
 
 
 class ReadOnlyAdmin(ModelAdmin):
-    """A list and a page a row, and nothing to change."""
+    """A read-only admin: a list, and a page for each row."""
 
     actions: list[str] | None = None
 
@@ -73,26 +73,26 @@ class ReadOnlyAdmin(ModelAdmin):
 
 
 class SecretInput(UnfoldAdminPasswordWidget):
-    """In the theme: an input whose value goes to the server and never comes back."""
+    """The theme's password input, which never shows a stored value."""
 
     def __init__(self) -> None:
         super().__init__(attrs={"autocomplete": "new-password"}, render_value=False)
 
 
 def secret_state(row: SealedRow, name: str) -> str:
-    """What stands in a secret's place: nothing of it, but whether it is there and can be used, and else what to do."""
+    """Return the text shown instead of a secret: whether it exists and can be used, otherwise what to do."""
     if name in row.unreadable_secrets():
         return _(
-            "unreadable: its encryption key is missing, or the row was altered. Put the key back, or enter a new secret."
+            "Unreadable: its encryption key is missing, or the row was altered. Restore the key, or enter a new secret."
         )
     sealed: Sealed[Any] = getattr(row, name)
-    return str(sealed) or _("none")
+    return str(sealed) or _("None")
 
 
 def render_page(
     model_admin: ModelAdmin, request: HttpRequest, template: str, context: Mapping[str, Any]
 ) -> TemplateResponse:
-    """A page of our own inside the admin's frame. context has a title, and original for one row."""
+    """Render one of our own pages in the admin's frame. context has a title, and original for the page of a row."""
     frame = model_admin.admin_site.each_context(request)
     return TemplateResponse(
         request, f"admin/instances/{template}", {**frame, "opts": model_admin.opts, **context}
@@ -102,20 +102,20 @@ def render_page(
 def render_confirmation(
     model_admin: ModelAdmin, request: HttpRequest, context: Mapping[str, Any]
 ) -> TemplateResponse:
-    """Ask before anything is changed. context: title, effect, is_destructive, back_url, and what is meant."""
+    """Ask before changing anything. context: title, effect, is_destructive, back_url, and instances or rows."""
     return render_page(model_admin, request, "confirmation.html", context)
 
 
 def render_secrets(
     model_admin: ModelAdmin, request: HttpRequest, context: Mapping[str, Any]
 ) -> HttpResponse:
-    """Show secrets this once; like every admin page it is not stored. context: title, advice,
-    secrets (label to value), done_url.
+    """Show secrets once, on a page that browsers do not store. context: title, advice, secrets (label to value),
+    done_url.
     """
     return render_page(model_admin, request, "shown_once.html", context)
 
 
 def allow_leaving(response: HttpResponse) -> HttpResponse:
-    """Let the forms of this page end at a provider."""
+    """Allow this page's forms to redirect to a provider."""
     response.headers[str(CSP.HEADER_ENFORCE)] = build_policy(settings.AUTHORIZE_CSP)
     return response

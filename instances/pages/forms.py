@@ -1,6 +1,6 @@
-"""Forms that entrances share: an instance's configuration as its element asks for it, its name, and the sign-in.
+"""Forms shared by the admin and self-service: an instance's configuration, its name and tags, and the sign-in.
 
-An entrance with a look of its own (the admin's theme) names other widgets, and nothing else.
+The admin's theme only replaces the widgets.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ WAY_LABELS = {
     "oauth2": _("OAuth 2.0"),
     "oauth1": _("OAuth 1.0a"),
     "custom": _("Custom"),
-    "basic": _("User name and password"),
+    "basic": _("Username and password"),
     "apiKey": _("API key"),
 }
 _PREFIX = "configuration."
@@ -40,19 +40,22 @@ def split_tags(text: str) -> list[str]:
 
 
 def is_untouched(form: forms.Form, name: str) -> bool:
-    """Whether a field holds what its page showed, and so leaves alone what others have changed since."""
+    """Return whether a field still has the value that its page showed.
+
+    Such a field is left alone, so that an open page does not undo changes by others.
+    """
     return form[name].html_initial_name in form.data and name not in form.changed_data
 
 
 class SecretInput(forms.PasswordInput):
-    """An input whose value goes to the server and never comes back."""
+    """A password input that never shows a stored value."""
 
     def __init__(self) -> None:
         super().__init__(attrs={"autocomplete": "new-password"}, render_value=False)
 
 
 class Widgets:
-    """The widgets that the forms here are made of."""
+    """The widgets of these forms."""
 
     text: type[forms.Widget] = forms.TextInput
     secret: type[forms.Widget] = SecretInput
@@ -63,7 +66,7 @@ class Widgets:
 
 
 class RenameForm(forms.Form):
-    """The two things about an instance that no platform has a say in."""
+    """The name and tags of an instance, which no platform or provider is involved in."""
 
     widgets: ClassVar[type[Widgets]] = Widgets
 
@@ -76,17 +79,17 @@ class RenameForm(forms.Form):
 
     @property
     def changes(self) -> dict[str, Any]:
-        """What rename_instance() is to change."""
+        """Return the arguments for rename_instance()."""
         entered = self.cleaned_data | {"tags": split_tags(self.cleaned_data["tags"])}
         return {name: value for name, value in entered.items() if not is_untouched(self, name)}
 
 
 class ConfigurationForm(forms.Form):
-    """One field a configuration key; a secret goes in and never comes back out.
+    """One field for each configuration key. Secrets are entered and never shown.
 
-    instance: one that is there already, whose values are shown, and whose secrets may be left empty.
-    has_oauth_app: the organization's OAuth app supplies what it can, so nobody is asked for it.
-    is_incomplete: somebody else enters what is left empty.
+    instance: an existing instance, whose values are shown and whose secrets may be left blank.
+    has_oauth_app: the organization's OAuth app supplies the client, so its keys get no field.
+    is_incomplete: someone else enters what is left blank.
     """
 
     widgets: ClassVar[type[Widgets]] = Widgets
@@ -102,7 +105,7 @@ class ConfigurationForm(forms.Form):
     ) -> None:
         super().__init__(data)
         self._stored = instance.configuration if instance else {}
-        # What cannot be read any more has to be entered again.
+        # Secrets that can no longer be read must be entered again.
         lost = instance.lost_keys if instance else []
         self._stored_secrets = [] if lost or not instance else instance.secret_keys
         if way.variants:
@@ -119,7 +122,7 @@ class ConfigurationForm(forms.Form):
 
     @property
     def configuration(self) -> dict[str, str]:
-        """What was entered, by key, as the wire has it: strings; without what was left as the page showed it."""
+        """Return the entered values by key, as strings like on the wire, without untouched fields."""
         return {
             name.removeprefix(_PREFIX): _as_text(value)
             for name, value in self.cleaned_data.items()
@@ -127,62 +130,63 @@ class ConfigurationForm(forms.Form):
         }
 
     def keep_only(self, keys: Iterable[str]) -> None:
-        """Ask for these configuration keys alone."""
+        """Ask for these configuration keys only."""
         kept = {_PREFIX + key for key in keys}
         self.fields = {name: field for name, field in self.fields.items() if name in kept}
 
     def asks_for(self, key: str) -> bool:
         return _PREFIX + key in self.fields
 
-    def complain(self, key: str, sentence: Any) -> None:
-        """Put a sentence beside the field of a configuration key."""
+    def add_error_at(self, key: str, sentence: Any) -> None:
+        """Add an error at the field of a configuration key."""
         self.add_error(_PREFIX + key, sentence)
 
     def add_refusal(self, refusal: InputError | UnreadableSecretError) -> None:
-        """Put what a verb refused beside the fields that it is about."""
+        """Add an error of provisioning at the fields that it is about."""
         if isinstance(refusal, MissingConfigurationError):
             for key in refusal.keys:
-                self._complain(key, _("This is required."), str(refusal))
+                self._add_error(key, _("This field is required."), str(refusal))
         elif isinstance(refusal, SecretsNeededAgainError):
-            self._complain(refusal.key, str(refusal), str(refusal))
+            self._add_error(refusal.key, str(refusal), str(refusal))
             for key in filter(self.asks_for, refusal.keys):
-                self.complain(key, _("Enter it again for the new host."))
+                self.add_error_at(key, _("Enter it again for the new host."))
         elif isinstance(refusal, InvalidConfigurationError):
-            self._complain(refusal.key, str(refusal), str(refusal))
+            self._add_error(refusal.key, str(refusal), str(refusal))
         else:
             self.add_error(None, str(refusal))
 
-    def _complain(self, key: str, beside: Any, otherwise: str) -> None:
-        field = _PREFIX + key
-        self.add_error(
-            field if field in self.fields else None, beside if field in self.fields else otherwise
-        )
+    def _add_error(self, key: str, at_field: Any, otherwise: str) -> None:
+        if self.asks_for(key):
+            self.add_error_at(key, at_field)
+        else:
+            self.add_error(None, otherwise)
 
     def _field_of(self, key: ConfigurationKey) -> forms.Field:
         initial = self._stored.get(key.key, key.default)
-        about: dict[str, Any] = {"label": key.label, "help_text": key.description}
+        options: dict[str, Any] = {"label": key.label, "help_text": key.description}
         if key.is_secret:
             is_stored = key.key in self._stored_secrets
             if is_stored:
-                about["help_text"] = f"{key.description} {gettext('Empty: unchanged.')}".strip()
+                hint = gettext("Leave blank to keep the current value.")
+                options["help_text"] = f"{key.description} {hint}".strip()
             is_required = key.required and not is_stored
             return forms.CharField(
-                **about, required=is_required, strip=False, widget=self.widgets.secret
+                **options, required=is_required, strip=False, widget=self.widgets.secret
             )
         if key.type == KeyType.BOOLEAN:
             is_on = str(initial).lower() == "true"
             return forms.BooleanField(
-                **about, required=False, initial=is_on, widget=self.widgets.boolean
+                **options, required=False, initial=is_on, widget=self.widgets.boolean
             )
-        about |= {"required": key.required, "initial": initial}
+        options |= {"required": key.required, "initial": initial}
         if key.options:
             blank = [] if key.required and initial else [("", "---------")]
             choices = [*blank, *((option, option) for option in key.options)]
-            return forms.ChoiceField(**about, choices=choices, widget=self.widgets.choice)
+            return forms.ChoiceField(**options, choices=choices, widget=self.widgets.choice)
         if key.key == "oauth.callback.url":
-            about["initial"] = initial or default_callback_url()
+            options["initial"] = initial or default_callback_url()
         widgets = {KeyType.INTEGER: self.widgets.integer, KeyType.URL: self.widgets.url}
-        return forms.CharField(**about, widget=widgets.get(key.type, self.widgets.text))
+        return forms.CharField(**options, widget=widgets.get(key.type, self.widgets.text))
 
     def _variant_field(self, way: AuthenticationType) -> forms.ChoiceField:
         named = [(variant.name, variant.description or variant.name) for variant in way.variants]
@@ -196,31 +200,32 @@ class ConfigurationForm(forms.Form):
 
 
 class NewInstanceForm(ConfigurationForm):
-    """A configuration, and what the instance is called."""
+    """A configuration with the name and tags of a new instance."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        named = {
+        labels = {
             "name": _name_field(self.widgets, required=False),
-            "tags": _tags_field(self.widgets, _("Separated by commas. Empty: the name.")),
+            "tags": _tags_field(self.widgets, _("Separated by commas. Defaults to the name.")),
         }
-        self.fields = named | self.fields
+        self.fields = labels | self.fields
 
     @property
     def first_fields(self) -> list[forms.BoundField]:
-        """What most people fill in; a page may put the rest out of their way."""
+        """Return the fields that most people fill in."""
         return [field for field in self if field.name == "name" or field.field.required]
 
     @property
-    def more_fields(self) -> list[forms.BoundField]:
+    def advanced_fields(self) -> list[forms.BoundField]:
+        """Return the other fields, which a page may hide at first."""
         first = {field.name for field in self.first_fields}
         return [field for field in self if field.name not in first]
 
 
 class SignInForm(AuthenticationForm):
-    """Django's, with the password check that all sign-ins share.
+    """Django's form, with the password check that all sign-ins share.
 
-    retry_after_seconds: when the password is looked at again, after too many failures; else 0.
+    retry_after_seconds: how long to wait after too many failures, otherwise 0.
     """
 
     retry_after_seconds = 0
@@ -245,7 +250,7 @@ def _name_field(widgets: type[Widgets], *, required: bool) -> forms.CharField:
         label=_("Name"),
         max_length=200,
         required=required,
-        help_text="" if required else _("Empty: the element's name."),
+        help_text="" if required else _("Defaults to the element's name."),
         widget=widgets.text,
     )
 

@@ -1,4 +1,4 @@
-"""A browser on its way to a provider, and the cookie that it is recognised by afterwards."""
+"""Redirects to a provider, and the cookies that recognise the browser when it comes back."""
 
 import re
 from collections.abc import Mapping
@@ -16,29 +16,29 @@ from instances.provisioning.oauth.authorize import (
     new_browser_secret,
 )
 
-# As long as an authorization link may take.
+# The lifetime of an authorization link.
 BROWSER_COOKIE_SECONDS = 7 * 24 * 60 * 60
 _OWN_SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
-# The secret of the latest page of a link; the form on it names its digest, which nobody else can plant.
+# The secret of the latest page of a link. The page's form contains its digest, which nobody else can plant.
 _VISIT_COOKIE = "link_visit"
 
 
-def kept_by(request: HttpRequest) -> str:
-    """The secrets that this browser keeps, of the trips and links that it is on; the latest first."""
-    kept = [request.COOKIES.get(_named(name), "") for name in (_VISIT_COOKIE, BROWSER_COOKIE)]
-    return SECRETS_SEPARATOR.join(kept)
+def browser_secrets(request: HttpRequest) -> str:
+    """Return this browser's secrets of its authorizations and links, latest first."""
+    names = (_VISIT_COOKIE, BROWSER_COOKIE)
+    return SECRETS_SEPARATOR.join(request.COOKIES.get(_cookie_name(name), "") for name in names)
 
 
 def remember_visit(response: HttpResponse, visit_secret: str) -> HttpResponse:
-    """Give the browser a secret with the page of a link that it may claim, so that it may claim it again when our
-    answer gets lost.
+    """Give the browser a secret with a link's page. With it, the browser can claim the link again if our response
+    gets lost.
     """
     return _set_cookie(response, _VISIT_COOKIE, visit_secret)
 
 
 def visit_secret_of(request: HttpRequest) -> str:
-    """The secret that came with the page whose form is sent; empty where the browser has another one, or none."""
-    visit_secret = request.COOKIES.get(_named(_VISIT_COOKIE), "")
+    """Return the secret of the page whose form is sent, or "" if the browser has another one or none."""
+    visit_secret = request.COOKIES.get(_cookie_name(_VISIT_COOKIE), "")
     is_of_page = visit_secret and request.POST.get("visit") in crypto.digests(visit_secret)
     return visit_secret if is_of_page else ""
 
@@ -50,16 +50,16 @@ def redirect_to_provider(
     configuration: Mapping[str, Any] | None = None,
     link: AuthorizationLink | None = None,
 ) -> HttpResponse:
-    """Begin an authorization and answer with the way there. Raises what begin_authorization() raises."""
+    """Start an authorization and redirect to the provider. Raises what begin_authorization() raises."""
     fresh_secret = new_browser_secret()
-    begun = begin_authorization(
+    started = begin_authorization(
         instance,
         account=request.user,
         browser_secret=fresh_secret,
         configuration=configuration,
         link=link,
     )
-    return remember_browser(request, HttpResponseRedirect(begun.url), fresh_secret)
+    return remember_browser(request, HttpResponseRedirect(started.url), fresh_secret)
 
 
 def remember_browser(
@@ -69,27 +69,35 @@ def remember_browser(
     *,
     instead_of: Authorization | None = None,
 ) -> HttpResponse:
-    """Let the browser keep one more secret, or another one for a trip; each of its trips finds its way back."""
-    name = _named(BROWSER_COOKIE)
+    """Add a secret to the browser's cookie, so that several authorizations can be in progress at once.
+
+    instead_of: the authorization whose old secret is removed.
+    """
+    name = _cookie_name(BROWSER_COOKIE)
     cookies = response.cookies
-    before = cookies[name].value if name in cookies else request.COOKIES.get(name, "")
+    stored = cookies[name].value if name in cookies else request.COOKIES.get(name, "")
     others = [
-        one
-        for one in before.split(SECRETS_SEPARATOR)
-        if _OWN_SECRET.fullmatch(one) and not (instead_of and instead_of.is_of_browser(one))
+        secret
+        for secret in stored.split(SECRETS_SEPARATOR)
+        if _OWN_SECRET.fullmatch(secret)
+        and secret != fresh_secret
+        and not (instead_of and instead_of.is_of_browser(secret))
     ]
-    kept = [fresh_secret, *(one for one in others if one != fresh_secret)][:MAX_BROWSER_SECRETS]
-    return _set_cookie(response, BROWSER_COOKIE, SECRETS_SEPARATOR.join(kept))
+    secrets = [fresh_secret, *others][:MAX_BROWSER_SECRETS]
+    return _set_cookie(response, BROWSER_COOKIE, SECRETS_SEPARATOR.join(secrets))
 
 
-def _named(cookie: str) -> str:
-    """On https, no other host and nobody on the line can set a cookie with this prefix (RFC 6265bis 4.1.3)."""
+def _cookie_name(cookie: str) -> str:
+    """Return the name with the prefix of https, which no other host and no attacker on the network can set.
+
+    Source: RFC 6265bis 4.1.3.
+    """
     return f"__Host-{cookie}" if settings.IS_HTTPS else cookie
 
 
 def _set_cookie(response: HttpResponse, cookie: str, value: str) -> HttpResponse:
     response.set_cookie(
-        _named(cookie),
+        _cookie_name(cookie),
         value,
         max_age=BROWSER_COOKIE_SECONDS,
         secure=settings.IS_HTTPS,

@@ -19,7 +19,7 @@ from instances.provisioning.access.permissions import visible_users
 
 
 def is_all_within_reach(rows: Any, request: HttpRequest, site: admin.AdminSite) -> bool:
-    """Whether the signed-in person may see every row that would be deleted along, or that prevents the deletion."""
+    """Return whether the signed-in user may view every row that would also be deleted, or that prevents deletion."""
     rows = list(rows)
     if request.user.is_superuser or not rows:
         return True
@@ -42,7 +42,7 @@ def _sees(model: type[Model], pks: set[Any], request: HttpRequest, site: admin.A
 def _visible(
     model: type[Model], request: HttpRequest, site: admin.AdminSite
 ) -> QuerySet[Any] | None:
-    """The rows that the person may see. None for a model without an admin: its rows belong to one that has one."""
+    """Return the rows that the user may view. None for a model without an admin, whose rows belong to one that has."""
     if model is LogEntry:
         return LogEntry.objects.filter(user__username=request.user.get_username())
     if not site.is_registered(model):
@@ -52,7 +52,7 @@ def _visible(
 
 
 def hide_strangers(entries: Page[LogEntry], request: HttpRequest) -> None:
-    """Replace the names of users that the signed-in person may not see; what was done stays."""
+    """Replace the names of users that the signed-in user may not view, and keep the entries."""
     if request.user.is_superuser:
         return
     seen = set(

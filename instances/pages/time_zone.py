@@ -1,4 +1,4 @@
-"""Times in the reader's own zone: the browser names it in a cookie (time_zone.js), and every page is made in it."""
+"""Times in the reader's time zone. The browser sends it in a cookie (time_zone.js), and every page uses it."""
 
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
@@ -13,13 +13,13 @@ MAX_NAME_CHARACTERS = 64
 def in_readers_zone(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """A middleware. Without the cookie, or with a zone that nobody knows, it is the setting TIME_ZONE's."""
+    """Return a middleware. Without the cookie, or with an unknown zone, the setting TIME_ZONE is used."""
 
-    def answer(request: HttpRequest) -> HttpResponse:
+    def respond(request: HttpRequest) -> HttpResponse:
         with timezone.override(_zone_named(request.COOKIES.get(COOKIE, ""))):
             return get_response(request)
 
-    return answer
+    return respond
 
 
 def _zone_named(name: str) -> ZoneInfo | None:
@@ -28,5 +28,5 @@ def _zone_named(name: str) -> ZoneInfo | None:
     try:
         return ZoneInfo(name)
     except (KeyError, OSError, ValueError):
-        # Not there, a folder of zones, or no name of a zone at all.
+        # Missing, a folder of zones, or not a zone's name.
         return None

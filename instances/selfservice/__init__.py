@@ -1,1 +1,1 @@
-"""Self-service at /connect/: staff connect accounts themselves, and see how each connection is."""
+"""Self-service at /connect/: staff connect accounts and see the status of each connection."""

@@ -1,4 +1,4 @@
-"""The catalogue, and connecting an account at one of its elements."""
+"""The catalogue, and the page that connects an account of one of its elements."""
 
 from typing import Any
 
@@ -16,14 +16,14 @@ from instances.pages.forms import WAY_LABELS, NewInstanceForm, split_tags
 from instances.provisioning.create import create_draft
 from instances.provisioning.plan import has_oauth_app
 from instances.provisioning.status.explain import Step
-from instances.selfservice.pages import account_of, asked_for, self_service
+from instances.selfservice.pages import account_of, query_parameter, self_service
 from instances.selfservice.steps import STEPS, take_step
 
 
 @self_service
 @require_safe
 def catalogue(request: HttpRequest) -> HttpResponse:
-    query, hub = asked_for(request, "q"), asked_for(request, "hub")
+    query, hub = query_parameter(request, "q"), query_parameter(request, "hub")
     elements = Element.objects.active().defer("definition")
     hubs = elements.order_by("hub").values_list("hub", flat=True).distinct()
     if query:
@@ -40,14 +40,14 @@ def catalogue(request: HttpRequest) -> HttpResponse:
 
 
 def initials_of(name: str) -> str:
-    """One or two letters that stand for a logo."""
+    """Return one or two letters in place of a logo."""
     words = [word for word in name.split() if word[0].isalnum()]
     return "".join(word[0] for word in words[:2]).upper()
 
 
 @self_service
 def connect(request: HttpRequest, key: str) -> HttpResponse:
-    """The element's own form; by OAuth with the organization's app there is next to nothing to enter."""
+    """Show the element's form and connect the account. With the organization's OAuth app it has few fields."""
     account = account_of(request)
     if not account.has_perm("instances.add_instance"):
         raise PermissionDenied
@@ -82,7 +82,7 @@ def connect(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def _owner(request: HttpRequest, owners: QuerySet[OrganizationUser]) -> OrganizationUser | None:
-    """Whose account it is; None where there are several and none was chosen, or there is none at all."""
+    """Return the organization user. None if there is none, or if several exist and none was chosen."""
     chosen = request.GET.get("owner", "")
     if chosen.isdecimal():
         return get_object_or_404(owners, pk=int(chosen))
@@ -91,7 +91,7 @@ def _owner(request: HttpRequest, owners: QuerySet[OrganizationUser]) -> Organiza
 
 
 def _way(request: HttpRequest, element: Element, owner: OrganizationUser) -> AuthenticationType:
-    """The chosen way of authentication; by default OAuth where nobody has to type a client secret."""
+    """Return the chosen way of authentication. The default is OAuth if the organization has an OAuth app."""
     ways = element.parsed.authentication
     by_consent = next((way for way in ways if way.needs_browser), None)
     chosen = request.GET.get("way")
@@ -123,7 +123,7 @@ def _create(
     way: AuthenticationType,
     form: NewInstanceForm,
 ) -> Instance | None:
-    """The draft, or None with the refusal put beside the fields that it is about."""
+    """Create the draft. Returns None if it was refused; the form then has the error at its fields."""
     try:
         return create_draft(
             owner,

@@ -1,4 +1,4 @@
-"""My connections: the list that says how each is, the page of one with its timeline, and its name and tags."""
+"""My connections: the list with states, the page of a connection with its timeline, and its name and tags."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,7 @@ from instances.provisioning.status.audience import audiences_for
 from instances.provisioning.status.explain import explain
 from instances.provisioning.update import rename_instance
 from instances.queries.cursor_pages import EVERY, Order, page_of
-from instances.selfservice.pages import account_of, asked_for, instance_for, self_service
+from instances.selfservice.pages import account_of, instance_for, query_parameter, self_service
 from instances.selfservice.steps import offered_steps, step_for
 
 PER_PAGE = 25
@@ -31,7 +31,7 @@ BY_PLACE = Order({"place": str, "pk": int})
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of a timeline: a move of the instance, or an exchange with its provider."""
+    """One line of a timeline: a state change, or an exchange with the provider."""
 
     at: datetime
     what: str
@@ -43,11 +43,11 @@ class Event:
 @self_service
 @require_safe
 def connections(request: HttpRequest) -> HttpResponse:
-    """Those that need somebody come first."""
+    """List connections, those that need attention first."""
     account = account_of(request)
     if not account.has_perm("instances.view_instance"):
         raise PermissionDenied
-    query = asked_for(request, "q")
+    query = query_parameter(request, "q")
     rows = Instance.objects.listed_for(account).with_place().with_links()
     related = rows.select_related("element", "organization_user__organization", "cause_interaction")
     page = page_of(
@@ -55,23 +55,23 @@ def connections(request: HttpRequest) -> HttpResponse:
         request.GET.get("page", ""),
         size=PER_PAGE,
         order=BY_PLACE,
-        any_of=_found_by(query) if query else EVERY,
+        any_of=_search_conditions(query) if query else EVERY,
     )
     audience_of = audiences_for(account)
-    has_verb = account.has_perm("instances.add_instance")
-    may_connect = has_verb and OrganizationUser.objects.operated_by(account).exists()
+    may_add = account.has_perm("instances.add_instance")
+    may_connect = may_add and OrganizationUser.objects.operated_by(account).exists()
     context = {
         "query": query,
         "page": page,
         "rows": [(instance, explain(instance, audience_of(instance))) for instance in page.rows],
         "may_connect": may_connect,
-        "can_connect_nobody": has_verb and not may_connect,
+        "lacks_owner": may_add and not may_connect,
     }
     return render(request, "instances/connect/connections.html", context)
 
 
-def _found_by(text: str) -> list[Q]:
-    """The beginning of a name, a part of a service's, or a whole tag: what an index answers, however many there are."""
+def _search_conditions(text: str) -> list[Q]:
+    """Search by prefix of name, part of the service's name, or whole tag. Each condition uses an index."""
     elements = Element.objects.filter(name__icontains=text)
     return [
         Q(name__istartswith=text),
@@ -105,12 +105,12 @@ def connection(request: HttpRequest, pk: int) -> HttpResponse:
 
 @self_service
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
-    """Its name and its tags; no provider has a say in them."""
+    """Change the name and tags, without contacting the provider."""
     instance = instance_for(request, pk, InstancePermission.CHANGE)
     stored = {"name": instance.name, "tags": ", ".join(instance.tag_names)}
     form = RenameForm(request.POST if request.method == "POST" else None, initial=stored)
     if form.is_valid() and _rename(instance, form):
-        messages.success(request, _("Name and tags of %s are saved.") % instance.name)
+        messages.success(request, _("The name and tags of %s were saved.") % instance.name)
         return redirect("connection", pk)
     return render(request, "instances/connect/edit.html", {"instance": instance, "form": form})
 
@@ -125,20 +125,20 @@ def _rename(instance: Instance, form: RenameForm) -> bool:
 
 
 def _timeline(instance: Instance, *, has_exchanges: bool) -> list[Event]:
-    """The latest first."""
-    moves = [
+    """Return state changes and exchanges, latest first."""
+    changes = [
         Event(change.at, change.get_to_state_display(), change.actor, change.reason)
         for change in instance.state_changes.all()[:TIMELINE_EVENTS]
     ]
     exchanges = [
         Event(
-            one.started_at,
-            one.operation,
-            one.actor,
-            one.error or (_("answered %d") % one.status if one.status else ""),
-            one.is_failure,
+            interaction.started_at,
+            interaction.operation,
+            interaction.actor,
+            interaction.error or (_("HTTP %d") % interaction.status if interaction.status else ""),
+            interaction.is_failure,
         )
-        for one in (instance.interactions.all()[:TIMELINE_EVENTS] if has_exchanges else [])
+        for interaction in (instance.interactions.all()[:TIMELINE_EVENTS] if has_exchanges else [])
     ]
-    latest = sorted([*moves, *exchanges], key=attrgetter("at"), reverse=True)
+    latest = sorted([*changes, *exchanges], key=attrgetter("at"), reverse=True)
     return latest[:TIMELINE_EVENTS]

@@ -1,4 +1,4 @@
-"""Authorization links on the maker's side: made, shown once, sent by e-mail, revoked."""
+"""Authorization links for their creators: create, show once, send by email, revoke."""
 
 from django import forms
 from django.conf import settings
@@ -15,19 +15,19 @@ from instances.selfservice.pages import account_of, instance_for, self_service
 
 
 class LinkForm(forms.Form):
-    """What the account's holder is told, and where to."""
+    """A note for the account owner, and the address to send the link to."""
 
     note = forms.CharField(
         label=gettext_lazy("Note"),
         max_length=500,
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=gettext_lazy("Who opens the link reads it. Optional."),
+        help_text=gettext_lazy("Optional. Shown to the person who opens the link."),
     )
     email = forms.EmailField(
-        label=gettext_lazy("Send it to"),
+        label=gettext_lazy("Email address"),
         required=False,
-        help_text=gettext_lazy("An e-mail address. Empty: you copy the link and send it yourself."),
+        help_text=gettext_lazy("Optional. Leave blank to copy the link and send it yourself."),
     )
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -38,7 +38,7 @@ class LinkForm(forms.Form):
 
 @self_service
 def make(request: HttpRequest, pk: int) -> HttpResponse:
-    """The answer to the POST shows the link; afterwards nobody can see it again."""
+    """Create a link. The response to the POST shows it; afterwards it cannot be shown again."""
     instance = instance_for(request, pk, InstancePermission.CHANGE)
     form = LinkForm(request.POST if request.method == "POST" else None)
     if form.is_valid() and (made := _make(request, instance, form)):
@@ -65,7 +65,7 @@ def _make(request: HttpRequest, instance: Instance, form: LinkForm) -> MadeLink 
 
 @self_service
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
-    """A GET asks, the POST that answers it acts."""
+    """Revoke a link: a GET asks, the POST acts."""
     rows = AuthorizationLink.objects.visible_to(account_of(request)).select_related("made_by")
     link = get_object_or_404(rows, pk=pk)
     instance = instance_for(request, link.instance_id, InstancePermission.CHANGE)
@@ -76,5 +76,5 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     except InstancesError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, _("The link is revoked."))
+        messages.success(request, _("The link was revoked."))
     return redirect("connection", instance.pk)

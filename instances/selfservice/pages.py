@@ -1,4 +1,4 @@
-"""What the pages of self-service share: who is there, what is asked for, and which connection is meant."""
+"""Parts shared by the self-service pages: the signed-in user, query parameters, and the connection in question."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ from instances.provisioning.access.permissions import InstancePermission, is_per
 
 
 def self_service[**P](view: Callable[P, HttpResponse]) -> Callable[P, HttpResponse]:
-    """A page for whoever is signed in. It is not stored, and its forms may end at a provider."""
+    """Decorate a page for signed-in users. Browsers do not store it, and its forms may redirect to a provider."""
     page: Callable[P, HttpResponse] = csp_override(settings.CONNECT_CSP)(
         never_cache(login_required(view))
     )
@@ -29,18 +29,18 @@ def account_of(request: HttpRequest) -> User:
     return request.user
 
 
-def asked_for(request: HttpRequest, name: str) -> str:
-    """What the address asks for; without NUL, which no database takes."""
+def query_parameter(request: HttpRequest, name: str) -> str:
+    """Return a parameter of the address, without NUL, which databases reject."""
     return request.GET.get(name, "").replace("\0", "").strip()
 
 
-def instance_for(request: HttpRequest, pk: int, verb: InstancePermission) -> Instance:
-    """The instance; 404 where the account may not know of it, 403 where it may only look."""
+def instance_for(request: HttpRequest, pk: int, permission: InstancePermission) -> Instance:
+    """Return the instance. Raises Http404 if the user may not view it, PermissionDenied without the permission."""
     account = account_of(request)
     rows = Instance.objects.visible_to(account).select_related(
         "element", "organization_user__organization", "cause_interaction"
     )
     instance = get_object_or_404(rows, pk=pk)
-    if not is_permitted(account, instance, verb):
+    if not is_permitted(account, instance, permission):
         raise PermissionDenied
     return instance

@@ -1,4 +1,4 @@
-"""What staff do with a connection: asked about first where it takes something away, then done while they wait."""
+"""What staff can do with a connection. Destructive steps ask first; each step runs while the browser waits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class StaffStep:
-    """One button. effect: what a page asks before, where it asks. busy: said while it lasts; done: after."""
+    """One button. effect: the text of its confirmation page, if it has one. busy, done: messages during and after."""
 
     name: Step
     label: "StrPromise"
     done: "StrPromise | str" = ""
     effect: "StrPromise | str" = ""
     busy: "StrPromise | str" = ""
-    verb: InstancePermission = InstancePermission.CHANGE
+    permission: InstancePermission = InstancePermission.CHANGE
     carry_out: Callable[[Instance, str], object] | None = None
 
 
@@ -57,7 +57,7 @@ _TABLE = (
     StaffStep(
         name=Step.CHECK,
         label=gettext_lazy("Check"),
-        busy=gettext_lazy("Asking the provider …"),
+        busy=gettext_lazy("Checking …"),
         done=gettext_lazy("%s works."),
         carry_out=lambda instance, actor: check_instance(instance, actor=actor),
     ),
@@ -71,7 +71,7 @@ _TABLE = (
     StaffStep(
         name=Step.DISABLE,
         label=gettext_lazy("Disable"),
-        effect=gettext_lazy("Programs that use this connection are refused until you enable it."),
+        effect=gettext_lazy("Programs cannot use this connection until you enable it again."),
         done=gettext_lazy("%s is disabled."),
         carry_out=lambda instance, actor: set_enabled(instance, is_enabled=False, actor=actor),
     ),
@@ -80,11 +80,11 @@ _TABLE = (
         label=gettext_lazy("Disconnect"),
         busy=gettext_lazy("Disconnecting …"),
         effect=gettext_lazy(
-            "The connection is taken down, its access is revoked where the provider allows it, and programs that "
-            "use it stop working. This cannot be undone."
+            "The connection is deleted, its access is revoked if the provider supports that, and programs that use "
+            "it stop working. This cannot be undone."
         ),
-        done=gettext_lazy("%s is disconnected."),
-        verb=InstancePermission.DELETE,
+        done=gettext_lazy("%s was disconnected."),
+        permission=InstancePermission.DELETE,
         carry_out=lambda instance, actor: delete_instance(instance, actor=actor),
     ),
 )
@@ -94,14 +94,14 @@ _REMOVE = replace(
     label=gettext_lazy("Remove"),
     busy=gettext_lazy("Removing …"),
     effect=gettext_lazy(
-        "It is not connected, so no program can use it. What was entered for it is deleted. This cannot be undone."
+        "It is not connected, so no program uses it. Everything entered for it is deleted. This cannot be undone."
     ),
-    done=gettext_lazy("%s is removed."),
+    done=gettext_lazy("%s was removed."),
 )
 
 
 def step_for(name: str, instance: Instance) -> StaffStep:
-    """The step of that name, in the words that fit: what is connected nowhere is removed, not disconnected."""
+    """Return the step of that name. A connection that was never connected is removed, not disconnected."""
     is_removal = name == Step.DELETE and is_only_here(instance)
     return _REMOVE if is_removal else STEPS[name]
 
@@ -110,16 +110,16 @@ def offered_steps(instance: Instance, account: User) -> list[StaffStep]:
     return [
         step_for(step.name, instance)
         for step in _TABLE
-        if is_offered(step.name, instance) and is_permitted(account, instance, step.verb)
+        if is_offered(step.name, instance) and is_permitted(account, instance, step.permission)
     ]
 
 
 @self_service
 def step(request: HttpRequest, pk: int, name: str) -> HttpResponse:
-    """A GET asks, the POST that answers it acts."""
+    """Show the confirmation page of a step; a POST carries it out."""
     if name not in STEPS:
         raise Http404
-    instance = instance_for(request, pk, STEPS[name].verb)
+    instance = instance_for(request, pk, STEPS[name].permission)
     chosen = step_for(name, instance)
     if request.method == "POST":
         return take_step(request, instance, chosen)
@@ -128,7 +128,7 @@ def step(request: HttpRequest, pk: int, name: str) -> HttpResponse:
 
 
 def take_step(request: HttpRequest, instance: Instance, chosen: StaffStep) -> HttpResponse:
-    """Carry it out, and go where its outcome is to be seen."""
+    """Carry out the step, and redirect to the page that shows its outcome."""
     pk = instance.pk
     try:
         if chosen.carry_out is None:
@@ -138,28 +138,28 @@ def take_step(request: HttpRequest, instance: Instance, chosen: StaffStep) -> Ht
         messages.error(request, str(error))
     else:
         messages.success(request, str(chosen.done) % instance.name)
-    is_there = Instance.objects.filter(pk=pk).exists()
-    return redirect("connection", pk) if is_there else redirect("connections")
+    still_exists = Instance.objects.filter(pk=pk).exists()
+    return redirect("connection", pk) if still_exists else redirect("connections")
 
 
 @self_service
 def reconnect(request: HttpRequest, pk: int) -> HttpResponse:
-    """Other credentials, or a new consent; a secret left empty stays as it is."""
+    """Enter other credentials or authorize again. A secret that is left blank keeps its value."""
     instance = instance_for(request, pk, InstancePermission.CHANGE)
     try:
         way = authentication_of(instance)
     except InputError as error:
         messages.error(request, str(error))
         return redirect("connection", pk)
-    is_app_there = has_oauth_app(instance.organization, instance.element, way)
+    has_app = has_oauth_app(instance.organization, instance.element, way)
     form = ConfigurationForm(
         way,
-        has_oauth_app=is_app_there,
+        has_oauth_app=has_app,
         instance=instance,
         data=request.POST if request.method == "POST" else None,
     )
-    if form.is_valid() and (done := _reconnect(request, instance, form)):
-        return done
+    if form.is_valid() and (response := _reconnect(request, instance, form)):
+        return response
     context = {
         "instance": instance,
         "element": instance.element,

@@ -1,1 +1,1 @@
-"""Signing in and out."""
+"""Sign-in, sign-out and password change."""

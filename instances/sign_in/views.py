@@ -1,4 +1,4 @@
-"""Signing in and out, and a password of one's own."""
+"""Signing in, signing out, and changing one's own password."""
 
 from typing import Any
 
@@ -28,4 +28,4 @@ class SignOutView(views.LogoutView):
 class PasswordView(SuccessMessageMixin, views.PasswordChangeView):  # type: ignore[type-arg]
     template_name = "instances/connect/password.html"
     success_url = reverse_lazy("connections")
-    success_message = _("Your password is changed.")
+    success_message = _("Your password was changed.")

@@ -1,4 +1,4 @@
-"""Who sits before the admin."""
+"""Users of the admin."""
 
 from tests.support.admin import operator, sign_in, user
 

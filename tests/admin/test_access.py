@@ -1,4 +1,4 @@
-"""Who gets in, what they see, and under which headers."""
+"""Access to the admin: who gets in, what they see, and the pages' headers."""
 
 import pytest
 from django.test import Client
@@ -28,7 +28,7 @@ def test_the_admin_asks_for_a_sign_in(client, db):
     assert "Instance Manager" in answer.text
 
 
-def test_a_person_signs_in_and_finds_the_lists(client, db):
+def test_a_user_signs_in_and_finds_the_lists(client, db):
     make_account("grace", is_superuser=True)
     answer = client.post(
         "/admin/login/?next=/admin/",
@@ -39,14 +39,14 @@ def test_a_person_signs_in_and_finds_the_lists(client, db):
         assert f"<strong>{title}</strong>" in answer.text
 
 
-def test_a_wrong_password_is_refused_and_not_sent_back(client, db):
+def test_a_wrong_password_is_rejected_and_not_sent_back(client, db):
     make_account("grace")
     answer = client.post("/admin/login/", {"username": "grace", "password": "wrong-and-secret"})
     assert answer.status_code == 200
     assert "wrong-and-secret" not in answer.text
 
 
-def test_an_account_that_is_not_staff_stays_outside(client, db):
+def test_a_user_who_is_not_staff_stays_outside(client, db):
     client.force_login(make_account("visitor", permissions=("view_instance",)))
     account = make_account("nobody")
     account.is_staff = False
@@ -56,7 +56,7 @@ def test_an_account_that_is_not_staff_stays_outside(client, db):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_list_opens_for_an_operator_and_stays_shut_without_the_permission(
+def test_every_list_opens_for_an_operator_and_is_denied_without_the_permission(
     operator, sign_in, model
 ):
     url = reverse(f"admin:{model}_changelist")
@@ -71,7 +71,7 @@ def test_admin_pages_have_the_admins_content_security_policy(operator, path):
     assert "form-action 'self';" in policy
 
 
-def test_only_pages_that_lead_to_a_provider_let_a_form_end_elsewhere(operator):
+def test_only_pages_that_lead_to_a_provider_let_forms_redirect_elsewhere(operator):
     instance = make_instance()
     url = reverse("admin:instances_instance_action", args=[instance.pk, "check"])
     assert (
@@ -96,7 +96,7 @@ def test_only_pages_that_lead_to_a_provider_let_a_form_end_elsewhere(operator):
         ("/admin/instances/instance/{pk}/actions/reveal/", "reveal_token"),
     ],
 )
-def test_each_page_needs_its_permission_for_looking_and_for_doing(sign_in, path, needed):
+def test_each_page_needs_its_permission_for_get_and_post(sign_in, path, needed):
     instance = make_instance()
     url = path.format(
         pk=instance.pk, user=instance.organization_user_id, element=instance.element_id
@@ -116,10 +116,10 @@ def test_each_page_needs_its_permission_for_looking_and_for_doing(sign_in, path,
     assert helped.get(url).status_code == 200
 
 
-def test_whoever_may_only_look_is_offered_nothing_to_do(sign_in):
+def test_users_who_may_only_view_get_no_buttons(sign_in):
     url = reverse("admin:instances_instance_change", args=[make_instance().pk])
     page = sign_in("view_instance").get(url)
-    for label in ("Provision", "Delete at the platform", "Save"):
+    for label in ("Provision", "Delete on the platform", "Save"):
         assert f"{label}\n" not in page.text.replace(" ", "")
     assert "actions/" not in page.text
-    assert "Timeline" not in page.text
+    assert 'id="im-timeline"' not in page.text

@@ -1,4 +1,4 @@
-"""Accounts in the admin: closed when somebody leaves, and never forgotten where they allowed access."""
+"""Users in the admin: deactivated when they leave, and never deleted while they authorized an instance."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 def make_authorization(instance, account):
-    """A trip to the provider that the account made, and that ended well."""
+    """Create a completed authorization that the user started."""
     return Authorization.objects.create(
         instance=instance,
         started_by=account,
@@ -25,7 +25,7 @@ def make_authorization(instance, account):
     )
 
 
-def test_who_allowed_access_is_never_deleted(operator):
+def test_a_user_who_authorized_an_instance_is_never_deleted(operator):
     leaver = make_account("mina")
     make_authorization(make_instance(), leaver)
     operator.post(reverse("admin:auth_user_delete", args=[leaver.pk]), {"post": "yes"})
@@ -72,11 +72,11 @@ def hand_over(browser, owner, to, *instances, why="She left"):
     return browser.post(url, chosen, follow=True)
 
 
-def test_closing_an_account_leads_to_what_it_leaves(operator, owner, instances):
+def test_deactivating_a_user_leads_to_their_connections(operator, owner, instances):
     page = close(operator, owner.account)
     url = reverse("admin:auth_user_connections", args=[owner.account_id])
     assert not User.objects.get(pk=owner.account_id).is_active
-    assert "Connections belong to leaver still." in page.text
+    assert "leaver still owns connections." in page.text
     assert url in page.text
     listed = operator.get(url).text
     assert "2 connections" in listed
@@ -84,7 +84,7 @@ def test_closing_an_account_leads_to_what_it_leaves(operator, owner, instances):
 
 
 @pytest.mark.parametrize("is_from_list", [False, True])
-def test_taking_a_membership_away_leads_there_too(operator, owner, instances, is_from_list):
+def test_removing_a_membership_leads_there_too(operator, owner, instances, is_from_list):
     membership = make_member(owner.account, owner.organization)
     chosen = {"action": "delete_selected", "_selected_action": [membership.pk], "post": "yes"}
     url = reverse("admin:instances_membership_changelist")
@@ -92,22 +92,22 @@ def test_taking_a_membership_away_leads_there_too(operator, owner, instances, is
         url = reverse("admin:instances_membership_delete", args=[membership.pk])
     page = operator.post(url, chosen, follow=True)
     assert not owner.account.memberships.exists()
-    assert "Connections belong to leaver still." in page.text
+    assert "leaver still owns connections." in page.text
 
 
-def test_where_somebody_allowed_access_is_listed_too(operator, owner):
+def test_instances_that_the_user_authorized_are_listed_too(operator, owner):
     elsewhere = make_instance(name="Allowed elsewhere")
     make_authorization(elsewhere, owner.account)
     page = operator.get(reverse("admin:auth_user_connections", args=[owner.account_id]))
     assert "Allowed elsewhere" in page.text
 
 
-def test_all_are_handed_over_at_once_and_keep_what_they_are(operator, owner, colleague, instances):
+def test_all_are_handed_over_at_once_and_keep_id_and_state(operator, owner, colleague, instances):
     before = [(one.pk, one.uid, one.state) for one in instances]
     page = operator.get(reverse("admin:instances_organizationuser_handover", args=[owner.pk])).text
     assert page.count('name="instance"') == 2
     assert (
-        f"2 connections belong to {colleague} now."
+        f"2 connections now belong to {colleague}."
         in hand_over(operator, owner, colleague, *instances).text
     )
     after = Instance.objects.order_by("pk")
@@ -120,7 +120,7 @@ def test_all_are_handed_over_at_once_and_keep_what_they_are(operator, owner, col
     )
 
 
-def test_a_reason_and_somebody_of_the_organization_are_needed(
+def test_a_reason_and_an_active_user_of_the_organization_are_needed(
     operator, owner, colleague, instances
 ):
     stranger, leaver = (
@@ -134,13 +134,13 @@ def test_a_reason_and_somebody_of_the_organization_are_needed(
     assert {one.organization_user for one in Instance.objects.all()} == {owner}
 
 
-def test_only_those_that_were_chosen_go(operator, owner, colleague, instances):
+def test_only_selected_connections_are_handed_over(operator, owner, colleague, instances):
     hand_over(operator, owner, colleague, instances[0])
     assert owner.instances.get() == instances[1]
-    assert "none was handed over" in hand_over(operator, owner, colleague).text
+    assert "none were handed over" in hand_over(operator, owner, colleague).text
 
 
-def test_somebody_elses_instance_does_not_go_along(operator, owner, colleague):
+def test_another_users_instance_is_not_handed_over(operator, owner, colleague):
     other = make_instance()
     hand_over(operator, owner, colleague, other)
     other.refresh_from_db()
@@ -170,7 +170,9 @@ def test_only_operators_of_the_organization_hand_over(
     assert moved == (2 if expected == 200 else 0)
 
 
-def test_an_operator_of_elsewhere_sees_nothing_of_a_leavers_connections(person, owner, instances):
+def test_an_operator_of_another_organization_sees_nothing_of_a_leavers_connections(
+    person, owner, instances
+):
     make_authorization(instances[0], owner.account)
     somebody = person("operator", of=make_organization_user().organization)
     User.objects.filter(pk=somebody.account.pk).update(is_staff=True)
@@ -179,7 +181,7 @@ def test_an_operator_of_elsewhere_sees_nothing_of_a_leavers_connections(person, 
     assert "leaver" not in page.text
 
 
-def test_of_a_user_of_several_organizations_an_operator_sees_what_is_in_theirs(
+def test_an_operator_sees_only_their_organizations_part_of_a_shared_users_connections(
     person, owner, instances
 ):
     shared = make_organization_user(account=owner.account)

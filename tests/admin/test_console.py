@@ -1,4 +1,4 @@
-"""The admin's first page: how the instances are, what needs attention, and where its links lead."""
+"""The admin's start page: instances by state, what needs attention, and where its links lead."""
 
 import re
 from datetime import timedelta
@@ -30,7 +30,7 @@ def scheduler(db):
 
 
 def groups(page):
-    return [(one.words, one.group.count) for one in page.context["troubles"]]
+    return [(problem.headline, problem.group.count) for problem in page.context["problems"]]
 
 
 def follow(client, url):
@@ -38,7 +38,7 @@ def follow(client, url):
 
 
 @pytest.mark.usefixtures("scheduler")
-def test_what_needs_attention_is_grouped_by_cause_the_worst_first(operator):
+def test_problems_are_grouped_by_cause_the_worst_first(operator):
     for number in range(3):
         make_in_state("failed", cause="credentials_rejected", name=f"wrong {number}")
     make_in_state("failed", cause="access_forbidden", name="forbidden")
@@ -46,13 +46,13 @@ def test_what_needs_attention_is_grouped_by_cause_the_worst_first(operator):
     make_in_state("connected", cause="provider_down", name="outage")
     page = operator.get(PATH)
     assert groups(page) == [
-        ("Access was revoked, or has run out", 1),
-        ("Credentials were refused", 3),
-        ("The account lacks rights", 1),
-        ("The provider is out of order", 1),
+        ("Access expired or was revoked", 1),
+        ("Credentials rejected", 3),
+        ("Account lacks permissions", 1),
+        ("Provider is down", 1),
     ]
-    assert "Ask the account&#x27;s holder for credentials that are right" in page.text
-    assert "Who must act: the account&#x27;s holder." in page.text
+    assert "Get valid credentials from the account owner and enter them." in page.text
+    assert "Account owner must act." in page.text
     assert "Keyed (3)" in page.text
 
 
@@ -64,22 +64,22 @@ def test_each_group_leads_to_exactly_its_instances(operator):
     make_in_state("connected", cause="provider_down", name="at rest", is_disabled=True)
     make_in_state("failed", cause="configuration_wrong", name="incomplete")
     page = operator.get(PATH)
-    found = {name for one in page.context["troubles"] for name in follow(operator, one.url)}
+    found = {name for problem in page.context["problems"] for name in follow(operator, problem.url)}
     assert found == {"wrong", "without a cause", "wrong since", "outage", "incomplete"}
-    for trouble in page.context["troubles"]:
-        assert len(follow(operator, trouble.url)) == trouble.group.count == 1
-        assert trouble.words.removesuffix(".") in operator.get(trouble.url).text
+    for problem in page.context["problems"]:
+        assert len(follow(operator, problem.url)) == problem.group.count == 1
+        assert problem.headline.removesuffix(".") in operator.get(problem.url).text
 
 
 @pytest.mark.usefixtures("scheduler")
-def test_nothing_to_attend_to_is_said_so(operator):
+def test_the_page_says_when_nothing_needs_attention(operator):
     make_in_state("connected", name="fine")
     make_in_state("connected", name="at rest", cause="grant_rejected", is_disabled=True)
     for state in ("draft", "awaiting_authorization", "provisioning"):
         make_in_state(state)
     page = operator.get(PATH)
     assert groups(page) == []
-    assert "Nothing: every connection works." in page.text
+    assert "Nothing needs attention. All connections work." in page.text
 
 
 def test_instances_are_counted_by_state_and_by_element(operator):
@@ -95,14 +95,14 @@ def test_instances_are_counted_by_state_and_by_element(operator):
     assert follow(operator, page.context["disabled_url"]) == ["three"]
     by_element = {bar.label: bar for bar in page.context["by_element"]}
     assert {label: bar.count for label, bar in by_element.items()} == {"Keyed": 3, "Other": 1}
-    assert by_element["Keyed"].detail == "1 in order, 1 need attention, 1 other"
+    assert by_element["Keyed"].detail == "1 healthy · 1 need attention · 1 other"
     assert follow(operator, by_element["Other"].url) == ["two"]
     text = re.sub(r"\s+", " ", page.text)
     assert "4 instances by state" in text
     assert '<span class="im-bar-label">connected</span> <span class="im-bar-count">3</span>' in text
 
 
-def test_bars_are_as_long_as_their_numbers_say(operator):
+def test_the_length_of_bars_follows_their_numbers(operator):
     for name in "abcd":
         make_in_state("connected", name=name)
     make_in_state("failed", name="e")
@@ -110,18 +110,18 @@ def test_bars_are_as_long_as_their_numbers_say(operator):
     assert parts == {"connected": [("success", 0, 1000)], "failed": [("danger", 0, 250)]}
 
 
-def test_everything_is_of_what_the_account_may_see(sign_in):
+def test_everything_is_limited_to_what_the_user_may_view(sign_in):
     seen = make_in_state("failed", cause="credentials_rejected", name="seen")
     make_interaction(organization=seen.organization, instance=seen, subject="seen")
     client = sign_in("view_instance", "view_interaction")
     hidden = make_in_state("failed", cause="credentials_rejected", name="hidden")
     make_interaction(organization=hidden.organization, instance=hidden, subject="hidden")
     page = client.get(PATH)
-    assert groups(page) == [("Credentials were refused", 1)]
+    assert groups(page) == [("Credentials rejected", 1)]
     assert [one.interaction.subject for one in page.context["exchanges"]] == ["seen"]
 
 
-def test_an_account_sees_the_interactions_of_its_own_instances(db):
+def test_a_user_sees_the_interactions_of_their_own_instances(db):
     account = make_account(permissions=("view_instance", "view_interaction"))
     own = make_instance(organization_user=make_organization_user(account=account))
     theirs = make_instance(organization_user=make_organization_user(organization=own.organization))
@@ -136,7 +136,7 @@ def test_parts_need_their_permissions(sign_in):
     make_instance()
     page = sign_in("view_interaction").get(PATH)
     assert "Recent interactions" in page.text
-    for title in ("Needs attention now", "by state", "Bulk jobs in progress", "Find an instance"):
+    for title in ("Needs attention", "by state", "Bulk jobs in progress", "Find an instance"):
         assert title not in page.text
 
 
@@ -150,15 +150,15 @@ def test_failed_interactions_stand_out_among_the_recent_ones(operator):
     assert "The provider refused the refresh token." in page.text
 
 
-def test_a_missing_scheduler_and_overdue_refreshes_are_told_with_what_to_do(operator):
+def test_a_missing_scheduler_and_overdue_refreshes_are_shown_with_what_to_do(operator):
     late = timezone.now() - timedelta(minutes=6)
     make_in_state("connected", name="late", refresh_due_at=late)
     page = operator.get(PATH)
-    assert "No scheduler is at work" in page.text
+    assert "The scheduler is not running" in page.text
     assert "manage.py scheduler" in page.text
     assert follow(operator, page.context["overdue_url"]) == ["late"]
     ProcessBeat.objects.beat(ProcessBeat.Kind.SCHEDULER, at=timezone.now())
-    assert "No scheduler is at work" not in operator.get(PATH).text
+    assert "The scheduler is not running" not in operator.get(PATH).text
 
 
 def make_job(state, user, outcomes):
@@ -169,7 +169,7 @@ def make_job(state, user, outcomes):
     return job
 
 
-def test_unended_bulk_jobs_are_shown_with_their_progress_to_who_operates_them(client, db):
+def test_unfinished_bulk_jobs_are_shown_with_their_progress_to_their_operators(client, db):
     account = make_account(permissions=("view_bulkjob",))
     user = make_organization_user()
     make_member(account, user.organization)
@@ -183,20 +183,20 @@ def test_unended_bulk_jobs_are_shown_with_their_progress_to_who_operates_them(cl
     assert "2 of 4 rows are done, 1 failed." in page.text
 
 
-def test_without_any_instance_the_page_says_how_to_begin(operator, sign_in):
+def test_without_any_instance_the_page_says_how_to_start(operator, sign_in):
     page = operator.get(PATH)
-    assert "No account is connected yet" in page.text
+    assert "No accounts connected yet" in page.text
     assert "/admin/instances/instance/add/" in page.text
-    assert "Nothing was exchanged with a provider yet" in page.text
-    assert "Ask an administrator to make you a member" in sign_in("view_instance").get(PATH).text
+    assert "No interactions yet" in page.text
+    assert "Ask an administrator to add you to one" in sign_in("view_instance").get(PATH).text
 
 
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("state", ["connected", "failed", "unknown", "deleting"])
-def test_every_error_has_words_and_a_remedy_for_many(state, error):
-    words, responsible, advice = explain_many(state, error)
-    assert words != "Something went wrong" or error == "PlatformError"
-    assert responsible
+def test_every_error_has_a_headline_and_a_remedy_for_many(state, error):
+    headline, who, advice = explain_many(state, error)
+    assert headline != "Something went wrong" or error == "PlatformError"
+    assert who
     assert advice.endswith(".")
 
 

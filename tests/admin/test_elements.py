@@ -1,4 +1,4 @@
-"""Elements: the catalogue to read, and operators' own ones to switch off."""
+"""Elements: the read-only catalogue, and deactivating an operator's own elements."""
 
 from instances.models import Element
 from tests.support.factories import make_element, make_instance
@@ -31,16 +31,16 @@ def test_a_shipped_element_is_read_only(operator, dynamics):
     assert operator.post(f"{PATH}{dynamics.pk}/delete/", {"post": "yes"}).status_code == 403
 
 
-def test_an_operators_own_element_is_switched_off_and_on(operator):
+def test_an_operators_own_element_is_deactivated_and_activated(operator):
     element = make_element()
     url = f"{PATH}{element.pk}/change/"
-    assert "is no longer offered" in operator.post(url, follow=True).text
+    assert "was deactivated" in operator.post(url, follow=True).text
     assert not Element.objects.get().is_active
     operator.post(url)
     assert Element.objects.get().is_active
 
 
-def test_switching_needs_the_permission(sign_in):
+def test_deactivating_needs_the_permission(sign_in):
     element = make_element()
     assert sign_in("view_element").post(f"{PATH}{element.pk}/change/").status_code == 403
 
@@ -51,5 +51,5 @@ def test_elements_are_found_by_key_name_and_hub(operator, dynamics):
     assert [one.pk for one in page.context["cl"].result_list] == [dynamics.pk]
 
 
-def test_an_element_that_is_not_there_is_no_page(operator):
+def test_an_unknown_element_is_not_found(operator):
     assert operator.get(f"{PATH}999999/change/").status_code == 404

@@ -1,4 +1,4 @@
-"""Operators list hosts; what was entered as a secret does not follow another list."""
+"""Lists of hosts: operators enter them, and a stored secret is not sent to a changed list."""
 
 import json
 
@@ -40,21 +40,21 @@ def change(operator, app, **changes):
     return page
 
 
-def test_hosts_are_entered_one_a_line_and_shown_again(operator, app):
+def test_hosts_are_entered_one_per_line_and_shown_again(operator, app):
     change(operator, app, hosts="B.Example\n *.corp.example:8443 ", new_client_secret="again")
     assert app.hosts == ["b.example", "*.corp.example:8443"]
     assert "b.example\n*.corp.example:8443" in operator.get(f"{APPS}{app.pk}/change/").text
 
 
 @pytest.mark.parametrize("hosts", ["*", "*.com", "https://crm.example", "crm.example/x"])
-def test_what_is_no_host_or_too_many_is_refused(operator, app, hosts):
+def test_invalid_or_too_broad_hosts_are_rejected(operator, app, hosts):
     page = change(operator, app, hosts=hosts, new_client_secret="again")
     assert hosts in page.text
     assert app.hosts == ["a.example"]
 
 
 @pytest.mark.parametrize("hosts", ["a.example\nb.example", ""])
-def test_other_hosts_take_the_client_secret_again(operator, app, hosts):
+def test_changed_hosts_need_the_client_secret_again(operator, app, hosts):
     page = change(operator, app, hosts=hosts)
     assert "Enter the client secret again" in page.text
     assert app.hosts == ["a.example"]
@@ -63,25 +63,25 @@ def test_other_hosts_take_the_client_secret_again(operator, app, hosts):
     assert app.client_secret.reveal() == "again"
 
 
-def test_a_request_cannot_say_what_the_hosts_were(operator, app):
+def test_a_request_cannot_forge_the_previous_hosts(operator, app):
     data = entered(app, hosts="evil.example") | {"initial-hosts": "evil.example"}
     page = operator.post(f"{APPS}{app.pk}/change/", data)
     assert "Enter the client secret again" in page.text
 
 
-def test_another_element_takes_the_client_secret_again(operator, app):
+def test_another_element_needs_the_client_secret_again(operator, app):
     elsewhere = shipped("sfdc")
     page = change(operator, app, element=elsewhere.pk)
     assert "Enter the client secret again" in page.text
     assert app.element_id != elsewhere.pk
 
 
-def test_another_organization_takes_it_too(operator, app):
+def test_another_organization_needs_it_too(operator, app):
     page = change(operator, app, organization=make_organization().pk)
     assert "Enter the client secret again" in page.text
 
 
-def test_what_leaves_the_hosts_alone_does_not(operator, app):
+def test_other_changes_do_not_need_it(operator, app):
     assert change(operator, app, client_id="renamed").status_code == 302
     assert app.client_id == "renamed"
 
@@ -98,13 +98,13 @@ def test_private_hosts_are_listed_for_each_element(operator):
     "entered",
     ['["crm.example"]', '{"sfdc": "crm.example"}', '{"sfdc": ["*"]}', '{"sfdc": [1]}', "{"],
 )
-def test_private_hosts_that_make_no_sense_are_refused(operator, entered):
+def test_invalid_private_hosts_are_rejected(operator, entered):
     data = {"name": "Near", "endpoint_overrides": "{}", "private_hosts": entered}
     assert operator.post(f"{ORGANIZATIONS}add/", data).status_code == 200
     assert not Organization.objects.exists()
 
 
-def test_a_form_says_which_secrets_another_host_takes(operator):
+def test_a_form_says_which_secrets_another_host_needs(operator):
     instance = make_instance(element=element_of(PASSWORD_WAY), configuration=PASSWORD | OWN_CLIENT)
     url = f"/admin/instances/instance/{instance.pk}/actions/reauthenticate/"
     page = operator.post(url, {"configuration.base.url": "https://evil.example"})
@@ -113,7 +113,7 @@ def test_a_form_says_which_secrets_another_host_takes(operator):
     assert Instance.objects.get().configuration["base.url"] == "https://crm.example"
 
 
-def test_a_form_refuses_a_host_that_the_oauth_app_may_not_reach(operator, app):
+def test_a_form_rejects_a_host_that_the_oauth_app_may_not_reach(operator, app):
     user = make_organization_user(organization=app.organization)
     url = f"/admin/instances/instance/add/{user.pk}/{app.element_id}/?way=oauth2"
     page = operator.post(url, {"configuration.dynamics.tenant": "evil.example", "name": "Acme"})

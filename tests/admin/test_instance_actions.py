@@ -1,4 +1,4 @@
-"""What can be done to instances: asked about first, done by a POST, for one and for many."""
+"""Actions on instances: confirmed first, carried out by a POST, for one and for many."""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -27,7 +27,7 @@ def action_url(instance, name):
 
 @pytest.fixture
 def connected(sandbox, dynamics):
-    """An instance that the sandbox knows."""
+    """An instance that is connected to the sandbox."""
     instance = make_instance(
         organization_user=sandbox,
         element=dynamics,
@@ -52,7 +52,7 @@ def oauth_draft(dynamics):
 
 
 @pytest.mark.parametrize("name", [name for name in ACTIONS if name != "reauthenticate"])
-def test_asking_says_what_will_happen_and_changes_nothing(operator, name):
+def test_the_confirmation_page_changes_nothing(operator, name):
     instance = make_instance(name="Acme")
     page = operator.get(action_url(instance, name))
     assert "Acme" in page.text
@@ -63,7 +63,7 @@ def test_asking_says_what_will_happen_and_changes_nothing(operator, name):
 
 
 @pytest.mark.parametrize("name", list(ACTIONS))
-def test_a_post_without_the_csrf_token_is_refused(db, name):
+def test_a_post_without_the_csrf_token_is_rejected(db, name):
     instance = make_instance()
     client = Client(enforce_csrf_checks=True)
     client.force_login(make_account("operator", is_superuser=True))
@@ -85,7 +85,7 @@ def test_provisioning_a_draft_connects_it(operator, sandbox, dynamics):
     assert "is connected." in page.text
 
 
-def test_a_verb_that_refuses_is_a_message_on_the_instances_page(operator, connected):
+def test_a_refused_action_is_a_message_on_the_instances_page(operator, connected):
     page = operator.post(action_url(connected, "provision"), follow=True)
     assert "so this cannot be done now." in page.text
     connected.refresh_from_db()
@@ -104,13 +104,13 @@ def test_disabling_and_enabling(operator, connected):
     connected.refresh_from_db()
     assert connected.is_disabled
     page = operator.get(reverse("admin:instances_instance_change", args=[connected.pk])).text
-    assert "It is connected, and disabled." in page
+    assert "It is disabled." in page
     operator.post(action_url(connected, "enable"))
     connected.refresh_from_db()
     assert not connected.is_disabled
 
 
-def test_deleting_forgets_the_instance_and_keeps_its_interactions(operator, connected):
+def test_deleting_removes_the_instance_and_keeps_its_interactions(operator, connected):
     before = Interaction.objects.count()
     answer = operator.post(action_url(connected, "delete"))
     assert answer["Location"] == LIST
@@ -118,7 +118,7 @@ def test_deleting_forgets_the_instance_and_keeps_its_interactions(operator, conn
     assert Interaction.objects.count() >= before
 
 
-def test_djangos_own_deletion_leads_to_ours(operator):
+def test_djangos_own_delete_page_leads_to_ours(operator):
     instance = make_instance()
     answer = operator.post(f"{LIST}{instance.pk}/delete/", {"post": "yes"})
     assert answer["Location"] == action_url(instance, "delete")
@@ -174,9 +174,7 @@ def test_re_authenticating_with_wrong_credentials_keeps_the_stored_ones(operator
     assert connected.full_configuration()["user.password"] == "sandbox-password"
 
 
-def test_re_authenticating_without_a_required_value_is_refused_beside_its_field(
-    operator, connected
-):
+def test_re_authenticating_without_a_required_value_is_an_error_at_its_field(operator, connected):
     page = operator.post(action_url(connected, "reauthenticate"), {})
     assert "configuration.user.username" in page.context["form"].errors
     assert "configuration.user.password" not in page.context["form"].errors
@@ -198,7 +196,7 @@ def test_authorizing_sends_this_browser_to_the_provider(operator, oauth_draft):
     assert query["state"][0] not in str(vars(authorization))
 
 
-def test_each_trip_has_a_secret_of_its_own(operator, oauth_draft):
+def test_each_authorization_has_its_own_secret(operator, oauth_draft):
     cookies = [
         operator.post(action_url(oauth_draft, "authorize")).cookies["oauth_browser"].value
         for _number in range(30)
@@ -208,7 +206,7 @@ def test_each_trip_has_a_secret_of_its_own(operator, oauth_draft):
     assert len(cookies[-1]) < 1000
 
 
-def test_no_other_host_can_set_the_cookie_where_the_site_is_https(operator, oauth_draft, settings):
+def test_with_https_no_other_host_can_set_the_cookie(operator, oauth_draft, settings):
     settings.IS_HTTPS = True
     operator.cookies["oauth_browser"] = planted = "x" * 43
     answer = operator.post(action_url(oauth_draft, "authorize"))
@@ -234,7 +232,7 @@ def test_an_action_on_many_asks_first(operator):
     assert set(Instance.objects.values_list("state", flat=True)) == {"draft"}
 
 
-def test_an_action_on_many_works_through_them_in_the_background(operator, sandbox, dynamics):
+def test_an_action_on_many_runs_in_the_background(operator, sandbox, dynamics):
     chosen = [
         make_instance(
             organization_user=sandbox,
@@ -246,7 +244,7 @@ def test_an_action_on_many_works_through_them_in_the_background(operator, sandbo
     ]
     data = {"action": "provision", "_selected_action": chosen, "confirmed": "yes"}
     page = operator.post(LIST, data, follow=True)
-    assert "Provision: 2 instances are being worked on." in page.text
+    assert "Provision: 2 instances in progress." in page.text
     assert set(Instance.objects.values_list("state", flat=True)) == {"connected"}
 
 
@@ -266,10 +264,10 @@ def test_an_action_on_many_needs_its_permission(sign_in):
     assert Instance.objects.exists()
 
 
-def test_too_many_at_once_are_refused(operator, monkeypatch):
+def test_too_many_at_once_are_rejected(operator, monkeypatch):
     monkeypatch.setattr("instances.admin.instance_confirmations.MAX_AT_ONCE", 1)
     chosen = [make_instance().pk, make_instance().pk]
     data = {"action": "provision", "_selected_action": chosen, "confirmed": "yes"}
     page = operator.post(LIST, data, follow=True)
-    assert "Choose at most 1 instances at once." in page.text
+    assert "Select at most 1 instances at once." in page.text
     assert set(Instance.objects.values_list("state", flat=True)) == {"draft"}

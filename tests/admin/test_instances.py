@@ -1,4 +1,4 @@
-"""Adding instances, the list of them, and the page of one."""
+"""Adding instances, their list, and the page of an instance."""
 
 from datetime import timedelta
 
@@ -66,7 +66,7 @@ def test_the_form_asks_for_what_the_definition_says(operator, dynamics):
     assert "?way=oauth2" in page
 
 
-def test_help_and_errors_are_read_out_with_their_inputs(operator):
+def test_help_and_errors_are_linked_to_their_inputs(operator):
     url = configure_url(make_organization_user(), make_element())
     page = operator.post(url, entered({"api.key": "", "site": ""})).text
     assert 'aria-describedby="id_name_helptext"' in page
@@ -75,7 +75,7 @@ def test_help_and_errors_are_read_out_with_their_inputs(operator):
     assert 'id="id_configuration.site_error"' in page
 
 
-def test_an_unknown_way_of_authentication_is_no_page(operator, dynamics):
+def test_an_unknown_way_of_authentication_is_not_found(operator, dynamics):
     assert (
         operator.get(configure_url(make_organization_user(), dynamics, "magic")).status_code == 404
     )
@@ -93,7 +93,7 @@ def test_saving_as_a_draft_keeps_name_tags_and_configuration_and_sends_nothing(o
     assert not Interaction.objects.exists()
 
 
-def test_missing_values_are_named_beside_their_fields_and_secrets_are_not_sent_back(operator):
+def test_missing_values_are_errors_at_their_fields_and_secrets_are_not_sent_back(operator):
     url = configure_url(make_organization_user(), make_element())
     page = operator.post(url, entered({"api.key": SECRET, "site": ""}, name="Kept"))
     assert page.context["form"].errors == {"configuration.site": ["This field is required."]}
@@ -102,7 +102,7 @@ def test_missing_values_are_named_beside_their_fields_and_secrets_are_not_sent_b
     assert not Instance.objects.exists()
 
 
-def test_a_value_of_a_wrong_form_is_named_beside_its_field(operator):
+def test_an_invalid_value_is_an_error_at_its_field(operator):
     definition = KEY_DEFINITION | {"key": "other", "id": 900002}
     field = {"key": "host", "label": "Host", "type": "url", "required": True}
     definition["authentication"] = [{"type": "custom", "fields": [field]}]
@@ -112,7 +112,7 @@ def test_a_value_of_a_wrong_form_is_named_beside_its_field(operator):
 
 
 @pytest.mark.parametrize("bad", [{"name": "x" * 201}, {"tags": "y" * 201}])
-def test_names_and_tags_that_are_too_long_are_refused(operator, bad):
+def test_names_and_tags_that_are_too_long_are_rejected(operator, bad):
     url = configure_url(make_organization_user(), make_element())
     page = operator.post(url, entered({"api.key": SECRET, "site": "acme"}) | bad)
     assert page.status_code == 200
@@ -120,7 +120,7 @@ def test_names_and_tags_that_are_too_long_are_refused(operator, bad):
     assert not Instance.objects.exists()
 
 
-def test_an_oauth_app_spares_the_form_the_client(operator, dynamics):
+def test_with_an_oauth_app_the_form_does_not_ask_for_the_client(operator, dynamics):
     user = make_organization_user()
     url = configure_url(user, dynamics, "oauth2")
     assert "configuration.oauth.api.secret" in operator.get(url).text
@@ -140,7 +140,7 @@ def test_saving_and_provisioning_connects_the_account(operator, sandbox, dynamic
         assert secret not in page.text
 
 
-def test_refused_credentials_leave_a_failed_instance_that_says_why(operator, sandbox, dynamics):
+def test_rejected_credentials_leave_a_failed_instance_that_says_why(operator, sandbox, dynamics):
     wrong = CUSTOM_CONFIGURATION | {"user.password": "wr0ng-password"}
     data = entered(wrong, name="Contoso", connect="yes")
     page = operator.post(configure_url(sandbox, dynamics, "custom"), data, follow=True)
@@ -150,7 +150,7 @@ def test_refused_credentials_leave_a_failed_instance_that_says_why(operator, san
     assert "wr0ng-password" not in page.text
 
 
-def test_whoever_may_add_but_not_change_gets_a_draft(sign_in):
+def test_users_who_may_add_but_not_change_get_a_draft(sign_in):
     url = configure_url(make_organization_user(), make_element())
     data = entered({"api.key": SECRET, "site": "acme"}, connect="yes")
     sign_in("add_instance").post(url, data)
@@ -207,18 +207,18 @@ def test_the_page_of_a_draft_says_what_to_do_and_hides_secrets(operator):
     assert SECRET not in page
 
 
-def test_a_link_for_the_holder_is_made_from_its_page(operator, sign_in):
+def test_a_link_for_the_account_owner_is_created_from_its_page(operator, sign_in):
     instance = make_instance()
     path = f"/admin/instances/instance/{instance.pk}/change/"
     assert f'href="/connect/{instance.pk}/link/"' in operator.get(path).text
-    assert "Make a link" not in sign_in("view_instance").get(path).text
+    assert "Send link" not in sign_in("view_instance").get(path).text
 
 
 def test_the_page_loads_when_a_secret_cannot_be_read(operator, settings):
     instance = make_instance()
     settings.ENCRYPTION_KEYS = ["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]
     page = operator.get(change_url(instance))
-    assert "unreadable: its encryption key is missing" in page.text
+    assert "Unreadable: its encryption key is missing" in page.text
 
 
 def test_name_and_tags_are_changed_without_a_platform(operator):
@@ -232,14 +232,14 @@ def test_name_and_tags_are_changed_without_a_platform(operator):
     assert not Interaction.objects.exists()
 
 
-def test_a_tag_that_is_too_long_is_refused_beside_the_form(operator):
+def test_a_tag_that_is_too_long_is_an_error_on_the_form(operator):
     instance = make_instance(tags=["a"])
     page = operator.post(change_url(instance), {"name": "New", "tags": "y" * 201})
     assert "A tag has 1 to 200 characters." in page.text
     assert [tag.name for tag in instance.tags.all()] == ["a"]
 
 
-def test_whoever_may_look_but_not_change_cannot_rename(sign_in):
+def test_users_who_may_only_view_cannot_rename(sign_in):
     instance = make_instance(name="Old")
     answer = sign_in("view_instance").post(change_url(instance), {"name": "New"})
     instance.refresh_from_db()
@@ -276,7 +276,7 @@ def test_the_timeline_shows_request_answer_and_failure(operator):
     assert "{\n  &quot;why&quot;: &quot;locked&quot;\n}" in page
 
 
-def test_an_instance_that_is_not_there_is_no_page(operator):
+def test_an_unknown_instance_is_not_found(operator):
     for path in ("999/change/", "999/actions/check/", "999/actions/reauthenticate/"):
         assert operator.get(f"/admin/instances/instance/{path}").status_code == 404
     instance = make_instance()
@@ -285,16 +285,16 @@ def test_an_instance_that_is_not_there_is_no_page(operator):
     assert StateChange.objects.count() == 1
 
 
-def test_the_facts_say_when_it_is_turned_to_next_and_how_its_refresh_is(operator, provider):
+def test_the_details_show_the_next_refresh_and_check_and_the_refresh_status(operator, provider):
     instance = make_connected(provider)
     page = operator.get(change_url(instance)).text
     assert "Next refresh" in page
     assert "Next check" in page
-    assert "In order." in page
+    assert "No failures." in page
     rows = Instance.objects.filter(pk=instance.pk)
     rows.update(refresh_failures=3)
     assert "Failed 3 times in a row." in operator.get(change_url(instance)).text
     rows.update(refresh_started_at=timezone.now())
-    assert "The last answer was lost" in operator.get(change_url(instance)).text
+    assert "The last response was lost" in operator.get(change_url(instance)).text
     rows.update(leased_until=timezone.now() + timedelta(seconds=20))
-    assert "Under way since" in operator.get(change_url(instance)).text
+    assert "In progress since" in operator.get(change_url(instance)).text

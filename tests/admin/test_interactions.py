@@ -1,4 +1,4 @@
-"""Interactions and authorizations: read, and nothing else."""
+"""Interactions and authorizations are read-only."""
 
 import pytest
 from django.utils import timezone
@@ -9,10 +9,10 @@ from tests.support.factories import make_account, make_instance, make_interactio
 PATH = "/admin/instances/interaction/"
 
 
-def test_the_list_names_request_status_and_error(operator):
+def test_the_list_shows_request_status_and_error(operator):
     make_interaction(status=None, error="No connection was made.", url="https://far.example/t?x=1")
     page = operator.get(PATH).text
-    for text in ("POST far.example/t", "no answer", "No connection was made."):
+    for text in ("POST far.example/t", "no response", "No connection was made."):
         assert text in page
     assert "x=1" not in page
 

@@ -1,4 +1,4 @@
-"""The lists that grow without end: their pages by key, the questions they answer, and the search."""
+"""Lists of large tables: pages by key, quick filters, and the search."""
 
 import re
 from datetime import timedelta
@@ -68,7 +68,7 @@ def test_pages_follow_one_another_both_ways(operator, small_pages):
     assert link_to(operator.get(INSTANCES), "prev") is None
 
 
-def test_what_is_added_meanwhile_moves_no_page(operator, small_pages):
+def test_rows_added_meanwhile_move_no_page(operator, small_pages):
     make_many(6)
     older = link_to(operator.get(INSTANCES), "next")
     before = names(operator.get(older))
@@ -86,12 +86,12 @@ def test_pages_keep_filter_and_search(operator, small_pages):
 
 
 @pytest.mark.parametrize("position", ["after-", "before-x", "7", "after-99999999999999999999"])
-def test_a_position_that_is_none_is_the_first_page(operator, position):
+def test_an_invalid_position_is_the_first_page(operator, position):
     make_many(2)
     assert names(operator.get(INSTANCES, {"p": position})) == ["Acme 1", "Acme 0"]
 
 
-def test_a_page_whose_rows_are_gone_leads_back(operator, small_pages):
+def test_a_page_whose_rows_were_deleted_leads_back(operator, small_pages):
     make_many(2)
     page = operator.get(INSTANCES, {"p": "after-1"})
     assert names(page) == []
@@ -169,14 +169,14 @@ def test_a_question_about_states_finds_those_and_no_others(operator, question):
     assert names(operator.get(INSTANCES, {"question": question})) == [question]
 
 
-def test_who_waits_for_a_day_is_found(operator):
+def test_instances_awaiting_authorization_for_a_day_are_found(operator):
     now = timezone.now()
     make_in_state("awaiting_authorization", name="sent just now", state_changed_at=now)
     make_in_state("awaiting_authorization", name="waits", state_changed_at=now - timedelta(days=2))
     assert names(operator.get(INSTANCES, {"question": "waiting-for-a-day"})) == ["waits"]
 
 
-def test_overdue_refreshes_and_what_was_never_checked_are_found(operator):
+def test_overdue_refreshes_and_unchecked_instances_are_found(operator):
     now = timezone.now()
     due = {"refresh_due_at": now - timedelta(minutes=6), "last_checked_at": now}
     make_in_state("connected", name="late", **due)
@@ -199,7 +199,7 @@ def test_instances_without_a_refresh_token_are_found_until_they_have_one(operato
     assert names(operator.get(INSTANCES, question)) == ["OAuth"]
 
 
-def test_a_refresh_keeps_known_that_there_is_a_refresh_token(provider, db):
+def test_a_refresh_records_that_there_is_a_refresh_token(provider, db):
     instance = make_connected(provider)
     Instance.objects.filter(pk=instance.pk).update(has_refresh_token=None)
     refresh_instance(Instance.objects.get(pk=instance.pk), actor="test")
@@ -219,7 +219,7 @@ def authorize(instance, account):
     )
 
 
-def test_what_somebody_who_left_authorized_or_owns_is_found(operator):
+def test_instances_owned_or_authorized_by_an_inactive_user_are_found(operator):
     left, here = make_account("left"), make_account("here")
     authorize(make_instance(name="authorized"), left)
     renewed = make_instance(name="renewed since")
@@ -241,12 +241,12 @@ def test_the_search_finds_the_beginning_of_a_name_and_an_id(operator):
     assert names(operator.get(INSTANCES, {"q": str(wanted.pk)})) == ["Acme Ltd"]
 
 
-def test_what_is_entered_becomes_the_lists_address_beside_its_filters(operator):
+def test_the_search_text_becomes_part_of_the_lists_address_with_its_filters(operator):
     answer = operator.post(SEARCH, {"q": " Acme ", "tag": "blue"})
     assert answer["Location"] == f"{INSTANCES}?tag=blue&q=Acme"
 
 
-def test_a_token_leads_to_its_instance_and_stands_in_no_address(operator):
+def test_a_token_leads_to_its_instance_and_is_in_no_address(operator):
     instance = make_in_state("connected", token=TOKEN)
     change = f"{INSTANCES}{instance.pk}/change/"
     assert operator.post(SEARCH, {"q": TOKEN})["Location"] == change
@@ -256,11 +256,14 @@ def test_a_token_leads_to_its_instance_and_stands_in_no_address(operator):
 
 
 @pytest.mark.parametrize("entered", [TOKEN[:-4], TOKEN.lower(), TOKEN[:26]])
-def test_a_part_of_a_token_finds_nothing_and_stands_in_no_address(operator, entered):
+def test_a_part_of_a_token_finds_nothing_and_is_in_no_address(operator, entered):
     make_in_state("connected", token=TOKEN)
     for answer in (operator.post(SEARCH, {"q": entered}), operator.get(INSTANCES, {"q": entered})):
         assert answer["Location"] == INSTANCES
-    assert "it is no Element token that you may search for" in operator.get(INSTANCES).text
+    assert (
+        "No instance that you may view has this name or this Element token."
+        in operator.get(INSTANCES).text
+    )
 
 
 def test_the_token_of_an_instance_out_of_reach_finds_nothing(sign_in):
@@ -281,7 +284,7 @@ def test_searching_needs_the_permission(sign_in):
     assert sign_in().post(SEARCH, {"q": "acme"}).status_code == 403
 
 
-def test_interactions_are_found_by_the_beginning_of_their_subject_and_by_step(operator):
+def test_interactions_are_found_by_prefix_of_their_subject_and_by_operation(operator):
     make_interaction(subject="Acme (crm, id 1)", operation="check")
     make_interaction(subject="Other", operation="refresh the tokens")
     for term, step in {"acme (c": "check", "refresh the tokens": "refresh the tokens"}.items():
@@ -289,6 +292,6 @@ def test_interactions_are_found_by_the_beginning_of_their_subject_and_by_step(op
         assert [one.operation for one in page.context["cl"].result_list] == [step]
 
 
-def test_a_list_without_rows_says_what_to_do(operator):
-    assert "Nothing is here yet" in operator.get(INSTANCES).text
-    assert "Nothing is found for “acme”" in operator.get(INSTANCES, {"q": "acme"}).text
+def test_an_empty_list_says_what_to_do(operator):
+    assert "Nothing here yet" in operator.get(INSTANCES).text
+    assert "Nothing matches “acme”" in operator.get(INSTANCES, {"q": "acme"}).text

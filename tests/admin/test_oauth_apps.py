@@ -1,4 +1,4 @@
-"""OAuth apps: a client secret goes in and never comes out."""
+"""OAuth apps: a client secret is entered and never shown."""
 
 from instances.models import OAuthApp
 from tests.support.factories import make_element, make_oauth_app, make_organization
@@ -27,7 +27,7 @@ def test_an_app_is_entered_once_and_its_secret_never_comes_back(operator, dynami
         assert SECRET not in page
 
 
-def test_an_empty_secret_leaves_the_stored_one(operator, dynamics):
+def test_a_blank_secret_keeps_the_stored_one(operator, dynamics):
     app = make_oauth_app(organization=make_organization(), element=dynamics, client_secret=SECRET)
     data = data_of(app.organization, dynamics, client_id="renamed", new_client_secret="")
     operator.post(f"{PATH}{app.pk}/change/", data)
@@ -38,17 +38,17 @@ def test_an_empty_secret_leaves_the_stored_one(operator, dynamics):
 def test_a_new_app_needs_its_secret(operator, dynamics):
     data = data_of(make_organization(), dynamics, new_client_secret="")
     page = operator.post(f"{PATH}add/", data)
-    assert "Enter the client secret that the provider gave out." in page.text
+    assert "Enter the client secret from the provider." in page.text
     assert not OAuthApp.objects.exists()
 
 
-def test_an_element_without_oauth_is_refused_and_the_secret_not_sent_back(operator):
+def test_an_element_without_oauth_is_rejected_and_the_secret_not_sent_back(operator):
     page = operator.post(f"{PATH}add/", data_of(make_organization(), make_element()))
-    assert "does not authenticate with an OAuth app" in page.text
+    assert "does not use an OAuth app" in page.text
     assert SECRET not in page.text
 
 
-def test_a_second_app_of_the_same_element_is_refused(operator, dynamics):
+def test_a_second_app_of_the_same_element_is_rejected(operator, dynamics):
     organization = make_organization()
     make_oauth_app(organization=organization, element=dynamics)
     page = operator.post(f"{PATH}add/", data_of(organization, dynamics))

@@ -1,4 +1,4 @@
-"""Deleting an account: what an audit needs stays, or the account does."""
+"""Deleting a user: what an audit needs is kept, or the user cannot be deleted."""
 
 from datetime import timedelta
 
@@ -64,7 +64,7 @@ def make_log_entry(account):
 
 @pytest.mark.parametrize("make", [make_authorization, make_link, make_log_entry])
 @pytest.mark.parametrize("is_bulk", [False, True], ids=["one", "queryset"])
-def test_what_names_an_account_as_a_row_keeps_it_from_being_deleted(leaver, make, is_bulk):
+def test_rows_that_refer_to_a_user_keep_the_user_from_being_deleted(leaver, make, is_bulk):
     trace = make(leaver)
     with pytest.raises(ProtectedError), transaction.atomic():
         (User.objects.filter(pk=leaver.pk) if is_bulk else leaver).delete()
@@ -73,7 +73,7 @@ def test_what_names_an_account_as_a_row_keeps_it_from_being_deleted(leaver, make
 
 
 @pytest.mark.parametrize("make", [make_authorization, make_link, make_log_entry])
-def test_the_admin_says_what_keeps_an_account_and_deletes_nothing(operator, leaver, make):
+def test_the_admin_says_why_a_user_cannot_be_deleted_and_deletes_nothing(operator, leaver, make):
     trace = make(leaver)
     url = reverse("admin:auth_user_delete", args=[leaver.pk])
     asked = operator.get(url).context
@@ -85,7 +85,7 @@ def test_the_admin_says_what_keeps_an_account_and_deletes_nothing(operator, leav
     assert type(trace).objects.filter(pk=trace.pk).exists()
 
 
-def test_what_names_an_account_in_words_stays_as_it_is_when_the_account_goes(leaver):
+def test_records_that_contain_a_username_are_kept_when_the_user_is_deleted(leaver):
     owner = make_organization_user(account=leaver)
     make_member(leaver, owner.organization, "operator")
     instance = make_instance(organization_user=owner)

@@ -1,4 +1,4 @@
-"""Organizations and their users: secrets shown once, or only entered."""
+"""Organizations and their users: generated secrets are shown once, remote ones only entered."""
 
 import json
 import re
@@ -53,7 +53,7 @@ def test_rotating_asks_first_then_shows_the_new_secret_once(operator, path):
     owner = user.organization if path == ORGANIZATIONS else user
     old = owner.secret.reveal()
     url = f"{path}{owner.pk}/rotate-secret/"
-    assert "refused from then on" in operator.get(url).text
+    assert "rejected at once" in operator.get(url).text
     owner.refresh_from_db()
     assert owner.secret.reveal() == old
     page = operator.post(url)
@@ -71,7 +71,7 @@ def test_rotating_needs_the_permission_and_the_csrf_token(sign_in):
     assert strict.post(url).status_code == 403
 
 
-def test_a_remote_platforms_secret_goes_in_and_never_comes_out(operator):
+def test_a_remote_platforms_secret_is_entered_and_never_shown(operator):
     answer = operator.post(f"{ORGANIZATIONS}add/", REMOTE | {"new_secret": REMOTE_SECRET})
     assert answer.status_code == 302
     organization = Organization.objects.get()
@@ -94,14 +94,14 @@ def test_a_remote_platforms_secret_goes_in_and_never_comes_out(operator):
         (
             {"new_secret": "x" * 9, "platform_url": ""},
             "new_secret",
-            "This program makes the secret",
+            "The embedded platform generates this secret",
         ),
         ({"new_secret": "x" * 9, "platform_url": "ftp://x"}, "platform_url", "valid URL"),
         ({"new_secret": "x" * 9, "endpoint_overrides": "[1]"}, "endpoint_overrides", "Enter {"),
         ({"new_secret": "x" * 9, "endpoint_overrides": "{"}, "endpoint_overrides", "valid JSON"),
     ],
 )
-def test_what_makes_no_sense_is_refused_beside_its_field(operator, changes, field, sentence):
+def test_an_invalid_value_is_an_error_at_its_field(operator, changes, field, sentence):
     page = operator.post(f"{ORGANIZATIONS}add/", REMOTE | {"new_secret": ""} | changes)
     assert sentence in page.context["adminform"].form.errors[field][0]
     if changes.get("new_secret"):
@@ -109,7 +109,7 @@ def test_what_makes_no_sense_is_refused_beside_its_field(operator, changes, fiel
     assert not Organization.objects.exists()
 
 
-def test_a_secret_of_another_organization_is_refused(operator):
+def test_a_secret_of_another_organization_is_rejected(operator):
     make_organization(secret=REMOTE_SECRET)
     page = operator.post(f"{ORGANIZATIONS}add/", REMOTE | {"new_secret": REMOTE_SECRET})
     errors = page.context["adminform"].form.errors["new_secret"]
@@ -119,17 +119,17 @@ def test_a_secret_of_another_organization_is_refused(operator):
 def test_an_organization_does_not_change_its_platform(operator):
     organization = make_organization()
     page = operator.post(f"{ORGANIZATIONS}{organization.pk}/change/", REMOTE)
-    assert "does not change its platform" in page.text
+    assert "cannot change its platform" in page.text
 
 
-def test_endpoint_overrides_are_kept(operator):
+def test_endpoint_overrides_are_stored(operator):
     overrides = {"dynamicscrmadfs": {"https://{dynamics.tenant}/": "/sandbox/"}}
     data = {"name": "Near", "endpoint_overrides": json.dumps(overrides)}
     operator.post(f"{ORGANIZATIONS}add/", data)
     assert Organization.objects.get().endpoint_overrides == overrides
 
 
-def test_deleting_an_organization_that_has_instances_is_refused_in_words(operator):
+def test_an_organization_with_instances_cannot_be_deleted(operator):
     instance = make_instance()
     organization = instance.organization
     page = operator.post(f"{ORGANIZATIONS}{organization.pk}/delete/", {"post": "yes"})
@@ -143,4 +143,4 @@ def test_the_page_loads_when_the_secret_cannot_be_read(operator, settings):
     organization = make_organization()
     settings.ENCRYPTION_KEYS = ["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]
     page = operator.get(f"{ORGANIZATIONS}{organization.pk}/change/")
-    assert "unreadable: its encryption key is missing" in page.text
+    assert "Unreadable: its encryption key is missing" in page.text

@@ -1,4 +1,4 @@
-"""Operators see the users of their own organizations in the admin, and nobody else's names anywhere."""
+"""Operators see the users of their own organizations in the admin, and no other user's name anywhere."""
 
 import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -29,7 +29,7 @@ def acme():
 
 @pytest.fixture
 def colleagues(acme):
-    """Three of Acme: one is tied to a user of it, one looks at it, one did both and has left."""
+    """Three users of Acme: one assigned to an organization user, one viewer, and one who left."""
     tied, member, gone = (make_account(f"colleague-{name}") for name in ("tied", "member", "gone"))
     make_organization_user(organization=acme, account=tied)
     make_member(member, acme, Membership.Role.VIEWER)
@@ -41,7 +41,7 @@ def colleagues(acme):
 
 @pytest.fixture
 def strangers():
-    """One tied to, and one a member of, another organization; and one of none."""
+    """One assigned to an organization user elsewhere, one a member elsewhere, and one without an organization."""
     tied, member, alone = (make_account(name) for name in STRANGERS)
     elsewhere = make_organization(name="Elsewhere")
     make_organization_user(organization=elsewhere, account=tied, email="zora@elsewhere.example")
@@ -51,7 +51,7 @@ def strangers():
 
 @pytest.fixture
 def somebody(person, acme):
-    """An operator of Acme, who may do everything that Django has a permission for."""
+    """An operator of Acme with every permission of Django."""
     somebody = person("operator", of=acme, name="somebody")
     User.objects.filter(pk=somebody.account.pk).update(is_staff=True)
     everything = Permission.objects.exclude(codename__startswith="reveal")
@@ -64,16 +64,16 @@ def row_of(acme):
     return make_organization_user(organization=acme)
 
 
-def tells_of_nobody(text):
+def names_no_stranger(text):
     return [name for name in (*STRANGERS, "elsewhere.example", "Elsewhere") if name in text] == []
 
 
 def test_the_list_of_users_has_their_colleagues(somebody, colleagues, strangers):
     page = somebody.browser.get(reverse("admin:auth_user_changelist")).text
     assert all(colleague.username in page for colleague in (*colleagues, somebody.account))
-    assert tells_of_nobody(page)
+    assert names_no_stranger(page)
     found = somebody.browser.get(reverse("admin:auth_user_changelist"), {"q": "zora"})
-    assert tells_of_nobody(found.text)
+    assert names_no_stranger(found.text)
 
 
 def test_a_superuser_sees_all(operator, colleagues, strangers):
@@ -81,26 +81,24 @@ def test_a_superuser_sees_all(operator, colleagues, strangers):
     assert all(account.username in page for account in (*colleagues, *strangers))
 
 
-def test_without_an_organization_of_their_own_people_see_themselves_alone(
-    person, colleagues, strangers
-):
+def test_without_an_organization_users_see_only_themselves(person, colleagues, strangers):
     nobody = person("operator", name="loner")
     User.objects.filter(pk=nobody.account.pk).update(is_staff=True)
     page = nobody.browser.get(reverse("admin:auth_user_changelist")).text
     assert "loner" in page
     assert "colleague-" not in page
-    assert tells_of_nobody(page)
+    assert names_no_stranger(page)
 
 
 @pytest.mark.parametrize("page", ["change", "delete", "history", "connections", "password_change"])
-def test_the_pages_of_a_strangers_user_are_not_there(somebody, strangers, page):
+def test_the_pages_of_a_stranger_are_not_found(somebody, strangers, page):
     name = f"admin:auth_user_{page}"
     for stranger in strangers:
         answer = somebody.browser.get(reverse(name, args=[stranger.pk]), follow=True)
-        assert tells_of_nobody(answer.text)
+        assert names_no_stranger(answer.text)
         sent = {"post": "yes", "password1": "n3w-and-long", "password2": "n3w-and-long"}
         answer = somebody.browser.post(reverse(name, args=[stranger.pk]), sent, follow=True)
-        assert tells_of_nobody(answer.text)
+        assert names_no_stranger(answer.text)
     for stranger in strangers:
         assert User.objects.get(pk=stranger.pk).check_password("correct-horse")
 
@@ -108,7 +106,7 @@ def test_the_pages_of_a_strangers_user_are_not_there(somebody, strangers, page):
 def test_strangers_cannot_be_deleted_from_the_list(somebody, strangers):
     chosen = {"action": "delete_selected", "_selected_action": [one.pk for one in strangers]}
     url = reverse("admin:auth_user_changelist")
-    assert tells_of_nobody(somebody.browser.post(url, chosen, follow=True).text)
+    assert names_no_stranger(somebody.browser.post(url, chosen, follow=True).text)
     somebody.browser.post(url, chosen | {"post": "yes"})
     assert User.objects.filter(username__in=STRANGERS).count() == 3
 
@@ -117,42 +115,44 @@ def test_strangers_cannot_be_deleted_from_the_list(somebody, strangers):
     ("model", "field"),
     [("organizationuser", "account"), ("membership", "account")],
 )
-def test_nobody_elses_user_is_suggested(somebody, colleagues, strangers, model, field):
+def test_strangers_are_not_suggested(somebody, colleagues, strangers, model, field):
     asked = {"app_label": "instances", "model_name": model, "field_name": field}
     for term in ("", "zora", "colleague"):
         answer = somebody.browser.get(reverse("admin:autocomplete"), asked | {"term": term})
-        assert tells_of_nobody(answer.text)
+        assert names_no_stranger(answer.text)
     assert "colleague-tied" in answer.text
 
 
-def tie(browser, row, account, **sent):
+def assign(browser, row, account, **sent):
     sent = {"email": row.email, "first_name": "", "last_name": "", "account": account.pk} | sent
     return browser.post(reverse("admin:instances_organizationuser_change", args=[row.pk]), sent)
 
 
-def test_an_organization_user_is_tied_to_colleagues_alone(somebody, colleagues, strangers, row_of):
+def test_an_organization_user_is_assigned_to_colleagues_only(
+    somebody, colleagues, strangers, row_of
+):
     for stranger in strangers:
-        answer = tie(somebody.browser, row_of, stranger)
+        answer = assign(somebody.browser, row_of, stranger)
         assert answer.status_code == 200
-        assert tells_of_nobody(answer.text)
+        assert names_no_stranger(answer.text)
         row_of.refresh_from_db()
         assert row_of.account is None
-    assert tie(somebody.browser, row_of, colleagues[0]).status_code == 302
+    assert assign(somebody.browser, row_of, colleagues[0]).status_code == 302
     row_of.refresh_from_db()
     assert row_of.account == colleagues[0]
-    assert tie(somebody.browser, row_of, colleagues[0], first_name="Ann").status_code == 302
+    assert assign(somebody.browser, row_of, colleagues[0], first_name="Ann").status_code == 302
 
 
-def test_a_superuser_ties_anybody(operator, strangers, row_of):
-    assert tie(operator, row_of, strangers[2]).status_code == 302
+def test_a_superuser_assigns_anyone(operator, strangers, row_of):
+    assert assign(operator, row_of, strangers[2]).status_code == 302
     row_of.refresh_from_db()
     assert row_of.account == strangers[2]
 
 
-def test_memberships_of_other_organizations_are_not_there(somebody, acme, colleagues, strangers):
+def test_memberships_of_other_organizations_are_not_found(somebody, acme, colleagues, strangers):
     page = somebody.browser.get(reverse("admin:instances_membership_changelist")).text
     assert "colleague-member" in page
-    assert tells_of_nobody(page)
+    assert names_no_stranger(page)
     foreign = strangers[1].memberships.get()
     for name in ("change", "delete"):
         url = reverse(f"admin:instances_membership_{name}", args=[foreign.pk])
@@ -160,7 +160,9 @@ def test_memberships_of_other_organizations_are_not_there(somebody, acme, collea
     assert Membership.objects.get(pk=foreign.pk).role == Membership.Role.OPERATOR
 
 
-def test_a_membership_joins_colleagues_and_own_organizations(somebody, acme, colleagues, strangers):
+def test_a_membership_joins_colleagues_and_own_organizations_only(
+    somebody, acme, colleagues, strangers
+):
     url = reverse("admin:instances_membership_add")
     elsewhere = strangers[1].memberships.get().organization
     tied = colleagues[0]
@@ -168,16 +170,16 @@ def test_a_membership_joins_colleagues_and_own_organizations(somebody, acme, col
         sent = {"account": account.pk, "organization": organization.pk, "role": "operator"}
         answer = somebody.browser.post(url, sent)
         assert answer.status_code == 200
-        assert tells_of_nobody(answer.text)
+        assert names_no_stranger(answer.text)
     sent = {"account": tied.pk, "organization": acme.pk, "role": "viewer"}
     assert somebody.browser.post(url, sent).status_code == 302
     assert tied.memberships.get().organization == acme
 
 
-def test_what_hangs_together_with_others_is_not_deleted_and_not_told(
+def test_a_user_with_rows_elsewhere_is_not_deleted_and_the_rows_are_not_named(
     somebody, acme, colleagues, strangers
 ):
-    """Deleting takes along what refers to a row, wherever that is; the page that asks would name it."""
+    """Deleting also deletes rows that refer to the user, in any organization. The confirmation page would name them."""
     shared = colleagues[0]
     elsewhere = strangers[1].memberships.get().organization
     make_member(shared, elsewhere)
@@ -188,15 +190,17 @@ def test_what_hangs_together_with_others_is_not_deleted_and_not_told(
     ]:
         answer = somebody.browser.post(url, sent) if sent else somebody.browser.get(url)
         assert "rows that belong to other organizations" in answer.text
-        assert tells_of_nobody(answer.text)
+        assert names_no_stranger(answer.text)
         answer = somebody.browser.post(url, (sent or {}) | {"post": "yes"})
         assert answer.status_code in {200, 403}
-        assert tells_of_nobody(answer.text)
+        assert names_no_stranger(answer.text)
     assert User.objects.filter(pk=shared.pk).exists()
 
 
-def test_who_allowed_access_elsewhere_is_not_deleted_and_not_told(somebody, colleagues, strangers):
-    """Authorizations protect their user; Django's page would name them, and so their instances."""
+def test_a_user_who_authorized_elsewhere_is_not_deleted_and_nothing_is_named(
+    somebody, colleagues, strangers
+):
+    """Authorizations protect their user. Django's page would name them, and so their instances."""
     Authorization.objects.create(
         instance=make_instance(name="zora-alone's shop"),
         started_by=colleagues[0],
@@ -206,11 +210,11 @@ def test_who_allowed_access_elsewhere_is_not_deleted_and_not_told(somebody, coll
     )
     url = reverse("admin:auth_user_delete", args=[colleagues[0].pk])
     for answer in (somebody.browser.get(url), somebody.browser.post(url, {"post": "yes"})):
-        assert tells_of_nobody(answer.text)
+        assert names_no_stranger(answer.text)
     assert User.objects.filter(pk=colleagues[0].pk).exists()
 
 
-def test_what_is_ones_own_organizations_is_deleted_as_ever(somebody, acme, colleagues):
+def test_a_user_of_ones_own_organization_is_deleted(somebody, acme, colleagues):
     member = colleagues[1]
     url = reverse("admin:auth_user_delete", args=[member.pk])
     assert "colleague-member" in somebody.browser.get(url).text
@@ -218,7 +222,7 @@ def test_what_is_ones_own_organizations_is_deleted_as_ever(somebody, acme, colle
     assert not User.objects.filter(pk=member.pk).exists()
 
 
-def test_where_somebody_only_looks_they_delete_nobody(somebody):
+def test_viewers_delete_nothing(somebody):
     looked_at = make_organization(name="Looked at")
     make_member(somebody.account, looked_at, Membership.Role.VIEWER)
     row = make_organization_user(organization=looked_at)
@@ -238,7 +242,7 @@ def log(account, row):
     )
 
 
-def test_a_history_tells_what_was_done_and_not_which_stranger_did_it(
+def test_a_history_shows_what_was_done_without_naming_strangers(
     somebody, operator, colleagues, strangers, row_of
 ):
     element = make_element()
@@ -251,38 +255,40 @@ def test_a_history_tells_what_was_done_and_not_which_stranger_did_it(
         log(colleagues[1], row)
         url = reverse(f"admin:{name}_history", args=[row.pk])
         page = somebody.browser.get(url).text
-        assert tells_of_nobody(page)
+        assert names_no_stranger(page)
         assert "colleague-member" in page
         assert "zora-tied" in operator.get(url).text
 
 
-def test_log_entries_of_others_are_not_told_where_a_user_is_deleted(somebody, colleagues):
+def test_log_entries_of_others_are_not_named_when_a_user_is_deleted(somebody, colleagues):
     log(colleagues[1], make_organization(name="Elsewhere"))
     url = reverse("admin:auth_user_delete", args=[colleagues[1].pk])
-    assert tells_of_nobody(somebody.browser.get(url).text)
+    assert names_no_stranger(somebody.browser.get(url).text)
 
 
-def test_closing_a_user_tells_nothing_of_connections_elsewhere(somebody, colleagues, strangers):
+def test_removing_a_membership_does_not_mention_connections_elsewhere(
+    somebody, colleagues, strangers
+):
     elsewhere = strangers[1].memberships.get().organization
     row = make_organization_user(organization=elsewhere, account=colleagues[0])
     make_instance(organization_user=row)
     membership = make_member(colleagues[0], make_organization_of(somebody))
     url = reverse("admin:instances_membership_delete", args=[membership.pk])
     page = somebody.browser.post(url, {"post": "yes"}, follow=True)
-    assert "still." not in page.text
+    assert "still owns connections" not in page.text
 
 
 def make_organization_of(somebody):
     return somebody.account.memberships.get().organization
 
 
-def test_the_form_of_self_service_offers_own_organization_users(somebody, strangers, row_of):
+def test_self_service_offers_own_organization_users_only(somebody, strangers, row_of):
     make_element()
     make_organization_user(organization=row_of.organization)
     page = somebody.browser.get("/connect/catalogue/keyed/").text
     assert row_of.email in page
-    assert tells_of_nobody(page)
+    assert names_no_stranger(page)
     foreign = OrganizationUser.objects.get(email="zora@elsewhere.example")
-    assert tells_of_nobody(
+    assert names_no_stranger(
         somebody.browser.get("/connect/catalogue/keyed/", {"owner": foreign.pk}).text
     )

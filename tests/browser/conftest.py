@@ -1,7 +1,7 @@
-"""The program as `make run` starts it, and a real browser before it.
+"""The program as `make run` starts it, and a real browser.
 
-Every page is watched: an error in its console (a violation of the content security policy is one), a part of it
-that cannot be loaded, or a request to another origin fails the test that was there.
+Every page is watched. An error in its console (such as a violation of the content security policy), a part that cannot
+be loaded, or a request to another origin fails the test.
 """
 
 import re
@@ -40,7 +40,7 @@ RESULTS = PROJECT / "test-results"
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 PATIENCE_MS = 8_000
-# The two that have nothing in common, and the other two in the slow half of the suite.
+# The two most different looks, and the other two in the slow half of the suite.
 in_every_look = pytest.mark.parametrize(
     ("viewport", "color_scheme"),
     [
@@ -65,7 +65,7 @@ OrganizationUser.objects.filter(email="{DEMO_USER}").update(account=account)
 
 @dataclass
 class Watch:
-    """What browsers complained about, and what they asked of anybody but the program."""
+    """Complaints of browsers, and their requests to other origins."""
 
     url: str
     complaints: list[str] = field(default_factory=list)
@@ -81,7 +81,7 @@ class Watch:
             self.complaints.append(f"left the program: {request.url}")
 
     def _see_response(self, response: Response) -> None:
-        # The status of a whole page is for its test to judge.
+        # Each test judges the status of its pages.
         if response.status >= 400 and not response.request.is_navigation_request():
             self.complaints.append(f"{response.status}: {response.url}")
 
@@ -111,7 +111,7 @@ def chromium() -> Iterator[Browser]:
 def open_browser(
     chromium: Browser, program: Program, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Page]]:
-    """Opens a browser of its own, with no cookies: open_browser(viewport=PHONE, color_scheme="dark")."""
+    """Open a browser without cookies: open_browser(viewport=PHONE, color_scheme="dark")."""
     watch = Watch(program.url)
     contexts: list[BrowserContext] = []
 
@@ -132,7 +132,7 @@ def open_browser(
 
 @pytest.fixture
 def photograph(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
-    """Keeps a picture of a whole page in test-results/, numbered in the order of the test's steps."""
+    """Save a screenshot of a whole page in test-results/, numbered by the test's steps."""
     folder = RESULTS / re.sub(r"\W+", "-", request.node.name).strip("-")
     shutil.rmtree(folder, ignore_errors=True)
     taken: list[Path] = []
@@ -151,7 +151,7 @@ def password(program: Program) -> str:
 
 @pytest.fixture
 def operator(open_browser: Callable[..., Page], password: str) -> Operator:
-    """The administrator, signed in at a desk."""
+    """The administrator, signed in on a desktop."""
     operator = Operator(open_browser())
     operator.sign_in("admin", password)
     return operator
@@ -159,13 +159,13 @@ def operator(open_browser: Callable[..., Page], password: str) -> Operator:
 
 @pytest.fixture(scope="package")
 def staff_account(program: Program) -> None:
-    """Mina, who may connect accounts for the demo organization's user."""
+    """Create Mina, who may connect accounts for the demo organization's user."""
     program.manage("shell", "--no-imports", "--command", MAKE_STAFF)
 
 
 @pytest.fixture
 def open_as_staff(open_browser: Callable[..., Page], staff_account: None) -> Callable[..., Page]:
-    """Mina's browser, signed in."""
+    """Open Mina's browser, signed in."""
 
     def open_as_staff(**options: Any) -> Page:
         page = open_browser(**options)

@@ -1,4 +1,4 @@
-"""What the people of the journeys do, in the words that they see on the pages."""
+"""What people do in the browser tests, by the texts that they see on the pages."""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ MAX_TABS = 60
 
 @dataclass(frozen=True)
 class Operator:
-    """Somebody before the admin."""
+    """Someone who uses the admin."""
 
     page: Page
 
@@ -28,16 +28,16 @@ class Operator:
         expect(self.page.get_by_role("heading", name="Instance Manager")).to_be_visible()
 
     def fill(self, label: str, value: str) -> None:
-        # A required field's label ends in a mark.
+        # The label of a required field ends with an asterisk.
         self.page.get_by_label(re.compile(rf"^\s*{re.escape(label)}\W*$")).fill(value)
 
     def press(self, name: str) -> None:
-        """A button, or a link that looks like one."""
+        """Click a button, or a link that looks like one."""
         button = self.page.get_by_role("button", name=name, exact=True)
         button.or_(self.page.get_by_role("link", name=name, exact=True)).click()
 
     def choose_dynamics(self) -> None:
-        """The first step of adding an instance: whose account, and where."""
+        """Take the first step of adding an instance: choose the owner and the element."""
         self.page.goto("/admin/instances/instance/add/")
         self.find("Organization user", DEMO_USER)
         self.find("Element", DYNAMICS)
@@ -45,13 +45,13 @@ class Operator:
         expect(self.page.get_by_text("Step 2 of 2")).to_be_visible()
 
     def find(self, label: str, text: str) -> None:
-        """Search in a field, and choose what is found."""
+        """Search in a field and choose the result."""
         self.page.locator(".im-field", has_text=label).get_by_role("combobox").first.click()
         self.page.get_by_role("searchbox").fill(text.split()[0])
         self.page.get_by_role("option", name=text).click()
 
     def fill_in_account(self, name: str, *, password: str = SANDBOX_PASSWORD) -> None:
-        """The second step, by user name and password."""
+        """Take the second step, with username and password."""
         self.fill("Name", name)
         self.fill("Tags", "demo, journey")
         self.fill("User Name", SANDBOX_USERNAME)
@@ -59,7 +59,7 @@ class Operator:
         self.fill("Dynamics CRM URL", TENANT)
 
     def choose_oauth(self, name: str) -> None:
-        """The second step, by consent; ends at the provider."""
+        """Take the second step, with OAuth; ends at the provider."""
         self.press("OAuth 2.0")
         self.fill("Name", name)
         self.fill("Dynamics CRM URL", TENANT)
@@ -71,18 +71,18 @@ class Operator:
 
     @property
     def timeline(self) -> Locator:
-        return self.page.get_by_role("region", name="Timeline of interactions")
+        return self.page.get_by_role("region", name="Interactions")
 
     @property
     def instance_id(self) -> int:
-        """Of the instance whose page this is."""
+        """Return the ID of the instance whose page is open."""
         found = re.search(r"/instance/(\d+)/change/", self.page.url)
         assert found, self.page.url
         return int(found[1])
 
 
 def sign_in_at_sandbox(page: Page) -> None:
-    """As the account's holder, who is asked for consent next."""
+    """Sign in as the account owner, who is asked for consent next."""
     page.get_by_label("User name").fill(SANDBOX_USERNAME)
     page.get_by_label("Password").fill(SANDBOX_PASSWORD)
     page.get_by_role("button", name="Sign in").click()
@@ -90,7 +90,7 @@ def sign_in_at_sandbox(page: Page) -> None:
 
 
 def decide(page: Page, decision: str) -> None:
-    """Allow or Deny."""
+    """Click Allow or Deny."""
     page.get_by_role("button", name=decision, exact=True).click()
 
 
@@ -100,15 +100,15 @@ def press_enter(page: Page) -> None:
 
 
 def tab_to(page: Page, name: str | re.Pattern[str]) -> None:
-    """Press Tab until the focus is on what is called so: by its label, its title or its words."""
+    """Press Tab until the focus is on the control with this label, title or text."""
     for _ in range(MAX_TABS):
         page.keyboard.press("Tab")
-        called = page.evaluate(
+        label = page.evaluate(
             """() => {
               const focused = document.activeElement
               return (focused.labels?.[0] ?? focused.querySelector("strong") ?? focused).innerText
             }"""
         ).strip()
-        if name.search(called) if isinstance(name, re.Pattern) else called == name:
+        if name.search(label) if isinstance(name, re.Pattern) else label == name:
             return
-    raise AssertionError(f"{name} is not reached with {MAX_TABS} tabs on {page.url}")
+    raise AssertionError(f"{name} was not reached with {MAX_TABS} tabs on {page.url}")

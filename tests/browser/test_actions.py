@@ -1,4 +1,4 @@
-"""What can be done to instances that are there: each asked about first."""
+"""Actions on existing instances, each with its confirmation page."""
 
 import json
 
@@ -26,16 +26,16 @@ Membership.objects.create(
 
 @pytest.fixture
 def connect(program, tmp_path):
-    """Provisions instances of these names by command; their ids."""
+    """Provision instances of these names by command; returns their ids."""
 
     def connect(*names):
         file = tmp_path / "instances.json"
         element = {"element": {"key": "dynamicscrmadfs"}, "configuration": CUSTOM_CONFIGURATION}
         file.write_text(json.dumps([element | {"name": name} for name in names]))
-        told = program.manage(
+        output = program.manage(
             "provision_instances", str(file), "--user", "demo@example.com", "--json"
         )
-        return [row["id"] for row in json.loads(told)["rows"]]
+        return [row["id"] for row in json.loads(output)["rows"]]
 
     return connect
 
@@ -63,19 +63,19 @@ def test_an_instance_is_checked_disabled_enabled_revealed_and_deleted(
     token = page.locator(".im-secret code").inner_text()
     assert len(token) > 20
     photograph(page, "reveal")
-    operator.press("I have copied it")
+    operator.press("Done")
     expect(operator.timeline).to_contain_text("reveal Element token")
     assert token not in page.content()
 
-    operator.press("Delete at the platform")
+    operator.press("Delete on the platform")
     photograph(page, "ask-delete")
-    operator.press("Delete at the platform")
-    expect(page.get_by_text("Adatum is deleted.")).to_be_visible()
+    operator.press("Delete on the platform")
+    expect(page.get_by_text("Adatum was deleted.")).to_be_visible()
     assert page.url.endswith(LIST)
     photograph(page, "deleted")
 
 
-def test_whoever_may_not_see_tokens_finds_no_button_and_no_way_around(
+def test_users_without_the_permission_cannot_reveal_tokens(
     program, connect, open_browser, photograph
 ):
     program.manage("shell", "-c", MAKE_CLERK)
@@ -86,16 +86,16 @@ def test_whoever_may_not_see_tokens_finds_no_button_and_no_way_around(
     clerk.expect_state("connected")
     expect(clerk.page.get_by_role("link", name="Check")).to_be_visible()
     expect(clerk.page.get_by_role("link", name="Reveal Element token")).to_have_count(0)
-    expect(clerk.page.get_by_role("link", name="Delete at the platform")).to_have_count(0)
+    expect(clerk.page.get_by_role("link", name="Delete on the platform")).to_have_count(0)
     photograph(clerk.page, "fewer-buttons")
     refused = clerk.page.goto(f"{LIST}{instance_id}/actions/reveal/")
     assert refused
     assert refused.status == 403
-    expect(clerk.page.get_by_text("lacks the permission")).to_be_visible()
+    expect(clerk.page.get_by_text("do not have permission")).to_be_visible()
     photograph(clerk.page, "refused")
 
 
-def test_several_are_worked_on_from_the_list(operator, connect, photograph):
+def test_a_bulk_action_runs_on_several_instances(operator, connect, photograph):
     page = operator.page
     connect("Litware one", "Litware two", "Litware three")
     page.goto(f"{LIST}?q=Litware")
@@ -107,8 +107,8 @@ def test_several_are_worked_on_from_the_list(operator, connect, photograph):
     expect(page.get_by_role("listitem").filter(has_text="Litware")).to_have_count(2)
     photograph(page, "ask")
     operator.press("Disable")
-    expect(page.get_by_text("2 instances are being worked on")).to_be_visible()
-    photograph(page, "under-way")
+    expect(page.get_by_text("2 instances in progress")).to_be_visible()
+    photograph(page, "in-progress")
     for name, state in [("one", "disabled"), ("two", "disabled"), ("three", "connected")]:
         row = page.get_by_role("row", name=f"Litware {name}")
         for _ in range(20):

@@ -1,4 +1,4 @@
-"""The API's page: read, authorized, and tried against the sandbox, with nothing from elsewhere."""
+"""The API documentation: opened, authorized and tried against the sandbox, with no requests to other origins."""
 
 import json
 

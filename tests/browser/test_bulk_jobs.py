@@ -1,4 +1,4 @@
-"""A file of instances from its upload to its result, watched in a browser."""
+"""A bulk job from upload to results, in a browser."""
 
 import csv
 import re
@@ -11,14 +11,14 @@ from tests.browser.people import DEMO_USER, TENANT
 
 pytestmark = pytest.mark.browser
 
-# With the sandbox slow, these take a minute: longer than it takes to press Pause.
+# With the slow sandbox, these take a minute, which leaves time to click Pause.
 ROWS = 400
 PATIENCE_MS = 60_000
 
 
 @pytest.fixture
 def be_slow(program):
-    """Lets every answer of the sandbox wait so many seconds; none once the test is over."""
+    """Delay every response of the sandbox by so many seconds, until the test ends."""
 
     def be_slow(seconds):
         flip = "from instances.sandbox.behaviour import Switch, flip; "
@@ -42,7 +42,7 @@ def file(tmp_path):
 
 
 def press_twice(page, name):
-    """Both before the answer comes; what the page says meanwhile."""
+    """Click twice before the response arrives; returns the status that the page shows meanwhile."""
     button = page.get_by_role("button", name=name)
     return button.evaluate(
         """async (button) => {
@@ -60,13 +60,14 @@ def test_a_file_is_uploaded_checked_run_paused_and_resumed(operator, file, photo
     operator.find("Organization user", DEMO_USER)
     page.get_by_label(re.compile(r"^\s*File\W*$")).set_input_files(file)
     assert press_twice(page, "Upload and check") == "Reading the file …"
-    expect(page.get_by_text("The dry run found something to look at in 1 row.")).to_be_visible()
+    problems = page.get_by_text("The dry run found problems in 1 row.")
+    expect(problems).to_be_visible(timeout=PATIENCE_MS)
     photograph(page, "dry-run")
     page.goto("/admin/instances/bulkjob/")
     jobs = page.get_by_role("row").filter(has_text=file.name)
     expect(jobs).to_have_count(1)
     jobs.get_by_role("link").click()
-    page.get_by_role("link", name="See them").click()
+    page.get_by_role("link", name="Show these rows").click()
     expect(
         page.get_by_text("Duplicate: row 9 of this file has the same name and element.")
     ).to_be_visible()
@@ -91,11 +92,11 @@ def test_a_file_is_uploaded_checked_run_paused_and_resumed(operator, file, photo
     operator.expect_state("finished")
     photograph(page, "finished")
     with page.expect_download() as download:
-        operator.press("Download the result file")
+        operator.press("Download results")
     with open(download.value.path(), newline="") as stream:  # noqa: PTH123  any file of the browser's
         assert {line["outcome"] for line in csv.DictReader(stream)} == {"succeeded"}
     assert SANDBOX_PASSWORD not in page.content()
-    # A download leaves the page as it is, and can be had again.
+    # A download does not change the page, so it can be repeated.
     operator.press("Download with Element tokens")
     for _ in range(2):
         with page.expect_download():

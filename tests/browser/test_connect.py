@@ -1,4 +1,4 @@
-"""Self-service in a real browser: staff connect an account, a customer follows a link, and axe reads every page."""
+"""Self-service in a real browser: staff connect an account, a customer uses a link, and axe checks every page."""
 
 import re
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ AuthorizationLink.objects.update(expires_at=timezone.now())
 
 MAKE_MANY = f"""
 from instances.models import Element, OrganizationUser
-from instances.provisioning.drafts import create_draft
+from instances.provisioning.create import create_draft
 user = OrganizationUser.objects.get(email="{DEMO_USER}")
 element = Element.objects.get(key="dynamicscrmadfs")
 for number in range(60):
@@ -44,27 +44,27 @@ def many_connections(program, staff_account):
 
 
 def press(page, name):
-    """A button, or a link that looks like one."""
+    """Click a button, or a link that looks like one."""
     button = page.get_by_role("button", name=name, exact=True)
     button.or_(page.get_by_role("link", name=name, exact=True)).first.click()
 
 
 def bytes_of(page):
-    """What the browser had to fetch for this page: itself, its styles and its scripts."""
+    """Return the size of what the browser fetched: the page, its styles and its scripts."""
     return page.evaluate(
         """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
                    .reduce((sum, one) => sum + one.decodedBodySize, 0)"""
     )
 
 
-def draft_for_holder(page, name):
-    """Staff leave a new connection to the account's holder; the link."""
+def draft_for_account_owner(page, name):
+    """Staff create a link for a new connection; returns the link."""
     page.goto("/connect/catalogue/dynamicscrmadfs/?way=oauth2")
     page.get_by_label("Name").fill(name)
     page.get_by_label(re.compile("Dynamics CRM URL")).fill(TENANT)
-    press(page, "Let somebody else do it, by a link")
+    press(page, "Send a link to someone else")
     page.get_by_label("Note").fill("For the spring report.")
-    press(page, "Make the link")
+    press(page, "Create link")
     return page.get_by_label("Link", exact=True).input_value()
 
 
@@ -84,21 +84,21 @@ def test_staff_connect_in_three_clicks_by_consent(open_as_staff, photograph):
     press(page, "Disconnect")
     photograph(page, "asked-first")
     press(page, "Disconnect")
-    expect(page.get_by_text("Microsoft Dynamics CRM is disconnected.")).to_be_visible()
+    expect(page.get_by_text("Microsoft Dynamics CRM was disconnected.")).to_be_visible()
 
 
-def test_a_customer_follows_a_link_in_a_fresh_browser(open_as_staff, open_browser, photograph):
+def test_a_customer_uses_a_link_in_a_new_browser(open_as_staff, open_browser, photograph):
     page = open_as_staff()
-    link = draft_for_holder(page, "Northwind")
+    link = draft_for_account_owner(page, "Northwind")
     photograph(page, "link")
     customer = open_browser(viewport=PHONE)
     customer.goto(link)
     photograph(customer, "asked")
-    expect(customer.get_by_text("Mina Harker of Demo asks")).to_be_visible()
+    expect(customer.get_by_text("Mina Harker of Demo asks you")).to_be_visible()
     press(customer, "Continue to Microsoft Dynamics CRM")
     sign_in_at_sandbox(customer)
     decide(customer, "Deny")
-    expect(customer.get_by_role("heading", name="Access was not allowed")).to_be_visible()
+    expect(customer.get_by_role("heading", name="Access declined")).to_be_visible()
     photograph(customer, "denied")
     customer.goto(link)
     press(customer, "Continue to Microsoft Dynamics CRM")
@@ -107,24 +107,24 @@ def test_a_customer_follows_a_link_in_a_fresh_browser(open_as_staff, open_browse
     photograph(customer, "thanks")
     assert customer.goto(link).status == 410
     press(page, "Done")
-    expect(page.get_by_text("It is connected and can be used.")).to_be_visible()
+    expect(page.get_by_text("Connected and ready to use.")).to_be_visible()
     photograph(page, "seen-by-staff")
 
 
-def test_a_link_that_has_expired_says_so_and_whom_to_ask(open_as_staff, open_browser, program):
-    link = draft_for_holder(open_as_staff(), "Too late")
+def test_an_expired_link_says_so_and_whom_to_ask(open_as_staff, open_browser, program):
+    link = draft_for_account_owner(open_as_staff(), "Too late")
     program.manage("shell", "--no-imports", "--command", EXPIRE_LINKS)
     customer = open_browser(viewport=PHONE)
     assert customer.goto(link).status == 410
-    expect(customer.get_by_role("heading", name="This link is over")).to_be_visible()
+    expect(customer.get_by_role("heading", name="This link has expired")).to_be_visible()
     expect(customer.get_by_text("Ask the person who sent it for a new one.")).to_be_visible()
 
 
-def test_times_are_said_in_the_readers_zone(open_as_staff, open_browser, password):
-    """On a fresh browser's first page, on the next ones, and in the admin's lists."""
+def test_times_are_shown_in_the_readers_zone(open_as_staff, open_browser, password):
+    """On a new browser's first page, on later pages, and in the admin's lists."""
     tokyo = {"timezone_id": "Asia/Tokyo", "locale": "en-GB"}
     page = open_as_staff(**tokyo)
-    link = draft_for_holder(page, "Tokyo")
+    link = draft_for_account_owner(page, "Tokyo")
     expires = datetime.now(ZoneInfo("Asia/Tokyo")) + timedelta(days=7)
     guest = open_browser(**tokyo)
     guest.goto(link)
@@ -139,15 +139,15 @@ def test_times_are_said_in_the_readers_zone(open_as_staff, open_browser, passwor
     expect(rows.get_by_text(re.compile(f"{made:%Y-%m-%d} {made:%H}:")).first).to_be_visible()
 
 
-def test_a_button_says_what_goes_on_and_works_once(open_as_staff):
+def test_a_button_shows_progress_and_works_once(open_as_staff):
     page = open_as_staff()
     page.goto("/connect/catalogue/dynamicscrmadfs/?way=custom")
     page.get_by_label("Name").first.fill("Twice")
     page.get_by_label(re.compile("User Name")).fill(SANDBOX_USERNAME)
     page.get_by_label(re.compile("User password")).fill(SANDBOX_PASSWORD)
     page.get_by_label(re.compile("Dynamics CRM URL")).fill(TENANT)
-    # Both clicks come before the answer: the second one must not send the form again.
-    told = page.evaluate(
+    # Both clicks come before the response. The second one must not send the form again.
+    status = page.evaluate(
         """async () => {
              const button = document.querySelector("main button[data-busy]")
              button.click(); button.click()
@@ -155,7 +155,7 @@ def test_a_button_says_what_goes_on_and_works_once(open_as_staff):
              return document.querySelector("[role=status].working").textContent
            }"""
     )
-    assert told == "Connecting …"
+    assert status == "Connecting …"
     expect(page.get_by_text("Twice is connected.")).to_be_visible()
     page.goto("/connect/?q=Twice")
     expect(page.get_by_role("heading", name="Twice")).to_have_count(1)
@@ -167,7 +167,7 @@ def test_axe_finds_nothing_and_every_page_is_light(
 ):
     look = {"viewport": viewport, "color_scheme": color_scheme}
     page = open_as_staff(**look)
-    link = draft_for_holder(page, "Waiting")
+    link = draft_for_account_owner(page, "Waiting")
     press(page, "Done")
     connection = page.url
     guest = open_browser(**look)

@@ -1,4 +1,4 @@
-"""The admin's first page in a real browser: from "something is broken" to its cause, and what axe says of it."""
+"""The admin's start page in a real browser: from a problem to its cause, and checked by axe."""
 
 import re
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 
 INSTANCES = "/admin/instances/instance/"
 PAGES = {
-    "first-page": "/admin/",
+    "start-page": "/admin/",
     "instances": INSTANCES,
     "instances-of-a-cause": f"{INSTANCES}?state__exact=failed&cause=credentials_rejected",
     "nothing-found": f"{INSTANCES}?q=nothing-like-it",
@@ -22,31 +22,31 @@ PAGES = {
 
 
 def fail(operator, name):
-    """An account whose password is wrong."""
+    """Connect an account with a wrong password."""
     operator.choose_dynamics()
     operator.fill_in_account(name, password="wr0ng-p4ssword")
     operator.press("Save and provision")
     operator.expect_state("failed")
 
 
-def refused(page):
-    """The group of those whose credentials were refused."""
-    heading = page.get_by_role("heading", name="Credentials were refused")
+def rejected(page):
+    """Return the group of instances whose credentials were rejected."""
+    heading = page.get_by_role("heading", name="Credentials rejected")
     return page.get_by_role("listitem").filter(has=heading)
 
 
-def test_the_cause_of_what_is_broken_is_two_clicks_away(operator, photograph):
+def test_the_cause_of_a_problem_is_two_clicks_away(operator, photograph):
     fail(operator, "Broken")
     page = operator.page
     page.goto("/admin/")
-    group = refused(page)
+    group = rejected(page)
     expect(group.get_by_text("Account owner must act.")).to_be_visible()
-    photograph(page, "first-page")
+    photograph(page, "start-page")
     group.get_by_role("link", name=re.compile(r"^Show th")).click()
     photograph(page, "its-instances")
     page.get_by_role("link", name="Broken", exact=True).click()
     operator.expect_state("failed")
-    expect(page.get_by_text("rejected the credentials").first).to_be_visible()
+    expect(page.get_by_text("rejected the username, password or key").first).to_be_visible()
     photograph(page, "its-cause")
 
 
@@ -54,7 +54,7 @@ def test_the_cause_is_reached_without_a_mouse(operator, photograph):
     fail(operator, "By keyboard alone")
     page = operator.page
     page.goto("/admin/")
-    link = refused(page).get_by_role("link", name=re.compile(r"^Show th")).inner_text()
+    link = rejected(page).get_by_role("link", name=re.compile(r"^Show th")).inner_text()
     tab_to(page, link)
     photograph(page, "at-the-group")
     press_enter(page)
@@ -76,7 +76,7 @@ def test_an_instance_is_found_by_its_element_token_alone(operator):
     operator.page.on("request", lambda request: seen.append(request.url))
     operator.page.goto("/admin/")
     operator.fill("Find an instance", token)
-    operator.press("Find")
+    operator.press("Search")
     expect(operator.page).to_have_url(found)
     assert [url for url in seen if token[:12] in url] == []
 

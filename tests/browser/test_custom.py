@@ -1,4 +1,4 @@
-"""An account connected by user name and password, from the first click to the recorded exchange."""
+"""An account connected by username and password, from the first click to the recorded exchange."""
 
 import re
 
@@ -34,7 +34,7 @@ def test_an_account_is_connected_and_its_exchanges_can_be_read(operator, photogr
     assert SANDBOX_PASSWORD not in page.content()
 
 
-def test_what_is_missing_is_told_beside_its_field(operator, photograph):
+def test_missing_values_are_shown_at_their_fields(operator, photograph):
     operator.choose_dynamics()
     operator.fill("Name", "Half a form")
     operator.press("Save and provision")

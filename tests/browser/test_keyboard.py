@@ -1,4 +1,4 @@
-"""Self-service and links without a mouse: every step is reached by Tab, seen where it is, and taken by Enter."""
+"""Self-service and links by keyboard: every step is reached with Tab, has a visible focus, and works with Enter."""
 
 import re
 
@@ -20,13 +20,13 @@ CREDENTIALS = {
 
 
 def reach(page: Page, name: str | re.Pattern[str]) -> None:
-    """By Tab; whoever looks at the page sees where the focus is."""
+    """Press Tab up to a control, and check that its focus is visible."""
     tab_to(page, name)
     outline = page.evaluate(
         """() => { const style = getComputedStyle(document.activeElement)
                    return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2 }"""
     )
-    assert outline, f"the focus on {name} is not to be seen"
+    assert outline, f"the focus on {name} is not visible"
 
 
 def take(page: Page, name: str | re.Pattern[str]) -> None:
@@ -48,7 +48,7 @@ def allow_at_sandbox(page: Page) -> None:
 
 @pytest.fixture
 def page(open_browser, staff_account):
-    """Signed in by keyboard."""
+    """A page of self-service, signed in by keyboard."""
     page = open_browser()
     page.goto("/connect/")
     enter(page, {"Username (required)": STAFF_USERNAME, "Password (required)": STAFF_PASSWORD})
@@ -71,7 +71,7 @@ def test_connect_by_consent_check_and_disconnect(page):
     expect(page.get_by_text("By consent works.")).to_be_visible()
     take(page, "Disconnect")
     take(page, "Disconnect")
-    expect(page.get_by_text("By consent is disconnected.")).to_be_visible()
+    expect(page.get_by_text("By consent was disconnected.")).to_be_visible()
 
 
 def test_connect_by_credentials_and_reconnect_with_others(page):
@@ -89,12 +89,12 @@ def test_connect_by_credentials_and_reconnect_with_others(page):
     expect(page.get_by_text("By keyboard is connected.")).to_be_visible()
 
 
-def test_make_a_link_and_go_through_it(page, open_browser):
+def test_create_a_link_and_use_it(page, open_browser):
     page.goto("/connect/catalogue/dynamicscrmadfs/?way=oauth2")
     enter(page, {"Name": "By link", "Dynamics CRM URL (required)": TENANT})
-    take(page, "Let somebody else do it, by a link")
+    take(page, "Send a link to someone else")
     enter(page, {"Note": "For the report."})
-    take(page, "Make the link")
+    take(page, "Create link")
     reach(page, "Link")
     customer = open_browser()
     customer.goto(page.get_by_label("Link", exact=True).input_value())
@@ -102,19 +102,19 @@ def test_make_a_link_and_go_through_it(page, open_browser):
     allow_at_sandbox(customer)
     expect(customer.get_by_role("heading", name="Thank you")).to_be_visible()
     take(page, "Done")
-    expect(page.get_by_text("It is connected and can be used.")).to_be_visible()
+    expect(page.get_by_text("Connected and ready to use.")).to_be_visible()
 
 
-def test_the_first_tab_leads_past_the_navigation(page):
+def test_the_first_tab_skips_the_navigation(page):
     page.keyboard.press("Tab")
-    skip = page.get_by_role("link", name="To the content")
+    skip = page.get_by_role("link", name="Skip to content")
     expect(skip).to_be_focused()
     expect(skip).to_be_in_viewport()
     page.keyboard.press("Enter")
     reach(page, "Connect an account")
 
 
-def test_the_focus_lands_on_what_is_wrong(page):
+def test_the_focus_is_on_the_first_error(page):
     page.goto("/connect/catalogue/dynamicscrmadfs/?way=custom")
     enter(page, {"Name": "Incomplete", "User Name (required)": SANDBOX_USERNAME})
     take(page, "Connect")

@@ -1,4 +1,4 @@
-"""Somebody leaves: from their account to their connections, and on to a colleague, in a few clicks."""
+"""Offboarding a user: from the user to their connections, which go to a colleague in a few clicks."""
 
 import re
 
@@ -15,7 +15,7 @@ LEAVER = "leaver@example.com"
 MAKE_LEAVER = """
 from django.contrib.auth.models import User
 from instances.models import Element, OrganizationUser
-from instances.provisioning.drafts import create_draft
+from instances.provisioning.create import create_draft
 from instances.provisioning.access.organizations import create_account
 leaver, _ = User.objects.get_or_create(username="leaver")
 owner = create_account("Leaving", "leaver@example.com").user
@@ -27,7 +27,7 @@ for name in ("Contoso", "Northwind"):
 
 
 @in_every_look
-def test_what_a_leaver_leaves_is_found_and_handed_over(
+def test_connections_of_a_user_who_leaves_are_found_and_handed_over(
     open_browser, program, password, photograph, viewport, color_scheme
 ):
     program.manage("shell", "--no-imports", "--command", MAKE_LEAVER)
@@ -36,16 +36,16 @@ def test_what_a_leaver_leaves_is_found_and_handed_over(
     operator.sign_in("admin", password)
     page.goto("/admin/auth/user/?q=leaver")
     page.locator("#result_list tbody th a").click()
-    operator.press("Connections of this account")
+    operator.press("View connections")
     look(page, photograph, "connections", viewport)
     operator.press("Hand over")
     expect(page.get_by_role("checkbox", name=re.compile("Contoso"))).to_be_checked()
     page.get_by_label("Hand over to").select_option(label="colleague@example.com (Leaving)")
-    operator.fill("Why", "She left")
+    operator.fill("Reason", "She left")
     look(page, photograph, "hand-over", viewport)
     operator.press("Hand over")
-    expect(page.get_by_text("2 connections belong to colleague@example.com")).to_be_visible()
-    expect(page.get_by_text("None is left: there is nothing to hand over.")).to_be_visible()
+    expect(page.get_by_text("2 connections now belong to colleague@example.com")).to_be_visible()
+    expect(page.get_by_text("There are no connections to hand over.")).to_be_visible()
     photograph(page, "handed-over")
 
 

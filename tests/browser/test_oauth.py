@@ -1,4 +1,4 @@
-"""The round trip to a provider: through its sign-in and consent, and every way back."""
+"""An authorization at a provider: sign-in, consent, and every way that it can end."""
 
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ def is_callback(response):
 
 
 def allow_and_stay(page):
-    """Consent, and keep the browser from following; where it was sent back to."""
+    """Allow access, but keep the browser from following the redirect; returns the callback's address."""
     sent_to = []
 
     def hold(route):
@@ -44,7 +44,7 @@ def test_consent_connects_the_account(operator, photograph):
 
     replayed = page.goto(came_back.value.url)
     assert replayed.status == 409
-    expect(page.get_by_text("was already used. Nothing was changed.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Already completed")).to_be_visible()
     photograph(page, "replayed")
     operator.press("Back to Northwind")
     operator.expect_state("connected")
@@ -58,7 +58,7 @@ def test_after_a_denial_the_same_instance_is_authorized_again(operator, photogra
     with page.expect_response(is_callback) as came_back:
         decide(page, "Deny")
     assert came_back.value.status == 403
-    expect(page.get_by_role("heading", name="Access was not allowed")).to_be_visible()
+    expect(page.get_by_role("heading", name="Access declined")).to_be_visible()
     photograph(page, "denied")
     operator.press("Back to Tailspin")
     operator.expect_state("failed")
@@ -75,7 +75,7 @@ def test_after_a_denial_the_same_instance_is_authorized_again(operator, photogra
     assert operator.timeline.get_by_role("listitem").count() > seen
 
 
-def test_a_callback_in_another_browser_is_refused_and_spoils_nothing(
+def test_a_callback_in_another_browser_is_rejected_and_changes_nothing(
     operator, open_browser, photograph
 ):
     page = operator.page
@@ -87,7 +87,7 @@ def test_a_callback_in_another_browser_is_refused_and_spoils_nothing(
     other = open_browser()
     refused = other.goto(callback_url)
     assert refused.status == 403
-    expect(other.get_by_text("was started in another browser")).to_be_visible()
+    expect(other.get_by_text("in another browser").first).to_be_visible()
     photograph(other, "another-browser")
 
     page.goto(callback_url)

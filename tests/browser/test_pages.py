@@ -1,4 +1,4 @@
-"""The main pages, at a desk and on a phone, by day and by night; and without a mouse."""
+"""The main pages on desktop and phone, light and dark, and by keyboard."""
 
 import pytest
 
@@ -26,7 +26,7 @@ PAGES = {
     "callback": "/oauth/callback",
     "not-found": "/admin/instances/instance/987654321/change/",
 }
-# Lists whose first row is opened.
+# Lists of which the test opens the first row.
 OPENED = {
     "element": f"{ADMIN}/element/?q=dynamicscrmadfs",
     "interaction": f"{ADMIN}/interaction/",
@@ -60,7 +60,7 @@ def test_no_page_is_wider_than_its_window(
     operator.press("Re-authenticate")
     look("re-authenticate")
     page.go_back()
-    operator.press("Delete at the platform")
+    operator.press("Delete on the platform")
     look("confirmation")
     operator.choose_dynamics()
     operator.choose_oauth("Consent")
@@ -77,9 +77,7 @@ def test_no_page_is_wider_than_its_window(
         look(name)
 
 
-def test_the_next_step_is_reached_and_taken_without_a_mouse(
-    operator, open_browser, password, photograph
-):
+def test_the_next_step_is_taken_by_keyboard(operator, open_browser, password, photograph):
     operator.choose_dynamics()
     operator.fill_in_account("Keyboard")
     operator.press("Save as draft")

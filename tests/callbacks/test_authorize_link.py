@@ -1,4 +1,4 @@
-"""Authorization links: made by staff, opened by the account's holder, and every way in which that ends."""
+"""Authorization links: created by staff, opened by the account owner, and every way they can end."""
 
 import logging
 import re
@@ -28,7 +28,7 @@ CREDENTIALS = {
 
 @pytest.fixture
 def make(staff, sandbox, dynamics):
-    """A link for a new connection, through the pages; the path of it."""
+    """Create a link for a new connection through the pages; returns its path."""
 
     def make(way="oauth2", **note):
         data = TENANT | {"name": "Contoso", "link": "yes"}
@@ -42,17 +42,19 @@ def make(staff, sandbox, dynamics):
 
 
 @pytest.fixture
-def holder():
+def account_owner():
     return Client()
 
 
-def test_the_holder_sees_who_asks_for_what_and_connects_by_consent(make, holder, staff):
+def test_the_account_owner_sees_who_asks_for_what_and_connects_by_consent(
+    make, account_owner, staff
+):
     path = make(note="For the spring report")
-    page = holder.get(path)
+    page = account_owner.get(path)
     for told in ("mina of Demo asks", "Microsoft Dynamics CRM", "For the spring report"):
         assert told in page.text
-    away = holder.post(path)
-    thanks = holder.get(decide(away["Location"], "allow"))
+    away = account_owner.post(path)
+    thanks = account_owner.get(decide(away["Location"], "allow"))
     assert "Thank you" in thanks.text
     assert "/admin/" not in thanks.text
     instance = Instance.objects.get()
@@ -62,46 +64,48 @@ def test_the_holder_sees_who_asks_for_what_and_connects_by_consent(make, holder,
     assert "authorization link" in told
 
 
-def test_the_holder_enters_credentials_and_may_mistype(make, holder):
+def test_the_account_owner_enters_credentials_and_may_mistype(make, account_owner):
     path = make("custom")
     wrong = CREDENTIALS | TENANT | {"configuration.user.password": "wr0ng-password"}
-    refused = holder.post(path, wrong)
+    refused = account_owner.post(path, wrong)
     assert refused.status_code == 200
     assert "wr0ng-password" not in refused.text
-    assert "Thank you" in holder.post(path, CREDENTIALS | TENANT).text
+    assert "Thank you" in account_owner.post(path, CREDENTIALS | TENANT).text
     assert Instance.objects.get().is_connected
     assert AuthorizationLink.objects.get().status == "completed"
 
 
-def test_the_holder_is_asked_for_the_secret_that_nobody_has_entered(make, holder):
+def test_the_account_owner_is_asked_for_the_secret_that_nobody_has_entered(make, account_owner):
     path = make("custom")
-    assert "Empty: unchanged." not in holder.get(path).text
-    page = holder.post(path, CREDENTIALS | TENANT | {"configuration.user.password": ""})
+    assert "Leave blank to keep the current value." not in account_owner.get(path).text
+    page = account_owner.post(path, CREDENTIALS | TENANT | {"configuration.user.password": ""})
     assert "This field is required." in page.text
     assert Instance.objects.get().state == "draft"
 
 
-def test_what_the_holder_left_out_stands_beside_its_field(make, holder):
-    page = holder.post(make("custom"), TENANT)
-    assert "This is required." in page.text or "This field is required." in page.text
+def test_what_the_account_owner_left_out_stands_beside_its_field(make, account_owner):
+    page = account_owner.post(make("custom"), TENANT)
+    assert "This field is required." in page.text
     assert Instance.objects.get().state != "connected"
 
 
-def test_the_holder_is_told_that_the_answer_came_from_elsewhere(make, holder, dynamics):
+def test_the_account_owner_is_told_that_the_answer_came_from_elsewhere(
+    make, account_owner, dynamics
+):
     for way in dynamics.definition["authentication"]:
         way["issuer"] = "https://issuer.example"
     dynamics.save()
-    page = holder.get(decide(holder.post(make())["Location"], "allow"))
+    page = account_owner.get(decide(account_owner.post(make())["Location"], "allow"))
     assert page.status_code == 400
     assert "did not come from the service that you were sent to" in page.text
-    assert "open the link that you were sent once more" in page.text
+    assert "open the link from your message again" in page.text
     assert Instance.objects.get().state == "failed"
 
 
-def test_it_works_once(make, holder):
+def test_it_works_once(make, account_owner):
     path = make("custom")
-    holder.post(path, CREDENTIALS | TENANT)
-    for browser in (holder, Client()):
+    account_owner.post(path, CREDENTIALS | TENANT)
+    for browser in (account_owner, Client()):
         again = browser.get(path)
         assert again.status_code == 410
         assert "This link has already been used: Contoso is connected." in again.text
@@ -115,107 +119,110 @@ def test_a_link_that_nobody_made_leads_nowhere(db):
     assert "To try again" not in page.text
 
 
-def test_looking_uses_nothing_up_and_the_first_browser_that_goes_on_keeps_it(make, holder):
+def test_looking_uses_nothing_up_and_the_first_browser_that_goes_on_keeps_it(make, account_owner):
     path = make()
     assert Client().get(path).status_code == 200
-    holder.get(path)
-    assert holder.post(path).status_code == 302
+    account_owner.get(path)
+    assert account_owner.post(path).status_code == 302
     other = Client()
     assert other.get(path).status_code == 403
     assert other.post(path).status_code == 403
-    assert holder.post(path).status_code == 302
+    assert account_owner.post(path).status_code == 302
 
 
 @pytest.mark.parametrize("is_https", [True, False])
 def test_a_cookie_that_was_planted_before_the_link_was_opened_is_of_no_use(
-    make, holder, settings, is_https
+    make, account_owner, settings, is_https
 ):
     path = make("custom")
     settings.IS_HTTPS = is_https
     stranger = Client()
-    for browser in (holder, stranger):
+    for browser in (account_owner, stranger):
         browser.cookies["oauth_browser"] = browser.cookies["__Host-oauth_browser"] = "x" * 43
     wrong = CREDENTIALS | TENANT | {"configuration.user.password": "wr0ng-password"}
-    holder.get(path)
-    claimed = holder.post(path, wrong)
+    account_owner.get(path)
+    claimed = account_owner.post(path, wrong)
     assert ("__Host-oauth_browser" if is_https else "oauth_browser") in claimed.cookies
     ours = set(claimed.cookies) - {"csrftoken"}
     assert is_https is all(name.startswith("__Host-") for name in ours)
     assert stranger.get(path).status_code == 403
     assert stranger.post(path, CREDENTIALS | TENANT).status_code == 403
-    assert "Thank you" in holder.post(path, CREDENTIALS | TENANT).text
+    assert "Thank you" in account_owner.post(path, CREDENTIALS | TENANT).text
 
 
 def visit_of(page):
-    """The hidden field of a link's form."""
+    """Return the hidden field of a link's form."""
     [visit] = re.findall(r'name="visit" value="([0-9a-f]+)"', page.text)
     return {"visit": visit}
 
 
-def test_the_holder_sends_the_form_again_when_the_answer_got_lost(make, holder):
+def test_the_account_owner_sends_the_form_again_when_the_answer_got_lost(make, account_owner):
     path = make("custom")
-    form = CREDENTIALS | TENANT | visit_of(holder.get(path))
-    before = {name: cookie.value for name, cookie in holder.cookies.items()}
-    holder.post(path, form | {"configuration.user.password": "wr0ng-password"})
-    holder.cookies.clear()
-    holder.cookies.load(before)
-    assert holder.get(path).status_code == 200
-    assert "Thank you" in holder.post(path, form).text
+    form = CREDENTIALS | TENANT | visit_of(account_owner.get(path))
+    before = {name: cookie.value for name, cookie in account_owner.cookies.items()}
+    account_owner.post(path, form | {"configuration.user.password": "wr0ng-password"})
+    account_owner.cookies.clear()
+    account_owner.cookies.load(before)
+    assert account_owner.get(path).status_code == 200
+    assert "Thank you" in account_owner.post(path, form).text
 
 
-def test_a_cookie_that_was_planted_while_the_page_was_open_is_of_no_use(make, holder):
+def test_a_cookie_that_was_planted_while_the_page_was_open_is_of_no_use(make, account_owner):
     path = make("custom")
     stranger = Client()
-    form = CREDENTIALS | TENANT | visit_of(holder.get(path))
+    form = CREDENTIALS | TENANT | visit_of(account_owner.get(path))
     stranger.get(path)
     planted = stranger.cookies["link_visit"].value
-    holder.cookies["link_visit"] = holder.cookies["oauth_browser"] = planted
-    holder.post(path, form | {"configuration.user.password": "wr0ng-password"})
+    account_owner.cookies["link_visit"] = account_owner.cookies["oauth_browser"] = planted
+    account_owner.post(path, form | {"configuration.user.password": "wr0ng-password"})
     stranger.cookies["oauth_browser"] = planted
     assert stranger.get(path).status_code == 403
-    assert holder.get(path).status_code == 200
+    assert account_owner.get(path).status_code == 200
 
 
-def test_a_link_is_kept_by_the_browser_that_goes_through_others_too(make, holder):
+def test_a_link_is_kept_by_the_browser_that_goes_through_others_too(make, account_owner):
     paths = [make(), make("custom")]
-    away = [holder.post(paths[0])["Location"]]
-    holder.post(paths[1], CREDENTIALS | TENANT | {"configuration.user.password": "wr0ng"})
-    assert holder.get(decide(away[0], "deny")).status_code == 403
-    assert holder.get(paths[0]).status_code == 200
-    assert "Thank you" in holder.post(paths[1], CREDENTIALS | TENANT).text
-    assert "Thank you" in holder.get(decide(holder.post(paths[0])["Location"], "allow")).text
+    away = [account_owner.post(paths[0])["Location"]]
+    account_owner.post(paths[1], CREDENTIALS | TENANT | {"configuration.user.password": "wr0ng"})
+    assert account_owner.get(decide(away[0], "deny")).status_code == 403
+    assert account_owner.get(paths[0]).status_code == 200
+    assert "Thank you" in account_owner.post(paths[1], CREDENTIALS | TENANT).text
+    assert (
+        "Thank you"
+        in account_owner.get(decide(account_owner.post(paths[0])["Location"], "allow")).text
+    )
 
 
-def test_a_browser_whose_way_ends_in_an_error_keeps_the_link(make, holder, dynamics):
+def test_a_browser_whose_way_ends_in_an_error_keeps_the_link(make, account_owner, dynamics):
     path = make()
     for way in dynamics.definition["authentication"]:
         way.pop("authorization_endpoint", None)
     dynamics.save()
-    holder.post(path)
+    account_owner.post(path)
     assert AuthorizationLink.objects.get().status == "started"
-    assert holder.get(path).status_code != 403
+    assert account_owner.get(path).status_code != 403
 
 
-def test_after_a_denial_the_same_browser_tries_again(make, holder):
+def test_after_a_denial_the_same_browser_tries_again(make, account_owner):
     path = make()
-    denied = holder.get(decide(holder.post(path)["Location"], "deny"))
+    denied = account_owner.get(decide(account_owner.post(path)["Location"], "deny"))
     assert denied.status_code == 403
-    assert "open the link that you were sent once more" in denied.text
-    holder.get(decide(holder.post(path)["Location"], "allow"))
+    assert "open the link from your message again" in denied.text
+    account_owner.get(decide(account_owner.post(path)["Location"], "allow"))
     assert Instance.objects.get().is_connected
 
 
-def test_another_browser_cannot_end_the_trip(make, holder):
-    back = decide(holder.post(make())["Location"], "allow")
+def test_another_browser_cannot_end_the_trip(make, account_owner):
+    back = decide(account_owner.post(make())["Location"], "allow")
     assert Client().get(back).status_code == 403
-    assert "Thank you" in holder.get(back).text
+    assert "Thank you" in account_owner.get(back).text
 
 
-def test_it_expires(make, holder):
+def test_it_expires(make, account_owner):
     path = make()
     AuthorizationLink.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert holder.get(path).status_code == 410
-    assert holder.post(path).status_code == 410
+    assert account_owner.get(path).status_code == 410
+    assert account_owner.post(path).status_code == 410
     assert Instance.objects.get().state == "draft"
 
 
@@ -225,12 +232,12 @@ def test_seven_days_are_left_to_it(make):
     assert timedelta(days=6, hours=23) < left <= timedelta(days=7)
 
 
-def test_its_maker_revokes_it_even_while_the_holder_is_away(make, holder, staff):
-    back = decide(holder.post(make())["Location"], "allow")
+def test_its_maker_revokes_it_even_while_the_account_owner_is_away(make, account_owner, staff):
+    back = decide(account_owner.post(make())["Location"], "allow")
     url = reverse("revoke_link", args=[AuthorizationLink.objects.get().pk])
     assert "Revoke the link for Contoso" in staff.browser.get(url).text
-    assert "The link is revoked." in staff.browser.post(url, follow=True).text
-    assert holder.get(back).status_code == 410
+    assert "The link was revoked." in staff.browser.post(url, follow=True).text
+    assert account_owner.get(back).status_code == 410
     assert "is no longer open (revoked)" in staff.browser.post(url, follow=True).text
     assert not Instance.objects.get().is_connected
 
@@ -263,12 +270,12 @@ LOSSES = [deactivate, leave_group, lose_permission, untie, hand_instance_over]
 
 @pytest.mark.parametrize("lose", LOSSES)
 def test_it_ends_when_its_creator_may_not_change_the_instance_any_more(
-    make, holder, staff, sandbox, lose
+    make, account_owner, staff, sandbox, lose
 ):
     path = make("custom")
-    assert holder.get(path).status_code == 200
+    assert account_owner.get(path).status_code == 200
     lose(staff, sandbox)
-    for answer in (holder.get(path), holder.post(path, CREDENTIALS | TENANT)):
+    for answer in (account_owner.get(path), account_owner.post(path, CREDENTIALS | TENANT)):
         assert answer.status_code == 410
         assert "This link for Contoso no longer works" in answer.text
     assert Instance.objects.get().state == "draft"
@@ -276,28 +283,28 @@ def test_it_ends_when_its_creator_may_not_change_the_instance_any_more(
 
 @pytest.mark.parametrize("lose", LOSSES)
 def test_a_trip_under_way_ends_when_its_creator_may_not_change_the_instance_any_more(
-    make, holder, staff, sandbox, lose
+    make, account_owner, staff, sandbox, lose
 ):
-    back = decide(holder.post(make())["Location"], "allow")
+    back = decide(account_owner.post(make())["Location"], "allow")
     lose(staff, sandbox)
-    assert holder.get(back).status_code == 410
+    assert account_owner.get(back).status_code == 410
     assert Instance.objects.get().state == "awaiting_authorization"
 
 
 @pytest.mark.parametrize("role", ["removed", "viewer"])
 def test_it_ends_with_the_membership_of_an_operator_who_made_it(
-    make, holder, person, staff, sandbox, role
+    make, account_owner, person, staff, sandbox, role
 ):
     make()
     boss = person("operator", of=sandbox.organization, name="boss")
     made = boss.browser.post(reverse("make_link", args=[Instance.objects.get().pk]), {})
     path = re.findall(r"/authorize/[\w-]+", made.text)[0]
-    assert holder.get(path).status_code == 200
+    assert account_owner.get(path).status_code == 200
     if role == "removed":
         boss.account.memberships.all().delete()
     else:
         boss.account.memberships.update(role="viewer")
-    assert holder.get(path).status_code == 410
+    assert account_owner.get(path).status_code == 410
 
 
 @pytest.mark.parametrize("lose", [deactivate, leave_group, lose_permission])
@@ -317,22 +324,24 @@ def test_no_page_says_that_it_waits_for_a_link_that_has_ended(make, person, staf
     assert "Revoke" in told
 
 
-def test_a_link_whose_creator_lost_access_can_be_revoked_for_good(make, holder, person, sandbox):
+def test_a_link_whose_creator_lost_access_can_be_revoked_for_good(
+    make, account_owner, person, sandbox
+):
     path = make()
     boss = person("operator", of=sandbox.organization, name="boss")
     User.objects.filter(username="mina").update(is_active=False)
     url = reverse("revoke_link", args=[AuthorizationLink.objects.get().pk])
-    assert "The link is revoked." in boss.browser.post(url, follow=True).text
+    assert "The link was revoked." in boss.browser.post(url, follow=True).text
     User.objects.filter(username="mina").update(is_active=True)
-    assert "was revoked" in holder.get(path).text
+    assert "was revoked" in account_owner.get(path).text
 
 
-def test_a_superusers_link_works_wherever_the_instance_is(make, holder):
+def test_a_superusers_link_works_wherever_the_instance_is(make, account_owner):
     make()
     root = Client()
     root.force_login(make_account("root", is_superuser=True))
     made = root.post(reverse("make_link", args=[Instance.objects.get().pk]), {})
-    assert holder.get(re.findall(r"/authorize/[\w-]+", made.text)[0]).status_code == 200
+    assert account_owner.get(re.findall(r"/authorize/[\w-]+", made.text)[0]).status_code == 200
 
 
 def test_the_list_asks_as_much_for_many_links_as_for_one(
@@ -350,11 +359,13 @@ def test_the_list_asks_as_much_for_many_links_as_for_one(
         staff.browser.get("/connect/")
 
 
-def test_there_is_no_link_of_another_token(holder, db):
-    assert holder.get(f"/authorize/{'x' * 43}").status_code == 404
+def test_there_is_no_link_of_another_token(account_owner, db):
+    assert account_owner.get(f"/authorize/{'x' * 43}").status_code == 404
 
 
-def test_an_instance_without_an_oauth_app_is_not_left_to_its_holder(staff, sandbox, dynamics):
+def test_an_instance_without_an_oauth_app_is_not_left_to_its_account_owner(
+    staff, sandbox, dynamics
+):
     sandbox.organization.oauth_apps.all().delete()
     data = TENANT | {"name": "Contoso", "link": "yes"}
     drafted = staff.browser.post("/connect/catalogue/dynamicscrmadfs/?way=oauth2", data)
@@ -363,8 +374,8 @@ def test_an_instance_without_an_oauth_app_is_not_left_to_its_holder(staff, sandb
     assert not AuthorizationLink.objects.exists()
 
 
-def test_a_connection_is_renewed_by_a_link_and_keeps_its_token(make, holder, staff):
-    holder.post(make("custom"), CREDENTIALS | TENANT)
+def test_a_connection_is_renewed_by_a_link_and_keeps_its_token(make, account_owner, staff):
+    account_owner.post(make("custom"), CREDENTIALS | TENANT)
     before = Instance.objects.get()
     page = staff.browser.post(reverse("make_link", args=[before.pk]), {})
     path = re.findall(r"/authorize/[\w-]+", page.text)[0]
@@ -372,12 +383,12 @@ def test_a_connection_is_renewed_by_a_link_and_keeps_its_token(make, holder, sta
     assert Instance.objects.get().token.reveal() == before.token.reveal()
 
 
-def test_the_token_is_nowhere_in_clear(make, holder, caplog):
+def test_the_token_is_nowhere_in_clear(make, account_owner, caplog):
     path = make()
     token = path.rpartition("/")[2]
     AuthorizationLink.objects.update(expires_at=timezone.now())
     with caplog.at_level(logging.WARNING, logger="django.request"):
-        holder.get(path)
+        account_owner.get(path)
     written = [log_formatter().format(record) for record in caplog.records]
     assert any("/authorize/[redacted]" in line for line in written)
     assert not any(token in line for line in written)
@@ -385,8 +396,8 @@ def test_the_token_is_nowhere_in_clear(make, holder, caplog):
     assert token not in str(row)
 
 
-def test_the_page_is_not_stored_and_tells_no_other_site_its_address(make, holder):
-    answer = holder.get(make())
+def test_the_page_is_not_stored_and_tells_no_other_site_its_address(make, account_owner):
+    answer = account_owner.get(make())
     assert "no-store" in answer["Cache-Control"]
     assert answer["Referrer-Policy"] == "same-origin"
 
@@ -408,9 +419,9 @@ def test_the_form_needs_its_csrf_token(make):
 
 def test_it_is_sent_by_email_where_email_is_set_up(make, settings):
     settings.CAN_SEND_EMAIL = True
-    path = make(email="holder@example.com", note="Please")
+    path = make(email="account_owner@example.com", note="Please")
     message = mail.outbox[0]
-    assert message.to == ["holder@example.com"]
+    assert message.to == ["account_owner@example.com"]
     assert path in message.body
     assert "mina of Demo asks you" in message.body
     assert "Please" in message.body
@@ -431,10 +442,10 @@ def mail_server(settings):
         yield server
 
 
-def test_it_reaches_the_holder_through_a_mail_server(make, mail_server):
-    path = make(email="holder@example.com", note="Grüße")
+def test_it_reaches_the_account_owner_through_a_mail_server(make, mail_server):
+    path = make(email="account_owner@example.com", note="Grüße")
     message = message_from_string(mail_server.messages[0], policy=policy.default)
-    assert message["To"] == "holder@example.com"
+    assert message["To"] == "account_owner@example.com"
     assert message["Subject"] == "mina asks you to connect your Microsoft Dynamics CRM account"
     text = message.get_content()
     assert path in text
@@ -444,15 +455,15 @@ def test_it_reaches_the_holder_through_a_mail_server(make, mail_server):
 
 def test_a_link_that_could_not_be_sent_is_there_to_be_copied(make, staff, mail_server):
     mail_server.__exit__()
-    assert "/authorize/" in make(email="holder@example.com")
+    assert "/authorize/" in make(email="account_owner@example.com")
     url = reverse("make_link", args=[Instance.objects.get().pk])
-    page = staff.browser.post(url, {"email": "holder@example.com"})
+    page = staff.browser.post(url, {"email": "account_owner@example.com"})
     assert "The e-mail could not be sent. Copy the link and send it yourself." in page.text
 
 
 def test_no_page_offers_email_where_there_is_none(make, staff, settings):
-    make(email="holder@example.com")
+    make(email="account_owner@example.com")
     assert mail.outbox == []
     page = staff.browser.get(reverse("make_link", args=[Instance.objects.get().pk]))
-    assert "Send it to" not in page.text
-    assert "no mail server yet (setting EMAIL_URL)" in page.text
+    assert 'name="email"' not in page.text
+    assert "No mail server is configured (setting EMAIL_URL)" in page.text

@@ -1,4 +1,4 @@
-"""Callbacks that belong to no trip: answered, limited, and only a sample of them recorded."""
+"""Callbacks without a known authorization: answered, rate-limited, and only a sample recorded."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ BROWSER_SECRET = "what-the-browser-is-known-by"
 @pytest.fixture(autouse=True)
 def _behind_a_proxy(settings, monkeypatch):
     settings.TRUSTED_PROXY_COUNT = 1
-    # No minute ends while a test is at it.
+    # The minute does not end during a test.
     monkeypatch.setattr("instances.callbacks.oauth_callback.time.time", lambda: 1_800_000_000.0)
 
 
@@ -30,7 +30,7 @@ def forge(number, *, address="203.0.113.5", **query):
 
 @pytest.fixture
 def trip():
-    """One that is under way; its state is `known`."""
+    """An authorization in progress; its state is `known`."""
     return Authorization.objects.create(
         instance=make_instance(),
         started_by=make_account(),
@@ -40,7 +40,7 @@ def trip():
     )
 
 
-def test_one_address_soon_has_to_wait(trip):
+def test_one_address_is_rate_limited(trip):
     answers = [forge(number) for number in range(25)]
     assert {answer.status_code for answer in answers[:5]} == {400}
     last = answers[-1]
@@ -65,7 +65,7 @@ def test_those_without_a_state_are_sampled_too(query):
     assert 1 <= Interaction.objects.count() <= 10
 
 
-def test_a_cookie_that_is_made_up_opens_nothing():
+def test_a_made_up_cookie_has_no_effect():
     for number in range(20):
         browser = Client()
         browser.cookies["oauth_browser"] = browser.cookies["__Host-oauth_browser"] = "made-up"
@@ -73,7 +73,7 @@ def test_a_cookie_that_is_made_up_opens_nothing():
     assert Interaction.objects.count() <= 10
 
 
-def test_callbacks_of_a_known_trip_are_recorded_in_any_flood(trip):
+def test_callbacks_of_a_known_authorization_are_recorded_in_any_flood(trip):
     for number in range(25):
         forge(number)
     before = Interaction.objects.count()
@@ -85,7 +85,7 @@ def test_callbacks_of_a_known_trip_are_recorded_in_any_flood(trip):
 
 
 @pytest.mark.parametrize("query", [{"code": "c0de"}, {"state": "garbled", "code": "c0de"}])
-def test_a_browser_on_a_known_trip_is_recorded_in_any_flood(trip, query):
+def test_a_browser_with_a_known_authorization_is_recorded_in_any_flood(trip, query):
     for number in range(25):
         forge(number)
     before = Interaction.objects.count()
@@ -96,7 +96,7 @@ def test_a_browser_on_a_known_trip_is_recorded_in_any_flood(trip, query):
     assert Interaction.objects.count() == before + 1
 
 
-def test_what_somebody_who_signed_in_brings_is_recorded_in_any_flood():
+def test_callbacks_of_signed_in_users_are_recorded_in_any_flood():
     for number in range(25):
         forge(number)
     before = Interaction.objects.count()

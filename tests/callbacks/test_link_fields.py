@@ -1,4 +1,4 @@
-"""What a link's page asks an account's holder for, and that nothing else can be changed through it."""
+"""The fields of a link's page, and that nothing else can be changed through it."""
 
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -32,7 +32,7 @@ def user(db):
 
 @pytest.fixture
 def link_to(user):
-    """link_to(element, configuration): the path of a link for a draft of it."""
+    """Return the path of a link for a draft: link_to(element, configuration)."""
 
     def link_to(element, configuration, kind=None):
         instance = create_draft(
@@ -62,18 +62,18 @@ def entered(configuration):
     return {f"configuration.{key}": value for key, value in configuration.items()}
 
 
-def test_the_holder_is_asked_for_credentials_alone(link_to):
+def test_the_account_owner_is_asked_for_credentials_only(link_to):
     path = link_to(shipped("dynamicscrmadfs"), {"dynamics.tenant": "a.crm.dynamics.com"}, "custom")
     assert asked(Client().get(path)) == {"user.username", "user.password"}
 
 
-def test_a_host_that_nobody_entered_is_left_to_the_holder(link_to):
+def test_the_account_owner_is_asked_for_a_host_that_nobody_entered(link_to):
     path = link_to(shipped("dynamicscrmadfs"), {}, "custom")
     assert asked(Client().get(path)) == {"user.username", "user.password", "dynamics.tenant"}
 
 
 @pytest.mark.parametrize("sent", [{}, {"base.url": ""}])
-def test_what_else_is_posted_changes_nothing(sent, link_to, internet):
+def test_other_posted_values_change_nothing(sent, link_to, internet):
     way = PASSWORD_WAY | {"variants": [{"name": "other", "token_endpoint": "{base.url}/other"}]}
     given = {"base.url": PASSWORD["base.url"]} | OWN_CLIENT
     path = link_to(element_of(way), given)
@@ -101,7 +101,7 @@ def test_what_else_is_posted_changes_nothing(sent, link_to, internet):
     ("host", "is_taken"),
     [("a.crm.dynamics.com", True), ("evil.example", False), ("listed.example", True)],
 )
-def test_an_open_host_must_be_one_of_the_providers(host, is_taken, link_to, internet, user):
+def test_an_entered_host_must_be_one_of_the_providers(host, is_taken, link_to, internet, user):
     user.organization.private_hosts = {"dynamicscrmadfs": ["listed.example"]}
     user.organization.save()
     path = link_to(shipped("dynamicscrmadfs"), OWN_CLIENT, "custom")
@@ -116,7 +116,7 @@ def test_an_open_host_must_be_one_of_the_providers(host, is_taken, link_to, inte
         assert Instance.objects.get().state == "draft"
 
 
-def test_by_consent_the_browser_only_goes_where_the_operator_meant_it_to_go(link_to, user):
+def test_with_oauth_the_browser_only_goes_where_the_operator_intended(link_to, user):
     element = shipped("sfdc")
     make_oauth_app(organization=user.organization, element=element)
     path = link_to(element, {})
@@ -130,7 +130,7 @@ def test_by_consent_the_browser_only_goes_where_the_operator_meant_it_to_go(link
 @pytest.mark.parametrize(
     ("host", "is_taken"), [("evil.example", False), ("my1.listed.example", True)]
 )
-def test_not_even_the_holders_own_password_goes_to_a_host_that_nobody_listed(
+def test_not_even_the_account_owners_password_goes_to_an_unlisted_host(
     host, is_taken, link_to, internet, user
 ):
     user.organization.private_hosts = {"sapc4ccrm": ["*.listed.example"]}
@@ -142,7 +142,7 @@ def test_not_even_the_holders_own_password_goes_to_a_host_that_nobody_listed(
     assert Instance.objects.get().is_connected is is_taken
 
 
-def test_a_link_changes_nothing_else_whatever_an_entrance_hands_on(link_to, internet):
+def test_a_link_changes_nothing_else_whatever_values_it_is_given(link_to, internet):
     link_to(element_of(PASSWORD_WAY), {"base.url": PASSWORD["base.url"]} | OWN_CLIENT)
     foreign = {"base.url": "https://evil.example", "oauth.api.secret": "evil-s3cret"}
     link = AuthorizationLink.objects.get()

@@ -1,4 +1,4 @@
-"""Where a provider sends the browser back, each way in which that can go."""
+"""The OAuth callback, with every way that an authorization can end."""
 
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
@@ -36,7 +36,7 @@ def instance(sandbox, dynamics):
 
 @pytest.fixture
 def provider_url(operator, instance):
-    """Where the browser was sent to authorize the instance."""
+    """The address that the browser was sent to."""
     url = reverse("admin:instances_instance_action", args=[instance.pk, "authorize"])
     return operator.post(url)["Location"]
 
@@ -51,17 +51,17 @@ def issuer(settings):
 
 
 def decide(provider_url, decision):
-    """Sign in at the sandbox and decide there; the callback's path and query."""
+    """Sign in at the sandbox and decide there; returns the callback's path and query."""
     parts = urlsplit(provider_url)
     path = f"{parts.path}?{parts.query}"
-    holder = Client(SERVER_NAME=parts.hostname, SERVER_PORT=str(parts.port))
-    holder.post(path, {"username": SANDBOX_USERNAME, "password": SANDBOX_PASSWORD})
-    back = urlsplit(holder.post(path, {"decision": decision})["Location"])
+    account_owner = Client(SERVER_NAME=parts.hostname, SERVER_PORT=str(parts.port))
+    account_owner.post(path, {"username": SANDBOX_USERNAME, "password": SANDBOX_PASSWORD})
+    back = urlsplit(account_owner.post(path, {"decision": decision})["Location"])
     return f"{back.path}?{back.query}"
 
 
 def answer_of(provider_url):
-    """What the sandbox sends back to the callback once access is allowed there."""
+    """Allow access at the sandbox; returns the parameters that it sends to the callback."""
     query = parse_qs(urlsplit(decide(provider_url, "allow")).query)
     return {name: value for name, [value] in query.items()}
 
@@ -85,7 +85,7 @@ def test_authorizing_again_keeps_id_and_token(operator, instance, provider_url):
     assert (again.pk, again.token.reveal(), again.state) == (instance.pk, token, "connected")
 
 
-def test_a_denial_is_told_with_a_way_back(operator, instance, provider_url):
+def test_a_denial_is_shown_with_a_link_back(operator, instance, provider_url):
     page = operator.get(decide(provider_url, "deny"))
     assert page.status_code == 403
     assert "Access declined" in page.text
@@ -99,14 +99,14 @@ def test_a_state_works_only_once(operator, provider_url):
     assert [operator.get(back).status_code, operator.get(back).status_code] == [302, 409]
 
 
-def test_an_expired_state_is_gone(operator, state):
+def test_an_expired_state_is_rejected(operator, state):
     Authorization.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     page = operator.get(CALLBACK, {"state": state, "code": "c0de-that-came"})
     assert page.status_code == 410
     assert "timed out after 10 minutes" in page.text
 
 
-def test_a_code_that_the_provider_refuses_is_a_failed_instance(operator, instance, state, settings):
+def test_a_rejected_code_is_a_failed_instance(operator, instance, state, settings):
     query = {"state": state, "code": "c0de-that-is-wrong", "iss": issuer(settings)}
     page = operator.get(CALLBACK, query)
     assert page.status_code == 400
@@ -123,14 +123,14 @@ def test_a_code_that_the_provider_refuses_is_a_failed_instance(operator, instanc
         ({"state": "x" * 100_000}, 400),
     ],
 )
-def test_a_callback_of_nobodys_is_refused(operator, query, status):
+def test_a_callback_without_an_authorization_is_rejected(operator, query, status):
     page = operator.get(CALLBACK, query)
     assert page.status_code == status
-    assert "To the Instance Manager" in page.text
+    assert "Go to Instance Manager" in page.text
     assert Interaction.objects.get().operation == "OAuth callback"
 
 
-def test_what_the_provider_reports_is_told(operator, instance, state, settings):
+def test_an_error_of_the_provider_is_shown(operator, instance, state, settings):
     query = {"state": state, "error": "server_error", "error_description": "we are closed"}
     page = operator.get(CALLBACK, query | {"iss": issuer(settings)})
     assert page.status_code == 502
@@ -138,7 +138,7 @@ def test_what_the_provider_reports_is_told(operator, instance, state, settings):
 
 
 def state_issuer(instance, **stated):
-    """What the element's file would state of its ways of authentication."""
+    """Set values of the element's ways of authentication, as its file would."""
     for way in instance.element.definition["authentication"]:
         way.update(stated)
     instance.element.save()
@@ -156,7 +156,7 @@ def state_issuer(instance, **stated):
         "",
     ],
 )
-def test_an_answer_of_another_issuer_is_refused(operator, instance, state, iss, sends_iss):
+def test_a_response_of_another_issuer_is_rejected(operator, instance, state, iss, sends_iss):
     state_issuer(instance, issuer="https://issuer.example", sends_iss=sends_iss)
     query = {"state": state, "code": "c0de-that-came", "iss": iss}
     page = operator.get(CALLBACK, query)
@@ -173,7 +173,9 @@ def test_an_answer_of_another_issuer_is_refused(operator, instance, state, iss, 
     assert Authorization.objects.get().outcome == "failed"
 
 
-def test_an_answer_without_its_issuer_is_refused_where_it_is_always_sent(operator, instance, state):
+def test_a_response_without_its_issuer_is_rejected_if_the_provider_always_sends_it(
+    operator, instance, state
+):
     state_issuer(instance, issuer="https://issuer.example", sends_iss=True)
     page = operator.get(CALLBACK, {"state": state, "code": "c0de-that-came"})
     assert page.status_code == 400
@@ -183,7 +185,7 @@ def test_an_answer_without_its_issuer_is_refused_where_it_is_always_sent(operato
     assert instance.state == "failed"
 
 
-def test_an_answer_without_its_issuer_is_taken_where_it_may_be_left_out(
+def test_a_response_without_its_issuer_is_accepted_if_the_issuer_is_optional(
     operator, instance, provider_url
 ):
     state_issuer(instance, issuer="https://issuer.example")
@@ -204,7 +206,7 @@ def test_an_issuer_may_contain_the_tenant(operator, instance, tenant, state):
     assert instance.state == state
 
 
-def test_a_connection_outlasts_an_answer_of_another_issuer(operator, instance, provider_url):
+def test_a_connection_survives_a_response_of_another_issuer(operator, instance, provider_url):
     operator.get(decide(provider_url, "allow"))
     state_issuer(instance, issuer="https://issuer.example")
     trip = reauthenticate(operator, instance, **{"dynamics.tenant": "new.crm.dynamics.com"})
@@ -224,7 +226,7 @@ def test_no_issuer_is_assumed_for_the_authorization_endpoint_of_a_variant(
     assert "Access declined" in page.text
 
 
-def test_another_browser_and_another_person_are_refused(instance, state):
+def test_another_browser_and_another_user_are_rejected(instance, state):
     query = {"state": state, "code": "c0de-that-came"}
     other_browser = Client()
     assert other_browser.get(CALLBACK, query).status_code == 403
@@ -239,7 +241,7 @@ def test_another_browser_and_another_person_are_refused(instance, state):
 
 @pytest.mark.parametrize("is_https", [True, False])
 @pytest.mark.parametrize("planted", ["planted", "x" * 43, "x" * 43 + ".planted"])
-def test_a_planted_cookie_is_of_no_use(operator, instance, settings, is_https, planted):
+def test_a_planted_cookie_has_no_effect(operator, instance, settings, is_https, planted):
     settings.IS_HTTPS = is_https
     names = ("oauth_browser", "__Host-oauth_browser")
     for name in names:
@@ -254,7 +256,7 @@ def test_a_planted_cookie_is_of_no_use(operator, instance, settings, is_https, p
     assert operator.get(back).status_code == 302
 
 
-def test_trips_at_once_in_one_browser_each_come_back(operator, instance):
+def test_several_authorizations_in_one_browser_all_come_back(operator, instance):
     urls = []
     for _number in range(3):
         url = reverse("admin:instances_instance_action", args=[instance.pk, "authorize"])
@@ -264,7 +266,7 @@ def test_trips_at_once_in_one_browser_each_come_back(operator, instance):
         assert operator.get(decide(url, "deny")).status_code == 409
 
 
-def test_the_secret_of_a_trip_is_worthless_once_the_trip_is_used(operator, provider_url):
+def test_the_secret_of_an_authorization_is_worthless_once_it_is_used(operator, provider_url):
     stolen = operator.cookies["oauth_browser"].value
     back = decide(provider_url, "allow")
     renewed = operator.get(back).cookies["oauth_browser"].value
@@ -299,7 +301,7 @@ def test_a_callback_is_read_only(client, db):
 
 
 def reauthenticate(operator, instance, **changed):
-    """From the admin, with changed configuration; where the browser is sent."""
+    """Re-authenticate in the admin with changed configuration; returns the provider's address."""
     url = reverse("admin:instances_instance_action", args=[instance.pk, "reauthenticate"])
     return operator.post(url, {f"configuration.{key}": value for key, value in changed.items()})[
         "Location"
@@ -310,7 +312,7 @@ def reauthenticate(operator, instance, **changed):
     ("decision", "tenant"),
     [("deny", "yourcompanyname.crm.dynamics.com"), ("allow", "yourcompanyname.crm4.dynamics.com")],
 )
-def test_changed_configuration_is_kept_when_the_trip_succeeds_and_not_before(
+def test_changed_configuration_is_saved_only_when_the_authorization_succeeds(
     operator, instance, provider_url, decision, tenant
 ):
     operator.get(decide(provider_url, "allow"))

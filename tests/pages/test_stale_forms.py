@@ -1,4 +1,4 @@
-"""A page that was opened before somebody else changed the instance saves what its reader changed, and no more."""
+"""A page that was opened before someone else changed the instance saves only what its reader changed."""
 
 import re
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Entrance:
 
 @pytest.fixture(params=ENTRANCES)
 def entrance(request, person):
-    """Where a person of this group changes an instance that is connected."""
+    """The pages where a member of this group changes a connected instance."""
     user = make_organization_user()
     is_staff = request.param == "staff"
     found = person(request.param, of=None if is_staff else user.organization)
@@ -49,7 +49,7 @@ def entrance(request, person):
 
 
 def entered_on(page):
-    """The fields of a page as a browser would send them back."""
+    """Return a page's fields as a browser would send them."""
     inputs = re.findall(r"<input[^>]*>", page.text)
     found = [dict(re.findall(r'([\w-]+)="([^"]*)"', one)) for one in inputs]
     return {
@@ -59,7 +59,7 @@ def entered_on(page):
     }
 
 
-def test_a_name_and_tags_that_two_people_change_at_once_are_both_kept(entrance):
+def test_a_name_and_tags_that_two_people_change_at_once_are_both_saved(entrance):
     entered = entered_on(entrance.browser.get(entrance.edit))
     rename_instance(Instance.objects.get(), tags=["of", "another"])
     answer = entrance.browser.post(entrance.edit, entered | {"name": "Renamed"})
@@ -73,7 +73,7 @@ def test_a_name_and_tags_that_two_people_change_at_once_are_both_kept(entrance):
     assert (current.name, current.tag_names) == ("Of another", [])
 
 
-def test_a_value_that_another_changed_is_not_set_back_by_an_open_form(entrance):
+def test_an_open_form_does_not_undo_a_value_that_another_user_changed(entrance):
     entered = entered_on(entrance.browser.get(entrance.reconnect))
     assert entered["configuration.site"] == "acme"
     body = parse_body({"configuration": {"site": "moved"}})
@@ -85,7 +85,7 @@ def test_a_value_that_another_changed_is_not_set_back_by_an_open_form(entrance):
     assert Instance.objects.get().full_configuration() == {"api.key": "n3w-key", "site": "moved"}
 
 
-def test_an_instance_that_is_gone_is_told_of_on_the_page(entrance, monkeypatch):
+def test_the_page_says_that_the_instance_was_deleted(entrance, monkeypatch):
     valid = forms.RenameForm.is_valid
 
     def delete_first(form):

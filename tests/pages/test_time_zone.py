@@ -1,4 +1,4 @@
-"""Times in the reader's zone, whatever the page; UTC where the browser names none that there is."""
+"""Times in the reader's time zone on every page, and in UTC without a valid one."""
 
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ from tests.support.factories import make_account, make_instance
 
 pytestmark = pytest.mark.django_db
 
-TOLD_IN = {
+TIMES = {
     "Asia/Tokyo": "2026-07-01 21:30",
     "America/New_York": "2026-07-01 08:30",
     "": "2026-07-01 12:30",
@@ -28,8 +28,8 @@ def instance():
     return made
 
 
-@pytest.mark.parametrize("zone", TOLD_IN, ids=lambda zone: zone[:20])
-def test_every_page_says_times_in_the_readers_zone(client, instance, zone):
+@pytest.mark.parametrize("zone", TIMES, ids=lambda zone: zone[:20])
+def test_every_page_shows_times_in_the_readers_zone(client, instance, zone):
     client.force_login(make_account("root", is_superuser=True))
     client.cookies["time_zone"] = zone
     for url in (
@@ -37,20 +37,20 @@ def test_every_page_says_times_in_the_readers_zone(client, instance, zone):
         reverse("admin:instances_instance_change", args=[instance.pk]),
         reverse("admin:instances_instance_changelist"),
     ):
-        assert TOLD_IN[zone] in client.get(url).text, url
+        assert TIMES[zone] in client.get(url).text, url
 
 
-def test_the_absolute_time_stands_beside_it(client, instance):
+def test_the_time_in_utc_is_its_title(client, instance):
     client.force_login(make_account("root", is_superuser=True))
     client.cookies["time_zone"] = "Asia/Tokyo"
     page = client.get(reverse("connection", args=[instance.pk])).text
     assert 'title="2026-07-01 12:30:00 UTC"' in page
 
 
-def test_one_readers_zone_does_not_reach_the_next(client, instance):
+def test_one_readers_zone_does_not_affect_the_next(client, instance):
     client.force_login(make_account("root", is_superuser=True))
     url = reverse("connection", args=[instance.pk])
     client.cookies["time_zone"] = "Asia/Tokyo"
     client.get(url)
     del client.cookies["time_zone"]
-    assert TOLD_IN[""] in client.get(url).text
+    assert TIMES[""] in client.get(url).text

@@ -1,4 +1,4 @@
-"""Staff connect accounts: by credentials, by consent, and what they are told when it does not work."""
+"""Staff connect accounts with credentials or OAuth, and read why it failed."""
 
 import pytest
 from django.urls import reverse
@@ -36,13 +36,13 @@ def test_wrong_credentials_are_explained_and_can_be_entered_again(staff, dynamic
     assert Instance.objects.get().is_connected
 
 
-def test_what_is_missing_stands_beside_its_field(staff, dynamics):
+def test_missing_values_are_errors_at_their_fields(staff, dynamics):
     page = staff.browser.post(f"{PATH}?way=custom", {"name": "Contoso"})
     assert page.text.count("This field is required.") == 3
     assert not Instance.objects.exists()
 
 
-def test_by_consent_nobody_is_asked_for_a_client_secret(staff, dynamics):
+def test_with_oauth_nobody_is_asked_for_a_client_secret(staff, dynamics):
     page = staff.browser.get(PATH)
     assert "Continue to Microsoft Dynamics CRM" in page.text
     assert "Secret" not in page.text
@@ -53,7 +53,7 @@ def test_by_consent_nobody_is_asked_for_a_client_secret(staff, dynamics):
     assert "Northwind is connected." in staff.browser.get(back["Location"]).text
 
 
-def test_after_a_denial_staff_find_back_and_try_again(staff, dynamics):
+def test_after_a_denial_staff_go_back_and_try_again(staff, dynamics):
     away = staff.browser.post(PATH, TENANT | {"name": "Northwind"})
     denied = staff.browser.get(decide(away["Location"], "deny"))
     instance = Instance.objects.get()
@@ -66,15 +66,15 @@ def test_after_a_denial_staff_find_back_and_try_again(staff, dynamics):
     assert Instance.objects.get().is_connected
 
 
-def test_who_has_several_organization_users_says_for_whom(staff, dynamics):
+def test_staff_with_several_organization_users_choose_the_owner(staff, dynamics):
     other = make_organization_user(account=staff.account)
-    assert "For whom" in staff.browser.get(PATH).text
+    assert "Owner" in staff.browser.get(PATH).text
     assert f"For {other}." in staff.browser.get(f"{PATH}?owner={other.pk}").text
     foreign = make_organization_user()
     assert staff.browser.get(f"{PATH}?owner={foreign.pk}").status_code == 404
 
 
-def test_who_has_no_organization_user_is_told_what_to_do(person, dynamics):
+def test_staff_without_an_organization_user_read_what_to_do(person, dynamics):
     browser = person("staff").browser
     assert "Ask an operator" in browser.get("/connect/").text
     assert "Ask an operator" in browser.get(PATH).text
@@ -83,11 +83,11 @@ def test_who_has_no_organization_user_is_told_what_to_do(person, dynamics):
 def test_the_catalogue_is_searched_by_name_and_hub(staff, dynamics):
     assert "Microsoft Dynamics CRM" in staff.browser.get("/connect/catalogue/?q=dynam&hub=crm").text
     for query in ("?q=nothing-like-it", "?hub=helpdesk"):
-        assert "No service is found" in staff.browser.get(f"/connect/catalogue/{query}").text
+        assert "No services found" in staff.browser.get(f"/connect/catalogue/{query}").text
 
 
 @pytest.mark.parametrize("path", ["/connect/", "/connect/catalogue/", PATH])
-def test_pages_are_private_and_run_no_foreign_script(staff, dynamics, path):
+def test_pages_are_not_stored_and_run_no_scripts_of_other_origins(staff, dynamics, path):
     answer = staff.browser.get(path)
     assert "no-store" in answer["Cache-Control"]
     policy = answer["Content-Security-Policy"]

@@ -1,4 +1,4 @@
-"""What staff do with their connections: check, rename, disable, enable, disconnect, and read what happened."""
+"""Staff check, rename, disable, enable and disconnect their connections, and read their timeline."""
 
 import pytest
 from django.db import connection
@@ -42,23 +42,23 @@ def test_it_is_disabled_and_enabled_again(staff, connected):
 
 
 @pytest.mark.parametrize("step", ["disable", "delete"])
-def test_what_takes_something_away_asks_first(staff, connected, step):
+def test_destructive_steps_ask_first(staff, connected, step):
     page = staff.browser.get(reverse("step", args=[connected.pk, step]))
     assert "Contoso" in page.text
     connected.refresh_from_db()
     assert (connected.state, connected.is_disabled) == ("connected", False)
 
 
-def test_disconnecting_ends_it(staff, connected):
+def test_disconnecting_deletes_the_instance(staff, connected):
     page = take(staff, connected, "delete")
     assert page.redirect_chain == [("/connect/", 302)]
-    assert "Contoso is disconnected." in page.text
+    assert "Contoso was disconnected." in page.text
     assert not Instance.objects.exists()
 
 
 @pytest.fixture
 def never_connected(request, staff, sandbox, dynamics):
-    """A draft, or one whose first try failed."""
+    """A draft, or an instance whose first attempt failed."""
     wrong = CUSTOM_CONFIGURATION | {"user.password": "wr0ng-password"}
     instance = make_instance(
         organization_user=sandbox,
@@ -74,21 +74,21 @@ def never_connected(request, staff, sandbox, dynamics):
 
 
 @pytest.mark.parametrize("never_connected", ["draft", "failed"], indirect=True)
-def test_what_was_never_connected_is_removed(staff, never_connected):
+def test_a_connection_that_was_never_connected_is_removed(staff, never_connected):
     page = staff.browser.get(reverse("connection", args=[never_connected.pk])).text
     asked = staff.browser.get(reverse("step", args=[never_connected.pk, "delete"])).text
     done = take(staff, never_connected, "delete").text
     assert ">Remove</a>" in page
     assert "Remove: Contoso" in asked
-    assert "It is not connected, so no program can use it." in asked
-    assert "Contoso is removed." in done
-    for told in (page, asked, done):
-        assert "isconnect" not in told
+    assert "It is not connected, so no program uses it." in asked
+    assert "Contoso was removed." in done
+    for text in (page, asked, done):
+        assert "isconnect" not in text
     assert not Instance.objects.exists()
 
 
 @pytest.mark.parametrize("state", ["needs_reauthorization", "unknown"])
-def test_what_a_platform_may_have_is_disconnected(person, state):
+def test_a_connection_that_the_platform_may_have_is_disconnected(person, state):
     mina = person("staff")
     user = make_organization_user(account=mina.account)
     token = "" if state == "unknown" else "token"
@@ -99,7 +99,7 @@ def test_what_a_platform_may_have_is_disconnected(person, state):
         assert "Remove" not in page
 
 
-def test_there_is_no_other_step(staff, connected):
+def test_other_steps_are_not_found(staff, connected):
     for step in ("reveal", "explode"):
         assert take(staff, connected, step).status_code == 404
 
@@ -107,21 +107,21 @@ def test_there_is_no_other_step(staff, connected):
 def test_name_and_tags_are_changed(staff, connected):
     url = reverse("edit_connection", args=[connected.pk])
     page = staff.browser.post(url, {"name": "Fabrikam", "tags": "north, south"}, follow=True)
-    assert "Name and tags of Fabrikam are saved." in page.text
+    assert "The name and tags of Fabrikam were saved." in page.text
     assert Instance.objects.get().tag_names == ["north", "south"]
     refused = staff.browser.post(url, {"name": "Fabrikam", "tags": "x" * 201})
     assert "A tag has 1 to 200 characters." in refused.text
 
 
-def test_the_timeline_tells_moves_and_exchanges_without_secrets(staff, connected):
+def test_the_timeline_shows_state_changes_and_exchanges_without_secrets(staff, connected):
     page = staff.browser.get(reverse("connection", args=[connected.pk])).text
-    for told in ("Provisioning started.", "Provisioned.", "answered 200"):
-        assert told in page
+    for text in ("Provisioning started.", "Provisioned.", "HTTP 200"):
+        assert text in page
     for secret in ("sandbox-password", connected.token.reveal()):
         assert secret not in page
 
 
-def test_those_that_need_somebody_come_first(staff, connected, sandbox, dynamics):
+def test_connections_that_need_attention_come_first(staff, connected, sandbox, dynamics):
     make_instance(
         organization_user=sandbox,
         element=dynamics,

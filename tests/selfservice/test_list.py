@@ -1,4 +1,4 @@
-"""The list of connections: its order, its pages by key, and what it asks the database."""
+"""The list of connections: its order, its pages by key, and its database queries."""
 
 import re
 from html import unescape
@@ -21,7 +21,7 @@ def mina(person):
 
 @pytest.fixture
 def owner(mina):
-    """Mina's organization user, whose connections are looked at."""
+    """Mina's organization user, whose connections are listed."""
     return make_organization_user(account=mina.account)
 
 
@@ -40,13 +40,13 @@ def names(page):
 
 
 def follow(page, browser, rel):
-    """The page that a link leads to; None where there is no such link."""
+    """Return the page that a link leads to, or None without such a link."""
     found = re.search(rf'href="(\?[^"]*)"\s+rel="{rel}"', page.text)
     return browser.get(PATH + unescape(found[1])) if found else None
 
 
 def walk(browser, rel="next", page=None):
-    """The names of this page, and of each one that follows it."""
+    """Return the names on this page and on each page after it, and the last page."""
     page = page or browser.get(PATH)
     pages = []
     while page:
@@ -55,7 +55,7 @@ def walk(browser, rel="next", page=None):
     return pages, last
 
 
-def test_trouble_comes_first_and_names_go_on_from_page_to_page(mina, owner, small_pages):
+def test_problems_come_first_and_names_continue_from_page_to_page(mina, owner, small_pages):
     for state, name in [
         ("connected", "Anna"),
         ("connected", "Cleo"),
@@ -71,19 +71,19 @@ def test_trouble_comes_first_and_names_go_on_from_page_to_page(mina, owner, smal
     pages, last = walk(mina.browser)
     assert pages == expected
     back, first = walk(mina.browser, "prev", last)
-    # Seen from the end, pages are full from there on.
+    # From the end backwards, all pages but the last one are full.
     assert back == [["Cleo", "Dora"], expected[1], expected[0]]
     assert follow(first, mina.browser, "next") is not None
     assert "1 /" not in first.text
 
 
-def test_any_name_can_be_where_a_page_ends(mina, owner, small_pages):
+def test_a_page_can_end_at_any_name(mina, owner, small_pages):
     odd = sorted(['"', "-1-2", "50 % off & more?", "a+b#c", "Ärger", "日本 🎉", "x\ny", "x" * 200])
     make_many(owner, *odd)
     assert [name for page in walk(mina.browser)[0] for name in page] == odd
 
 
-def test_what_is_added_connected_or_deleted_meanwhile_moves_no_page(mina, owner, small_pages):
+def test_rows_added_connected_or_deleted_meanwhile_move_no_page(mina, owner, small_pages):
     make_many(owner, "B", "D", "F", "H", "J")
     first = mina.browser.get(PATH)
     assert names(follow(first, mina.browser, "next")) == ["H", "J"]
@@ -120,23 +120,23 @@ def test_pages_keep_the_search(mina, owner, small_pages):
         "beside-1Acme-1",
     ],
 )
-def test_a_position_that_is_none_is_the_first_page(mina, owner, position):
+def test_an_invalid_position_is_the_first_page(mina, owner, position):
     make_many(owner, "Acme", "Contoso")
     page = mina.browser.get(PATH, {"page": position})
     assert page.status_code == 200
     assert names(page) == ["Acme", "Contoso"]
 
 
-def test_a_position_that_nobody_gave_out_shows_what_comes_after_it(mina, owner):
+def test_a_made_up_position_shows_the_rows_after_it(mina, owner):
     make_many(owner, "Acme", "Contoso")
     make_instance(name="Somebody else's")
     assert names(mina.browser.get(PATH, {"page": "after-0B-7"})) == ["Contoso"]
 
 
-def test_a_page_whose_rows_are_gone_leads_back(mina, owner):
+def test_a_page_whose_rows_were_deleted_leads_back(mina, owner):
     make_many(owner, "Acme", "Contoso")
     page = mina.browser.get(PATH, {"page": "after-1Zoe-1"})
-    assert "No connection comes after those on the page before." in page.text
+    assert "No more connections." in page.text
     assert names(follow(page, mina.browser, "prev")) == ["Acme", "Contoso"]
 
 
@@ -144,7 +144,7 @@ def test_a_page_whose_rows_are_gone_leads_back(mina, owner):
     ("query", "asked"),
     [("", 9), ("page=after-0A-1", 9), ("page=before-1Z-1", 9), ("q=keyed", 13)],
 )
-def test_the_list_asks_as_much_for_many_rows_as_for_few(mina, owner, query, asked):
+def test_the_list_makes_as_many_queries_for_many_rows_as_for_few(mina, owner, query, asked):
     def queries():
         with CaptureQueriesContext(connection) as captured:
             assert names(mina.browser.get(f"{PATH}?{query}"))
@@ -160,7 +160,7 @@ def test_the_list_asks_as_much_for_many_rows_as_for_few(mina, owner, query, aske
     assert [sql for sql in many if "COUNT(" in sql] == []
 
 
-def test_the_list_of_a_superuser_asks_less(client, db, django_assert_num_queries):
+def test_the_list_of_a_superuser_makes_fewer_queries(client, db, django_assert_num_queries):
     make_instance()
     client.force_login(make_account("root", is_superuser=True))
     with django_assert_num_queries(6):
@@ -168,5 +168,5 @@ def test_the_list_of_a_superuser_asks_less(client, db, django_assert_num_queries
 
 
 @pytest.mark.parametrize("path", ["/connect/?q=%00", "/connect/catalogue/?q=%00&hub=%00"])
-def test_what_no_database_takes_is_not_asked_for(mina, path):
+def test_nul_characters_are_not_sent_to_the_database(mina, path):
     assert mina.browser.get(path).status_code == 200

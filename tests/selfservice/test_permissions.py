@@ -1,6 +1,6 @@
-"""Roles and pages: whoever may not know of a connection finds nothing, whoever may only look changes nothing.
+"""Roles and pages: without access a connection is not found, and viewers change nothing.
 
-The pages are read from the URL configuration, so that a new one without a rule here fails.
+The pages come from the URL configuration, so a new page without a rule here fails.
 """
 
 import pytest
@@ -16,7 +16,7 @@ from tests.support.factories import make_account, make_instance, make_organizati
 
 OPEN = {"sign_in", "sign_out"}
 OF_ACCOUNT = {"connections", "catalogue", "password", "connect"}
-# The rows of the matrix: a page of one connection, and whether a viewer may open it.
+# The pages of a connection, and whether a viewer may open each one.
 OF_CONNECTION = {
     "connection": True,
     "edit_connection": False,
@@ -55,7 +55,7 @@ def test_nobody_gets_in_without_signing_in(client, instance, name):
 
 @pytest.mark.parametrize("group", ["staff", "operator", "viewer"])
 @pytest.mark.parametrize("name", sorted(OF_CONNECTION))
-def test_somebody_elses_connection_is_not_there(person, instance, name, group):
+def test_another_users_connection_is_not_found(person, instance, name, group):
     elsewhere = make_organization_user().organization
     browser = person(group, of=None if group == "staff" else elsewhere).browser
     for url in urls_of(instance, name):
@@ -68,7 +68,7 @@ def test_somebody_elses_connection_is_not_there(person, instance, name, group):
 
 
 @pytest.mark.parametrize("name", sorted(OF_CONNECTION))
-def test_a_viewer_looks_and_changes_nothing(person, instance, name):
+def test_a_viewer_changes_nothing(person, instance, name):
     browser = person("viewer", of=instance.organization).browser
     for url in urls_of(instance, name):
         assert browser.get(url).status_code == (200 if OF_CONNECTION[name] else 403)
@@ -87,14 +87,14 @@ def test_an_operator_and_the_owner_open_every_page(person, instance, name):
             assert somebody.browser.get(url).status_code == 200
 
 
-def test_a_viewer_is_offered_nothing_to_do(person, instance):
+def test_a_viewer_gets_no_buttons(person, instance):
     page = person("viewer", of=instance.organization).browser.get(f"/connect/{instance.pk}/").text
-    for label in ("Rename or tag", "Make a link", "Disconnect", "Remove", "Reconnect"):
+    for label in ("Edit name and tags", "Send link", "Disconnect", "Remove", "Reconnect"):
         assert label not in page
 
 
-def test_roles_of_a_group_reach_no_further_than_the_membership(person, instance):
-    """Somebody who is an operator of one organization, and a viewer of another."""
+def test_a_role_applies_only_to_the_organization_of_the_membership(person, instance):
+    """A user who is an operator of one organization and a viewer of another."""
     somebody = person("operator", of=make_organization_user().organization)
     somebody.account.memberships.create(organization=instance.organization, role="viewer")
     assert is_permitted(somebody.account, instance, InstancePermission.VIEW)
@@ -106,13 +106,13 @@ def test_no_role_alone_reveals_a_token(person, instance):
     assert not is_permitted(somebody.account, instance, InstancePermission.REVEAL)
 
 
-def test_an_account_that_was_closed_may_nothing(person, instance):
+def test_an_inactive_user_has_no_permissions(person, instance):
     somebody = person("operator", of=instance.organization)
     somebody.account.is_active = False
     assert not is_permitted(somebody.account, instance, InstancePermission.VIEW)
 
 
-def test_an_account_without_a_role_is_told_that_it_lacks_one(instance):
+def test_a_user_without_a_role_is_denied(instance):
     somebody = make_account("nobody")
     instance.organization_user.account = somebody
     instance.organization_user.save()
@@ -121,7 +121,7 @@ def test_an_account_without_a_role_is_told_that_it_lacks_one(instance):
     for path in ("/connect/", f"/connect/{instance.pk}/", "/connect/catalogue/keyed/"):
         page = browser.get(path)
         assert page.status_code == 403
-        assert "lacks the permission" in page.text
+        assert "do not have permission" in page.text
 
 
 def test_a_superuser_sees_all(instance):

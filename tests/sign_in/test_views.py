@@ -1,4 +1,4 @@
-"""Signing in to self-service and the admin, giving up on who fails too often, and a password of one's own."""
+"""Signing in to self-service and the admin, the limit on failures, and changing one's password."""
 
 from unittest.mock import Mock
 
@@ -44,12 +44,12 @@ def ada(db):
 @pytest.fixture(autouse=True)
 def _behind_a_proxy(settings, monkeypatch):
     settings.TRUSTED_PROXY_COUNT = 1
-    # No window ends while a test is at it.
+    # The window does not end during a test.
     monkeypatch.setattr("instances.passwords.time.time", lambda: 1_800_000_000.0)
 
 
 def attempt(path, password, *, name="ada", address="203.0.113.5"):
-    """The answer to one attempt, of a browser of its own, through the proxy."""
+    """Sign in once, with a new browser, through the proxy; returns the response."""
     forwarded = {"x-forwarded-for": f"198.51.100.9, {address}"}
     sent = {"username": name, "password": password}
     browser = Client(headers=forwarded)
@@ -63,14 +63,14 @@ def is_signed_in(answer):
 
 
 def fail(path, times, *, name="ada", address="203.0.113.5"):
-    """The statuses of so many wrong passwords."""
+    """Send a wrong password several times; returns the statuses."""
     wrong = [attempt(path, "wr0ng", name=name, address=address) for _ in range(times)]
     assert not any(is_signed_in(answer) for answer in wrong)
     return [answer.status_code for answer in wrong]
 
 
 @pytest.mark.parametrize("path", EVERYWHERE)
-def test_after_five_failures_even_the_right_password_has_to_wait(ada, path):
+def test_after_five_failures_even_the_right_password_must_wait(ada, path):
     assert 429 not in fail(path, 5)
     refused = attempt(path, PASSWORD)
     assert refused.status_code == 429
@@ -110,15 +110,13 @@ def test_guesses_at_one_name_from_everywhere_are_slowed(ada, path, settings):
 
 
 @pytest.mark.parametrize("path", EVERYWHERE)
-def test_guesses_from_everywhere_do_not_lock_out_where_somebody_signed_in_before(
-    ada, path, settings
-):
+def test_guesses_from_everywhere_do_not_lock_out_a_known_network(ada, path, settings):
     settings.SIGN_IN_FAILURES_PER_NAME = 6
     home = {"address": "2001:db8:1:2::3"}
     assert is_signed_in(attempt(path, PASSWORD, **home))
     for number in range(10, 17):
         fail(path, 1, address=f"203.0.113.{number}")
-    # The same network, though no longer the very same address.
+    # The same network, but another address.
     assert is_signed_in(attempt(path, PASSWORD, address="2001:db8:1:2:aaaa::9"))
     fail(path, 5, **home)
     assert attempt(path, PASSWORD, **home).status_code == 429
@@ -132,7 +130,7 @@ def test_addresses_that_a_client_makes_up_do_not_help_it(ada, path, settings):
 
 
 @pytest.mark.parametrize("path", EVERYWHERE)
-def test_a_success_forgets_the_failures(ada, path):
+def test_a_success_resets_the_failures(ada, path):
     for _ in range(2):
         assert 429 not in fail(path, 4)
         assert is_signed_in(attempt(path, PASSWORD))
@@ -145,7 +143,7 @@ def test_the_name_counts_however_it_is_written(ada, path):
     assert attempt(path, PASSWORD).status_code == 429
 
 
-def test_a_right_password_is_no_failure_where_somebody_may_not_enter(db):
+def test_a_right_password_without_access_is_not_a_failure(db):
     visitor = make_account()
     visitor.is_staff = False
     visitor.save()
@@ -155,7 +153,7 @@ def test_a_right_password_is_no_failure_where_somebody_may_not_enter(db):
 
 
 def at_once(path, passwords, monkeypatch):
-    """The statuses of attempts of which each begins before any other has ended."""
+    """Make attempts of which each starts before any other has ended; returns the statuses."""
     statuses, waiting = [], list(passwords)
 
     def check(request, **credentials):
@@ -169,7 +167,7 @@ def at_once(path, passwords, monkeypatch):
 
 
 @pytest.mark.parametrize("path", EVERYWHERE)
-def test_of_many_guesses_at_once_no_more_are_answered_than_one_by_one(ada, path, monkeypatch):
+def test_many_guesses_at_once_get_no_more_attempts_than_one_by_one(ada, path, monkeypatch):
     statuses = at_once(path, [f"guess {number}" for number in range(12)], monkeypatch)
     assert (statuses[:5].count(429), set(statuses[5:])) == (0, {429})
 
@@ -181,7 +179,7 @@ def test_the_right_one_of_many_guesses_at_once_is_too_late(ada, path, monkeypatc
 
 
 @pytest.mark.parametrize("path", EVERYWHERE)
-def test_programs_that_sign_in_at_once_with_the_right_password_all_may(ada, path, monkeypatch):
+def test_programs_that_sign_in_at_once_with_the_right_password_all_succeed(ada, path, monkeypatch):
     assert set(at_once(path, [PASSWORD] * 12, monkeypatch)) <= {200, 302}
 
 
@@ -193,7 +191,7 @@ def test_waiting_ends(ada, monkeypatch):
     assert is_signed_in(attempt("/connect/sign-in", PASSWORD))
 
 
-def test_a_name_that_nobody_has_costs_a_whole_password_check(ada, monkeypatch):
+def test_an_unknown_name_costs_a_whole_password_check(ada, monkeypatch):
     encode = Mock(wraps=MD5PasswordHasher().encode)
     monkeypatch.setattr(MD5PasswordHasher, "encode", encode)
     for name in ("ada", "nobody"):
@@ -215,6 +213,6 @@ def test_people_change_their_own_password(client, db):
     new = {"new_password1": "n3w-and-long-enough", "new_password2": "n3w-and-long-enough"}
     assert client.post("/connect/password", {"old_password": "wr0ng"} | new).status_code == 200
     page = client.post("/connect/password", {"old_password": PASSWORD} | new, follow=True)
-    assert "Your password is changed." in page.text
+    assert "Your password was changed." in page.text
     account.refresh_from_db()
     assert account.check_password("n3w-and-long-enough")

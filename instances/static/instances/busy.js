@@ -1,4 +1,4 @@
-// A form that is sent shows that it is at work, and is not sent twice; not one that a download answers (data-stays).
+// Show that a submitted form is in progress, and do not send it twice. Forms that start a download (data-stays) are left alone.
 addEventListener("submit", (event) => {
   const form = event.target;
   if (event.defaultPrevented || form.method !== "post" || "stays" in form.dataset) return;
@@ -10,10 +10,10 @@ addEventListener("submit", (event) => {
   status.className = "working";
   status.role = "status";
   form.append(status);
-  // Only what changes in a status that is there already is read out.
+  // Screen readers announce only changes of a status that already exists.
   setTimeout(() => (status.textContent = busy));
 });
-// A page that the browser kept, and shows again on the way back.
+// Reset a page that the browser restores on "back".
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[aria-busy]")) form.ariaBusy = null;
   for (const status of document.querySelectorAll(".working")) status.remove();

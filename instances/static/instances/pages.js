@@ -1,4 +1,4 @@
-// Times in the reader's own zone, a button that copies, and where one goes on typing.
+// Times in the reader's time zone, a copy button, and the focus after an error.
 for (const time of document.querySelectorAll("time[datetime]")) {
   const at = new Date(time.dateTime);
   time.textContent = at.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
@@ -12,5 +12,5 @@ for (const button of document.querySelectorAll("[data-copies]")) {
     button.textContent = button.dataset.done;
   });
 }
-// After a refusal one goes on typing where something is wrong.
+// Focus the first field with an error.
 document.querySelector(".wrong :is(input, select, textarea)")?.focus();

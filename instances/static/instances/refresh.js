@@ -1,4 +1,4 @@
-// Keeps the part of a page up to date that asks for it by data-refresh-seconds, and loads the whole page once it no longer does.
+// Reload the part of a page that has data-refresh-seconds, and the whole page once the attribute is gone.
 const live = document.querySelector("[data-refresh-seconds]");
 
 const later = () => setTimeout(refresh, 1000 * live.dataset.refreshSeconds);
@@ -12,7 +12,7 @@ async function refresh() {
     if (!fresh || !fresh.dataset.refreshSeconds) return location.reload();
     live.replaceChildren(...fresh.childNodes);
   } catch {
-    // The program may be starting again.
+    // The program may be restarting.
   }
   later();
 }

@@ -55,7 +55,7 @@ def test_a_dry_run_that_cannot_be_handed_over_is_handed_over_by_the_scheduler(op
     page = upload(operator, user)
     assert "The file was read." in page.text
     assert LATER in page.text
-    assert "The dry run is under way." in page.text
+    assert "The dry run is in progress." in page.text
     heal()
     assert BulkJob.objects.get().checked_at
     call_command("scheduler", once=True)

@@ -66,7 +66,7 @@ def test_a_file_is_uploaded_checked_started_and_its_result_downloaded(operator, 
     page = upload(operator, user)
     job = BulkJob.objects.get()
     assert (job.name, job.actor, job.state) == ("rows.csv", "operator", "draft")
-    assert "The dry run found something to look at in 0 rows." in page.text
+    assert "The dry run found no problems." in page.text
     assert provider.requests == []
     done = do(operator, job, "start")
     assert "2 of 2 rows are done, 0 failed." in done.text
@@ -93,7 +93,7 @@ def test_a_long_file_is_read_in_few_statements_and_left_to_a_worker(
     with django_assert_max_num_queries(60):
         page = upload(operator, user, content)
     assert "0 of 3000 rows are done, 0 failed." in page.text
-    assert "The dry run is under way." in page.text
+    assert "The dry run is in progress." in page.text
     assert 'data-refresh-seconds="2"' in page.text
     stored = BulkRow.objects.values_list("body", flat=True)
     assert not any("s3cr3t" in str(body) for body in stored)
@@ -112,13 +112,13 @@ def test_a_dry_run_that_ends_its_workers_is_given_up_until_it_is_asked_for_again
         assert recover_bulk_jobs() == [job]
         # Started, but not finished.
         assert next(check_bulk_job(job)).number == 2
-        assert "The dry run is under way." in page_of(operator, job).text
+        assert "The dry run is in progress." in page_of(operator, job).text
     BulkJob.objects.update(enqueued_at=timezone.now() - 2 * ADOPT_AFTER)
     assert recover_bulk_jobs() == []
     assert list(check_bulk_job(job)) == []
-    assert "The dry run was given up" in page_of(operator, job).text
+    assert "The dry run failed" in page_of(operator, job).text
     BulkJob.objects.update(state="running")
-    assert "The dry run was given up" not in page_of(operator, job).text
+    assert "The dry run failed" not in page_of(operator, job).text
     BulkJob.objects.update(state="draft")
     settings.TASKS = engine
     assert "found something to look at in 0 rows" in do(operator, job, "check").text
@@ -305,9 +305,9 @@ def test_a_file_that_is_not_read_on_is_told_and_can_be_cancelled_and_deleted(ope
     job = make_job(user)
     url = reverse("admin:instances_bulkjob_change", args=[job.pk])
     BulkJob.objects.update(state="reading", reading_at=timezone.now())
-    assert "No rows of the file came in" not in operator.get(url).text
+    assert "No rows of the file have arrived" not in operator.get(url).text
     BulkJob.objects.update(reading_at=timezone.now() - READING_STALLED_AFTER)
-    assert "No rows of the file came in since" in operator.get(url).text
+    assert "No rows of the file have arrived since" in operator.get(url).text
     listed = operator.get(reverse("admin:instances_bulkjob_changelist")).text
     assert "stalled while reading" in listed
     do(operator, job, "cancel")

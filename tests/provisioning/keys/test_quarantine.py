@@ -312,7 +312,7 @@ def test_every_page_of_a_broken_row_says_what_to_do(instance, when, kind, column
         assert page.status_code == 200
         assert "cannot be read" in page.text
         assert "connect it again with all of its secrets, or delete it" in page.text
-    assert "unreadable: its encryption key is missing" in browser.get(f"{admin}/change/").text
+    assert "Unreadable: its encryption key is missing" in browser.get(f"{admin}/change/").text
     others = [
         "/admin/",
         "/admin/instances/instance/",
@@ -328,7 +328,7 @@ def test_every_page_of_a_broken_row_says_what_to_do(instance, when, kind, column
     for path in [f"{admin}/actions/check/", f"{admin}/actions/authorize/", f"{own}/link/"]:
         assert browser.post(path).status_code in {200, 302}
     form = browser.get(f"{admin}/actions/reauthenticate/").text
-    assert ("Empty: unchanged." in form) is (column != "secret_configuration")
+    assert ("Leave blank to keep the current value." in form) is (column != "secret_configuration")
     browser.post(f"{admin}/actions/delete/", follow=True)
     assert not Instance.objects.filter(pk=instance.pk).exists()
 
@@ -391,7 +391,7 @@ def test_a_broken_platform_secret_is_named_and_entered_again(provider, model, ki
     )
     assert refused.status_code == 200
     page = browser.get(f"/admin/instances/{model._meta.model_name}/{owner.pk}/change/")
-    assert "unreadable: its encryption key is missing" in page.text
+    assert "Unreadable: its encryption key is missing" in page.text
     owner = model.objects.get(pk=owner.pk)
     owner.secret = ORGANIZATION_SECRET if model is Organization else USER_SECRET
     owner.save()
