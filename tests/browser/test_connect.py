@@ -23,7 +23,7 @@ AuthorizationLink.objects.update(expires_at=timezone.now())
 
 MAKE_MANY = f"""
 from instances.models import Element, OrganizationUser
-from instances.provisioning.drafts import create_draft
+from instances.provisioning.create import create_draft
 user = OrganizationUser.objects.get(email="{DEMO_USER}")
 element = Element.objects.get(key="dynamicscrmadfs")
 for number in range(60):

@@ -15,7 +15,7 @@ LEAVER = "leaver@example.com"
 MAKE_LEAVER = """
 from django.contrib.auth.models import User
 from instances.models import Element, OrganizationUser
-from instances.provisioning.drafts import create_draft
+from instances.provisioning.create import create_draft
 from instances.provisioning.access.organizations import create_account
 leaver, _ = User.objects.get_or_create(username="leaver")
 owner = create_account("Leaving", "leaver@example.com").user
