@@ -3,7 +3,7 @@
 import base64
 import json
 import logging
-from time import perf_counter
+from time import thread_time
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
@@ -383,9 +383,9 @@ def test_long_bodies_are_cut_after_they_are_redacted():
     ],
 )  # fmt: skip
 def test_a_hostile_body_takes_no_time(unit):
-    began = perf_counter()
+    began = thread_time()
     redact_body(unit * (1024 * 1024 // len(unit)) + "some-secret", "text/html", {"some-secret"})
-    assert perf_counter() - began < 5
+    assert thread_time() - began < 5
 
 
 def test_nul_and_halves_of_surrogate_pairs_are_left_out():
