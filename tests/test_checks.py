@@ -41,6 +41,15 @@ def test_a_missing_key_is_told_by_its_id_with_table_and_way_out(settings):
 
 
 @pytest.mark.django_db
+def test_a_missing_key_is_told_and_stops_no_start(settings):
+    make_instance()
+    settings.ENCRYPTION_KEYS = [crypto.generate_key()]
+    found = run_checks(tags=["encryption"], databases=["default"])
+    assert found
+    assert not any(problem.is_serious() for problem in found)
+
+
+@pytest.mark.django_db
 def test_one_row_under_another_key_among_many_is_found(settings):
     make_instance()
     usual = settings.ENCRYPTION_KEYS

@@ -78,6 +78,24 @@ def test_a_ciphertext_copied_to_another_row_is_unreadable_and_the_row_still_load
         moved.secret.reveal()
 
 
+@pytest.mark.parametrize(
+    ("source", "target"), [("secret_configuration", "tokens"), ("tokens", "token")]
+)
+def test_a_ciphertext_copied_to_another_field_of_its_row_is_unreadable(source, target):
+    instance = make_instance()
+    instance.tokens = {"access_token": "acc3ss"}
+    instance.save()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE instances_instance SET {target} = {source} WHERE id = %s",  # noqa: S608
+            [instance.pk],
+        )
+    row = Instance.objects.get()
+    assert getattr(row, source).is_readable
+    with pytest.raises(UnreadableSecretError):
+        getattr(row, target).reveal()
+
+
 def test_lists_and_saves_of_other_columns_never_decrypt(organization, settings):
     settings.ENCRYPTION_KEYS = [crypto.generate_key()]
     row = Organization.objects.get()

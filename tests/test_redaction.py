@@ -3,7 +3,7 @@
 import base64
 import json
 import logging
-from time import perf_counter
+from time import thread_time
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
@@ -316,6 +316,10 @@ def test_a_key_of_a_configuration_is_secret_where_that_of_a_record_is_not(name):
             "see https://x.example/cb?code=abc&state=d1&x=1",
             f"see https://x.example/cb?code={REDACTED}&state={REDACTED}&x=1",
         ),
+        (
+            "GET /oauth/callback?oauth_token=abc&oauth_verifier=d1e2&realm=x",
+            f"GET /oauth/callback?oauth_token={REDACTED}&oauth_verifier={REDACTED}&realm=x",
+        ),
         ("Authorization: Bearer abc", f"Authorization: {REDACTED}"),
         ("sent Bearer abcdefghijklmnop1", f"sent Bearer {REDACTED}"),
         ('{"password": "two words", "half', f'{{"password": "{REDACTED}", "half'),
@@ -350,6 +354,19 @@ def test_short_secrets_are_hidden_where_they_are_the_whole_value():
     assert redact_body("a=ab", FORM, {"ab"}) == f"a={REDACTED}"
 
 
+@pytest.mark.parametrize("name", ["oauth_verifier", "oauth_token", "code", "code_verifier"])
+def test_what_a_callback_brings_is_hidden_by_its_name_wherever_it_stands(name):
+    pair = {name: "Q1w2E3"}
+    shown = [
+        redact_url(f"https://x.example/oauth/callback?{urlencode(pair)}"),
+        redact_body(urlencode(pair), FORM),
+        redact_body(json.dumps({"providerData": pair})),
+        redact_headers(pair)[name],
+        redact_text(f'OAuth {name}="Q1w2E3", oauth_version="1.0"'),
+    ]
+    assert not [text for text in shown if "Q1w2E3" in text]
+
+
 def test_long_bodies_are_cut_after_they_are_redacted():
     body = "x" * (MAX_BODY_CHARACTERS - 3) + "my-secret-value" + "y" * 100
     shown = redact_body(body, "text/plain", {"my-secret-value"})
@@ -366,9 +383,9 @@ def test_long_bodies_are_cut_after_they_are_redacted():
     ],
 )  # fmt: skip
 def test_a_hostile_body_takes_no_time(unit):
-    began = perf_counter()
+    began = thread_time()
     redact_body(unit * (1024 * 1024 // len(unit)) + "some-secret", "text/html", {"some-secret"})
-    assert perf_counter() - began < 5
+    assert thread_time() - began < 5
 
 
 def test_nul_and_halves_of_surrogate_pairs_are_left_out():

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from instances.bulk import runner as bulk_runs
+from instances.bulk.batches import Drafting
 from instances.bulk.jobs import pause_bulk_job, resume_bulk_job, start_bulk_job
 from instances.bulk.runner import run_bulk_job, run_chunk
 from instances.models import BulkJob, Instance, Interaction
@@ -176,3 +177,20 @@ def test_an_element_that_asked_to_wait_is_left_alone_and_another_is_not(provider
     run_chunk(job)
     assert outcomes(job) == {"succeeded": len(NAMES) + 1}
     assert names_at(provider) == sorted(["Other", *NAMES])
+
+
+def test_a_worker_that_stops_beyond_its_lease_sends_nothing_again(provider, job, monkeypatch):
+    go_on = Drafting.draft_rows
+
+    def stop_and_go_on(drafting, rows, **options):
+        """The worker holds its rows, and sleeps while another one takes them over and finishes the job."""
+        monkeypatch.undo()
+        pass_time()
+        assert run_chunk(job) == len(NAMES)
+        return go_on(drafting, rows, **options)
+
+    monkeypatch.setattr(Drafting, "draft_rows", stop_and_go_on)
+    assert run_chunk(job) == 0
+    assert outcomes(job) == {"succeeded": len(NAMES)}
+    assert names_at(provider) == sorted(NAMES)
+    assert Instance.objects.count() == len(NAMES)

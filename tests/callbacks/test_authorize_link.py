@@ -344,6 +344,21 @@ def test_a_superusers_link_works_wherever_the_instance_is(make, account_owner):
     assert account_owner.get(re.findall(r"/authorize/[\w-]+", made.text)[0]).status_code == 200
 
 
+@pytest.mark.parametrize("way", ["oauth2", "custom"])
+def test_the_link_of_a_superuser_ends_when_that_account_is_closed(make, holder, way):
+    make(way)
+    root = Client()
+    root.force_login(make_account("root", is_superuser=True))
+    made = root.post(reverse("make_link", args=[Instance.objects.get().pk]), {})
+    path = re.findall(r"/authorize/[\w-]+", made.text)[0]
+    before = Instance.objects.get().state
+    User.objects.filter(username="root").update(is_active=False)
+    for answer in (holder.get(path), holder.post(path, CREDENTIALS | TENANT)):
+        assert answer.status_code == 410
+        assert "The link for Contoso no longer works" in answer.text
+    assert Instance.objects.get().state == before
+
+
 def test_the_list_asks_as_much_for_many_links_as_for_one(
     make, staff, sandbox, django_assert_max_num_queries
 ):

@@ -239,6 +239,25 @@ def test_another_browser_and_another_user_are_rejected(instance, state):
     assert instance.state == "awaiting_authorization"
 
 
+def test_another_person_in_the_same_browser_is_refused(operator, instance, provider_url):
+    back = decide(provider_url, "allow")
+    other_person = Client()
+    other_person.force_login(make_account("mallory", is_superuser=True))
+    other_person.cookies["oauth_browser"] = operator.cookies["oauth_browser"].value
+    assert other_person.get(back).status_code == 403
+    instance.refresh_from_db()
+    assert instance.state == "awaiting_authorization"
+    assert operator.get(back).status_code == 302
+
+
+def test_the_same_browser_is_refused_once_nobody_is_signed_in(operator, instance, provider_url):
+    back = decide(provider_url, "allow")
+    del operator.cookies["sessionid"]
+    assert operator.get(back).status_code == 403
+    instance.refresh_from_db()
+    assert instance.state == "awaiting_authorization"
+
+
 @pytest.mark.parametrize("is_https", [True, False])
 @pytest.mark.parametrize("planted", ["planted", "x" * 43, "x" * 43 + ".planted"])
 def test_a_planted_cookie_has_no_effect(operator, instance, settings, is_https, planted):

@@ -164,6 +164,7 @@ def command_lines(process):
     return [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in descendants_of(process.pid)]
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_it_while_a_part_waits_for_its_restart(up):
     process, _ = up()
     children = descendants_of(process.pid)
@@ -248,6 +249,7 @@ def test_a_port_that_is_taken_is_told_before_anything_is_done(environment):
     assert not Path(environment["DATA_DIR"]).exists()
 
 
+@pytest.mark.slow
 def test_a_lost_key_stops_no_start_and_the_lines_say_what_to_do(environment, up):
     process, _ = up()
     process.send_signal(signal.SIGTERM)

@@ -46,6 +46,20 @@ def test_the_port_counts_where_one_is_listed(subject, provider):
     failure_of(listed, f"{provider.url}/probe", BlockedAddressError)
 
 
-def test_no_list_of_an_organization_opens_the_machines_metadata_service(subject):
-    listed = replace(subject, private_hosts=("169.254.169.254", "*.internal.example"))
-    failure_of(listed, "http://169.254.169.254/latest/meta-data/", BlockedAddressError)
+@pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254",
+        "169.254.170.2",
+        "100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
+        "[fd00:ec2::254]",
+        "[fe80::a9fe:a9fe]",
+        "[::ffff:169.254.169.254]",
+        "[64:ff9b::a9fe:a9fe]",
+    ],
+)
+def test_no_list_of_an_organization_opens_the_machines_metadata_service(subject, host):
+    listed = replace(subject, private_hosts=(host, "*.internal.example"))
+    failure_of(listed, f"http://{host}/latest/meta-data/", BlockedAddressError)

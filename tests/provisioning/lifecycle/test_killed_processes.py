@@ -27,8 +27,10 @@ BEFORE_THE_CLAIM = ("before", "instances.provisioning.lifecycle.leases.uuid4")
 BEFORE_SENDING = ("before", "instances.platforms.embedded.oauth2.refresh_token")
 BEFORE_STORING = ("before", "instances.provisioning.lifecycle.refresh.store_tokens")
 AFTER_STORING = ("after", "instances.provisioning.lifecycle.refresh.store_tokens")
-EMBEDDED_DELETION = "instances.platforms.embedded.EmbeddedPlatform.delete_instance"
-REMOTE_DELETION = "instances.platforms.cloud_elements.CloudElementsPlatform.delete_instance"
+EMBEDDED_DELETION = (
+    "instances.platforms.embedded.embedded_platform.EmbeddedPlatform.delete_instance"
+)
+REMOTE_DELETION = "instances.platforms.remote.remote_platform.CloudElementsPlatform.delete_instance"
 
 
 @pytest.fixture

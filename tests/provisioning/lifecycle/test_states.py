@@ -5,7 +5,13 @@ from django.db import connection
 
 from instances.errors import StateConflictError
 from instances.models import Instance, StateChange
-from instances.provisioning.lifecycle.states import MOVES, insert_in_state, move_instance
+from instances.provisioning.lifecycle.states import (
+    MOVES,
+    Move,
+    insert_in_state,
+    move_instance,
+    move_instances,
+)
 from tests.support.factories import make_instance
 
 pytestmark = pytest.mark.django_db
@@ -42,6 +48,36 @@ def test_a_move_of_a_row_that_has_moved_since_it_was_read_is_rejected():
     with pytest.raises(StateConflictError, match="another process"):
         move_instance(stale, State.DELETING, expect={State.DRAFT}, actor="second", why="x")
     assert [change.actor for change in StateChange.objects.exclude(reason="Created.")] == ["first"]
+
+
+def there_and_back(instance):
+    """Somebody else begins to provision it, and gives it back: its state is what it was."""
+    for expected, to in [(State.DRAFT, State.PROVISIONING), (State.PROVISIONING, State.DRAFT)]:
+        move_instance(instance, to, expect={expected}, actor="first", why="x")
+
+
+def test_a_state_that_was_left_and_returned_to_is_not_the_one_that_was_read():
+    instance = make_instance()
+    stale = Instance.objects.get(pk=instance.pk)
+    there_and_back(instance)
+    with pytest.raises(StateConflictError, match="another process"):
+        move_instance(stale, State.PROVISIONING, expect={State.DRAFT}, actor="second", why="x")
+    assert Instance.objects.get().state == "draft"
+    assert not StateChange.objects.filter(actor="second").exists()
+
+
+def test_of_many_moved_at_once_one_that_left_its_state_and_returned_stays_where_it_is():
+    instance, other = make_instance(), make_instance()
+    moves = [
+        Move(Instance.objects.get(pk=one.pk), State.PROVISIONING, why="x")
+        for one in (instance, other)
+    ]
+    there_and_back(instance)
+    conflicts = move_instances(moves, expect={State.DRAFT}, actor="second")
+    assert list(conflicts) == [instance.pk]
+    assert Instance.objects.get(pk=instance.pk).state == "draft"
+    assert Instance.objects.get(pk=other.pk).state == "provisioning"
+    assert StateChange.objects.get(actor="second").instance == other
 
 
 def test_columns_that_change_with_the_state_are_sealed_and_searchable():

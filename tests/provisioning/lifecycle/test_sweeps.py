@@ -1,5 +1,7 @@
 """Work that is due is done: checks, lost responses, interrupted deletions."""
 
+import threading
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -138,6 +140,35 @@ def test_two_schedulers_check_an_instance_once(provider, instance):
     Instance.objects.filter(pk=stale.pk).update(next_action_at=timezone.now() + timedelta(days=1))
     work_instance(stale, at=timezone.now())
     assert len(provider.requests) == before + 1
+
+
+def test_at_most_four_checks_run_at_once_at_one_provider(provider, instance):
+    for _number in range(11):
+        copy = make_instance(
+            organization_user=instance.organization_user,
+            element=instance.element,
+            configuration={"api.key": API_KEY},
+        )
+        provision_instance(copy, actor="test")
+    under_way, too_many = Counter[str](), threading.Event()
+    lock, obedient = threading.Lock(), provider.answer
+
+    def watched_answer(request):
+        with lock:
+            under_way["now"] += 1
+            under_way["most"] = max(under_way["most"], under_way["now"])
+            if under_way["now"] > 4:
+                too_many.set()
+        # As long as nothing is wrong, slow enough for all threads to come.
+        too_many.wait(0.1)
+        with lock:
+            under_way["now"] -= 1
+        return obedient(request)
+
+    provider.answer = watched_answer
+    make_due()
+    assert work_due_instances(concurrency=12).succeeded == 12
+    assert 1 < under_way["most"] <= 4
 
 
 def test_a_lost_response_is_reconciled_automatically_without_duplicates(provider, remote_instance):
