@@ -129,6 +129,21 @@ def refused_name(
     return None if is_own or not unfit else unfit[0]
 
 
+def refused_host(
+    way: AuthenticationType,
+    templates: Iterable[str],
+    values: Mapping[str, str],
+    *,
+    allowed: AllowedHosts,
+) -> tuple[str, str] | None:
+    """The first host that these values name and to which nothing may be sent, after the variable that brings it."""
+    for template in templates:
+        for named in named_hosts([template], values):
+            if name := refused_name(way, template, named, allowed=allowed, configured=values):
+                return name, named.host
+    return None
+
+
 def _is_default(way: AuthenticationType, template: str, named: NamedHost) -> bool:
     """Whether it is the host that the element's file means where nobody configures another."""
     defaults = {field.key: field.default for field in way.fields if field.default is not None}

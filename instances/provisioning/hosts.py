@@ -11,7 +11,7 @@ from instances.catalogue.hosts import (
     NamedHost,
     is_listed,
     named_hosts,
-    refused_name,
+    refused_host,
 )
 from instances.catalogue.templates import overridden
 from instances.errors import HostNotAllowedError, SecretsNeededAgainError
@@ -65,18 +65,10 @@ def require_allowed_hosts(
     configuration: Mapping[str, Any],
     allowed: AllowedHosts,
 ) -> None:
-    """Raises HostNotAllowedError for the first host that no request may go to.
-
-    A remote platform makes its requests itself, so it decides for itself.
-    """
-    if organization.is_remote:
-        return
-    values = way.values_of(configuration)
-    for template in _templates(organization, element, way):
-        for named in named_hosts([template], values):
-            name = refused_name(way, template, named, allowed=allowed, configured=values)
-            if name:
-                raise HostNotAllowedError(name, named.host, element.name)
+    """Raises HostNotAllowedError for the first host that no request may go to, a remote platform's included."""
+    templates, values = _templates(organization, element, way), way.values_of(configuration)
+    if refused := refused_host(way, templates, values, allowed=allowed):
+        raise HostNotAllowedError(*refused, element.name)
 
 
 def require_secrets_again(
@@ -96,7 +88,8 @@ def require_secrets_again(
     first = min(moved, key=lambda one: one.names)
     sent = authentication_of(instance, changed).sent_keys | _TOKEN_KEYS
     kept = [name for name in instance.secret_keys if name in sent and name not in given]
-    if kept or (instance.tokens and not is_authorizing):
+    holds_tokens = instance.tokens or _are_tokens_elsewhere(instance)
+    if kept or (holds_tokens and not is_authorizing):
         raise SecretsNeededAgainError(first.names[0], first.host, kept)
 
 
@@ -119,6 +112,12 @@ def hosts_to_store(instance: Instance, changed: Mapping[str, Any]) -> set[NamedH
     return known if is_same and hosts <= known else hosts
 
 
+def _are_tokens_elsewhere(instance: Instance) -> bool:
+    """Whether a remote platform has tokens for it, which it would send to the host that it is told."""
+    way = authentication_of(instance)
+    return instance.organization.is_remote and instance.has_token and way.obtains_token
+
+
 def _was_left_open(instance: Instance, named: NamedHost) -> bool:
     """Whether an instance that was never connected had no such host yet, and it is one of the provider's, or listed:
     then whoever entered the secrets left it open, as for an account's holder who comes by a link.
@@ -129,7 +128,8 @@ def _was_left_open(instance: Instance, named: NamedHost) -> bool:
     is_known = is_listed(named.host, listed) or all(
         is_listed(named.host, way.host_patterns(name)) for name in named.names
     )
-    return is_known and not instance.tokens and any(name not in had for name in named.names)
+    is_new = not (instance.tokens or _are_tokens_elsewhere(instance))
+    return is_known and is_new and any(name not in had for name in named.names)
 
 
 def _secret_keys(instance: Instance, changed: Mapping[str, Any]) -> set[str]:

@@ -6,6 +6,7 @@ from instances import crypto
 from instances.models import Instance
 from instances.platforms.base import code_in
 from instances.provisioning.create import clean_name, clean_tags
+from instances.provisioning.hosts import require_allowed_hosts
 from instances.provisioning.lifecycle.changes import save_changes
 from instances.provisioning.lifecycle.describe import describe_instance
 from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance
@@ -66,6 +67,14 @@ def update_instance(
         if instance.organization.is_remote:
             # What cannot be told to the platform is refused before anything is changed here.
             platform_request(instance, actor=actor)
+            told = platform_request(instance, actor=actor, configuration=stored | changed)
+            require_allowed_hosts(
+                instance.organization,
+                instance.element,
+                told.authentication,
+                told.configuration,
+                told.allowed_hosts,
+            )
         # What was given again counts as given, also where it is as stored.
         save_changes(instance, configuration=given if changed else None, name=name, tags=tags)
         if instance.is_readable:
