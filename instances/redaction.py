@@ -1,8 +1,8 @@
 """What is secret, and what a recorded exchange, a log line or an error may show of it: pure functions.
 
 By name: fields, headers and configuration keys that carry secrets; this is the only list of them. By value: the
-secrets that the caller knows it sent, in whatever case, percent-encoded, and in base64 or hex. Both are applied, so
-a provider that echoes a password under a name of its own does not leak it.
+secrets that the caller knows it sent, in whatever case, percent-encoded, escaped as in JSON or HTML, and in base64 or
+hex. Both are applied, so a provider that echoes a password under a name of its own does not leak it.
 """
 
 import binascii
@@ -10,6 +10,8 @@ import html
 import json
 import logging
 import re
+import sys
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -57,12 +59,16 @@ _PLACES = {"domain", "endpoint", "host", "port", "server", "uri", "url"}
 _PLAIN_NAMES = {"error_code", "error_codes", "status_code"}
 # Likewise in a record: an element's key. As a configuration key of its own, `key` is an account's.
 _PLAIN_IN_RECORDS = {"element_key", "key", "key_id"}
-# A URL, or a part of a document that may be one; and a part of that.
-_STRETCH = re.compile(r"[^\s\"'<>]++")
-_PART_OF_URL = re.compile(r"[^/?&=#;,:]++")
-_PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 # Encoded twice, and once more on the way.
 _MAX_ENCODINGS = 3
+# Of URLs, of JSON and the languages it is written with, of HTML and XML; and where a long value was broken into lines.
+# Most characters begin none, which the first group finds out at once.
+_ESCAPE = re.compile(
+    r"(?=[%\\&\r\n])(?:"
+    r"%[0-7][0-9A-Fa-f]|(?:%[89A-Fa-f][0-9A-Fa-f])++|\\x[0-7][0-9A-Fa-f]|(?:\\x[89A-Fa-f][0-9A-Fa-f])++"
+    r"|\\u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|(?:\\\\)++|\\[\"/']"
+    r"|(?:\\[nr][ \t]*+)++|(?:\r?\n[ \t]*+)++|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});)"
+)
 _LONGEST_RUN_ASKED_FOR = 20
 _BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _BASE64 = bytes(
@@ -318,10 +324,31 @@ class _Known:
         """Whether any is there, in whatever encoding."""
         if not self.forms:
             return False
-        return self._is_in_plain(text) or self._is_in_percent_encoded(text)
+        return self._is_in_plain(text) or any(map(self._is_in_reading, _readings(text)))
 
     def spans_in(self, text: str) -> Iterator[tuple[int, int]]:
         """From where to where each is; they may overlap."""
+        yield from self._spans_in_plain(text)
+        if not any(map(self._is_in_reading, _readings(text))):
+            return
+        starts, ends = array("L", range(len(text))), array("L", range(1, len(text) + 1))
+        for _ in _readings(text):
+            text, starts, ends = _resolved(text, starts, ends)
+            for start, stop in self._spans_in_reading(text):
+                yield starts[start], ends[stop - 1]
+
+    def _is_in_reading(self, text: str) -> bool:
+        # In a form, + is a blank.
+        return self._is_in_plain(text) or (
+            "+" in text and self._is_in_plain(text.replace("+", " "))
+        )
+
+    def _spans_in_reading(self, text: str) -> Iterator[tuple[int, int]]:
+        yield from self._spans_in_plain(text)
+        if "+" in text:
+            yield from self._spans_in_plain(text.replace("+", " "))
+
+    def _spans_in_plain(self, text: str) -> Iterator[tuple[int, int]]:
         folded = text.casefold()
         places = _places_in(text, folded)
         for form in self.forms:
@@ -331,8 +358,6 @@ class _Known:
             for one in self.encoded:
                 for start in _occurrences(decoding.decoded, one):
                     yield decoding.span(start, start + len(one))
-        if self._is_in_percent_encoded(text):
-            yield from self._spans_percent_encoded(text)
 
     def _is_in_plain(self, text: str) -> bool:
         folded = text.casefold()
@@ -346,26 +371,48 @@ class _Known:
         everything = b"\n".join(decoding.decoded for decoding in _decodings(text))
         return any(one in everything for one in self.encoded)
 
-    def _is_in_percent_encoded(self, text: str) -> bool:
-        for _ in range(_MAX_ENCODINGS):
-            if "%" not in text or not _PERCENT.search(text):
-                return False
-            text = unquote(text)
-            if self._is_in_plain(text) or (
-                "+" in text and self._is_in_plain(text.replace("+", " "))
-            ):
-                return True
-        return False
 
-    def _spans_percent_encoded(self, text: str) -> Iterator[tuple[int, int]]:
-        """Stretches that hold a secret once they are decoded: as little of a URL as is enough."""
-        for stretch in _STRETCH.finditer(text):
-            if not self._is_in_percent_encoded(stretch[0]):
-                continue
-            parts = list(_PART_OF_URL.finditer(text, *stretch.span()))
-            telling = [one for one in parts if self._is_in_percent_encoded(one[0])]
-            for one in telling or [stretch]:
-                yield one.span()
+def _readings(text: str) -> Iterator[str]:
+    """The text with its escapes resolved: once, twice, and so on, as a value may be escaped in a value."""
+    for _ in range(_MAX_ENCODINGS):
+        if not _ESCAPE.search(text):
+            return
+        text = _ESCAPE.sub(lambda found: _meaning(found[0]), text)
+        yield text
+
+
+def _resolved(
+    text: str, starts: "array[int]", ends: "array[int]"
+) -> tuple[str, "array[int]", "array[int]"]:
+    """The next reading of a text, and from where to where each of its characters was in the first one."""
+    parts, new_starts, new_ends, done = [], array("L"), array("L"), 0
+    for escape in _ESCAPE.finditer(text):
+        meaning = _meaning(escape[0])
+        parts += [text[done : escape.start()], meaning]
+        new_starts += starts[done : escape.start()]
+        new_starts.extend([starts[escape.start()]] * len(meaning))
+        new_ends += ends[done : escape.start()]
+        new_ends.extend([ends[escape.end() - 1]] * len(meaning))
+        done = escape.end()
+    return "".join([*parts, text[done:]]), new_starts + starts[done:], new_ends + ends[done:]
+
+
+@lru_cache(maxsize=1024)
+def _meaning(escape: str) -> str:
+    """What an escape stands for; nothing for the end of a line."""
+    if escape.startswith("&#"):
+        digits = escape[2:-1].lower()
+        number = int(digits[1:], 16) if digits.startswith("x") else int(digits)
+        return chr(number) if number <= sys.maxunicode else ""
+    if escape.startswith("&"):
+        return html.unescape(escape)
+    if escape.startswith(("%", "\\x")):
+        return unquote(escape.replace("\\x", "%"))
+    if escape.startswith("\\u"):
+        return str(json.loads(f'"{escape}"'))
+    if escape.startswith("\\\\"):
+        return escape[: len(escape) // 2]
+    return escape[1:] if escape[1:] in {'"', "/", "'"} else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -440,7 +487,9 @@ def _known(secrets: frozenset[str]) -> _Known:
 @lru_cache(maxsize=256)
 def _written_forms(secret: str) -> set[str]:
     """The secret as it stands in text, URLs, forms, JSON and HTML, case folded."""
-    forms = {form for one in _cases(secret) for form in _forms_of_case(one)}
+    # As a reading has it, without the ends of lines.
+    written = {secret, "".join(secret.splitlines())}
+    forms = {form for text in written for one in _cases(text) for form in _forms_of_case(one)}
     forms |= {json.dumps(form, ensure_ascii=False)[1:-1] for form in forms}
     return {form.casefold() for form in forms}
 
