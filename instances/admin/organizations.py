@@ -117,8 +117,8 @@ class OrganizationForm(SecretForm):
         before, after = self.initial.get("platform_url"), self.cleaned_data.get("platform_url")
         if not (before and after):
             return False
-        is_downgrade = before.startswith("https:") and not after.startswith("https:")
-        return is_downgrade or host_of(before) != host_of(after)
+        encrypted = before.replace("http://", "https://", 1)
+        return host_of(after) not in {host_of(before), host_of(encrypted)}
 
 
 class OrganizationUserForm(SecretForm):

@@ -10,6 +10,7 @@ from instances.catalogue.hosts import (
     AllowedHosts,
     NamedHost,
     is_listed,
+    is_providers,
     named_hosts,
     refused_host,
 )
@@ -126,7 +127,7 @@ def _was_left_open(instance: Instance, named: NamedHost) -> bool:
     had = way.values_of(instance.configuration)
     listed = instance.organization.private_hosts.get(instance.element_key, ())
     is_known = is_listed(named.host, listed) or all(
-        is_listed(named.host, way.host_patterns(name)) for name in named.names
+        is_providers(way, name, named.host) for name in named.names
     )
     is_new = not (instance.tokens or _are_tokens_elsewhere(instance))
     return is_known and is_new and any(name not in had for name in named.names)

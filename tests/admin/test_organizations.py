@@ -139,7 +139,10 @@ def test_the_secrets_of_a_remote_platform_do_not_go_to_another_host(operator, el
 
 def test_without_users_another_host_takes_the_secret_again(operator):
     far = make_organization(platform_url="https://far.example", secret=REMOTE_SECRET)
-    url, moved = f"{ORGANIZATIONS}{far.pk}/change/", REMOTE | {"platform_url": "https://new.example"}
+    url, moved = (
+        f"{ORGANIZATIONS}{far.pk}/change/",
+        REMOTE | {"platform_url": "https://new.example"},
+    )
     page = operator.post(url, moved)
     assert "Enter the secret again" in page.context["adminform"].form.errors["new_secret"][0]
     assert operator.post(url, moved | {"new_secret": REMOTE_SECRET}).status_code == 302
