@@ -1,8 +1,8 @@
-"""What is secret, and how records, logs and errors hide it: pure functions.
+"""What is secret, and what a recorded exchange, a log line or an error may show of it: pure functions.
 
-By name: fields, headers and configuration keys that hold secrets; this is the only list of them. By value: the secrets
-that the caller knows, in any case, percent-encoded, and in base64 or hex. Both are applied, so a provider that echoes
-a password under another name does not leak it.
+By name: fields, headers and configuration keys that carry secrets; this is the only list of them. By value: the
+secrets that the caller knows it sent, in whatever case, percent-encoded, escaped as in JSON or HTML, and in base64 or
+hex. Both are applied, so a provider that echoes a password under a name of its own does not leak it.
 """
 
 import binascii
@@ -10,6 +10,8 @@ import html
 import json
 import logging
 import re
+import sys
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ REDACTED = "[redacted]"
 MAX_BODY_CHARACTERS = 8_000
 # A number this small under a secret name is a status or an error code.
 MAX_PLAIN_NUMBER = 9_999
-# Shorter values would redact ordinary words of a text; they are only redacted where they are a whole value.
+# In running text a shorter value would blacken ordinary words; a field that is nothing but it is redacted.
 MIN_SECRET_LENGTH = 4
 
 # Whole words of a dotted, dashed, underscored or camelCase name, in the singular.
@@ -40,43 +42,47 @@ _SECRET_ENDINGS = (
     "privatekey", "pwd", "secret", "secretkey", "securitycode", "securitykey", "sessionkey", "sharedkey", "signingkey",
     "subscriptionkey", "token", "userpass", "verifier",
 )  # fmt: skip
-# Secret as a phrase, although no word of it is secret alone: SAMLResponse, passwordhash.
+# Secret, though none of the words is by itself: SAMLResponse, passwordhash.
 _SECRET_PHRASES = re.compile(
     "apikey|connectionstring|passcode|passphrase|passwd|password|pkcs12|relaystate|samlart|samlresponse|secretid|"
     "securityanswer|sessid|sessionid|tokenid"
 )
-# A last word that makes a name describe a secret instead of holding one: session.timeout, token_type.
+# A last word after which a name tells of a secret, and is none: session.timeout, token_type.
 _ABOUT_A_SECRET = {
     "algorithm", "at", "count", "enabled", "expire", "expiration", "expiry", "format", "in", "interval", "length",
     "lifetime", "method", "required", "timeout", "ttl", "type", "version",
 }  # fmt: skip
-# Words of OAuth endpoints, and last words that make such a name an address: auth.url.
+# What OAuth's endpoints are named after, and a last word after which such a name is an address: auth.url.
 _ENDPOINT_WORDS = {"auth", "authorization", "session", "token"}
 _PLACES = {"domain", "endpoint", "host", "port", "server", "uri", "url"}
-# Names with a secret word that hold nothing secret, and that operators need to read.
+# Names with such a word that say nothing secret, and that an operator needs to read.
 _PLAIN_NAMES = {"error_code", "error_codes", "status_code"}
-# The same in records: an element's key. As a configuration key, `key` is the account's secret.
+# Likewise in a record: an element's key. As a configuration key of its own, `key` is an account's.
 _PLAIN_IN_RECORDS = {"element_key", "key", "key_id"}
-# A possible URL in a document, and a part of a URL.
-_STRETCH = re.compile(r"[^\s\"'<>]++")
-_PART_OF_URL = re.compile(r"[^/?&=#;,:]++")
-_PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
-# A value may be encoded twice, and once more in transit.
+# Encoded twice, and once more on the way.
 _MAX_ENCODINGS = 3
-_MAX_RUN_LENGTH = 20
+# Of URLs, of JSON and the languages it is written with, of HTML and XML; and where a long value was broken into lines.
+# Most characters begin none, which the first group finds out at once.
+_ESCAPE = re.compile(
+    r"(?=[%\\&\r\n])(?:"
+    r"%[0-7][0-9A-Fa-f]|(?:%[89A-Fa-f][0-9A-Fa-f])++|\\x[0-7][0-9A-Fa-f]|(?:\\x[89A-Fa-f][0-9A-Fa-f])++"
+    r"|\\u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|(?:\\\\)++|\\[\"/']"
+    r"|(?:\\[nr][ \t]*+)++|(?:\r?\n[ \t]*+)++|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});)"
+)
+_LONGEST_RUN_ASKED_FOR = 20
 _BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _BASE64 = bytes(
-    byte if byte in _BASE64_ALPHABET else {b"-"[0]: b"+"[0], b"_"[0]: b"/"[0]}.get(byte, b"A"[0])
-    for byte in range(256)
+    one if one in _BASE64_ALPHABET else {b"-"[0]: b"+"[0], b"_"[0]: b"/"[0]}.get(one, b"A"[0])
+    for one in range(256)
 )
-_HEX = bytes(byte if byte in b"0123456789abcdefABCDEF" else b"0"[0] for byte in range(256))
-# A text without any of these assigns nothing; most values are a single word.
+_HEX = bytes(one if one in b"0123456789abcdefABCDEF" else b"0"[0] for one in range(256))
+# Without any of these, a text neither introduces nor assigns anything; most are but one word.
 _BEFORE_SECRET = re.compile(r"[\s/=:]")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _CREDENTIALS = re.compile(r"\b(Bearer|Basic|User|Organization|Element)(:?\s+)([\w+/=.~-]{16,})")
-# The path of an authorization link (models.AuthorizationLink) is its secret.
+# An authorization link (models.AuthorizationLink): its path is its secret.
 _LINK_PATH = re.compile(r"(/authorize/)[\w-]{20,}")
-# Possessive and anchored to the name's first character: linear time on untrusted text.
+# Possessive and anchored to the name's first character: linear in the text, which strangers write.
 _ASSIGNED_NAME = re.compile(r"(?<![\w.-])([\w.-]++)\\?[\"']?\s*+[=:]\s*+\\?[\"']?")
 _ASSIGNED_VALUE = re.compile(
     r"(?<=\")(?:\\.|[^\"\\])*+|(?<=')[^']*+|(?:(?:Bearer|Basic|OAuth)\s++)?+[^\s\"'\\&,;<>{}]++"
@@ -91,7 +97,7 @@ def is_secret_name(name: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def is_secret_key(name: str) -> bool:
-    """Whether a configuration key that no element declares is secret, judged by its name.
+    """Whether the value of a configuration key that no element declares is a secret, by its name.
 
     `oauth.api.key`, `userPassword`, `db.passwd` and `session.id` are; `monkey` and `oauth.callback.url` are not.
     """
@@ -109,12 +115,12 @@ def is_secret_key(name: str) -> bool:
 
 
 def redact_headers(headers: Mapping[str, str], secrets: Collection[str] = ()) -> dict[str, str]:
-    """Replace secret headers and known values."""
+    """Headers with secret ones and known values replaced."""
     return dict(_redact_pairs(headers.items(), secrets))
 
 
 def redact_url(url: str, secrets: Collection[str] = ()) -> str:
-    """Replace secret parameters, user information and known values of a URL."""
+    """A URL with its secret query parameters, user information, fragment and known values replaced."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -127,7 +133,7 @@ def redact_url(url: str, secrets: Collection[str] = ()) -> str:
 
 
 def redact_body(body: str, content_type: str = "", secrets: Collection[str] = ()) -> str:
-    """Redact a body (JSON, form or text) and cut it to MAX_BODY_CHARACTERS."""
+    """A request or answer body (JSON, form or text), redacted and cut to MAX_BODY_CHARACTERS."""
     try:
         redacted = _redact_document(json.loads(body), secrets)
     except (ValueError, RecursionError):
@@ -142,10 +148,7 @@ def redact_body(body: str, content_type: str = "", secrets: Collection[str] = ()
 
 
 def redact_text(text: str, secrets: Collection[str] = ()) -> str:
-    """Redact free text.
-
-    Replace credentials after their scheme, `name=value` of secret names, and known values.
-    """
+    """Free text: credentials after their scheme, `name=value` of secret names, and known values."""
     text = redact_values(storable(text), secrets)
     if not _BEFORE_SECRET.search(text):
         return text
@@ -163,7 +166,7 @@ def redact_text(text: str, secrets: Collection[str] = ()) -> str:
 
 
 def redact_values(text: str, secrets: Collection[str]) -> str:
-    """Replace known values only, for messages that are quoted otherwise unchanged."""
+    """Known values alone: for words that are to stay as they were said."""
     known = _known(frozenset(secrets))
     if not known.is_in(text):
         return text
@@ -176,21 +179,21 @@ def redact_values(text: str, secrets: Collection[str]) -> str:
 
 
 def storable(text: str) -> str:
-    """Remove what databases do not accept: NUL, and lone surrogates."""
+    """Without what no database takes: NUL, and half of a surrogate pair."""
     if text.isascii():
         return text.replace("\x00", "")
     return text.replace("\x00", "").encode(errors="replace").decode()
 
 
 def log_formatter() -> logging.Formatter:
-    """Return the formatter of LOGGING: redacted JSON lines."""
+    """JSON lines for LOGGING: every event of structlog and of the standard library, redacted."""
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.ExtraAdder(allow=()),
     ]
-    # By default, structlog prints to standard output without redaction.
+    # Left alone, structlog prints to standard output, past the redactor.
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -224,15 +227,12 @@ def _singular(word: str) -> str:
 
 def _is_secret_word(word: str) -> bool:
     return any(
-        form in _SECRET_WORDS or form.endswith(_SECRET_ENDINGS) for form in (word, _singular(word))
+        one in _SECRET_WORDS or one.endswith(_SECRET_ENDINGS) for one in (word, _singular(word))
     )
 
 
 def _redact_document(document: Any, secrets: Collection[str]) -> str:
-    """Return a JSON document as redacted text.
-
-    Search it as a whole first: most hold no known value.
-    """
+    """A JSON document as text. Known values are looked for in the whole of it first: most documents hold none."""
     known = _known(frozenset(secrets))
     is_clean = _is_clean(document, known) or _is_clean(_hidden_by_name(document), known)
     shown = _redact_json(document, known.short if is_clean else secrets)
@@ -245,7 +245,7 @@ def _is_clean(document: Any, known: "_Known") -> bool:
 
 
 def _hidden_by_name(value: Any, *, is_secret: bool = False) -> Any:
-    """Return a document without the strings that are hidden because of their names."""
+    """A document without the texts that its names hide whatever they are."""
     if isinstance(value, str):
         return "" if is_secret else value
     if isinstance(value, dict):
@@ -259,7 +259,7 @@ def _hidden_by_name(value: Any, *, is_secret: bool = False) -> Any:
 
 
 def _redact_json(value: Any, secrets: Collection[str], *, is_secret: bool = False) -> Any:
-    """Redact a JSON value. is_secret: it is below a secret name, at any depth."""
+    """is_secret: the value stands, at whatever depth, under a secret name."""
     if isinstance(value, str):
         is_hidden = value and (is_secret or value in secrets)
         return REDACTED if is_hidden else redact_text(value, secrets)
@@ -281,7 +281,7 @@ def _redact_json(value: Any, secrets: Collection[str], *, is_secret: bool = Fals
 
 
 def _names_secret(name: str, fields: Mapping[Any, Any]) -> bool:
-    # A code next to a message is an error code, which operators need to read.
+    # Beside a message, a code is the error's, which the operator needs to read.
     return is_secret_name(name) and not (name == "code" and "message" in fields)
 
 
@@ -308,36 +308,56 @@ def _redact_pairs(
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A set of secrets, prepared because one exchange searches many times."""
+    """What stands for one of some secrets, prepared once: the record of one exchange asks for it many times.
 
-    # How the secrets are written in text, URLs, forms, JSON and HTML, case folded.
+    forms: as the secrets are written in text, URLs, forms, JSON and HTML, case folded. encoded: as bytes, in lower case,
+    for what is in base64 or hex. runs: finds what is long enough to hold one of them. short: secrets that would blacken
+    ordinary words, so hidden only where they are all of a value.
+    """
+
     forms: tuple[str, ...]
-    # As lower-case bytes, to find them in base64 or hex.
     encoded: tuple[bytes, ...]
-    # Matches stretches long enough to encode one of them.
     runs: re.Pattern[str]
-    # Secrets so short that they are only redacted as a whole value.
     short: frozenset[str]
 
     def is_in(self, text: str) -> bool:
-        """Whether the text contains any of them, in any encoding."""
+        """Whether any is there, in whatever encoding."""
         if not self.forms:
             return False
-        return self._is_in_plain(text) or self._is_in_percent_encoded(text)
+        return self._is_in_plain(text) or any(map(self._is_in_reading, _readings(text)))
 
     def spans_in(self, text: str) -> Iterator[tuple[int, int]]:
-        """Yield start and end of each; they may overlap."""
+        """From where to where each is; they may overlap."""
+        yield from self._spans_in_plain(text)
+        if not any(map(self._is_in_reading, _readings(text))):
+            return
+        starts, ends = array("L", range(len(text))), array("L", range(1, len(text) + 1))
+        for _ in _readings(text):
+            text, starts, ends = _resolved(text, starts, ends)
+            for start, stop in self._spans_in_reading(text):
+                yield starts[start], ends[stop - 1]
+
+    def _is_in_reading(self, text: str) -> bool:
+        # In a form, + is a blank.
+        return self._is_in_plain(text) or (
+            "+" in text and self._is_in_plain(text.replace("+", " "))
+        )
+
+    def _spans_in_reading(self, text: str) -> Iterator[tuple[int, int]]:
+        yield from self._spans_in_plain(text)
+        if "+" in text:
+            yield from self._spans_in_plain(text.replace("+", " "))
+
+    def _spans_in_plain(self, text: str) -> Iterator[tuple[int, int]]:
         folded = text.casefold()
         places = _places_in(text, folded)
         for form in self.forms:
             for start in _occurrences(folded, form):
                 yield places(start)[0], places(start + len(form) - 1)[1]
         for decoding in _decodings(text):
-            for secret in self.encoded:
-                for start in _occurrences(decoding.decoded, secret):
-                    yield decoding.span(start, start + len(secret))
-        if self._is_in_percent_encoded(text):
-            yield from self._spans_percent_encoded(text)
+            for one in self.encoded:
+                for start in _occurrences(decoding.decoded, one):
+                    yield decoding.span(start, start + len(one))
 
     def _is_in_plain(self, text: str) -> bool:
         folded = text.casefold()
@@ -349,52 +369,73 @@ class _Known:
 
     def _is_in_decoded(self, text: str) -> bool:
         everything = b"\n".join(decoding.decoded for decoding in _decodings(text))
-        return any(secret in everything for secret in self.encoded)
+        return any(one in everything for one in self.encoded)
 
-    def _is_in_percent_encoded(self, text: str) -> bool:
-        for _ in range(_MAX_ENCODINGS):
-            if "%" not in text or not _PERCENT.search(text):
-                return False
-            text = unquote(text)
-            if self._is_in_plain(text) or (
-                "+" in text and self._is_in_plain(text.replace("+", " "))
-            ):
-                return True
-        return False
 
-    def _spans_percent_encoded(self, text: str) -> Iterator[tuple[int, int]]:
-        """Yield stretches that contain a secret once decoded: the smallest parts of a URL."""
-        for stretch in _STRETCH.finditer(text):
-            if not self._is_in_percent_encoded(stretch[0]):
-                continue
-            parts = list(_PART_OF_URL.finditer(text, *stretch.span()))
-            secret_parts = [part for part in parts if self._is_in_percent_encoded(part[0])]
-            for part in secret_parts or [stretch]:
-                yield part.span()
+def _readings(text: str) -> Iterator[str]:
+    """The text with its escapes resolved: once, twice, and so on, as a value may be escaped in a value."""
+    for _ in range(_MAX_ENCODINGS):
+        if not _ESCAPE.search(text):
+            return
+        text = _ESCAPE.sub(lambda found: _meaning(found[0]), text)
+        yield text
+
+
+def _resolved(
+    text: str, starts: "array[int]", ends: "array[int]"
+) -> tuple[str, "array[int]", "array[int]"]:
+    """The next reading of a text, and from where to where each of its characters was in the first one."""
+    parts, new_starts, new_ends, done = [], array("L"), array("L"), 0
+    for escape in _ESCAPE.finditer(text):
+        meaning = _meaning(escape[0])
+        parts += [text[done : escape.start()], meaning]
+        new_starts += starts[done : escape.start()]
+        new_starts.extend([starts[escape.start()]] * len(meaning))
+        new_ends += ends[done : escape.start()]
+        new_ends.extend([ends[escape.end() - 1]] * len(meaning))
+        done = escape.end()
+    return "".join([*parts, text[done:]]), new_starts + starts[done:], new_ends + ends[done:]
+
+
+@lru_cache(maxsize=1024)
+def _meaning(escape: str) -> str:
+    """What an escape stands for; nothing for the end of a line."""
+    if escape.startswith("&#"):
+        digits = escape[2:-1].lower()
+        number = int(digits[1:], 16) if digits.startswith("x") else int(digits)
+        return chr(number) if number <= sys.maxunicode else ""
+    if escape.startswith("&"):
+        return html.unescape(escape)
+    if escape.startswith(("%", "\\x")):
+        return unquote(escape.replace("\\x", "%"))
+    if escape.startswith("\\u"):
+        return str(json.loads(f'"{escape}"'))
+    if escape.startswith("\\\\"):
+        return escape[: len(escape) // 2]
+    return escape[1:] if escape[1:] in {'"', "/", "'"} else ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Decoding:
-    """A text decoded from one of its first characters on, as base64 or hex."""
+    """A text decoded as a whole from one of its first characters on, as if all of it were base64 or hex.
 
-    # In lower case.
+    decoded: its bytes, in lower case. Each character stands for so many bits of it.
+    """
+
     decoded: bytes
     offset: int
-    # Bits per character of the text.
     bits: int
 
     def span(self, start: int, stop: int) -> tuple[int, int]:
-        """Return the characters that hold any bit of these bytes."""
+        """The characters that hold a bit of these bytes."""
         return self.offset + start * 8 // self.bits, self.offset - (-stop * 8 // self.bits)
 
 
 def _decodings(text: str) -> Iterator[_Decoding]:
-    """Yield decodings of which one contains any encoded part, wherever it starts.
+    """Whatever is encoded in the text, wherever it begins, stands in one of these; linear in the text.
 
-    Linear in the text.
-
-    A secret inside a longer value, as in the base64 of `id:secret`, is encoded differently depending on what precedes
-    it. Characters outside the alphabet are read as zero.
+    A secret inside a longer value, as in the base64 of `id:secret`, has no form of its own: that depends on what is
+    before it. What belongs to neither alphabet is read as zero.
     """
     characters = text.encode("ascii", "replace")
     for alphabet, bits, group, decode in (
@@ -408,18 +449,15 @@ def _decodings(text: str) -> Iterator[_Decoding]:
             yield _Decoding(decode(translated[offset:end]).lower(), offset, bits)
 
 
-def _occurrences[T: (str, bytes)](text: T, part: T) -> Iterator[int]:
-    start = text.find(part)
+def _occurrences[T: (str, bytes)](text: T, one: T) -> Iterator[int]:
+    start = text.find(one)
     while start >= 0:
         yield start
-        start = text.find(part, start + len(part))
+        start = text.find(one, start + len(one))
 
 
 def _places_in(text: str, folded: str) -> Callable[[int], tuple[int, int]]:
-    """Map a position in the folded text to the original character.
-
-    Folding turns some into two.
-    """
+    """From where to where the character is that a folded one came from: folding makes two of some."""
     if len(text) == len(folded):
         return lambda place: (place, place + 1)
     ends = list(accumulate(len(character.casefold()) for character in text))
@@ -433,29 +471,31 @@ def _places_in(text: str, folded: str) -> Callable[[int], tuple[int, int]]:
 
 @lru_cache(maxsize=256)
 def _known(secrets: frozenset[str]) -> _Known:
-    long_enough = [storable(secret) for secret in secrets if len(secret) >= MIN_SECRET_LENGTH]
-    encoded = {form for secret in long_enough for form in _bytes_of(secret)}
+    telling = [storable(one) for one in secrets if len(one) >= MIN_SECRET_LENGTH]
+    encoded = {one for secret in telling for one in _bytes_of(secret)}
     shortest = min(map(len, encoded), default=MIN_SECRET_LENGTH)
-    # The number of base64 characters that it fills alone, bounded: the pattern retries each of them.
-    length = min(shortest * 8 // 6, _MAX_RUN_LENGTH)
+    # So many characters of base64 are filled by it alone; the pattern tries each of them again.
+    length = min(shortest * 8 // 6, _LONGEST_RUN_ASKED_FOR)
     return _Known(
-        forms=tuple({form for secret in long_enough for form in _written_forms(secret)}),
+        forms=tuple({form for secret in telling for form in _written_forms(secret)}),
         encoded=tuple(encoded),
         runs=re.compile(rf"[A-Za-z0-9+/_-]{{{length},}}+"),
-        short=frozenset(secret for secret in secrets if len(secret) < MIN_SECRET_LENGTH),
+        short=frozenset(one for one in secrets if len(one) < MIN_SECRET_LENGTH),
     )
 
 
 @lru_cache(maxsize=256)
 def _written_forms(secret: str) -> set[str]:
-    """Return the secret as text, URL, form, JSON and HTML write it, case folded."""
-    forms = {form for case in _cases(secret) for form in _forms_of_case(case)}
+    """The secret as it stands in text, URLs, forms, JSON and HTML, case folded."""
+    # As a reading has it, without the ends of lines.
+    written = {secret, "".join(secret.splitlines())}
+    forms = {form for text in written for one in _cases(text) for form in _forms_of_case(one)}
     forms |= {json.dumps(form, ensure_ascii=False)[1:-1] for form in forms}
     return {form.casefold() for form in forms}
 
 
 def _cases(secret: str) -> set[str]:
-    """Return the secret in each case: beyond ASCII, the cases are encoded differently."""
+    """Of other letters than ASCII's, each case has an encoding of its own."""
     if secret.isascii():
         return {secret}
     return {secret, secret.lower(), secret.upper(), secret.title(), secret.swapcase()}
@@ -474,10 +514,10 @@ def _forms_of_case(secret: str) -> set[str]:
 
 @lru_cache(maxsize=256)
 def _bytes_of(secret: str) -> set[bytes]:
-    """Return the bytes that may be encoded, form-encoded ones too (RFC 6749 2.3.1)."""
+    """What an encoding may be made of: the secret, or what a client makes of it before (RFC 6749 2.3.1)."""
     written = {
-        form for case in _cases(secret) for form in (case, quote(case, safe=""), quote_plus(case))
+        form for one in _cases(secret) for form in (one, quote(one, safe=""), quote_plus(one))
     }
-    # requests encodes Basic credentials as Latin-1.
-    latin = {form.encode("latin-1") for form in written if max(form) <= "\xff"}
-    return {form.lower() for form in latin | {form.encode() for form in written}}
+    # requests takes Latin-1 for Basic credentials.
+    latin = {one.encode("latin-1") for one in written if max(one) <= "\xff"}
+    return {one.lower() for one in latin | {one.encode() for one in written}}

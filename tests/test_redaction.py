@@ -1,6 +1,7 @@
 """What a recorded exchange, a log line or an error may show."""
 
 import base64
+import html
 import json
 import logging
 from time import thread_time
@@ -44,6 +45,11 @@ ENCODINGS = st.sampled_from(
         "lower",
         "swapped",
         "upper in base64",
+        "PHP's JSON",
+        ".NET's JSON",
+        "JSON in JSON in HTML",
+        "numbers in HTML",
+        "bytes in Python",
     ]
 )
 AROUND = st.text(st.characters(codec="ascii", categories=["L", "N"]), max_size=5)
@@ -93,6 +99,17 @@ def encoded(secret, encoding, before, after, *, is_url_safe):
             written = quote(quote(quote(secret, safe=""), safe=""), safe="")
         case "every character in percent":
             written = "".join(f"%{byte:02x}" for byte in secret.encode())
+        case "PHP's JSON":
+            written = json.dumps(secret)[1:-1].replace("/", "\\/")
+        case ".NET's JSON":
+            units = secret.encode("utf-16-be").hex().upper()
+            written = "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+        case "JSON in JSON in HTML":
+            written = html.escape(json.dumps(json.dumps(secret)))
+        case "numbers in HTML":
+            written = "".join(f"&#x{ord(one):X};" for one in secret)
+        case "bytes in Python":
+            written = "".join(f"\\x{byte:02x}" for byte in secret.encode())
         case "upper":
             written = secret.upper()
         case "lower":
@@ -136,6 +153,26 @@ def test_a_secret_never_survives_encoded_or_in_another_case(
 )
 def test_what_surrounds_an_encoded_secret_stays_readable(shown, text):
     assert redact_text(text, {"S3cr3t-Value"}) == shown
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        ('{\\"note\\":\\"[redacted]\\"}', '{\\"note\\":\\"s3cr3t\\/with+signs==\\"}'),
+        ("a [redacted] b", "a s3cr3t/with\\u002Bsigns\\u003d\\u003D b"),
+        ("<p title='a'>[redacted]</p>", "<p title='a'>s3cr3t&#x2F;with&#43;signs==</p>"),
+        ("Basic YWRhO[redacted]==\n", "Basic YWRhOnMzY3IzdC93aXRo\r\n K3NpZ25zPT0==\n"),
+    ],
+)
+def test_an_escaped_secret_is_hidden_and_what_surrounds_it_stays(shown, text):
+    assert redact_text(text, {"s3cr3t/with+signs=="}) == shown
+
+
+def test_a_key_of_several_lines_is_hidden_however_its_lines_end():
+    key = "-----BEGIN KEY-----\nMIIBOgIBAAJB\nAKj34GkxFhD9\n-----END KEY-----"
+    for line_end in ("\r\n", "\n  ", "\\n", "\\r\\n", ""):
+        for text in (key.replace("\n", line_end), json.dumps(key.replace("\n", line_end))):
+            assert "AKj34GkxFhD9" not in redact_text(f"it said {text} then", {key})
 
 
 @given(SECRETS, NAMES)
@@ -380,6 +417,7 @@ def test_long_bodies_are_cut_after_they_are_redacted():
     [
         "a", "token", "a=", "a.b-", '"', "\\", "Bearer ", '{"a":', "= ", "token=x ", 'token="',
         "%", "%25", "%41 ", "a%20/", "aaaaaaaaa ", "İ", "c29tZS1zZWNyZXQ ",
+        "\\u0041", "\\x41 ", "&#65;",
     ],
 )  # fmt: skip
 def test_a_hostile_body_takes_no_time(unit):

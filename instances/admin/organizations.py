@@ -15,6 +15,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter
 
 from instances.admin.handover import handover_page, remind_of_connections
 from instances.admin.hosts import clean_private_hosts
+from instances.catalogue.hosts import host_of
 from instances.errors import InputError
 from instances.models import Membership, Organization, OrganizationUser
 from instances.pages.admin_pages import (
@@ -100,6 +101,29 @@ class OrganizationForm(SecretForm):
                 _("An organization cannot change its platform. Create another organization.")
             )
         return entered
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if not self._moves_secrets():
+            return cleaned
+        if self.instance.users.exists():
+            why = _(
+                "The secrets of this organization's users belong to the former address and are never sent to "
+                "another host. Make another organization."
+            )
+            self.add_error("platform_url", why)
+        elif not cleaned.get("new_secret"):
+            why = _("Enter the secret again: it would be sent to another host.")
+            self.add_error("new_secret", why)
+        return cleaned
+
+    def _moves_secrets(self) -> bool:
+        """Whether stored secrets would go to another host or port, or no longer encrypted."""
+        before, after = self.initial.get("platform_url"), self.cleaned_data.get("platform_url")
+        if not (before and after):
+            return False
+        encrypted = before.replace("http://", "https://", 1)
+        return host_of(after) not in {host_of(before), host_of(encrypted)}
 
 
 class OrganizationUserForm(SecretForm):

@@ -1,7 +1,7 @@
 """Hosts that secrets may be sent to, as patterns and in URL templates.
 
 A host is written as `crm.example.com` or `crm.example.com:8443`: in lower case, IDNA-encoded, without a trailing dot and
-without its scheme's default port.
+without the port that https implies. The port of http is written, so that a request in clear goes to another host.
 """
 
 import ipaddress
@@ -14,7 +14,8 @@ from instances.catalogue.definition import AuthenticationType
 from instances.catalogue.templates import authority_of, fill_url, variables_in
 from instances.errors import InputError
 
-_IMPLIED_PORTS = {"http": 80, "https": 443}
+_HTTP_PORT = 80
+_HTTPS_PORT = 443
 # The characters that IDNA treats as dots (RFC 3490 3.1).
 _DOTS = re.compile("[。．｡]")  # noqa: RUF001
 _PORT = re.compile(r":([0-9]{1,5})$")
@@ -84,8 +85,14 @@ def host_of(url: str) -> str:
     if not name:
         raise ValueError("a URL without a host")
     name = f"[{name}]" if ":" in name else name
-    port = parts.port
-    return name if port in {None, _IMPLIED_PORTS.get(parts.scheme)} else f"{name}:{port}"
+    port = parts.port or (_HTTP_PORT if parts.scheme == "http" else _HTTPS_PORT)
+    return name if port == _HTTPS_PORT and parts.scheme == "https" else f"{name}:{port}"
+
+
+def is_providers(way: AuthenticationType, name: str, host: str) -> bool:
+    """Whether what this variable is part of is one of the provider's hosts, where nothing is read on the way."""
+    is_in_clear = host.endswith(f":{_HTTP_PORT}")
+    return not is_in_clear and is_listed(host, way.host_patterns(name))
 
 
 def named_host(template: str, values: Mapping[str, str]) -> NamedHost | None:
@@ -130,9 +137,24 @@ def refused_name(
     """
     if is_listed(named.host, allowed.listed) or _is_default(way, template, named):
         return None
-    refused = [name for name in named.names if not is_listed(named.host, way.host_patterns(name))]
+    refused = [name for name in named.names if not is_providers(way, name, named.host)]
     is_own = named in allowed.own and set(named.names) <= set(configured)
     return None if is_own or not refused else refused[0]
+
+
+def refused_host(
+    way: AuthenticationType,
+    templates: Iterable[str],
+    values: Mapping[str, str],
+    *,
+    allowed: AllowedHosts,
+) -> tuple[str, str] | None:
+    """The first host that these values name and to which nothing may be sent, after the variable that brings it."""
+    for template in templates:
+        for named in named_hosts([template], values):
+            if name := refused_name(way, template, named, allowed=allowed, configured=values):
+                return name, named.host
+    return None
 
 
 def _is_default(way: AuthenticationType, template: str, named: NamedHost) -> bool:

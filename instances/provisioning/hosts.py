@@ -14,8 +14,9 @@ from instances.catalogue.hosts import (
     AllowedHosts,
     NamedHost,
     is_listed,
+    is_providers,
     named_hosts,
-    refused_name,
+    refused_host,
 )
 from instances.catalogue.templates import overridden
 from instances.errors import HostNotAllowedError, SecretsNeededAgainError
@@ -69,20 +70,13 @@ def require_allowed_hosts(
     configuration: Mapping[str, Any],
     allowed: AllowedHosts,
 ) -> None:
-    """Check that every host of a configuration is allowed.
-
-    A remote platform sends the requests itself, so it applies its own rules.
+    """Check that every host of a configuration is allowed, also where a remote platform sends the requests.
 
     Raises HostNotAllowedError for the first host that is not.
     """
-    if organization.is_remote:
-        return
-    values = way.values_of(configuration)
-    for template in _templates(organization, element, way):
-        for named in named_hosts([template], values):
-            name = refused_name(way, template, named, allowed=allowed, configured=values)
-            if name:
-                raise HostNotAllowedError(name, named.host, element.name)
+    templates, values = _templates(organization, element, way), way.values_of(configuration)
+    if refused := refused_host(way, templates, values, allowed=allowed):
+        raise HostNotAllowedError(*refused, element.name)
 
 
 def require_secrets_again(
@@ -106,7 +100,8 @@ def require_secrets_again(
     first = min(moved, key=lambda named: named.names)
     sent = authentication_of(instance, changed).sent_keys | {*TOKEN_KEYS, *OAUTH1_TOKEN_KEYS}
     kept = [name for name in instance.secret_keys if name in sent and name not in given]
-    if kept or (instance.tokens and not is_authorizing):
+    holds_tokens = instance.tokens or _are_tokens_elsewhere(instance)
+    if kept or (holds_tokens and not is_authorizing):
         raise SecretsNeededAgainError(first.names[0], first.host, kept)
 
 
@@ -129,6 +124,12 @@ def hosts_to_store(instance: Instance, changed: Mapping[str, Any]) -> set[NamedH
     return known if is_same and hosts <= known else hosts
 
 
+def _are_tokens_elsewhere(instance: Instance) -> bool:
+    """Whether a remote platform has tokens for it, which it would send to the host that it is told."""
+    way = authentication_of(instance)
+    return instance.organization.is_remote and instance.has_token and way.obtains_token
+
+
 def _was_left_open(instance: Instance, named: NamedHost) -> bool:
     """Return whether the host was left open by whoever entered the secrets.
 
@@ -139,9 +140,10 @@ def _was_left_open(instance: Instance, named: NamedHost) -> bool:
     had = way.values_of(instance.configuration)
     listed = instance.organization.private_hosts.get(instance.element_key, ())
     is_known = is_listed(named.host, listed) or all(
-        is_listed(named.host, way.host_patterns(name)) for name in named.names
+        is_providers(way, name, named.host) for name in named.names
     )
-    return is_known and not instance.tokens and any(name not in had for name in named.names)
+    is_new = not (instance.tokens or _are_tokens_elsewhere(instance))
+    return is_known and is_new and any(name not in had for name in named.names)
 
 
 def _secret_keys(instance: Instance, changed: Mapping[str, Any]) -> set[str]:

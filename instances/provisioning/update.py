@@ -9,6 +9,7 @@ from instances import crypto
 from instances.models import Instance
 from instances.platforms.base import code_in
 from instances.provisioning.create import clean_name, clean_tags
+from instances.provisioning.hosts import require_allowed_hosts
 from instances.provisioning.lifecycle.changes import save_changes
 from instances.provisioning.lifecycle.describe import describe_instance
 from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance
@@ -70,7 +71,15 @@ def update_instance(
         if instance.organization.is_remote:
             # Fail before anything is changed here if the platform cannot be told.
             platform_request(instance, actor=actor)
-        # Unchanged values count as given again, as above.
+            told = platform_request(instance, actor=actor, configuration=stored | changed)
+            require_allowed_hosts(
+                instance.organization,
+                instance.element,
+                told.authentication,
+                told.configuration,
+                told.allowed_hosts,
+            )
+        # What was given again counts as given, also where it is as stored.
         save_changes(instance, configuration=given if changed else None, name=name, tags=tags)
         if instance.is_readable:
             describe_instance(instance, actor=actor)

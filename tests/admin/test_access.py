@@ -123,3 +123,10 @@ def test_users_who_may_only_view_get_no_buttons(sign_in):
         assert f"{label}\n" not in page.text.replace(" ", "")
     assert "actions/" not in page.text
     assert 'id="im-timeline"' not in page.text
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("page", ["change", "delete", "history"])
+def test_what_is_no_row_has_no_page(operator, model, page):
+    address = f"/admin/{model.replace('_', '/')}/no-row/{page}/"
+    assert operator.get(address, follow=True).status_code in {200, 403, 404}

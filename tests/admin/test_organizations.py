@@ -122,6 +122,42 @@ def test_an_organization_does_not_change_its_platform(operator):
     assert "cannot change its platform" in page.text
 
 
+@pytest.mark.parametrize(
+    "elsewhere",
+    ["https://evil.example", "https://far.example:8443", "http://far.example", "https://far.example@evil.example"],
+)  # fmt: skip
+def test_the_secrets_of_a_remote_platform_do_not_go_to_another_host(operator, elsewhere):
+    far = make_organization(platform_url="https://far.example", secret=REMOTE_SECRET)
+    make_organization_user(organization=far)
+    url = f"{ORGANIZATIONS}{far.pk}/change/"
+    for secret in ("", "an0therSecret"):
+        page = operator.post(url, REMOTE | {"platform_url": elsewhere, "new_secret": secret})
+        assert page.context["adminform"].form.errors["platform_url"]
+    far.refresh_from_db()
+    assert (far.platform_url, far.secret.reveal()) == ("https://far.example", REMOTE_SECRET)
+
+
+def test_without_users_another_host_takes_the_secret_again(operator):
+    far = make_organization(platform_url="https://far.example", secret=REMOTE_SECRET)
+    url, moved = (
+        f"{ORGANIZATIONS}{far.pk}/change/",
+        REMOTE | {"platform_url": "https://new.example"},
+    )
+    page = operator.post(url, moved)
+    assert "Enter the secret again" in page.context["adminform"].form.errors["new_secret"][0]
+    assert operator.post(url, moved | {"new_secret": REMOTE_SECRET}).status_code == 302
+    far.refresh_from_db()
+    assert far.platform_url == "https://new.example"
+
+
+def test_another_path_at_the_same_host_is_no_other_host(operator):
+    far = make_organization(platform_url="http://far.example", secret=REMOTE_SECRET)
+    make_organization_user(organization=far)
+    url = f"{ORGANIZATIONS}{far.pk}/change/"
+    moved = REMOTE | {"platform_url": "https://FAR.example/elements/api-v2"}
+    assert operator.post(url, moved).status_code == 302
+
+
 def test_endpoint_overrides_are_stored(operator):
     overrides = {"dynamicscrmadfs": {"https://{dynamics.tenant}/": "/sandbox/"}}
     data = {"name": "Near", "endpoint_overrides": json.dumps(overrides)}

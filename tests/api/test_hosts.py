@@ -243,7 +243,7 @@ def test_a_way_back_to_the_first_host_takes_the_secrets_of_that_one(api, interne
 
 @pytest.mark.parametrize(
     "written",
-    ["https://CRM.Example", "http://crm.example", "https://crm.example:443/", "https://crm.example/sub/path", "https://crm.example."],
+    ["https://CRM.Example", "https://crm.example:443/", "https://crm.example/sub/path", "https://crm.example."],
 )  # fmt: skip
 def test_another_spelling_of_the_same_host_is_no_change(written, api, internet, account):
     answer = api.patch(f"instances/{account.pk}", {"configuration": {"base.url": written}})
@@ -251,9 +251,35 @@ def test_another_spelling_of_the_same_host_is_no_change(written, api, internet, 
     assert {one.partition(":")[0].rstrip(".") for one in internet.hosts} == {"crm.example"}
 
 
-def test_another_port_is_another_host(api, internet, account):
-    moved = {"configuration": {"base.url": "https://crm.example:8443"}}
+@pytest.mark.parametrize(
+    "written", ["https://crm.example:8443", "https://crm.example:80", "http://crm.example:443"]
+)
+def test_another_port_is_another_host(written, api, internet, account):
+    moved = {"configuration": {"base.url": written}}
     assert api.patch(f"instances/{account.pk}", moved).status_code == 400
+    assert internet.requests == []
+
+
+def test_what_went_encrypted_does_not_go_in_clear(api, internet, account):
+    for query in ("", "?reAuthenticate=false"):
+        moved = {"configuration": {"base.url": "http://crm.example"}}
+        assert api.patch(f"instances/{account.pk}{query}", moved).status_code == 400
+    assert internet.requests == []
+
+
+def test_the_operators_secret_does_not_go_in_clear(api, internet):
+    base_url = {
+        "key": "base.url",
+        "label": "Address",
+        "required": True,
+        "hosts": ["*.zone.example"],
+    }
+    element = element_of(PASSWORD_WAY | {"fields": [base_url, *PASSWORD_WAY["fields"][1:]]})
+    make_oauth_app(organization=api.user.organization, element=element)
+    answer = connect(api, "tested", PASSWORD | {"base.url": "http://acme.zone.example"})
+    assert answer.status_code == 400
+    assert internet.requests == []
+    connected(api, "tested", PASSWORD | {"base.url": "https://acme.zone.example"})
 
 
 def test_an_old_refresh_token_does_not_go_to_a_new_host(api, internet):

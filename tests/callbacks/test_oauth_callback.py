@@ -10,7 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
-from instances.models import Authorization, Instance, Interaction
+from instances.models import Authorization, Instance, Interaction, OAuthApp
+from instances.provisioning.oauth.authorize import begin_authorization
 from tests.support.factories import make_account, make_instance
 
 CALLBACK = "/oauth/callback"
@@ -224,6 +225,31 @@ def test_no_issuer_is_assumed_for_the_authorization_endpoint_of_a_variant(
     Instance.objects.update(configuration=instance.configuration | variant)
     page = operator.get(CALLBACK, {"state": state, "error": "access_denied"})
     assert "Access declined" in page.text
+
+
+@pytest.mark.parametrize(
+    ("iss", "is_refused"),
+    [("https://issuer.example", True), ("https://other.example", False), (None, True)],
+)
+def test_the_issuer_is_that_of_the_variant_that_the_trip_chose(
+    operator, instance, provider_url, iss, is_refused
+):
+    operator.get(decide(provider_url, "allow"))
+    state_issuer(instance, issuer="https://issuer.example", sends_iss=True)
+    for way in instance.element.definition["authentication"]:
+        for variant in way.get("variants", []):
+            variant.update(issuer="https://other.example", sends_iss=True)
+    instance.element.save()
+    OAuthApp.objects.update(hosts=["adfs.example"])
+    adfs = {"authentication.variant": "adfs", "dynamics.adfs.host": "adfs.example"}
+    instance.refresh_from_db()
+    account, secret = User.objects.get(username="operator"), "s" * 43
+    trip = begin_authorization(instance, account=account, browser_secret=secret, configuration=adfs)
+    operator.cookies["oauth_browser"] = secret
+    answer = {"state": parse_qs(urlsplit(trip.url).query)["state"][0], "error": "access_denied"}
+    page = operator.get(CALLBACK, answer | ({"iss": iss} if iss else {}))
+    assert ("https://other.example" in page.text) == is_refused
+    assert ("Access declined" in page.text) != is_refused
 
 
 def test_another_browser_and_another_user_are_rejected(instance, state):

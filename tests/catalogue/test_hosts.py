@@ -62,7 +62,7 @@ def test_what_is_no_pattern_or_allows_too_much_is_refused(written):
     ("url", "host"),
     [
         ("https://Login.Salesforce.COM:443/x", "login.salesforce.com"),
-        ("http://login.salesforce.com:80", "login.salesforce.com"),
+        ("http://login.salesforce.com", "login.salesforce.com:80"),
         ("https://login.salesforce.com:80/", "login.salesforce.com:80"),
         ("https://user@evil.example/login.salesforce.com", "evil.example"),
         ("https://[::1]:8443/", "[::1]:8443"),

@@ -6,10 +6,12 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import ValidationError
 
+from instances.catalogue.hosts import refused_host
 from instances.errors import (
     AnswerLostError,
     ClientRefusedError,
     GoneError,
+    HostNotAllowedError,
     OutcomeUnknownError,
     PlatformError,
     ProviderFaultError,
@@ -247,8 +249,24 @@ def _path(request: PlatformRequest) -> str:
     return f"/instances/{request.remote_id}"
 
 
+def _require_allowed_hosts(request: PlatformRequest) -> None:
+    """The platform sends the client that it gets to the host that it gets, whichever that is.
+
+    Raises HostNotAllowedError.
+    """
+    way = request.authentication
+    templates = [template for _, template in way.url_templates()]
+    values = way.values_of(request.configuration)
+    if refused := refused_host(way, templates, values, allowed=request.allowed_hosts):
+        raise HostNotAllowedError(*refused, request.element.name)
+
+
 def _oauth_query(request: PlatformRequest, state: str) -> dict[str, str]:
-    """Return the query parameters of oauth/url and oauth/token (contract 8.1)."""
+    """Return the query parameters of oauth/url and oauth/token (contract 8.1).
+
+    Raises HostNotAllowedError.
+    """
+    _require_allowed_hosts(request)
     values = request.authentication.values_of(request.configuration)
     query = {name: values[key] for key, name in _OAUTH_URL_KEYS.items() if values.get(key)}
     plain = {
@@ -276,7 +294,11 @@ def _authentication_type(request: PlatformRequest) -> dict[str, str]:
 
 
 def _body(request: PlatformRequest) -> dict[str, Any]:
-    """Return the body of a create or update (contract 7.1), with our tag."""
+    """Return the body of a create or update (contract 7.1), with our tag.
+
+    Raises HostNotAllowedError.
+    """
+    _require_allowed_hosts(request)
     body: dict[str, Any] = {
         "element": {"key": request.element.key},
         "name": request.name,

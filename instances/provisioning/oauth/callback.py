@@ -162,13 +162,14 @@ def _check_issuer(authorization: Authorization, parameters: Mapping[str, str]) -
     Raises IssuerMismatchError.
     """
     instance = authorization.instance
-    way = authentication_of(instance)
+    changes = authorization.configuration.reveal()
+    # The trip may have chosen another variant, whose authorization server has another issuer.
+    way = authentication_of(instance, {**instance.readable_configuration(), **changes})
     iss = parameters.get("iss")
     if not way.issuer or way.grant_type != GrantType.AUTHORIZATION_CODE:
         return
     if iss is None and not way.sends_iss:
         return
-    changes = authorization.configuration.reveal()
     changed = changed_configuration(instance, changes, is_authorizing=True)
     overrides = instance.organization.endpoint_overrides.get(instance.element.key, {})
     template = overridden(way.issuer, overrides, public_url=settings.PUBLIC_URL)
