@@ -101,6 +101,9 @@ def store_rows(rows: Collection[BulkRow], *, holder: UUID) -> set[int]:
 
 def _store(rows: Collection[BulkRow], columns: Collection[str], *, holder: UUID) -> set[int]:
     expected = {"holder": holder, "outcome": Outcome.RUNNING}
+    for row in rows:
+        # They may have been read before a rotation of the keys.
+        row.encrypt_anew(columns)
     updates = [
         RowUpdate(row.pk, expected, {name: getattr(row, name) for name in columns}) for row in rows
     ]

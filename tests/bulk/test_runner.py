@@ -10,8 +10,10 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
+from instances import crypto
 from instances.bulk import runner as bulk_runs
 from instances.bulk.jobs import (
     cancel_bulk_job,
@@ -26,6 +28,7 @@ from instances.bulk.rows import MAX_ATTEMPTS
 from instances.bulk.runner import run_bulk_job, run_chunk
 from instances.errors import StateConflictError
 from instances.models import BulkJob, Instance, Interaction, OAuthApp
+from instances.provisioning.keys.rotation import rotate_encryption_keys
 from tests.conftest import shipped
 from tests.support.bulk import body, make_job, outcomes, pass_time
 from tests.support.factories import make_organization, make_organization_user
@@ -344,3 +347,32 @@ def test_progress_is_read_from_the_rows(provider, user):
     progress = progress_of(job)
     assert (progress.ended, progress.left, progress.percent, progress.failed) == (1, 1, 50, 0)
     assert progress.seconds_left == 1
+
+
+def test_what_a_running_job_gives_back_after_a_key_rotation_needs_the_new_key_alone(
+    provider, user, settings
+):
+    """A row that it had read before is written when the rotation is over."""
+    bodies = [body("Good"), body("Bad", configuration={"site": "acme"})]
+    job = start_bulk_job(make_job(user, bodies, concurrency=1))
+    answer = provider.answer
+
+    def rotate():
+        settings.ENCRYPTION_KEYS = [crypto.generate_key(), *settings.ENCRYPTION_KEYS]
+        try:
+            assert rotate_encryption_keys().is_complete
+        finally:
+            connection.close()
+
+    def rotating_answer(request):
+        provider.answer = answer
+        rotation = threading.Thread(target=rotate)
+        rotation.start()
+        rotation.join()
+        return answer(request)
+
+    provider.answer = rotating_answer
+    run(job)
+    assert outcomes(job) == {"succeeded": 1, "failed": 1}
+    settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS[:1]
+    assert job.rows.get(outcome="failed").body.reveal() == bodies[1]

@@ -109,7 +109,7 @@ def _mark(row: SealedRow, reasons: dict[str, str]) -> bool:
 
 def _release(row: SealedRow) -> bool:
     """As _mark(); an instance that was moved by it goes back to where it was."""
-    is_moved = isinstance(row, Instance) and row.cause == UnreadableSecretError.__name__
+    is_moved = isinstance(row, Instance) and row.cause == UnreadableSecretError.cause
     if not isinstance(row, Instance) or not is_moved or row.state != State.NEEDS_REAUTHORIZATION:
         return _set(row, quarantined_at=None)
     why = "Its secrets can be read again."
