@@ -46,6 +46,11 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class Unconfirmed(Work):
+    """One that may have been drafted: whether the database took it was not confirmed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sendable(Work):
     """One whose way is straight: all that is left is to send its draft."""
 

@@ -8,13 +8,15 @@ import threading
 import time
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection, connections
 from django.utils import timezone
 
 from instances import crypto
 from instances.bulk import runner as bulk_runs
+from instances.bulk.batches import Drafting
 from instances.bulk.jobs import (
     cancel_bulk_job,
     pause_bulk_job,
@@ -376,3 +378,54 @@ def test_what_a_running_job_gives_back_after_a_key_rotation_needs_the_new_key_al
     assert outcomes(job) == {"succeeded": 1, "failed": 1}
     settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS[:1]
     assert job.rows.get(outcome="failed").body.reveal() == bodies[1]
+
+
+@pytest.fixture
+def unheard(monkeypatch):
+    """unheard(): the next commit of this thread is made, and the connection ends before its answer."""
+    wrapper: Any = type(connections["default"])
+    commit, own_thread = wrapper._commit, threading.current_thread()
+
+    def commit_unheard(self):
+        commit(self)
+        if threading.current_thread() is own_thread:
+            monkeypatch.setattr(wrapper, "_commit", commit)
+            raise OperationalError("server closed the connection unexpectedly")
+
+    return lambda: monkeypatch.setattr(wrapper, "_commit", commit_unheard)
+
+
+def test_results_whose_commit_was_not_confirmed_are_stored_and_told_once(provider, user, unheard):
+    job = start_bulk_job(make_job(user, [body(f"Row {number}") for number in range(6)]))
+    answer = provider.answer
+
+    def answer_and_break(request):
+        provider.answer = answer
+        unheard()
+        return answer(request)
+
+    provider.answer = answer_and_break
+    ended = run(job)
+    assert sorted(row.number for row in ended) == [1, 2, 3, 4, 5, 6]
+    assert outcomes(job) == {"succeeded": 6}
+    assert Interaction.objects.count() == len(provider.requests) == 6
+
+
+def test_drafts_whose_commit_was_not_confirmed_are_not_drafted_twice(
+    provider, user, unheard, monkeypatch
+):
+    job = start_bulk_job(make_job(user, [body(f"Row {number}") for number in range(6)]))
+    draft_rows = Drafting.draft_rows
+
+    def draft_unheard(*arguments, **options):
+        unheard()
+        return draft_rows(*arguments, **options)
+
+    monkeypatch.setattr(Drafting, "draft_rows", draft_unheard)
+    chunk = run_chunk(job)
+    monkeypatch.setattr(Drafting, "draft_rows", draft_rows)
+    assert (chunk, Instance.objects.count()) == (0, 6)
+    pass_time()
+    run(job)
+    assert outcomes(job) == {"succeeded": 6}
+    assert len(provider.instances) == Instance.objects.count() == 6
