@@ -7,7 +7,7 @@ fresh, and store wrong expiry times. On SQLite both are the same clock.
 import threading
 from datetime import datetime, timedelta
 
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from instances.deadlines import Deadline, uptime_seconds
@@ -51,8 +51,15 @@ def clock_skew() -> timedelta:
 
 
 def database_now() -> datetime:
-    """The database's time, as exactly as the skew is known."""
-    return timezone.now() - clock_skew()
+    """The database's time, as exactly as the skew is known; while the database is away, as it was measured last."""
+    try:
+        skew = clock_skew()
+    except (OperationalError, InterfaceError):
+        if connection.in_atomic_block:
+            raise
+        connection.close()
+        skew = _measured.skew
+    return timezone.now() - skew
 
 
 def require_right_clock() -> None:

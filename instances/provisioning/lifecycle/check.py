@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from django.utils import timezone
-
 from instances.errors import (
     CredentialsRefusedError,
     GoneError,
@@ -20,6 +18,7 @@ from instances.provisioning.lifecycle.schedule import can_refresh
 from instances.provisioning.lifecycle.states import NO_CAUSE, State, cause_of, move_instance
 from instances.provisioning.plan import authentication_of
 from instances.provisioning.platform_requests import platform_request
+from instances.queries.database_clock import database_now
 
 
 def check_instance(instance: Instance, *, actor: str) -> Instance:
@@ -37,7 +36,7 @@ def check_instance(instance: Instance, *, actor: str) -> Instance:
         )
     # Without its Element token it is not connected, whatever the provider says.
     instance.require_readable()
-    now = timezone.now()
+    now = database_now()
     try:
         found = _ask_for(instance, actor=actor)
     except (CredentialsRefusedError, GoneError) as error:
@@ -69,7 +68,7 @@ def _ask_for(instance: Instance, *, actor: str) -> PlatformInstance:
     """Ask the platform; an access token that has run out, or that the provider refuses, is renewed first, once."""
     tokens = platform_request(instance, actor=actor).tokens
     is_renewable = tokens is not None and can_refresh(authentication_of(instance), tokens)
-    has_run_out = bool(instance.expires_at and instance.expires_at <= timezone.now())
+    has_run_out = bool(instance.expires_at and instance.expires_at <= database_now())
     if is_renewable and instance.state == State.CONNECTED and has_run_out:
         refresh_instance(instance, actor=actor)
         instance.refresh_from_db()
@@ -96,7 +95,7 @@ def _mark_refused(instance: Instance, error: PlatformError, *, actor: str) -> No
         actor=actor,
         why=str(error),
         only_if={"tokens_version": instance.tokens_version},
-        last_checked_at=timezone.now(),
+        last_checked_at=database_now(),
         **cause_of(error),
         **gone,
     )
