@@ -7,6 +7,7 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from instances.causes import WhoActs
 from instances.errors import CredentialsRefusedError, StateConflictError
 from instances.models import Instance, Interaction
 from instances.provisioning.lifecycle.check import check_instance
@@ -77,7 +78,7 @@ def test_a_refused_credential_is_found_by_the_check_and_not_checked_again(provid
     assert list(work_due_instances().failures) == [instance.pk]
     row = Instance.objects.get()
     assert (row.state, row.next_action_at) == ("needs_reauthorization", None)
-    assert explain(row).responsible == "account holder"
+    assert explain(row).who_acts == WhoActs.ACCOUNT_OWNER
 
 
 def test_an_outage_is_met_again_after_a_longer_while_each_time(provider, instance):
@@ -221,5 +222,5 @@ def test_what_keeps_a_lost_answer_from_being_reconciled_is_told(provider, remote
     make_due()
     work_due_instances()
     row = Instance.objects.get()
-    assert (row.state, explain(row).responsible) == ("unknown", "operator")
+    assert (row.state, explain(row).who_acts) == ("unknown", WhoActs.OPERATOR)
     assert "organization's secrets" in explain(row).advice
