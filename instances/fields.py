@@ -11,7 +11,8 @@ Instance.objects.filter(token_digest__in=crypto.digests("abc"))
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -105,11 +106,32 @@ class SealedRow(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save, and end the quarantine once every secret was entered again."""
+        names = kwargs.get("update_fields")
+        changed = self.encrypt_anew(names)
         if self.quarantined_at and self.is_readable:
             self.quarantined_at = None
-            if (names := kwargs.get("update_fields")) is not None:
-                kwargs["update_fields"] = {*names, "quarantined_at"}
+            changed.add("quarantined_at")
+        if names is not None:
+            kwargs["update_fields"] = {*names, *changed}
         super().save(*args, **kwargs)
+
+    def encrypt_anew(self, names: Collection[str] | None = None) -> set[str]:
+        """Encrypt secrets that are under an older key under the first; the columns that changed.
+
+        names: only these columns. For whoever writes a whole row: what it read before a rotation of the keys must not
+        come back after it. What cannot be read stays as it is.
+        """
+        first = crypto.ciphertext_prefix(crypto.first_key_id())
+        changed: set[str] = set()
+        for field in sealed_fields(type(self)):
+            is_written = field.attname in self.__dict__ and (names is None or field.name in names)
+            sealed: Sealed[Any] | None = getattr(self, field.name) if is_written else None
+            if not sealed or sealed.ciphertext.startswith(first):
+                continue
+            with suppress(UnreadableSecretError):
+                setattr(self, field.name, sealed.reveal())
+                changed |= {field.name, *filter(None, [field.digest_field])}
+        return changed
 
     @property
     def is_readable(self) -> bool:

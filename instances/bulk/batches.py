@@ -47,6 +47,11 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class Unconfirmed(Work):
+    """One that may have been drafted: whether the database took it was not confirmed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sendable(Work):
     """A row on the fast path: its draft is stored, and only has to be sent."""
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q
-from django.utils import timezone
 
 from instances.bulk.files import MAX_ERRORS_TOLD, file_error
 from instances.bulk.lines import FileRow
 from instances.errors import StateConflictError
 from instances.models import BulkJob, BulkRow, Instance, OrganizationUser
 from instances.models.bulk_jobs import DEFAULT_CONCURRENCY
+from instances.queries.database_clock import database_now
 
 # Rows that one task processes.
 CHUNK_ROWS = 200
@@ -56,7 +56,7 @@ def read_bulk_job(
         name=name[:200],
         concurrency=concurrency,
         is_skipping_existing=is_skipping_existing,
-        reading_at=timezone.now(),
+        reading_at=database_now(),
     )
     try:
         errors, count = _store(job, rows)
@@ -71,7 +71,7 @@ def read_bulk_job(
 
 def start_bulk_job(job: BulkJob) -> BulkJob:
     """Set a draft job running. Raises StateConflictError."""
-    now = timezone.now()
+    now = database_now()
     return _move(job, State.RUNNING, expect={State.DRAFT}, started_at=now, resumed_at=now)
 
 
@@ -102,7 +102,7 @@ def cancel_bulk_job(job: BulkJob) -> BulkJob:
     Raises StateConflictError.
     """
     unfinished = {State.READING, State.DRAFT, State.RUNNING, State.PAUSED}
-    cancelled = _move(job, State.CANCELLED, expect=unfinished, finished_at=timezone.now())
+    cancelled = _move(job, State.CANCELLED, expect=unfinished, finished_at=database_now())
     _clear(job)
     return cancelled
 
@@ -112,7 +112,7 @@ def delete_bulk_job(job: BulkJob) -> None:
 
     Raises StateConflictError while workers still process rows of it.
     """
-    if job.rows.filter(outcome=Outcome.RUNNING, due_at__gt=timezone.now()).exists():
+    if job.rows.filter(outcome=Outcome.RUNNING, due_at__gt=database_now()).exists():
         raise StateConflictError(
             f"Rows of bulk job {job.pk} are still in progress. Delete it in a minute."
         )
@@ -129,7 +129,7 @@ def retry_failures(job: BulkJob) -> BulkJob:
     with transaction.atomic():
         resumed = _resumed(job, left_out=failed.count())
         moved = _move(job, State.RUNNING, expect={State.FINISHED}, finished_at=None, **resumed)
-        failed.update(outcome=Outcome.PENDING, attempts=0, due_at=timezone.now(), error="")
+        failed.update(outcome=Outcome.PENDING, attempts=0, due_at=database_now(), error="")
     return moved
 
 
@@ -140,7 +140,7 @@ def finish_bulk_job(job: BulkJob) -> bool:
     """
     left = BulkRow.objects.filter(job=OuterRef("pk")).unfinished()
     running = BulkJob.objects.filter(pk=job.pk, state=State.RUNNING)
-    ended = running.filter(~Exists(left)).update(state=State.FINISHED, finished_at=timezone.now())
+    ended = running.filter(~Exists(left)).update(state=State.FINISHED, finished_at=database_now())
     job.refresh_from_db()
     if job.state == State.CANCELLED:
         _clear(job)
@@ -152,7 +152,7 @@ def tasks_to_enqueue(job: BulkJob) -> int:
 
     One for a dry run; for a running job one per CHUNK_ROWS rows, and at least one, which finishes it.
     """
-    now = timezone.now()
+    now = database_now()
     BulkJob.objects.filter(pk=job.pk).update(enqueued_at=now)
     job.enqueued_at = now
     if job.state == State.DRAFT:
@@ -166,14 +166,14 @@ def is_reading_stalled(job: BulkJob) -> bool:
     If so, the command or upload was killed, or waits for its input.
     """
     last = job.reading_at or job.created_at
-    return job.state == State.READING and last < timezone.now() - READING_STALLED_AFTER
+    return job.state == State.READING and last < database_now() - READING_STALLED_AFTER
 
 
 def is_dry_run_given_up(job: BulkJob) -> bool:
     """Whether its dry run crashed its worker too often, and is not in progress now."""
     is_unchecked = job.state == State.DRAFT and job.checked_at is None
     is_lost = job.dry_runs_begun >= MAX_DRY_RUNS
-    return is_unchecked and is_lost and _is_orphan(job, at=timezone.now())
+    return is_unchecked and is_lost and _is_orphan(job, at=database_now())
 
 
 def recover_bulk_jobs() -> list[BulkJob]:
@@ -182,7 +182,7 @@ def recover_bulk_jobs() -> list[BulkJob]:
     Those are running jobs with due rows of which none is in progress, and drafts whose dry run has stopped. Each is
     claimed, so that one scheduler enqueues it. A job that runs in a command, and was never enqueued, is left to it.
     """
-    now = timezone.now()
+    now = database_now()
     left = BulkRow.objects.filter(job__state=State.CANCELLED, due_at__lte=now)
     for job in BulkJob.objects.filter(pk__in=left.values("job")):
         _clear(job)
@@ -249,7 +249,7 @@ def _progress(job: BulkJob, counts: dict[str, int]) -> Progress:
     progress = Progress(counts, 0)
     if job.state != State.RUNNING or job.resumed_at is None:
         return progress
-    seconds = (timezone.now() - job.resumed_at).total_seconds()
+    seconds = (database_now() - job.resumed_at).total_seconds()
     return Progress(counts, max(progress.ended - job.ended_before, 0) / max(seconds, 1))
 
 
@@ -276,7 +276,7 @@ def _insert(job: BulkJob, rows: Sequence[FileRow]) -> None:
     sealed = [_row_of(job, row) for row in rows]
     reading = BulkJob.objects.filter(pk=job.pk, state=State.READING)
     with transaction.atomic():
-        if reading.update(reading_at=timezone.now()) != 1:
+        if reading.update(reading_at=database_now()) != 1:
             raise StateConflictError(
                 f"Bulk job {job.pk} was cancelled while its file was being read. No row was started."
             )
@@ -293,7 +293,7 @@ def _row_of(job: BulkJob, read: FileRow) -> BulkRow:
         element_key=str(element.get("key") or element.get("id") or "").replace("\x00", "")[:100],
         outcome=Outcome.FAILED if read.error else Outcome.PENDING,
         error=read.error,
-        due_at=None if read.error else timezone.now(),
+        due_at=None if read.error else database_now(),
     )
     row.body = read.body
     return row
@@ -315,7 +315,7 @@ def _move(job: BulkJob, to: str, *, expect: set[State], **columns: Any) -> BulkJ
 
 def _resumed(job: BulkJob, *, left_out: int = 0) -> dict[str, Any]:
     return {
-        "resumed_at": timezone.now(),
+        "resumed_at": database_now(),
         "ended_before": job.rows.filter(due_at=None).count() - left_out,
     }
 
@@ -325,7 +325,7 @@ def _clear(job: BulkJob) -> None:
 
     Rows first: if a worker releases a row after that, its run calls this again when it ends.
     """
-    is_free = Q(outcome=Outcome.PENDING) | Q(outcome=Outcome.RUNNING, due_at__lte=timezone.now())
+    is_free = Q(outcome=Outcome.PENDING) | Q(outcome=Outcome.RUNNING, due_at__lte=database_now())
     job.rows.filter(is_free).update(outcome=Outcome.CANCELLED, due_at=None, holder=None, body="")
     # Failed rows of a cancelled job can no longer be retried.
     job.rows.filter(outcome=Outcome.FAILED).update(body="")

@@ -110,8 +110,21 @@ def store_rows(rows: Collection[BulkRow], *, holder: UUID) -> set[int]:
     return _store(rows, _ENDED, holder=holder)
 
 
+def stored_before(rows: Collection[BulkRow]) -> set[BulkRow]:
+    """Those that are stored as they are here: by an attempt of store_rows() whose commit was not confirmed."""
+    there = BulkRow.objects.in_bulk([row.pk for row in rows])
+    return {row for row in rows if row.pk in there and _end_of(there[row.pk]) == _end_of(row)}
+
+
+def _end_of(row: BulkRow) -> list[object]:
+    return [getattr(row, name) for name in _ENDED if name != "body"]
+
+
 def _store(rows: Collection[BulkRow], columns: Collection[str], *, holder: UUID) -> set[int]:
     expected = {"holder": holder, "outcome": Outcome.RUNNING}
+    for row in rows:
+        # They may have been read before a rotation of the keys.
+        row.encrypt_anew(columns)
     updates = [
         RowUpdate(row.pk, expected, {name: getattr(row, name) for name in columns}) for row in rows
     ]

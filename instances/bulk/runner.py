@@ -24,7 +24,14 @@ from django.conf import settings
 from django.db import Error as AnyDatabaseError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from instances.bulk.batches import Drafting, Result, Sendable, Work, store_results
+from instances.bulk.batches import (
+    Drafting,
+    Result,
+    Sendable,
+    Unconfirmed,
+    Work,
+    store_results,
+)
 from instances.bulk.jobs import CHUNK_ROWS, finish_bulk_job
 from instances.bulk.rows import (
     MAX_ATTEMPTS,
@@ -34,6 +41,7 @@ from instances.bulk.rows import (
     finish_row,
     give_back_row,
     hold_rows,
+    stored_before,
 )
 from instances.deadlines import Deadline
 from instances.errors import InstancesError, RateLimitedError
@@ -133,6 +141,7 @@ class _Run:
         self._work = SimpleQueue[Work | None]()
         self._results = SimpleQueue[Result | None]()
         self._unstored: list[Result] = []
+        self._is_unconfirmed = False
         self._under_way = 0
         self._is_at_suspect = False
         self._look_at = self._poll_at = 0.0
@@ -221,6 +230,9 @@ class _Run:
     def _drafted(self, rows: Sequence[BulkRow], *, send_before: Deadline) -> list[Work | Result]:
         try:
             return self._drafting.draft_rows(rows, send_before=send_before)
+        except (OperationalError, InterfaceError) as error:
+            log.warning("bulk job drafts row by row", error=type(error).__name__)
+            return [Unconfirmed(row, send_before) for row in rows]
         except Exception:  # one row must not stop the others
             log.exception("bulk job drafts row by row", job=self._job.pk)
             return [Work(row, send_before) for row in rows]
@@ -253,18 +265,31 @@ class _Run:
         self._gather()
         if not self._unstored:
             return []
+        ended: list[BulkRow] = []
         try:
-            ended = self._stored(self._unstored)
+            ended += self._stored_before()
+            ended += self._stored(self._unstored)
         except (OperationalError, InterfaceError) as error:
             # They are stored together with the next results.
+            self._is_unconfirmed = True
             self._pause_after(error)
-            return []
+            return ended
         except Exception:  # one row must not spoil the others
             log.exception("bulk job stores row by row", job=self._job.pk)
-            ended = [row for result in self._unstored for row in self._store_alone(result)]
+            ended += [row for result in self._unstored for row in self._store_alone(result)]
         self._under_way -= len(self._unstored)
         self._unstored = []
         return ended
+
+    def _stored_before(self) -> list[BulkRow]:
+        """Leave out what the last attempt stored without a confirmation; the rows of it that have ended."""
+        if not self._is_unconfirmed:
+            return []
+        before = stored_before([result.row for result in self._unstored])
+        self._unstored = [one for one in self._unstored if one.row not in before]
+        self._under_way -= len(before)
+        self._is_unconfirmed = False
+        return [row for row in before if row.due_at is None]
 
     def _gather(self) -> None:
         ends_at = monotonic() + STORE_EVERY_SECONDS
@@ -384,6 +409,8 @@ class _Run:
             return self._unsent(work)
         else:
             try:
+                if isinstance(work, Unconfirmed):
+                    row.refresh_from_db()
                 end_row(row, self._provision(row))
             except InstancesError as error:
                 self._fail(row, error)

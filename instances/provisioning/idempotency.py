@@ -1,5 +1,7 @@
 """Create an instance once per Idempotency-Key, however often the request is sent."""
 
+from contextlib import suppress
+
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
@@ -54,9 +56,14 @@ def create_instance_once(
     if record is not new:
         return _repeat(record, body_text, actor=actor)
 
+    # This request's own row: by now, another request may have one of the same key.
+    own = IdempotencyKey.objects.filter(pk=record.pk)
+
     def remember(instance: Instance) -> None:
-        record.instance = instance
-        record.save(update_fields=["instance"])
+        if own.update(instance=instance) != 1:
+            raise StillRunningError(
+                "Another request with this Idempotency-Key took over, and this one sent nothing."
+            )
 
     try:
         return create_instance(
@@ -65,29 +72,30 @@ def create_instance_once(
     except OutcomeUnknownError:
         raise
     except InstancesError:
-        keys.delete()
+        own.delete()
         raise
 
 
 def _insert_or_find(new: IdempotencyKey, key: str) -> IdempotencyKey:
-    """Insert the new row, or return the existing one under any of ENCRYPTION_KEYS.
+    """Insert the new row, or return the existing one under any of ENCRYPTION_KEYS, with its instance.
 
     During a key rotation some processes digest with the old first key and some with the new one. No constraint can
     tell that two such digests are of the same key, so each process locks the user's row while it looks and inserts.
     """
     user_id = new.organization_user_id
-    existing = IdempotencyKey.objects.filter(organization_user=user_id).with_key(key).order_by("pk")
-    with transaction.atomic():
-        if len(crypto.encryption_keys()) > 1:
-            OrganizationUser.objects.select_for_update(no_key=True).get(pk=user_id)
-        if found := existing.first():
-            return found
-        try:
-            with transaction.atomic():
+    # The instance is read with it: afterwards it may be gone, because it was refused.
+    keys = IdempotencyKey.objects.select_related("instance").order_by("pk")
+    there = keys.filter(organization_user=user_id).with_key(key)
+    while True:
+        with transaction.atomic():
+            if len(crypto.encryption_keys()) > 1:
+                OrganizationUser.objects.select_for_update(no_key=True).get(pk=user_id)
+            if found := there.first():
+                return found
+            # One that is inserted at the same time is found next, unless its request was refused by then.
+            with suppress(IntegrityError), transaction.atomic():
                 new.save(force_insert=True)
-        except IntegrityError:
-            return existing.get()
-    return new
+                return new
 
 
 def _repeat(record: IdempotencyKey, body_text: str, *, actor: str) -> Instance:

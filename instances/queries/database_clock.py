@@ -7,7 +7,7 @@ and store wrong expiry times. On SQLite both are the same clock.
 import threading
 from datetime import datetime, timedelta
 
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from instances.deadlines import Deadline, uptime_seconds
@@ -54,8 +54,18 @@ def clock_skew() -> timedelta:
 
 
 def database_now() -> datetime:
-    """Return the database's time, as precisely as the skew is known."""
-    return timezone.now() - clock_skew()
+    """Return the database's time, as precisely as the skew is known.
+
+    While the database is away, the skew that was measured last counts.
+    """
+    try:
+        skew = clock_skew()
+    except (OperationalError, InterfaceError):
+        if connection.in_atomic_block:
+            raise
+        connection.close()
+        skew = _measured.skew
+    return timezone.now() - skew
 
 
 def require_right_clock() -> None:

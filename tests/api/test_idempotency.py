@@ -1,6 +1,7 @@
 """`Idempotency-Key` on creates, our own addition: a repeated request returns the same instance."""
 
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -9,10 +10,13 @@ from django.utils import timezone
 
 from instances import crypto
 from instances.models import IdempotencyKey, Instance, OrganizationUser
+from instances.provisioning import create, idempotency
+from instances.provisioning.lifecycle.delete import forget_instance
 from instances.provisioning.lifecycle.schedule import STALE_AFTER
 from tests.api.conftest import KEYED_BODY, ApiClient, make_api_client
 from tests.support.factories import make_element, make_organization, make_organization_user
-from tests.support.provider import ORGANIZATION_SECRET, USER_SECRET
+from tests.support.keyed import keyed_definition
+from tests.support.provider import API_KEY, ORGANIZATION_SECRET, USER_SECRET
 
 pytestmark = pytest.mark.django_db(transaction=True)
 KEY = {"Idempotency-Key": "key-1"}
@@ -78,6 +82,96 @@ def test_of_many_at_once_one_creates(api):
     assert set(answers) <= {200, 409}
     assert 200 in answers
     assert Instance.objects.count() == 1
+
+
+def in_thread(call):
+    """What a call gives that another process makes at this moment."""
+    answers = []
+
+    def run():
+        try:
+            answers.append(call())
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return answers[0]
+
+
+@pytest.fixture
+def refusing(api, provider):
+    """A body that the provider refuses, until provider.override is None."""
+    provider.override = (401, {"message": "Unauthorized"})
+    definition = keyed_definition(provider.url)
+    make_element(definition)
+    return KEYED_BODY | {
+        "element": {"key": definition["key"]},
+        "configuration": {"api.key": API_KEY},
+    }
+
+
+def test_a_refusal_does_not_forget_the_key_of_a_retry_that_is_faster(
+    api, provider, refusing, monkeypatch
+):
+    retries = []
+
+    def forget_and_retry(instance, **arguments):
+        monkeypatch.undo()
+        forget_instance(instance, **arguments)
+        provider.override = None
+        retries.append(in_thread(lambda: api.post("instances", refusing, **KEY)))
+
+    monkeypatch.setattr(create, "forget_instance", forget_and_retry)
+    refused = api.post("instances", refusing, **KEY)
+    again = api.post("instances", refusing, **KEY)
+    assert [refused.status_code, retries[0].status_code, again.status_code] == [400, 200, 200]
+    assert again.json() == retries[0].json()
+    assert Instance.objects.count() == 1
+
+
+def test_a_request_that_was_stopped_while_a_retry_took_over_creates_nothing(api, monkeypatch):
+    make_element()
+    retries = []
+
+    def stop_and_create(*arguments, **options):
+        monkeypatch.undo()
+        IdempotencyKey.objects.update(created_at=timezone.now() - 2 * STALE_AFTER)
+        retries.append(in_thread(lambda: api.post("instances", KEYED_BODY, **KEY)))
+        return create.create_instance(*arguments, **options)
+
+    monkeypatch.setattr(idempotency, "create_instance", stop_and_create)
+    stopped = api.post("instances", KEYED_BODY, **KEY)
+    assert (stopped.status_code, retries[0].status_code) == (409, 200)
+    assert "took over" in stopped.json()["message"]
+    assert api.post("instances", KEYED_BODY, **KEY).json() == retries[0].json()
+    assert Instance.objects.count() == 1
+
+
+@pytest.mark.parametrize("is_sent", [False, True])
+def test_of_many_at_once_that_are_refused_none_is_a_500(api, refusing, is_sent):
+    api.django.raise_request_exception = False
+    body = refusing if is_sent else refusing | {"configuration": {}}
+    barrier = threading.Barrier(6)
+    statuses = set()
+
+    def create(place):
+        for number in range(6):
+            barrier.wait()
+            # Some come while the first is being forgotten.
+            time.sleep(place * 0.01 * is_sent)
+            answer = api.post("instances", body, **{"Idempotency-Key": f"key-{number}"})
+            statuses.add(answer.status_code)
+        connection.close()
+
+    threads = [threading.Thread(target=create, args=[place]) for place in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses <= {400, 409}
+    assert not Instance.objects.exists()
 
 
 def test_after_a_lost_answer_the_same_key_finds_what_was_created(provider):

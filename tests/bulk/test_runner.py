@@ -8,11 +8,15 @@ import threading
 import time
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import OperationalError, connection, connections
 from django.utils import timezone
 
+from instances import crypto
 from instances.bulk import runner as bulk_runs
+from instances.bulk.batches import Drafting
 from instances.bulk.jobs import (
     cancel_bulk_job,
     pause_bulk_job,
@@ -26,6 +30,7 @@ from instances.bulk.rows import MAX_ATTEMPTS
 from instances.bulk.runner import run_bulk_job, run_chunk
 from instances.errors import StateConflictError
 from instances.models import BulkJob, Instance, Interaction, OAuthApp
+from instances.provisioning.keys.rotation import rotate_encryption_keys
 from tests.conftest import shipped
 from tests.support.bulk import body, make_job, outcomes, pass_time
 from tests.support.factories import make_organization, make_organization_user
@@ -346,3 +351,83 @@ def test_progress_is_read_from_the_rows(provider, user):
     progress = progress_of(job)
     assert (progress.ended, progress.left, progress.percent, progress.failed) == (1, 1, 50, 0)
     assert progress.seconds_left == 1
+
+
+def test_what_a_running_job_gives_back_after_a_key_rotation_needs_the_new_key_alone(
+    provider, user, settings
+):
+    """A row that it had read before is written when the rotation is over."""
+    bodies = [body("Good"), body("Bad", configuration={"site": "acme"})]
+    job = start_bulk_job(make_job(user, bodies, concurrency=1))
+    answer = provider.answer
+
+    def rotate():
+        settings.ENCRYPTION_KEYS = [crypto.generate_key(), *settings.ENCRYPTION_KEYS]
+        try:
+            assert rotate_encryption_keys().is_complete
+        finally:
+            connection.close()
+
+    def rotating_answer(request):
+        provider.answer = answer
+        rotation = threading.Thread(target=rotate)
+        rotation.start()
+        rotation.join()
+        return answer(request)
+
+    provider.answer = rotating_answer
+    run(job)
+    assert outcomes(job) == {"succeeded": 1, "failed": 1}
+    settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS[:1]
+    assert job.rows.get(outcome="failed").body.reveal() == bodies[1]
+
+
+@pytest.fixture
+def unheard(monkeypatch):
+    """unheard(): the next commit of this thread is made, and the connection ends before its answer."""
+    wrapper: Any = type(connections["default"])
+    commit, own_thread = wrapper._commit, threading.current_thread()
+
+    def commit_unheard(self):
+        commit(self)
+        if threading.current_thread() is own_thread:
+            monkeypatch.setattr(wrapper, "_commit", commit)
+            raise OperationalError("server closed the connection unexpectedly")
+
+    return lambda: monkeypatch.setattr(wrapper, "_commit", commit_unheard)
+
+
+def test_results_whose_commit_was_not_confirmed_are_stored_and_told_once(provider, user, unheard):
+    job = start_bulk_job(make_job(user, [body(f"Row {number}") for number in range(6)]))
+    answer = provider.answer
+
+    def answer_and_break(request):
+        provider.answer = answer
+        unheard()
+        return answer(request)
+
+    provider.answer = answer_and_break
+    ended = run(job)
+    assert sorted(row.number for row in ended) == [1, 2, 3, 4, 5, 6]
+    assert outcomes(job) == {"succeeded": 6}
+    assert Interaction.objects.count() == len(provider.requests) == 6
+
+
+def test_drafts_whose_commit_was_not_confirmed_are_not_drafted_twice(
+    provider, user, unheard, monkeypatch
+):
+    job = start_bulk_job(make_job(user, [body(f"Row {number}") for number in range(6)]))
+    draft_rows = Drafting.draft_rows
+
+    def draft_unheard(*arguments, **options):
+        unheard()
+        return draft_rows(*arguments, **options)
+
+    monkeypatch.setattr(Drafting, "draft_rows", draft_unheard)
+    chunk = run_chunk(job)
+    monkeypatch.setattr(Drafting, "draft_rows", draft_rows)
+    assert (chunk, Instance.objects.count()) == (0, 6)
+    pass_time()
+    run(job)
+    assert outcomes(job) == {"succeeded": 6}
+    assert len(provider.instances) == Instance.objects.count() == 6

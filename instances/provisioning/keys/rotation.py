@@ -15,7 +15,6 @@ from typing import Any
 
 from django.db import OperationalError, connection, models, transaction
 from django.db.models.functions import Cast, Left
-from django.utils import timezone
 
 from instances import crypto
 from instances.errors import UnreadableSecretError
@@ -24,6 +23,7 @@ from instances.models import Authorization, AuthorizationLink, IdempotencyKey
 from instances.models.idempotency_keys import LIFETIME
 from instances.provisioning.keys.quarantine import UnreadableRow, unreadable_row
 from instances.queries.bulk_update import RowUpdate, update_rows
+from instances.queries.database_clock import database_now
 
 BATCH_ROWS = 250
 # After each batch it pauses for as long as the batch took, to let the program's own queries through.
@@ -226,7 +226,7 @@ def _with_retries[T](work: Callable[[], T]) -> T:
 
 
 def _waiting_rows() -> Iterator[WaitingRows]:
-    now = timezone.now()
+    now = database_now()
     live: list[tuple[models.QuerySet[Any], Any]] = [
         (AuthorizationLink.objects.open(at=now), models.Max("expires_at")),
         (IdempotencyKey.objects.live(at=now), models.Max("created_at") + LIFETIME),

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from django.utils import timezone
-
 from instances.errors import (
     CredentialsRefusedError,
     GoneError,
@@ -26,6 +24,7 @@ from instances.provisioning.lifecycle.states import (
 )
 from instances.provisioning.plan import authentication_of
 from instances.provisioning.platform_requests import platform_request
+from instances.queries.database_clock import database_now
 
 
 def check_instance(instance: Instance, *, actor: str) -> Instance:
@@ -44,7 +43,7 @@ def check_instance(instance: Instance, *, actor: str) -> Instance:
         )
     # An instance whose Element token cannot be read does not work, whatever the provider answers.
     instance.require_readable()
-    now = timezone.now()
+    now = database_now()
     try:
         found = _fetch(instance, actor=actor)
     except (CredentialsRefusedError, GoneError) as error:
@@ -81,7 +80,7 @@ def _fetch(instance: Instance, *, actor: str) -> PlatformInstance:
     """
     tokens = platform_request(instance, actor=actor).tokens
     is_renewable = tokens is not None and can_refresh(authentication_of(instance), tokens)
-    is_expired = bool(instance.expires_at and instance.expires_at <= timezone.now())
+    is_expired = bool(instance.expires_at and instance.expires_at <= database_now())
     if is_renewable and instance.state == State.CONNECTED and is_expired:
         refresh_instance(instance, actor=actor)
         instance.refresh_from_db()
@@ -108,7 +107,7 @@ def _mark_refused(instance: Instance, error: PlatformError, *, actor: str) -> No
         actor=actor,
         why=str(error),
         only_if={"tokens_version": instance.tokens_version},
-        last_checked_at=timezone.now(),
+        last_checked_at=database_now(),
         **cause_of(error),
         **gone,
     )

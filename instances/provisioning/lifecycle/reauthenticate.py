@@ -76,6 +76,7 @@ def reauthenticate_instance(
         "state": instance.state,
         "state_changed_at": instance.state_changed_at,
     }
+    version = instance.tokens_version
     moved_at: datetime | None = None
 
     def store() -> None:
@@ -87,6 +88,9 @@ def reauthenticate_instance(
                 # The previous attempt was committed, but not confirmed.
                 instance.accept_move(state=stored.state, state_changed_at=moved_at)
                 return
+            if stored.tokens_version == version:
+                # A refusal of the old credentials in the meantime says nothing of the new ones.
+                instance.accept_move(state=stored.state, state_changed_at=stored.state_changed_at)
             merged = merge_proved(instance, stored, changes, changed)
             move_instance(
                 instance,

@@ -9,13 +9,13 @@ from typing import Any
 import structlog
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from instances.errors import InstancesError, PlatformError, StateConflictError
 from instances.fields import SealedTextField
 from instances.models import Instance, StateChange, Tag
 from instances.provisioning.lifecycle.schedule import next_action_at
 from instances.queries.bulk_update import RowUpdate, update_rows
+from instances.queries.database_clock import database_now
 from instances.queries.outages import outlast_outage
 from instances.queries.prepared import insert_row_with
 from instances.redaction import storable
@@ -194,7 +194,7 @@ def insert_in_state(instances: Sequence[Instance], state: str, *, actor: str, wh
     """
     if state not in MOVES[""]:
         raise StateConflictError(f"An instance cannot start in the state {State(state).label}.")
-    now = timezone.now()
+    now = database_now()
     first = {"from_state": "", "to_state": state, "actor": actor, "reason": why}
     for instance in instances:
         instance.accept_move(state=state, next_action_at=next_action_at(state, at=now))
@@ -246,7 +246,7 @@ def _moved_by_another(instance: Instance) -> StateConflictError:
 
 def _move_columns(instance: Instance, to: str, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns that every move changes."""
-    now = timezone.now()
+    now = database_now()
     return {
         "state": to,
         "state_changed_at": now,

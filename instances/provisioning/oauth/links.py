@@ -42,6 +42,7 @@ from instances.provisioning.plan import (
     with_oauth_app,
 )
 from instances.provisioning.status.explain import Step, is_offered
+from instances.queries.database_clock import database_now
 
 TOKEN_BYTES = 32
 _NOT_OPEN = {
@@ -91,7 +92,7 @@ def make_link(instance: Instance, *, account: User, note: str = "") -> MadeLink:
             note=note,
             token_digest=crypto.digest(token),
             digest_key_id=crypto.first_key_id(),
-            expires_at=timezone.now() + LIFETIME,
+            expires_at=database_now() + LIFETIME,
         )
     return MadeLink(link, f"{settings.PUBLIC_URL}/authorize/{token}")
 

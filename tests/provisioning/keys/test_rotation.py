@@ -232,3 +232,18 @@ def test_a_link_made_with_the_new_key_needs_only_that_key(
     assert rotate()[0] == 0
     only_first_key()
     assert find_link(made.url.rpartition("/")[2], kept="browser") == made.link
+
+
+def test_a_row_that_was_read_before_a_rotation_is_stored_under_the_new_key(
+    rotate, new_first_key, only_first_key
+):
+    owner = make_instance().organization_user
+    secret = owner.secret.reveal()
+    new_first_key()
+    assert rotate()[0] == 0
+    owner.email = "other@example.com"
+    owner.save()
+    assert rotate("--dry-run")[1]["rotated"] == 0
+    only_first_key()
+    [found] = type(owner).objects.filter(secret_digest__in=crypto.digests(secret))
+    assert (found.email, found.secret.reveal()) == ("other@example.com", secret)

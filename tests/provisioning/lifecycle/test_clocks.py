@@ -2,27 +2,36 @@
 
 import io
 from datetime import timedelta
+from unittest.mock import Mock
+from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from instances import tasks
+from instances import crypto, tasks
 from instances.bulk import tasks as bulk_tasks
-from instances.bulk.jobs import read_bulk_job, start_bulk_job
+from instances.bulk.jobs import (
+    cancel_bulk_job,
+    delete_bulk_job,
+    read_bulk_job,
+    start_bulk_job,
+)
 from instances.bulk.lines import FileRow
-from instances.errors import ClockSkewError
+from instances.errors import ClockSkewError, CredentialsRefusedError, StateConflictError
 from instances.models import BulkJob, BulkRow, IdempotencyKey, Instance, Interaction, ProcessBeat
 from instances.models.idempotency_keys import LIFETIME
+from instances.provisioning.keys.rotation import rotate_encryption_keys
 from instances.provisioning.lifecycle.check import check_instance
 from instances.provisioning.lifecycle.leases import leased
 from instances.provisioning.lifecycle.provision import provision_instance
 from instances.provisioning.lifecycle.refresh import refresh_instance
 from instances.provisioning.oauth.authorize import begin_authorization
 from instances.provisioning.oauth.callback import complete_authorization
+from instances.queries.database_clock import database_now, require_right_clock
 from tests.api.conftest import KEYED_BODY, make_api_client
 from tests.support.connected import make_connected, make_due, token_requests
 from tests.support.factories import (
@@ -253,3 +262,87 @@ def test_a_corrected_clock_is_noticed_at_once(provider, set_clock):
         refresh_instance(instance, actor="test")
     set_clock(timedelta(0))
     assert refresh_instance(instance, actor="test").tokens_version == 2
+
+
+@has_clock
+@skews(-86400, 86400)
+def test_a_file_that_a_process_with_a_wrong_clock_read_is_worked_on_at_once(
+    provider, set_clock, skew
+):
+    make_element(keyed_definition(provider.url))
+    body = {"name": "R", "element": {"key": "probed"}, "configuration": {"api.key": API_KEY}}
+    set_clock(skew)
+    job = start_bulk_job(read_bulk_job(make_organization_user(), [FileRow(1, body)], actor="test"))
+    set_clock(timedelta(0))
+    assert bulk_tasks.run_bulk_chunk.call(job.pk) == "1 rows."
+    assert abs(BulkJob.objects.get().started_at - timezone.now()) < timedelta(minutes=1)
+
+
+@has_clock
+def test_a_process_whose_clock_is_ahead_cancels_no_row_under_its_worker(provider, set_clock):
+    make_element()
+    user = make_organization_user()
+    job = start_bulk_job(read_bulk_job(user, [FileRow(1, KEYED_BODY)], actor="test"))
+    in_a_minute = timezone.now() + timedelta(minutes=1)
+    job.rows.update(outcome="running", due_at=in_a_minute, holder=uuid4())
+    set_clock(DAY)
+    cancel_bulk_job(job)
+    assert job.rows.get().outcome == "running"
+    with pytest.raises(StateConflictError, match="still in progress"):
+        delete_bulk_job(job)
+
+
+@has_clock
+@skews(-86400, 86400)
+def test_a_check_by_a_process_with_a_wrong_clock_is_dated_and_followed_by_the_databases(
+    provider, set_clock, skew
+):
+    element = make_element(keyed_definition(provider.url))
+    instance = make_instance(element=element, configuration={"api.key": API_KEY})
+    provision_instance(instance, actor="test")
+    provider.override = (401, {})
+    set_clock(skew)
+    with pytest.raises(CredentialsRefusedError):
+        check_instance(instance, actor="test")
+    provider.override = None
+    check_instance(Instance.objects.get(), actor="test")
+    set_clock(timedelta(0))
+    row, now = Instance.objects.get(), timezone.now()
+    assert abs(row.state_changed_at - now) < timedelta(minutes=1)
+    assert abs(row.last_checked_at - now) < timedelta(minutes=1)
+    assert timedelta(hours=19) < row.next_action_at - now < timedelta(hours=29)
+
+
+@has_clock
+def test_a_rotation_with_a_wrong_clock_knows_which_keys_still_need_the_old_one(
+    api_key_row, settings, set_clock
+):
+    settings.ENCRYPTION_KEYS = [crypto.generate_key(), *settings.ENCRYPTION_KEYS]
+    set_clock(2 * DAY)
+    assert not rotate_encryption_keys().is_complete
+    set_clock(timedelta(0))
+    IdempotencyKey.objects.update(created_at=timezone.now() - LIFETIME)
+    assert rotate_encryption_keys().is_complete
+
+
+@has_clock
+def test_while_the_database_is_away_its_time_is_as_it_was_measured_last(db, monkeypatch):
+    """Or else what a provider answered could not be stored when it is back."""
+    require_right_clock()
+    monkeypatch.setattr("instances.queries.database_clock._measured.is_fresh_until", None)
+    monkeypatch.setattr(
+        "instances.queries.database_clock._measure", Mock(side_effect=OperationalError)
+    )
+    assert abs(database_now() - timezone.now()) < timedelta(seconds=2)
+
+
+@pytest.fixture
+def api_key_row():
+    user = make_organization_user()
+    return IdempotencyKey.objects.create(
+        organization_user=user,
+        key_digest=crypto.digest("k"),
+        body_digest=crypto.digest("b"),
+        digest_key_id=crypto.first_key_id(),
+        created_at=timezone.now(),
+    )

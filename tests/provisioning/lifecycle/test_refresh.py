@@ -18,10 +18,12 @@ from instances.provisioning.lifecycle.provision import provision_instance
 from instances.provisioning.lifecycle.refresh import refresh_instance, store_tokens
 from instances.provisioning.lifecycle.sweeps import refresh_due_instances
 from instances.provisioning.lifecycle.switches import set_enabled
+from instances.provisioning.oauth.authorize import begin_authorization
+from instances.provisioning.oauth.callback import complete_authorization
 from instances.provisioning.plan import authentication_of
 from instances.provisioning.status.explain import explain
 from tests.support.connected import make_connected, make_due, token_requests, tokens_of
-from tests.support.factories import CUSTOM_CONFIGURATION, make_instance
+from tests.support.factories import CUSTOM_CONFIGURATION, make_account, make_instance
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -282,3 +284,34 @@ def test_a_deletion_revokes_the_grant_and_no_rejection_blocks_it(provider, insta
     exchange = Interaction.objects.get(operation="Revoke token")
     assert (exchange.status, exchange.instance_id) == (override[0] if override else 200, None)
     assert refresh_token not in str(vars(exchange))
+
+
+def test_an_authorization_survives_a_late_refusal_of_the_grant_that_it_replaces(provider, instance):
+    """The second refusal arrives while the new code is being exchanged; the code could not be sent again."""
+    account = make_account(is_superuser=True)
+    begun = begin_authorization(instance, account=account, browser_secret="browser")
+    parameters = provider.authorize(begun.url)
+    Instance.objects.update(refresh_refusals=1)
+    old, answer = tokens_of(instance)["refresh_token"], provider.answer
+
+    def refuse():
+        try:
+            with pytest.raises(GrantRejectedError):
+                refresh_instance(Instance.objects.get(), actor="scheduler")
+        finally:
+            connection.close()
+
+    def refusing_answer(request):
+        provider.answer = answer
+        provider.refresh_tokens.discard(old)
+        refusal = threading.Thread(target=refuse)
+        refusal.start()
+        refusal.join()
+        assert Instance.objects.get().state == "needs_reauthorization"
+        return answer(request)
+
+    provider.answer = refusing_answer
+    complete_authorization(parameters, account=account, browser_secret="browser")
+    row = Instance.objects.get()
+    assert (row.state, row.cause, row.refresh_refusals) == ("connected", "", 0)
+    assert tokens_of(instance)["refresh_token"] in provider.refresh_tokens

@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from instances.causes import WhoActs
 from instances.errors import CredentialsRefusedError, StateConflictError
 from instances.models import Instance, Interaction
 from instances.provisioning.lifecycle.check import check_instance
@@ -79,7 +80,7 @@ def test_rejected_credentials_are_found_by_the_check_and_not_checked_again(provi
     assert list(work_due_instances().failures) == [instance.pk]
     row = Instance.objects.get()
     assert (row.state, row.next_action_at) == ("needs_reauthorization", None)
-    assert explain(row).who_acts == "account owner"
+    assert explain(row).who_acts == WhoActs.ACCOUNT_OWNER
 
 
 def test_retries_during_an_outage_wait_longer_each_time(provider, instance):
@@ -252,5 +253,5 @@ def test_the_cause_that_prevents_reconciliation_is_shown(provider, remote_instan
     make_due()
     work_due_instances()
     row = Instance.objects.get()
-    assert (row.state, explain(row).who_acts) == ("unknown", "operator")
+    assert (row.state, explain(row).who_acts) == ("unknown", WhoActs.OPERATOR)
     assert "organization's secrets" in explain(row).advice
