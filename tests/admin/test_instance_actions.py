@@ -104,7 +104,7 @@ def test_disabling_and_enabling(operator, connected):
     connected.refresh_from_db()
     assert connected.is_disabled
     page = operator.get(reverse("admin:instances_instance_change", args=[connected.pk])).text
-    assert "It is connected, and disabled." in page
+    assert "It is disabled." in page
     operator.post(action_url(connected, "enable"))
     connected.refresh_from_db()
     assert not connected.is_disabled

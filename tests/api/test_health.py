@@ -48,7 +48,7 @@ def test_a_failing_instance_says_why_and_who_must_act(api, instance):
         health["nextStep"],
         health["interactionId"],
     ) == (
-        "The client is refused.",
+        "Keyed rejected the OAuth app or the organization's secrets.",
         "operator",
         "check",
         exchange.pk,
