@@ -223,4 +223,4 @@ def test_what_keeps_a_lost_answer_from_being_reconciled_is_told(provider, remote
     work_due_instances()
     row = Instance.objects.get()
     assert (row.state, explain(row).who_acts) == ("unknown", WhoActs.OPERATOR)
-    assert "organization's secrets" in explain(row).advice
+    assert "organization's secrets" in explain(row).cause
