@@ -254,4 +254,4 @@ def test_the_cause_that_prevents_reconciliation_is_shown(provider, remote_instan
     work_due_instances()
     row = Instance.objects.get()
     assert (row.state, explain(row).who_acts) == ("unknown", WhoActs.OPERATOR)
-    assert "organization's secrets" in explain(row).advice
+    assert "organization's secrets" in explain(row).cause
