@@ -69,7 +69,7 @@ def test_an_action_on_many_instances_leaves_them_as_they_are_and_says_so(operato
         "/admin/instances/instance/", chosen | {"confirmed": "yes"}, follow=True
     ).text
     assert NOT_ASKED in page
-    assert "2 instances were left as they are; try again later." in page
+    assert "2 instances were skipped. Try again later." in page
     assert "worked on" not in page
     assert set(Instance.objects.values_list("state", flat=True)) == {"draft"}
 

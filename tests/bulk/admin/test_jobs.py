@@ -121,7 +121,7 @@ def test_a_dry_run_that_ends_its_workers_is_given_up_until_it_is_asked_for_again
     assert "The dry run failed" not in page_of(operator, job).text
     BulkJob.objects.update(state="draft")
     settings.TASKS = engine
-    assert "found something to look at in 0 rows" in do(operator, job, "check").text
+    assert "The dry run found no problems." in do(operator, job, "check").text
     job.refresh_from_db()
     assert job.dry_runs_begun == 0
 
@@ -133,7 +133,7 @@ def test_the_dry_run_has_a_verdict_for_each_row(operator, user):
     )
     page = upload(operator, user, content)
     job = BulkJob.objects.get()
-    assert "something to look at in 3 rows" in page.text
+    assert "found problems in 3 rows" in page.text
     assert list(job.rows.values_list("verdict", flat=True)) == [
         "",
         "Duplicate: row 2 of this file has the same name and element.",
