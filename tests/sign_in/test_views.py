@@ -122,6 +122,15 @@ def test_guesses_from_everywhere_do_not_lock_out_a_known_network(ada, path, sett
     assert attempt(path, PASSWORD, **home).status_code == 429
 
 
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_guesses_from_elsewhere_are_slowed_for_whoever_signed_in_at_home(ada, path, settings):
+    settings.SIGN_IN_FAILURES_PER_NAME = 6
+    assert is_signed_in(attempt(path, PASSWORD, address="2001:db8:1:2::3"))
+    addresses = [f"203.0.113.{number}" for number in range(10, 18)]
+    tried = [fail(path, 1, address=address)[0] for address in addresses]
+    assert (tried[:6].count(429), set(tried[6:])) == (0, {429})
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_addresses_that_a_client_makes_up_do_not_help_it(ada, path, settings):
     settings.TRUSTED_PROXY_COUNT = 0

@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -212,7 +213,36 @@ def test_a_lease_has_one_holder_and_is_released(instance):
         assert third not in (None, first)
 
 
+<<<<<<< HEAD
 def test_tokens_that_arrive_after_newer_ones_were_stored_are_dropped(provider, instance):
+=======
+def test_a_lease_that_another_took_over_is_not_given_back_by_who_lost_it(instance):
+    other = uuid4()
+    with leased(instance.pk):
+        Instance.objects.update(lease_holder=other)
+    assert Instance.objects.get().lease_holder == other
+
+
+def test_a_late_refusal_is_not_recorded_once_another_holds_the_lease(provider, instance):
+    obedient, refused = provider.answer, []
+
+    def refuse_the_first(request):
+        if refused:
+            return obedient(request)
+        refused.append(request)
+        Instance.objects.update(lease_holder=uuid4(), leased_until=timezone.now())
+        connection.close()
+        return 400, {"error": "invalid_grant"}
+
+    provider.answer = refuse_the_first
+    current = refresh_instance(instance, actor="test")
+    assert (current.state, current.refresh_refusals, current.cause) == ("connected", 0, "")
+    assert current.tokens_version == 2
+    assert len(token_requests(provider)) == 2
+
+
+def test_an_answer_that_comes_after_newer_tokens_were_stored_is_dropped(provider, instance):
+>>>>>>> p2-mutants
     stale = Instance.objects.get(pk=instance.pk)
     refresh_instance(instance, actor="x")
     newest = tokens_of(instance)
