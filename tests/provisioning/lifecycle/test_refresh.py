@@ -213,9 +213,6 @@ def test_a_lease_has_one_holder_and_is_released(instance):
         assert third not in (None, first)
 
 
-<<<<<<< HEAD
-def test_tokens_that_arrive_after_newer_ones_were_stored_are_dropped(provider, instance):
-=======
 def test_a_lease_that_another_took_over_is_not_given_back_by_who_lost_it(instance):
     other = uuid4()
     with leased(instance.pk):
@@ -241,8 +238,7 @@ def test_a_late_refusal_is_not_recorded_once_another_holds_the_lease(provider, i
     assert len(token_requests(provider)) == 2
 
 
-def test_an_answer_that_comes_after_newer_tokens_were_stored_is_dropped(provider, instance):
->>>>>>> p2-mutants
+def test_tokens_that_arrive_after_newer_ones_were_stored_are_dropped(provider, instance):
     stale = Instance.objects.get(pk=instance.pk)
     refresh_instance(instance, actor="x")
     newest = tokens_of(instance)
