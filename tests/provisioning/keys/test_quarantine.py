@@ -20,6 +20,7 @@ from instances.models import (
     Organization,
     OrganizationUser,
 )
+from instances.provisioning.keys import quarantine as quarantining
 from instances.provisioning.lifecycle.check import check_instance
 from instances.provisioning.lifecycle.states import State, move_instance
 from instances.provisioning.lifecycle.sweeps import refresh_due_instances, work_due_instances
@@ -269,6 +270,25 @@ def test_a_marked_row_is_skipped_until_its_key_is_back(instance, whole, column):
     row = Instance.objects.get(pk=instance.pk)
     assert (row.state, row.cause, row.quarantined_at) == ("connected", "", None)
     assert refresh_due_instances().succeeded == 1
+
+
+@pytest.mark.django_db
+def test_a_secret_that_is_entered_again_meanwhile_is_not_marked(monkeypatch):
+    organization = make_organization()
+    write_raw(organization, "secret", "v1.0.AA")
+    find = quarantining.unreadable_row
+
+    def enter_and_find(row, reasons):
+        found = find(row, reasons)
+        if reasons:
+            current = Organization.objects.get(pk=row.pk)
+            current.secret = "entered-again"
+            current.save()
+        return found
+
+    monkeypatch.setattr(quarantining, "unreadable_row", enter_and_find)
+    assert [one.pk for one in quarantining.quarantine_unreadable().changing] == [organization.pk]
+    assert Organization.objects.get().quarantined_at is None
 
 
 def test_what_needed_reauthorization_before_needs_it_afterwards(api, keyed, provider):

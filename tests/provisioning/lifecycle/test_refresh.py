@@ -24,7 +24,12 @@ from instances.provisioning.oauth.callback import complete_authorization
 from instances.provisioning.plan import authentication_of
 from instances.provisioning.status.explain import explain
 from tests.support.connected import make_connected, make_due, token_requests, tokens_of
+<<<<<<< HEAD
 from tests.support.factories import CUSTOM_CONFIGURATION, make_account, make_instance
+=======
+from tests.support.factories import CUSTOM_CONFIGURATION, make_instance
+from tests.support.provider import Request
+>>>>>>> p2-mutants
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -221,7 +226,8 @@ def test_a_lease_that_another_took_over_is_not_given_back_by_who_lost_it(instanc
 
 
 def test_a_late_refusal_is_not_recorded_once_another_holds_the_lease(provider, instance):
-    obedient, refused = provider.answer, []
+    obedient = provider.answer
+    refused: list[Request] = []
 
     def refuse_the_first(request):
         if refused:
