@@ -24,12 +24,8 @@ from instances.provisioning.oauth.callback import complete_authorization
 from instances.provisioning.plan import authentication_of
 from instances.provisioning.status.explain import explain
 from tests.support.connected import make_connected, make_due, token_requests, tokens_of
-<<<<<<< HEAD
 from tests.support.factories import CUSTOM_CONFIGURATION, make_account, make_instance
-=======
-from tests.support.factories import CUSTOM_CONFIGURATION, make_instance
 from tests.support.provider import Request
->>>>>>> p2-mutants
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
