@@ -89,7 +89,7 @@ def test_a_remote_platforms_secret_is_entered_and_never_shown(operator):
 @pytest.mark.parametrize(
     ("changes", "field", "sentence"),
     [
-        ({}, "new_secret", "Enter the secret that the remote platform gave out."),
+        ({}, "new_secret", "Enter the secret from the remote platform."),
         ({"new_secret": "two words"}, "new_secret", "Enter a platform secret without spaces"),
         (
             {"new_secret": "x" * 9, "platform_url": ""},

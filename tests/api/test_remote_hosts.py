@@ -91,7 +91,7 @@ def test_the_tokens_that_it_has_do_not_follow_another_host(client, api, app, pla
     moved = {"configuration": {**client, "site.address": "b.salesforce.com"}}
     answer = api.patch(f"instances/{instance.remote_id}?reAuthenticate=false", moved)
     assert answer.status_code == 400
-    assert "stored secrets are never sent to a host" in answer.json()["message"]
+    assert "Stored secrets are only sent to the host" in answer.json()["message"]
     assert platform.requests == []
 
 

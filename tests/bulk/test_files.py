@@ -89,7 +89,7 @@ def test_a_json_list_and_json_lines_give_the_same_bodies():
 
 def test_wrong_rows_do_not_hide_the_ones_behind_them():
     assert errors(b'{"name": 5}\n{"name": }\n{"name": "\xff"}\n{"name": NaN}\n{"name": "a"}\n') == [
-        "Line 1: The body has wrong fields: name: Input should be a valid string.",
+        "Line 1: The body has invalid fields: name: Input should be a valid string.",
         "Line 2, column 10: invalid JSON (Expecting value).",
         "Line 3: the text is not valid UTF-8.",
         "Line 4: NaN is not JSON.",

@@ -345,7 +345,7 @@ def test_a_superusers_link_works_wherever_the_instance_is(make, account_owner):
 
 
 @pytest.mark.parametrize("way", ["oauth2", "custom"])
-def test_the_link_of_a_superuser_ends_when_that_account_is_closed(make, holder, way):
+def test_the_link_of_a_superuser_ends_when_that_account_is_closed(make, account_owner, way):
     make(way)
     root = Client()
     root.force_login(make_account("root", is_superuser=True))
@@ -353,7 +353,10 @@ def test_the_link_of_a_superuser_ends_when_that_account_is_closed(make, holder, 
     path = re.findall(r"/authorize/[\w-]+", made.text)[0]
     before = Instance.objects.get().state
     User.objects.filter(username="root").update(is_active=False)
-    for answer in (holder.get(path), holder.post(path, CREDENTIALS | TENANT)):
+    for answer in (
+        account_owner.get(path),
+        account_owner.post(path, CREDENTIALS | TENANT),
+    ):
         assert answer.status_code == 410
         assert "The link for Contoso no longer works" in answer.text
     assert Instance.objects.get().state == before

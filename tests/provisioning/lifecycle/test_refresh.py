@@ -336,6 +336,7 @@ def test_an_authorization_survives_a_late_refusal_of_the_grant_that_it_replaces(
         refusal.start()
         refusal.join()
         assert Instance.objects.get().state == "needs_reauthorization"
+        connection.close()
         return answer(request)
 
     provider.answer = refusing_answer
