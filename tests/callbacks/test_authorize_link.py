@@ -358,7 +358,7 @@ def test_the_link_of_a_superuser_ends_when_that_account_is_closed(make, account_
         account_owner.post(path, CREDENTIALS | TENANT),
     ):
         assert answer.status_code == 410
-        assert "The link for Contoso no longer works" in answer.text
+        assert "This link for Contoso no longer works" in answer.text
     assert Instance.objects.get().state == before
 
 
