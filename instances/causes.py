@@ -157,7 +157,7 @@ CAUSES: dict[str, CauseInfo] = {
     Cause.REFUSED: CauseInfo(
         sentence=_("%(element)s rejected the request."),
         who=WhoActs.OPERATOR,
-        remedy=_("Open the recorded exchange, correct what it complains about, and try again."),
+        remedy=_("Open the recorded exchange, fix what it reports, and try again."),
     ),
     Cause.RATE_LIMITED: CauseInfo(
         sentence=_("%(element)s rate-limited the request (HTTP 429)."),
@@ -330,7 +330,7 @@ CAUSES: dict[str, CauseInfo] = {
     ),
     Cause.CONFLICT: CauseInfo(
         sentence=_("Another process changed it."),
-        who=WhoActs.OPERATOR,
+        who=WhoActs.NOBODY,
         remedy=_TRY_LATER,
         is_retryable=True,
         status=409,
@@ -377,7 +377,7 @@ CAUSES: dict[str, CauseInfo] = {
     ),
     Cause.WORKERS_UNREACHABLE: CauseInfo(
         sentence=_("The background workers could not be reached."),
-        who=WhoActs.OPERATOR,
+        who=WhoActs.NOBODY,
         remedy=_TRY_LATER,
         is_retryable=True,
         status=500,
@@ -385,7 +385,7 @@ CAUSES: dict[str, CauseInfo] = {
     ),
     Cause.UNEXPECTED: CauseInfo(
         who=WhoActs.OPERATOR,
-        remedy=_("Open the recorded exchange, correct what it complains about, and try again."),
+        remedy=_("Open the recorded exchange, fix what it reports, and try again."),
         status=500,
         page_status=400,
     ),
