@@ -100,7 +100,9 @@ class Installation:
         return process
 
     def begin_worker(self, **environment: str) -> subprocess.Popen[bytes]:
-        command = CELERY_WORKER if self.broker_url else DATABASE_WORKER
+        # RabbitMQ locks a node's name until it has noticed that the worker before was killed.
+        celery_worker = (*CELERY_WORKER, "--hostname", f"{uuid4().hex}@%h")
+        command = celery_worker if self.broker_url else DATABASE_WORKER
         return self.begin(*command, **environment)
 
     def keep_workers(self, workers: list[subprocess.Popen[bytes]]) -> None:
