@@ -52,6 +52,7 @@ def on_create(provider, name, act):
     provider.answer = acting_answer
 
 
+@pytest.mark.slow
 def test_two_hundred_rows_need_few_statements_and_their_threads_none(user, monkeypatch):
     # Long enough that every batch is full.
     monkeypatch.setattr(bulk_runs, "STORE_EVERY_SECONDS", 10)

@@ -105,6 +105,7 @@ def test_every_row_becomes_exactly_one_instance_at_a_platform_that_misbehaves(se
         assert not any(row.body for row in job.rows.all())
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_followed_by_another_and_nothing_is_doubled(provider, tmp_path):
     settled, deadly_counts = threading.Event(), [10, 30]
     answer = provider.answer
@@ -186,6 +187,7 @@ def test_a_platform_that_asks_to_wait_is_not_asked_before(provider, user):
     assert outcomes(job) == {"succeeded": 1}
 
 
+@pytest.mark.slow
 def test_a_failure_that_lasts_is_given_up_and_a_refusal_at_once(provider, user):
     provider.override = (503, {"message": "Down"})
     job = start_bulk_job(make_job(user, [body("One"), body("Two", element={"key": "nosuch"})]))

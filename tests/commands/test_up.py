@@ -115,6 +115,7 @@ def test_it_serves_the_admin_prints_a_command_that_works_and_leaves_nothing_behi
     assert still_running(children) == []
 
 
+@pytest.mark.slow
 def test_the_second_time_no_secret_is_printed_and_sigterm_stops_it_as_well(up, environment):
     first, _ = up()
     first.send_signal(signal.SIGTERM)
