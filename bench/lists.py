@@ -140,10 +140,10 @@ def _accounts() -> list[str]:
         account = User.objects.create_user(role, is_staff=True)
         account.groups.add(Group.objects.get(name=role))
         for organization in reached:
-            Membership.objects.create(organization=organization, account=account, role=role)
+            Membership.objects.create(organization=organization, user=account, role=role)
     staff = User.objects.create_user(STAFF)
     staff.groups.add(Group.objects.get(name=STAFF))
-    OrganizationUser.objects.update(account=staff)
+    OrganizationUser.objects.update(user=staff)
     return ["superuser", *reach, STAFF]
 
 

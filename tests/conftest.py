@@ -12,7 +12,7 @@ from django.test import Client
 from instances.catalogue.loading import shipped_elements
 from instances.models import Element, Organization, OrganizationUser
 from instances.provisioning.access.organizations import create_account
-from tests.support.factories import make_account, make_member
+from tests.support.factories import make_member, make_user
 from tests.support.oauth1_provider import OAuth1Provider
 from tests.support.provider import Provider
 
@@ -69,7 +69,7 @@ def oauth1_provider(settings):
 
 @dataclass(frozen=True)
 class Person:
-    account: User
+    user: User
     browser: Client
 
 
@@ -78,15 +78,15 @@ def person(db) -> Callable[..., Person]:
     """person("staff"), or person("operator", of=organization): an account of that group, signed in."""
 
     def person(group: str, *, of: Organization | None = None, name: str = "") -> Person:
-        account = make_account(name or group)
-        account.is_staff = False
-        account.save()
-        account.groups.add(Group.objects.get(name=group))
+        user = make_user(name or group)
+        user.is_staff = False
+        user.save()
+        user.groups.add(Group.objects.get(name=group))
         if of:
-            make_member(account, of, group)
+            make_member(user, of, group)
         browser = Client()
-        browser.force_login(account)
-        return Person(account, browser)
+        browser.force_login(user)
+        return Person(user, browser)
 
     return person
 
@@ -95,6 +95,6 @@ def person(db) -> Callable[..., Person]:
 def staff(person: Callable[..., Person], sandbox: OrganizationUser) -> Person:
     """Whose own organization user is the one that may reach the sandbox."""
     found: Person = person("staff", name="mina")
-    sandbox.account = found.account
+    sandbox.user = found.user
     sandbox.save()
     return found

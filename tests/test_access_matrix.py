@@ -21,11 +21,11 @@ from instances.models import (
 )
 from instances.provisioning.access.organizations import create_account
 from tests.support.factories import (
-    make_account,
     make_instance,
     make_interaction,
     make_member,
     make_oauth_app,
+    make_user,
 )
 
 pytestmark = pytest.mark.django_db
@@ -112,16 +112,16 @@ def instance():
 def rows(instance):
     """One row of each model, all of the instance's organization; its primary key by the model's name."""
     owner = instance.organization_user
-    account = make_account("owner")
+    user = make_user("owner")
     authorization = Authorization.objects.create(
         instance=instance,
-        started_by=account,
+        started_by=user,
         state_digest="s" * 64,
         browser_digest="b" * 64,
         expires_at=timezone.now(),
     )
     link = AuthorizationLink.objects.create(
-        instance=instance, made_by=account, token_digest="t" * 64, expires_at=timezone.now()
+        instance=instance, made_by=user, token_digest="t" * 64, expires_at=timezone.now()
     )
     return {
         "instance": instance.pk,
@@ -132,9 +132,9 @@ def rows(instance):
         "authorization": authorization.pk,
         "authorizationlink": link.pk,
         "interaction": make_interaction(instance=instance, organization=owner.organization).pk,
-        "membership": make_member(account, owner.organization).pk,
+        "membership": make_member(user, owner.organization).pk,
         "bulkjob": BulkJob.objects.create(organization_user=owner, actor="owner").pk,
-        "user": account.pk,
+        "user": user.pk,
         "group": 1,
         "dbtaskresult": "00000000-0000-0000-0000-000000000000",
     }
@@ -188,7 +188,7 @@ def test_without_a_sign_in_nothing_is_told(client, rows, route):
 
 @pytest.mark.parametrize(("route", "name"), ADMIN, ids=[route for route, _ in ADMIN])
 def test_an_account_without_a_role_opens_no_page_of_the_admin(client, rows, route, name):
-    client.force_login(make_account("nobody"))
+    client.force_login(make_user("nobody"))
     for method in ("get", "post"):
         answer = getattr(client, method)(url_of(route, rows))
         if name not in OPEN | OF_ANY_STAFF:
@@ -200,8 +200,8 @@ def test_an_account_without_a_role_opens_no_page_of_the_admin(client, rows, rout
 def test_guessed_ids_of_another_organization_are_not_there(person, rows, instance, group):
     elsewhere = create_account("Elsewhere", "else@example.com").user.organization
     somebody = person(group, of=None if group == "staff" else elsewhere)
-    somebody.account.is_staff = True
-    somebody.account.save()
+    somebody.user.is_staff = True
+    somebody.user.save()
     by_id = [(route, name) for route, name in ADMIN if "<" in route]
     assert len(by_id) > 40
     for route, name in by_id:

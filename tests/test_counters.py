@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from instances import counters
-from tests.support.factories import make_account
+from tests.support.factories import make_user
 
 REDIS = "django.core.cache.backends.redis.RedisCache"
 
@@ -23,7 +23,7 @@ def lost_cache(settings):
 @pytest.mark.usefixtures("lost_cache")
 def test_nobody_is_stopped_while_the_cache_is_away(client, db, caplog):
     assert [counters.hit("calls", seconds=60) for _ in range(3)] == [0, 0, 0]
-    make_account()
+    make_user()
     answer = client.post("/connect/sign-in", {"username": "ada", "password": "correct-horse"})
     assert answer.status_code == 302
     assert "cache does not answer" in caplog.text

@@ -1,7 +1,6 @@
 """The admin: pages over the models and the operations of provisioning. Importing it registers them."""
 
 from instances.admin import (
-    accounts,
     authorization_links,
     authorizations,
     elements,
@@ -9,10 +8,10 @@ from instances.admin import (
     interactions,
     oauth_apps,
     organizations,
+    users,
 )
 
 __all__ = [
-    "accounts",
     "authorization_links",
     "authorizations",
     "elements",
@@ -20,4 +19,5 @@ __all__ = [
     "interactions",
     "oauth_apps",
     "organizations",
+    "users",
 ]

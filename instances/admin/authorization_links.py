@@ -49,12 +49,12 @@ class AuthorizationLinkAdmin(ReadOnlyAdmin):
 
     @admin.action(description=gettext_lazy("Revoke"))
     def revoke(self, request: HttpRequest, queryset: QuerySet[AuthorizationLink]) -> None:
-        account = request.user
-        if not account.is_authenticated:
+        user = request.user
+        if not user.is_authenticated:
             raise PermissionDenied
         for link in queryset.select_related("instance__element"):
             try:
-                revoke_link(link, account=account)
+                revoke_link(link, user=user)
             except InstancesError as error:
                 messages.error(request, str(error))
             else:

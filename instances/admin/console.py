@@ -62,15 +62,15 @@ class Problem:
 
 def console(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Unfold's DASHBOARD_CALLBACK: add the sections that the signed-in user may view."""
-    account = request.user
-    if account.has_perm("instances.view_instance"):
-        context |= _instances(overview_of(account), audience_of_many(account))
-    if account.has_perm("instances.view_interaction"):
-        latest = Interaction.objects.visible_to(account)[:MAX_INTERACTIONS]
+    user = request.user
+    if user.has_perm("instances.view_instance"):
+        context |= _instances(overview_of(user), audience_of_many(user))
+    if user.has_perm("instances.view_interaction"):
+        latest = Interaction.objects.visible_to(user)[:MAX_INTERACTIONS]
         context["exchanges"] = [exchange_of(interaction) for interaction in latest]
-    context["panels"] = console_panels(account)
+    context["panels"] = console_panels(user)
     for panel in context["panels"]:
-        context |= panel.context(account)
+        context |= panel.context(user)
     return context
 
 

@@ -36,13 +36,13 @@ class HandoverForm(forms.Form):
         help_text=gettext_lazy("Recorded in the history of each connection, with your name."),
     )
 
-    def __init__(self, owner: OrganizationUser, account: User | AnonymousUser, data: Any) -> None:
+    def __init__(self, owner: OrganizationUser, user: User | AnonymousUser, data: Any) -> None:
         super().__init__(data)
-        others = OrganizationUser.objects.operated_by(account).exclude(pk=owner.pk)
+        others = OrganizationUser.objects.operated_by(user).exclude(pk=owner.pk)
         field = cast(forms.ModelChoiceField[Any], self.fields["to"])
         field.queryset = (
             others.filter(organization=owner.organization_id)
-            .exclude(account__is_active=False)
+            .exclude(user__is_active=False)
             .select_related("organization")
         )
 
@@ -60,7 +60,7 @@ def handover_page(model_admin: ModelAdmin, request: HttpRequest, object_id: int)
     if form.is_valid():
         chosen = rows.filter(pk__in=_parse_ids(request.POST.getlist("instance")))[:MAX_AT_ONCE]
         handover = hand_over_instances(
-            chosen, form.cleaned_data["to"], account=request.user, why=form.cleaned_data["why"]
+            chosen, form.cleaned_data["to"], user=request.user, why=form.cleaned_data["why"]
         )
         _report(request, handover, form.cleaned_data["to"])
         return redirect(request.path)
@@ -76,27 +76,25 @@ def handover_page(model_admin: ModelAdmin, request: HttpRequest, object_id: int)
 
 def connections_page(model_admin: ModelAdmin, request: HttpRequest, object_id: int) -> HttpResponse:
     """List a user's organization users, and the instances that the user authorized."""
-    account = model_admin.get_object(request, str(object_id))
-    if account is None or not request.user.has_perm("instances.view_instance"):
-        raise Http404 if account is None else PermissionDenied
-    owners = OrganizationUser.objects.visible_to(request.user).filter(account=account)
+    user = model_admin.get_object(request, str(object_id))
+    if user is None or not request.user.has_perm("instances.view_instance"):
+        raise Http404 if user is None else PermissionDenied
+    owners = OrganizationUser.objects.visible_to(request.user).filter(user=user)
     visible = Instance.objects.visible_to(request.user)
-    trips = Authorization.objects.filter(
-        started_by=account, outcome=Authorization.Outcome.COMPLETED
-    )
+    trips = Authorization.objects.filter(started_by=user, outcome=Authorization.Outcome.COMPLETED)
     context = {
-        "title": _("Connections of %s") % account.get_username(),
-        "original": account,
+        "title": _("Connections of %s") % user.get_username(),
+        "original": user,
         "owners": owners.select_related("organization").annotate(count=Count("instances")),
         "instances": _for_list(visible.filter(pk__in=trips.values("instance")))[:MAX_AT_ONCE],
     }
-    return render_page(model_admin, request, "account_connections.html", context)
+    return render_page(model_admin, request, "user_connections.html", context)
 
 
-def remind_of_connections(request: HttpRequest, account: User) -> None:
+def remind_of_connections(request: HttpRequest, user: User) -> None:
     """Warn the operator who deactivates a user that the user still owns connections."""
     visible = Instance.objects.visible_to(request.user)
-    if not visible.filter(organization_user__account=account).exists():
+    if not visible.filter(organization_user__user=user).exists():
         return
     warning = _("{name} still owns connections.")
     link = '<a class="im-link" href="{url}">{label}</a>'
@@ -104,8 +102,8 @@ def remind_of_connections(request: HttpRequest, account: User) -> None:
         request,
         format_html(
             f"{warning} {link}",
-            name=account.get_username(),
-            url=reverse("admin:auth_user_connections", args=[account.pk]),
+            name=user.get_username(),
+            url=reverse("admin:auth_user_connections", args=[user.pk]),
             label=_("Review and hand over"),
         ),
     )

@@ -38,8 +38,8 @@ class InstanceAction:
     permission: InstancePermission = InstancePermission.CHANGE
     is_destructive: bool = False
 
-    def is_allowed(self, account: User | AnonymousUser, instance: Instance) -> bool:
-        return is_permitted(account, instance, self.permission)
+    def is_allowed(self, user: User | AnonymousUser, instance: Instance) -> bool:
+        return is_permitted(user, instance, self.permission)
 
     def url(self, instance: Instance) -> str:
         return reverse("admin:instances_instance_action", args=[instance.pk, self.name])
@@ -89,7 +89,7 @@ def _authorize(_: ModelAdmin, request: HttpRequest, instance: Instance) -> HttpR
 
 
 def _reveal(model_admin: ModelAdmin, request: HttpRequest, instance: Instance) -> HttpResponse:
-    token = reveal_token(instance, account=request.user)
+    token = reveal_token(instance, user=request.user)
     context = {
         "title": _("Element token"),
         "original": instance,

@@ -32,7 +32,7 @@ NO_CAUSE = "none"
 
 def _by_leavers(rows: InstanceQuerySet, _: datetime) -> InstanceQuerySet:
     """Keep instances whose organization user, or whose last authorizing user, can no longer sign in."""
-    users = OrganizationUser.objects.filter(account__is_active=False)
+    users = OrganizationUser.objects.filter(user__is_active=False)
     owned = Instance.objects.filter(organization_user__in=users).order_by().values("pk")
     authorized = Authorization.objects.by_leavers().order_by().values("instance")
     return rows.filter(pk__in=owned.union(authorized))

@@ -41,9 +41,9 @@ class ChoiceForm(django_forms.Form):
         help_text=_("Search by name, key or hub."),
     )
 
-    def __init__(self, account: User | AnonymousUser, data: Any = None) -> None:
+    def __init__(self, user: User | AnonymousUser, data: Any = None) -> None:
         super().__init__(data)
-        users = OrganizationUser.objects.operated_by(account).select_related("organization")
+        users = OrganizationUser.objects.operated_by(user).select_related("organization")
         self.fields["organization_user"].queryset = users  # type: ignore[attr-defined]
         for name, field in self.fields.items():
             source = Instance._meta.get_field(name)

@@ -129,7 +129,7 @@ class OrganizationForm(SecretForm):
 class OrganizationUserForm(SecretForm):
     class Meta:
         model = OrganizationUser
-        fields = ["organization", "email", "first_name", "last_name", "account"]
+        fields = ["organization", "email", "first_name", "last_name", "user"]
 
     def is_remote(self) -> bool:
         organization = self.cleaned_data.get("organization") or self._stored_organization()
@@ -248,7 +248,7 @@ def narrow_choices(name: str, request: HttpRequest, kwargs: dict[str, Any]) -> N
     """Offer only organizations that the signed-in user operates, and users that they may view."""
     if name == "organization":
         kwargs["queryset"] = Organization.objects.operated_by(request.user)
-    elif name == "account":
+    elif name == "user":
         kwargs["queryset"] = visible_users(request.user)
 
 
@@ -274,17 +274,17 @@ class OrganizationAdmin(SecretOwnerAdmin):
 @admin.register(OrganizationUser)
 class OrganizationUserAdmin(SecretOwnerAdmin):
     form = OrganizationUserForm
-    list_display = ["email", "organization", "first_name", "last_name", "account"]
-    list_select_related = ["organization", "account"]
-    list_filter = [("account__is_active", BooleanRadioFilter)]
+    list_display = ["email", "organization", "first_name", "last_name", "user"]
+    list_select_related = ["organization", "user"]
+    list_filter = [("user__is_active", BooleanRadioFilter)]
     search_fields = ["email", "first_name", "last_name", "organization__name"]
-    autocomplete_fields = ["organization", "account"]
+    autocomplete_fields = ["organization", "user"]
     fields = [
         "organization",
         "email",
         "first_name",
         "last_name",
-        "account",
+        "user",
         "secret_label",
         "new_secret",
     ]
@@ -326,11 +326,11 @@ class OrganizationUserAdmin(SecretOwnerAdmin):
 class MembershipAdmin(ModelAdmin):
     """Which organizations a user operates or views."""
 
-    list_display = ["account", "organization", "role"]
-    list_select_related = ["account", "organization"]
-    list_filter = [("account__is_active", BooleanRadioFilter)]
-    search_fields = ["account__username", "organization__name"]
-    autocomplete_fields = ["account", "organization"]
+    list_display = ["user", "organization", "role"]
+    list_select_related = ["user", "organization"]
+    list_filter = [("user__is_active", BooleanRadioFilter)]
+    search_fields = ["user__username", "organization__name"]
+    autocomplete_fields = ["user", "organization"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
         operated = Organization.objects.operated_by(request.user)
@@ -344,10 +344,10 @@ class MembershipAdmin(ModelAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Membership) -> None:
         super().delete_model(request, obj)
-        remind_of_connections(request, obj.account)
+        remind_of_connections(request, obj.user)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
-        leavers = {membership.account for membership in queryset.select_related("account")}
+        leavers = {membership.user for membership in queryset.select_related("user")}
         super().delete_queryset(request, queryset)
-        for account in leavers:
-            remind_of_connections(request, account)
+        for user in leavers:
+            remind_of_connections(request, user)

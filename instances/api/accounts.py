@@ -66,15 +66,15 @@ def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
     The token grants what the user's role allows. It stops working when the password changes, or when the user is
     deactivated or unlinked.
     """
-    account = passwords.check_password(request, body.username, body.password)
-    if account is None:
-        raise UnauthenticatedError
-    users = OrganizationUser.objects.select_related("organization")
-    user = users.filter(account=account).first()
+    user = passwords.check_password(request, body.username, body.password)
     if user is None:
         raise UnauthenticatedError
-    token = issue_bearer(user, account)
-    return JsonResponse(documents.user_document(user) | {"token": token})
+    organization_users = OrganizationUser.objects.select_related("organization")
+    organization_user = organization_users.filter(user=user).first()
+    if organization_user is None:
+        raise UnauthenticatedError
+    token = issue_bearer(organization_user, user)
+    return JsonResponse(documents.user_document(organization_user) | {"token": token})
 
 
 @router.get(
@@ -88,9 +88,9 @@ def read_secrets(request: HttpRequest) -> HttpResponse:
     Needs a permission, and is recorded.
     """
     caller = require_caller(request)
-    if caller.account is None:
+    if caller.user is None:
         raise UnauthenticatedError
-    shown = reveal_secrets(caller.user, account=caller.account)
+    shown = reveal_secrets(caller.organization_user, user=caller.user)
     return JsonResponse({"userSecret": shown.user, "organizationSecret": shown.organization})
 
 
@@ -98,8 +98,8 @@ def read_secrets(request: HttpRequest) -> HttpResponse:
 def read_organization(request: HttpRequest) -> HttpResponse:
     """Get the caller's organization, including its secret if the caller sent it."""
     caller = require_caller(request)
-    organization = caller.user.organization
-    secret = organization.secret.reveal() if caller.account is None else MASK
+    organization = caller.organization_user.organization
+    secret = organization.secret.reveal() if caller.user is None else MASK
     return JsonResponse(documents.account_document(organization) | {"secret": secret})
 
 
@@ -118,7 +118,7 @@ def list_organization_users(request: HttpRequest, page: Query[Page]) -> HttpResp
 @router.get("/users/{email_or_id}", response=answers(UserDocument, 404))
 def read_user(request: HttpRequest, email_or_id: str) -> HttpResponse:
     """Get a user of the caller's organization by email address or id."""
-    users = require_caller(request).user.organization.users.all()
+    users = require_caller(request).organization_user.organization.users.all()
     is_id = email_or_id.isascii() and email_or_id.isdigit()
     user = users.filter(email__iexact=email_or_id).first()
     if user is None and is_id:
@@ -131,7 +131,7 @@ def read_user(request: HttpRequest, email_or_id: str) -> HttpResponse:
 @router.get("/accounts", response=answers(list[AccountDocument], 404))
 def list_accounts(request: HttpRequest) -> HttpResponse:
     """List the caller's accounts: exactly one."""
-    organization = require_caller(request).user.organization
+    organization = require_caller(request).organization_user.organization
     return list_response([documents.account_document(organization)], things="accounts")
 
 
@@ -144,7 +144,7 @@ def list_account_instances(request: HttpRequest, page: Query[Page]) -> HttpRespo
 @router.get("/accounts/{int:account_id}", response=answers(AccountDocument, 404))
 def read_account(request: HttpRequest, account_id: int) -> HttpResponse:
     """Get an account."""
-    organization = require_caller(request).user.organization
+    organization = require_caller(request).organization_user.organization
     if organization.pk != account_id:
         raise NotFoundError(f"No account found with ID {account_id}")
     return JsonResponse(documents.account_document(organization))
@@ -156,7 +156,7 @@ def list_instances_of_account(
 ) -> HttpResponse:
     """List the instances of an account in their short form."""
     caller = require_caller(request)
-    if caller.user.organization_id != account_id:
+    if caller.organization_user.organization_id != account_id:
         raise NotFoundError(f"No account found with ID {account_id}")
     return _short_instances(caller, page)
 
@@ -184,7 +184,7 @@ def _ping(request: HttpRequest) -> HttpResponse:
 
 
 def _users(request: HttpRequest, page: Page) -> HttpResponse:
-    users = require_caller(request).user.organization.users.all()
+    users = require_caller(request).organization_user.organization.users.all()
     return page_response(users, page, documents.user_document, things="users")
 
 
@@ -193,4 +193,6 @@ def _short_instances(caller: Caller, page: Page) -> HttpResponse:
         token = shown_token(caller, instance, is_listed=True)
         return documents.instance_document(instance, token=token, is_hydrated=False)
 
-    return page_response(visible_instances(caller.user), page, document, things="instances")
+    return page_response(
+        visible_instances(caller.organization_user), page, document, things="instances"
+    )

@@ -44,9 +44,9 @@ class Caller:
     None for a program that sent the secrets.
     """
 
-    user: OrganizationUser
+    organization_user: OrganizationUser
     instance: Instance | None = None
-    account: User | None = None
+    user: User | None = None
 
 
 def require_caller(request: HttpRequest, *, permission: str = "") -> Caller:
@@ -123,47 +123,51 @@ def _known_caller(request: HttpRequest) -> Caller | None:
 
 
 def _remember(request: HttpRequest, caller: Caller) -> Caller:
-    count_call(f"user:{caller.user.pk}", limit=settings.API_CALLS_PER_MINUTE)
+    count_call(f"user:{caller.organization_user.pk}", limit=settings.API_CALLS_PER_MINUTE)
     request.caller = caller  # type: ignore[attr-defined]
     return caller
 
 
-def issue_bearer(user: OrganizationUser, account: User) -> str:
+def issue_bearer(organization_user: OrganizationUser, user: User) -> str:
     """Issue a signed token to call as the organization user for BEARER_SECONDS."""
-    return signing.dumps([user.pk, account.pk, _mark(user, account)], salt=BEARER_SALT)
+    return signing.dumps(
+        [organization_user.pk, user.pk, _mark(organization_user, user)], salt=BEARER_SALT
+    )
 
 
-def _mark(user: OrganizationUser, account: User) -> str:
-    """Derive a mark that changes with the user's secret and the account's password."""
-    session = account.get_session_auth_hash()
-    return crypto.digest(f"{BEARER_SALT}:{user.secret_digest}:{session}")[:32]
+def _mark(organization_user: OrganizationUser, user: User) -> str:
+    """Derive a mark that changes with the organization user's secret and the user's password."""
+    session = user.get_session_auth_hash()
+    return crypto.digest(f"{BEARER_SALT}:{organization_user.secret_digest}:{session}")[:32]
 
 
 def _caller_of_bearer(token: str) -> Caller:
     """Return the caller of a Bearer token.
 
-    Its account must still be active and linked to the user.
+    Its user must still be active and linked to the organization user.
 
     Raises UnauthenticatedError.
     """
     try:
-        user_id, account_id, mark = signing.loads(token, salt=BEARER_SALT, max_age=BEARER_SECONDS)
+        organization_user_id, user_id, mark = signing.loads(
+            token, salt=BEARER_SALT, max_age=BEARER_SECONDS
+        )
     except (signing.BadSignature, ValueError, TypeError):
         raise UnauthenticatedError from None
-    users = OrganizationUser.objects.select_related("organization", "account")
-    tied = users.filter(pk=user_id, account=account_id, account__is_active=True)
-    user = tied.first()
-    if user is None or user.account is None:
+    users = OrganizationUser.objects.select_related("organization", "user")
+    tied = users.filter(pk=organization_user_id, user=user_id, user__is_active=True)
+    organization_user = tied.first()
+    if organization_user is None or organization_user.user is None:
         raise UnauthenticatedError
-    if not constant_time_compare(mark, _mark(user, user.account)):
+    if not constant_time_compare(mark, _mark(organization_user, organization_user.user)):
         raise UnauthenticatedError
-    return Caller(user, account=user.account)
+    return Caller(organization_user, user=organization_user.user)
 
 
 def _require_permission(caller: Caller, permission: str) -> None:
-    if caller.account and not caller.account.has_perm(f"instances.{permission}"):
+    if caller.user and not caller.user.has_perm(f"instances.{permission}"):
         raise PermissionRefusedError(
-            f"This call needs the permission {permission}, which {caller.account.get_username()} does not have. "
+            f"This call needs the permission {permission}, which {caller.user.get_username()} does not have. "
             "Ask an administrator to grant it."
         )
 

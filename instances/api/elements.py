@@ -204,7 +204,7 @@ def read_request_token(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse
     given = request_token(
         get_element(request, key_or_id),
         request.GET.dict(),
-        organization_user=caller.user if caller else None,
+        organization_user=caller.organization_user if caller else None,
         actor=_actor_of(caller),
     )
     return JsonResponse({"token": given.token, "secret": given.secret})
@@ -263,7 +263,7 @@ def _oauth_url_document(
     url = oauth_url(
         element,
         parameters,
-        organization_user=caller.user if caller else None,
+        organization_user=caller.organization_user if caller else None,
         actor=_actor_of(caller),
     )
     return {"element": element.key, "oauthUrl": url}

@@ -36,7 +36,7 @@ def list_configuration(request: HttpRequest, instance_id: int) -> HttpResponse:
 
     Secrets are masked.
     """
-    return _list(get_instance(require_caller(request).user, instance_id))
+    return _list(get_instance(require_caller(request).organization_user, instance_id))
 
 
 @router.get("/instances/configuration", response=LIST, auth=OWN_INSTANCE_CALL)
@@ -51,7 +51,7 @@ def list_own_configuration(request: HttpRequest) -> HttpResponse:
 @router.get("/instances/{int:instance_id}/configuration/{int:entry_id}", response=READ)
 def read_entry(request: HttpRequest, instance_id: int, entry_id: int) -> HttpResponse:
     """Get one configuration entry."""
-    instance = get_instance(require_caller(request).user, instance_id)
+    instance = get_instance(require_caller(request).organization_user, instance_id)
     return JsonResponse(_entry(instance, entry_id))
 
 
@@ -66,7 +66,12 @@ def change_entry(
     request: HttpRequest, instance_id: int, entry_id: int, body: EntryChange
 ) -> HttpResponse:
     """Change one configuration value. The provider is not contacted."""
-    return _change(request, get_instance(require_caller(request).user, instance_id), entry_id, body)
+    return _change(
+        request,
+        get_instance(require_caller(request).organization_user, instance_id),
+        entry_id,
+        body,
+    )
 
 
 @router.patch("/instances/configuration/{int:entry_id}", response=CHANGE, auth=OWN_INSTANCE_CALL)

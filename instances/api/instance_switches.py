@@ -31,7 +31,7 @@ def _named(request: HttpRequest, instance_id: int | None) -> Instance:
     """Get the instance that the path names, or else the Element token's."""
     if instance_id is None:
         return own_instance(request)
-    return get_instance(require_caller(request).user, instance_id)
+    return get_instance(require_caller(request).organization_user, instance_id)
 
 
 def _add_operation(
@@ -110,7 +110,7 @@ def read_health(request: HttpRequest, instance_id: int) -> HttpResponse:
 
     Not part of the vendor's API.
     """
-    instance = get_instance(require_caller(request).user, instance_id)
+    instance = get_instance(require_caller(request).organization_user, instance_id)
     return JsonResponse(documents.health_document(instance))
 
 
@@ -124,7 +124,7 @@ def list_interactions(request: HttpRequest, instance_id: int, page: Query[Page])
 
     Not part of the vendor's API.
     """
-    instance = get_instance(require_caller(request).user, instance_id)
+    instance = get_instance(require_caller(request).organization_user, instance_id)
     return page_response(
         Interaction.objects.of_instance(instance),
         page,

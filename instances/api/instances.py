@@ -86,7 +86,7 @@ def get_instance(
 
 def actor_of(caller: Caller) -> str:
     """Name the caller for the records of what the call does."""
-    return f"API: {caller.account.get_username() if caller.account else caller.user.email}"
+    return f"API: {caller.user.get_username() if caller.user else caller.organization_user.email}"
 
 
 def shown_token(caller: Caller, instance: Instance, *, is_listed: bool = False) -> str:
@@ -97,12 +97,12 @@ def shown_token(caller: Caller, instance: Instance, *, is_listed: bool = False) 
     """
     if not instance.is_readable:
         return MASK
-    if caller.account is None:
+    if caller.user is None:
         token: str = instance.token.reveal()
         return token
-    if is_listed or not is_permitted(caller.account, instance, InstancePermission.REVEAL):
+    if is_listed or not is_permitted(caller.user, instance, InstancePermission.REVEAL):
         return MASK
-    return reveal_token(instance, account=caller.account)
+    return reveal_token(instance, user=caller.user)
 
 
 @router.post("/instances", response=WRITE, openapi_extra=examples.CREATE)
@@ -131,7 +131,7 @@ def create_instance_of_element(
 def list_instances(request: HttpRequest, search: Query[InstanceSearch]) -> HttpResponse:
     """List the caller's instances in order of id."""
     caller = require_caller(request)
-    return _list(caller, visible_instances(caller.user), search)
+    return _list(caller, visible_instances(caller.organization_user), search)
 
 
 @router.get("/elements/{key_or_id}/instances", response=LIST)
@@ -140,14 +140,14 @@ def list_instances_of_element(
 ) -> HttpResponse:
     """List the caller's instances of an element in order of id."""
     caller = require_caller(request)
-    rows = visible_instances(caller.user).filter(element=find_element(key_or_id))
+    rows = visible_instances(caller.organization_user).filter(element=find_element(key_or_id))
     return _list(caller, rows, search)
 
 
 @router.get("/instances/count", response=answers(InstanceCountDocument))
 def count_instances(request: HttpRequest) -> HttpResponse:
     """Count the caller's instances, in total and by element."""
-    rows = require_caller(request).user.instances.filter(VISIBLE)
+    rows = require_caller(request).organization_user.instances.filter(VISIBLE)
     counts = (
         rows.order_by("element__key").values("element_id", "element__key").annotate(n=Count("id"))
     )
@@ -163,7 +163,7 @@ def count_instances(request: HttpRequest) -> HttpResponse:
 def read_instance(request: HttpRequest, instance_id: int) -> HttpResponse:
     """Get an instance."""
     caller = require_caller(request)
-    return _document(caller, get_instance(caller.user, instance_id))
+    return _document(caller, get_instance(caller.organization_user, instance_id))
 
 
 @router.get("/elements/{key_or_id}/instances/{int:instance_id}", response=READ)
@@ -172,7 +172,9 @@ def read_instance_of_element(
 ) -> HttpResponse:
     """Get an instance of an element."""
     caller = require_caller(request)
-    return _document(caller, get_instance(caller.user, instance_id, key_or_id=key_or_id))
+    return _document(
+        caller, get_instance(caller.organization_user, instance_id, key_or_id=key_or_id)
+    )
 
 
 @router.put(
@@ -190,7 +192,7 @@ def update_instance(
     Absent fields stay unchanged. A new code or changed credentials re-authenticate it.
     """
     caller = require_caller(request)
-    return _update(caller, get_instance(caller.user, instance_id), body, change)
+    return _update(caller, get_instance(caller.organization_user, instance_id), body, change)
 
 
 @router.put(
@@ -213,7 +215,7 @@ def update_instance_of_element(
 ) -> HttpResponse:
     """Update an instance of an element."""
     caller = require_caller(request)
-    instance = get_instance(caller.user, instance_id, key_or_id=key_or_id)
+    instance = get_instance(caller.organization_user, instance_id, key_or_id=key_or_id)
     return _update(caller, instance, body, change)
 
 
@@ -236,7 +238,7 @@ def update_own_instance(
 def delete_instance(request: HttpRequest, instance_id: int) -> HttpResponse:
     """Delete an instance. Its Element token stops working immediately."""
     caller = require_caller(request)
-    return _delete(caller, get_instance(caller.user, instance_id))
+    return _delete(caller, get_instance(caller.organization_user, instance_id))
 
 
 @router.delete("/elements/{key_or_id}/instances/{int:instance_id}", response=DELETE)
@@ -245,7 +247,7 @@ def delete_instance_of_element(
 ) -> HttpResponse:
     """Delete an instance of an element. Its Element token stops working immediately."""
     caller = require_caller(request)
-    return _delete(caller, get_instance(caller.user, instance_id, key_or_id=key_or_id))
+    return _delete(caller, get_instance(caller.organization_user, instance_id, key_or_id=key_or_id))
 
 
 @router.delete("/instances", response=DELETE, auth=OWN_INSTANCE_CALL)
@@ -270,7 +272,7 @@ def _create(
     actor = actor_of(caller)
     if key:
         instance = idempotency.create_instance_once(
-            caller.user,
+            caller.organization_user,
             body,
             key=key,
             body_text=f"{request.path_info}\n{request.body.decode()}",
@@ -278,7 +280,9 @@ def _create(
             element=element,
         )
     else:
-        instance = create.create_instance(caller.user, body, actor=actor, element=element)
+        instance = create.create_instance(
+            caller.organization_user, body, actor=actor, element=element
+        )
     return _document(caller, instance)
 
 
@@ -309,7 +313,7 @@ def _update(
     update.update_instance(
         instance, body, actor=actor_of(caller), is_reauthenticating=change.re_authenticate
     )
-    return _document(caller, _as_stored(caller.user, instance))
+    return _document(caller, _as_stored(caller.organization_user, instance))
 
 
 def _as_stored(user: OrganizationUser, instance: Instance) -> Instance:

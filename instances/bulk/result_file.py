@@ -16,7 +16,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def result_file(
-    job: BulkJob, *, account: User | AnonymousUser, has_tokens: bool = False
+    job: BulkJob, *, user: User | AnonymousUser, has_tokens: bool = False
 ) -> Iterator[str]:
     """Yield the CSV in pages of rows.
 
@@ -29,11 +29,11 @@ def result_file(
     last = 0
     rows = job.rows.select_related("instance__element", "instance__organization_user__organization")
     while page := list(rows.filter(number__gt=last)[:_READ_ROWS]):
-        yield _csv(_line(row, account if has_tokens else None) for row in page)
+        yield _csv(_line(row, user if has_tokens else None) for row in page)
         last = page[-1].number
 
 
-def _line(row: BulkRow, account: User | AnonymousUser | None) -> list[object]:
+def _line(row: BulkRow, user: User | AnonymousUser | None) -> list[object]:
     line = [
         row.number,
         _plain(row.name),
@@ -42,15 +42,15 @@ def _line(row: BulkRow, account: User | AnonymousUser | None) -> list[object]:
         row.instance_id,
         _plain(row.error),
     ]
-    if account is not None:
+    if user is not None:
         instance = row.instance
-        line.append(_token_of(instance, account) if instance and instance.has_token else "")
+        line.append(_token_of(instance, user) if instance and instance.has_token else "")
     return line
 
 
-def _token_of(instance: Instance, account: User | AnonymousUser) -> str:
+def _token_of(instance: Instance, user: User | AnonymousUser) -> str:
     try:
-        return reveal_token(instance, account=account)
+        return reveal_token(instance, user=user)
     except UnreadableSecretError:
         return "unreadable"
 

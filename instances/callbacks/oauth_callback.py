@@ -63,11 +63,11 @@ def _complete(request: HttpRequest, parameters: dict[str, str], renewed_secret: 
     """Raises TooManyAttemptsError, and what complete_authorization() raises."""
     browser_secret = browser_secrets(request)
     is_recorded = True
-    if is_unsolicited(parameters, account=request.user, browser_secret=browser_secret):
+    if is_unsolicited(parameters, user=request.user, browser_secret=browser_secret):
         is_recorded = _count_unsolicited(client_address(request))
     return complete_authorization(
         parameters,
-        account=request.user,
+        user=request.user,
         browser_secret=browser_secret,
         renewed_secret=renewed_secret,
         is_recorded=is_recorded,

@@ -55,10 +55,10 @@ class AuthorizationLinkQuerySet(models.QuerySet["AuthorizationLink"]):
         permitted = User.objects.with_perm("instances.change_instance", backend=_BACKEND)
         operators = Membership.objects.filter(
             role=Membership.Role.OPERATOR,
-            account=OuterRef("made_by"),
+            user=OuterRef("made_by"),
             organization=OuterRef("instance__organization_user__organization"),
         )
-        is_own = Q(instance__organization_user__account=F("made_by"))
+        is_own = Q(instance__organization_user__user=F("made_by"))
         return self.filter(
             Q(made_by__is_superuser=True) | is_own | Exists(operators), made_by__in=permitted
         )
@@ -68,10 +68,10 @@ class AuthorizationLinkQuerySet(models.QuerySet["AuthorizationLink"]):
         entitled = AuthorizationLink.objects.of_entitled_creators().filter(pk=OuterRef("pk"))
         return self.annotate(has_entitled_creator=Exists(entitled))
 
-    def visible_to(self, account: User | AnonymousUser) -> Self:
-        if account.is_superuser:
+    def visible_to(self, user: User | AnonymousUser) -> Self:
+        if user.is_superuser:
             return self
-        return self.filter(instance__in=Instance.objects.visible_to(account))
+        return self.filter(instance__in=Instance.objects.visible_to(user))
 
     def claim(self, link: "AuthorizationLink", *, browser_digest: str, at: datetime) -> bool:
         """Bind a link to the first browser that uses it.

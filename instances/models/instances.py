@@ -54,24 +54,24 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
             raise TypeError("Only move_instance() may change an instance's state.")
         return super().update(**changes)
 
-    def visible_to(self, account: User | AnonymousUser) -> Self:
+    def visible_to(self, user: User | AnonymousUser) -> Self:
         """Instances of the organization users that the user may see; all for a superuser."""
-        if account.is_superuser:
+        if user.is_superuser:
             return self
-        return self.filter(organization_user__in=OrganizationUser.objects.visible_to(account))
+        return self.filter(organization_user__in=OrganizationUser.objects.visible_to(user))
 
-    def listed_for(self, account: User | AnonymousUser) -> Self:
+    def listed_for(self, user: User | AnonymousUser) -> Self:
         """Like visible_to(), faster for long lists at the cost of one more query."""
-        if account.is_superuser:
+        if user.is_superuser:
             return self
-        users = OrganizationUser.objects.visible_to(account)
+        users = OrganizationUser.objects.visible_to(user)
         return self.filter(organization_user__in=inline_ids(users))
 
-    def operated_by(self, account: User | AnonymousUser) -> Self:
+    def operated_by(self, user: User | AnonymousUser) -> Self:
         """The user's own instances, and those of organizations that it operates."""
-        if account.is_superuser:
+        if user.is_superuser:
             return self
-        return self.filter(organization_user__in=OrganizationUser.objects.operated_by(account))
+        return self.filter(organization_user__in=OrganizationUser.objects.operated_by(user))
 
     def with_token(self, token: str) -> Self:
         """The instance of an Element token, found by its digest."""

@@ -30,16 +30,16 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         """Delete interactions that started before this time. Returns their number."""
         return super(InteractionQuerySet, self.filter(started_at__lt=before)).delete()[0]
 
-    def visible_to(self, account: User | AnonymousUser) -> Self:
+    def visible_to(self, user: User | AnonymousUser) -> Self:
         """Interactions of the instances and organizations that the user may see.
 
         All for a superuser.
         """
-        if account.is_superuser:
+        if user.is_superuser:
             return self
         # Each interaction names the organization of its instance, even after the instance is deleted.
-        condition = Q(organization__in=inline_ids(Organization.objects.visible_to(account)))
-        if own := inline_ids(OrganizationUser.objects.filter(account_id=account.pk)):
+        condition = Q(organization__in=inline_ids(Organization.objects.visible_to(user)))
+        if own := inline_ids(OrganizationUser.objects.filter(Q(user_id=user.pk))):
             condition |= Q(instance__in=Instance.objects.filter(organization_user__in=own))
         return self.filter(condition)
 

@@ -25,17 +25,17 @@ def inline_ids(rows: models.QuerySet[Any]) -> list[int] | models.QuerySet[Any]:
 
 
 class OrganizationQuerySet(models.QuerySet["Organization"]):
-    def visible_to(self, account: User | AnonymousUser) -> Self:
+    def visible_to(self, user: User | AnonymousUser) -> Self:
         """Organizations that the user is a member of; all for a superuser."""
-        if account.is_superuser:
+        if user.is_superuser:
             return self
-        return self.filter(pk__in=Membership.objects.of(account).values("organization"))
+        return self.filter(pk__in=Membership.objects.of(user).values("organization"))
 
-    def operated_by(self, account: User | AnonymousUser) -> Self:
+    def operated_by(self, user: User | AnonymousUser) -> Self:
         """Organizations that the user operates; all for a superuser."""
-        if account.is_superuser:
+        if user.is_superuser:
             return self
-        operated = Membership.objects.of(account).filter(role=Membership.Role.OPERATOR)
+        operated = Membership.objects.of(user).filter(role=Membership.Role.OPERATOR)
         return self.filter(pk__in=operated.values("organization"))
 
 
@@ -88,8 +88,8 @@ class Organization(SealedRow):
 
 
 class MembershipQuerySet(models.QuerySet["Membership"]):
-    def of(self, account: User | AnonymousUser) -> Self:
-        return self.filter(account_id=account.pk)
+    def of(self, user: User | AnonymousUser) -> Self:
+        return self.filter(user_id=user.pk)
 
 
 class Membership(models.Model):
@@ -108,7 +108,7 @@ class Membership(models.Model):
         related_name="memberships",
         verbose_name=_("organization"),
     )
-    account = models.ForeignKey(
+    user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.CASCADE,
         related_name="memberships",
@@ -124,7 +124,7 @@ class Membership(models.Model):
         verbose_name_plural = _("memberships")
         constraints = [
             models.UniqueConstraint(
-                fields=["organization", "account"],
+                fields=["organization", "user"],
                 name="membership_once_per_organization",
                 violation_error_message=_("This user is already a member of the organization."),
             ),
@@ -134,23 +134,23 @@ class Membership(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.account}: {self.get_role_display()} of {self.organization}"
+        return f"{self.user}: {self.get_role_display()} of {self.organization}"
 
 
 class OrganizationUserQuerySet(models.QuerySet["OrganizationUser"]):
-    def visible_to(self, account: User | AnonymousUser) -> Self:
+    def visible_to(self, user: User | AnonymousUser) -> Self:
         """The user's own, and those of organizations that it is a member of."""
-        if account.is_superuser:
+        if user.is_superuser:
             return self
-        organizations = Organization.objects.visible_to(account)
-        return self.filter(Q(account_id=account.pk) | Q(organization__in=organizations))
+        organizations = Organization.objects.visible_to(user)
+        return self.filter(Q(user_id=user.pk) | Q(organization__in=organizations))
 
-    def operated_by(self, account: User | AnonymousUser) -> Self:
+    def operated_by(self, user: User | AnonymousUser) -> Self:
         """The user's own, and those of organizations that it operates."""
-        if account.is_superuser:
+        if user.is_superuser:
             return self
-        organizations = Organization.objects.operated_by(account)
-        return self.filter(Q(account_id=account.pk) | Q(organization__in=organizations))
+        organizations = Organization.objects.operated_by(user)
+        return self.filter(Q(user_id=user.pk) | Q(organization__in=organizations))
 
 
 class OrganizationUser(SealedRow):
@@ -164,7 +164,7 @@ class OrganizationUser(SealedRow):
     last_name = models.CharField(_("last name"), max_length=150, blank=True)
     secret_digest = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001
     secret = SealedTextField(_("user secret"), digest_field="secret_digest")
-    account = models.ForeignKey(
+    user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
         null=True,

@@ -26,6 +26,6 @@ def register_console_panel(panel: ConsolePanel) -> None:
     _registered.append(panel)
 
 
-def console_panels(account: User | AnonymousUser) -> list[ConsolePanel]:
+def console_panels(user: User | AnonymousUser) -> list[ConsolePanel]:
     """The registered panels that this account may see."""
-    return [panel for panel in _registered if account.has_perm(panel.permission)]
+    return [panel for panel in _registered if user.has_perm(panel.permission)]

@@ -54,7 +54,7 @@ def redirect_to_provider(
     fresh_secret = new_browser_secret()
     started = begin_authorization(
         instance,
-        account=request.user,
+        user=request.user,
         browser_secret=fresh_secret,
         configuration=configuration,
         link=link,

@@ -16,7 +16,7 @@ from instances.pages.forms import WAY_LABELS, NewInstanceForm, split_tags
 from instances.provisioning.create import create_draft
 from instances.provisioning.plan import has_oauth_app
 from instances.provisioning.status.explain import Step
-from instances.selfservice.pages import account_of, query_parameter, self_service
+from instances.selfservice.pages import query_parameter, self_service, signed_in_user
 from instances.selfservice.steps import STEPS, take_step
 
 
@@ -48,11 +48,11 @@ def initials_of(name: str) -> str:
 @self_service
 def connect(request: HttpRequest, key: str) -> HttpResponse:
     """Show the element's form and connect the account. With the organization's OAuth app it has few fields."""
-    account = account_of(request)
-    if not account.has_perm("instances.add_instance"):
+    user = signed_in_user(request)
+    if not user.has_perm("instances.add_instance"):
         raise PermissionDenied
     element = get_object_or_404(Element.objects.active(), key=key)
-    owners = OrganizationUser.objects.operated_by(account).select_related("organization")
+    owners = OrganizationUser.objects.operated_by(user).select_related("organization")
     owner = _owner(request, owners)
     if owner is None:
         choices = {"element": element, "owners": owners}

@@ -21,7 +21,7 @@ from instances.provisioning.status.audience import audiences_for
 from instances.provisioning.status.explain import explain
 from instances.provisioning.update import rename_instance
 from instances.queries.cursor_pages import EVERY, Order, page_of
-from instances.selfservice.pages import account_of, instance_for, query_parameter, self_service
+from instances.selfservice.pages import instance_for, query_parameter, self_service, signed_in_user
 from instances.selfservice.steps import offered_steps, step_for
 
 PER_PAGE = 25
@@ -44,11 +44,11 @@ class Event:
 @require_safe
 def connections(request: HttpRequest) -> HttpResponse:
     """List connections, those that need attention first."""
-    account = account_of(request)
-    if not account.has_perm("instances.view_instance"):
+    user = signed_in_user(request)
+    if not user.has_perm("instances.view_instance"):
         raise PermissionDenied
     query = query_parameter(request, "q")
-    rows = Instance.objects.listed_for(account).with_place().with_links()
+    rows = Instance.objects.listed_for(user).with_place().with_links()
     related = rows.select_related("element", "organization_user__organization", "cause_interaction")
     page = page_of(
         related,
@@ -57,9 +57,9 @@ def connections(request: HttpRequest) -> HttpResponse:
         order=BY_PLACE,
         any_of=_search_conditions(query) if query else EVERY,
     )
-    audience_of = audiences_for(account)
-    may_add = account.has_perm("instances.add_instance")
-    may_connect = may_add and OrganizationUser.objects.operated_by(account).exists()
+    audience_of = audiences_for(user)
+    may_add = user.has_perm("instances.add_instance")
+    may_connect = may_add and OrganizationUser.objects.operated_by(user).exists()
     context = {
         "query": query,
         "page": page,
@@ -84,10 +84,10 @@ def _search_conditions(text: str) -> list[Q]:
 @require_safe
 def connection(request: HttpRequest, pk: int) -> HttpResponse:
     instance = instance_for(request, pk, InstancePermission.VIEW)
-    account = account_of(request)
-    may_change = is_permitted(account, instance, InstancePermission.CHANGE)
-    offered = offered_steps(instance, account)
-    explanation = explain(instance, audiences_for(account)(instance))
+    user = signed_in_user(request)
+    may_change = is_permitted(user, instance, InstancePermission.CHANGE)
+    offered = offered_steps(instance, user)
+    explanation = explain(instance, audiences_for(user)(instance))
     next_step = step_for(explanation.step, instance) if explanation else None
     links = instance.links.with_status().select_related("made_by")[:PER_PAGE]
     context = {
@@ -96,7 +96,7 @@ def connection(request: HttpRequest, pk: int) -> HttpResponse:
         "next_step": next_step if next_step in offered else None,
         "steps": [step for step in offered if step is not next_step],
         "way": WAY_LABELS.get(instance.authentication_type, instance.authentication_type),
-        "events": _timeline(instance, has_exchanges=account.has_perm("instances.view_interaction")),
+        "events": _timeline(instance, has_exchanges=user.has_perm("instances.view_interaction")),
         "may_change": may_change,
         "links": links if may_change else [],
     }

@@ -11,7 +11,7 @@ from instances.errors import InputError, InstancesError
 from instances.models import AuthorizationLink, Instance
 from instances.provisioning.access.permissions import InstancePermission
 from instances.provisioning.oauth.links import MadeLink, make_link, revoke_link, send_link
-from instances.selfservice.pages import account_of, instance_for, self_service
+from instances.selfservice.pages import instance_for, self_service, signed_in_user
 
 
 class LinkForm(forms.Form):
@@ -49,7 +49,7 @@ def make(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _make(request: HttpRequest, instance: Instance, form: LinkForm) -> MadeLink | None:
     try:
-        made = make_link(instance, account=account_of(request), note=form.cleaned_data["note"])
+        made = make_link(instance, user=signed_in_user(request), note=form.cleaned_data["note"])
     except InstancesError as refusal:
         form.add_error(None, str(refusal))
         return None
@@ -66,13 +66,13 @@ def _make(request: HttpRequest, instance: Instance, form: LinkForm) -> MadeLink 
 @self_service
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """Revoke a link: a GET asks, the POST acts."""
-    rows = AuthorizationLink.objects.visible_to(account_of(request)).select_related("made_by")
+    rows = AuthorizationLink.objects.visible_to(signed_in_user(request)).select_related("made_by")
     link = get_object_or_404(rows, pk=pk)
     instance = instance_for(request, link.instance_id, InstancePermission.CHANGE)
     if request.method != "POST":
         return render(request, "instances/connect/revoke_link.html", {"link": link})
     try:
-        revoke_link(link, account=account_of(request))
+        revoke_link(link, user=signed_in_user(request))
     except InstancesError as error:
         messages.error(request, str(error))
     else:

@@ -23,7 +23,7 @@ def self_service[**P](view: Callable[P, HttpResponse]) -> Callable[P, HttpRespon
     return page
 
 
-def account_of(request: HttpRequest) -> User:
+def signed_in_user(request: HttpRequest) -> User:
     if not isinstance(request.user, User):
         raise PermissionDenied
     return request.user
@@ -36,11 +36,11 @@ def query_parameter(request: HttpRequest, name: str) -> str:
 
 def instance_for(request: HttpRequest, pk: int, permission: InstancePermission) -> Instance:
     """Return the instance. Raises Http404 if the user may not view it, PermissionDenied without the permission."""
-    account = account_of(request)
-    rows = Instance.objects.visible_to(account).select_related(
+    user = signed_in_user(request)
+    rows = Instance.objects.visible_to(user).select_related(
         "element", "organization_user__organization", "cause_interaction"
     )
     instance = get_object_or_404(rows, pk=pk)
-    if not is_permitted(account, instance, permission):
+    if not is_permitted(user, instance, permission):
         raise PermissionDenied
     return instance

@@ -106,11 +106,11 @@ def step_for(name: str, instance: Instance) -> StaffStep:
     return _REMOVE if is_removal else STEPS[name]
 
 
-def offered_steps(instance: Instance, account: User) -> list[StaffStep]:
+def offered_steps(instance: Instance, user: User) -> list[StaffStep]:
     return [
         step_for(step.name, instance)
         for step in _TABLE
-        if is_offered(step.name, instance) and is_permitted(account, instance, step.permission)
+        if is_offered(step.name, instance) and is_permitted(user, instance, step.permission)
     ]
 
 

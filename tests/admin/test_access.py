@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests.support.factories import make_account, make_instance, make_member
+from tests.support.factories import make_instance, make_member, make_user
 
 MODELS = [
     "instances_instance",
@@ -29,7 +29,7 @@ def test_the_admin_asks_for_a_sign_in(client, db):
 
 
 def test_a_user_signs_in_and_finds_the_lists(client, db):
-    make_account("grace", is_superuser=True)
+    make_user("grace", is_superuser=True)
     answer = client.post(
         "/admin/login/?next=/admin/",
         {"username": "grace", "password": "correct-horse"},
@@ -40,18 +40,18 @@ def test_a_user_signs_in_and_finds_the_lists(client, db):
 
 
 def test_a_wrong_password_is_rejected_and_not_sent_back(client, db):
-    make_account("grace")
+    make_user("grace")
     answer = client.post("/admin/login/", {"username": "grace", "password": "wrong-and-secret"})
     assert answer.status_code == 200
     assert "wrong-and-secret" not in answer.text
 
 
 def test_a_user_who_is_not_staff_stays_outside(client, db):
-    client.force_login(make_account("visitor", permissions=("view_instance",)))
-    account = make_account("nobody")
-    account.is_staff = False
-    account.save()
-    client.force_login(account)
+    client.force_login(make_user("visitor", permissions=("view_instance",)))
+    user = make_user("nobody")
+    user.is_staff = False
+    user.save()
+    client.force_login(user)
     assert client.get("/admin/instances/instance/").status_code == 302
 
 
@@ -110,7 +110,7 @@ def test_each_page_needs_its_permission_for_get_and_post(sign_in, path, needed):
     instance.refresh_from_db()
     assert instance.state == "draft"
     helped = Client()
-    allowed_account = make_account("allowed", permissions=(needed,))
+    allowed_account = make_user("allowed", permissions=(needed,))
     make_member(allowed_account, instance.organization)
     helped.force_login(allowed_account)
     assert helped.get(url).status_code == 200

@@ -11,12 +11,12 @@ from instances.provisioning.status.explain import explain_many
 from instances.provisioning.status.overview import overview_of
 from tests.support.factories import (
     KEY_DEFINITION,
-    make_account,
     make_element,
     make_instance,
     make_interaction,
     make_member,
     make_organization_user,
+    make_user,
 )
 from tests.support.lists import make_in_state, names
 from tests.test_docs import ERRORS
@@ -122,13 +122,13 @@ def test_everything_is_limited_to_what_the_user_may_view(sign_in):
 
 
 def test_a_user_sees_the_interactions_of_their_own_instances(db):
-    account = make_account(permissions=("view_instance", "view_interaction"))
-    own = make_instance(organization_user=make_organization_user(account=account))
+    user = make_user(permissions=("view_instance", "view_interaction"))
+    own = make_instance(organization_user=make_organization_user(user=user))
     theirs = make_instance(organization_user=make_organization_user(organization=own.organization))
     for one in (own, theirs):
         make_interaction(organization=one.organization, instance=one, subject=one.label)
-    assert overview_of(account).total == 1
-    found = own.interactions.model.objects.visible_to(account)
+    assert overview_of(user).total == 1
+    found = own.interactions.model.objects.visible_to(user)
     assert [one.subject for one in found] == [own.label]
 
 
@@ -170,7 +170,7 @@ def make_job(state, user, outcomes):
 
 
 def test_unfinished_bulk_jobs_are_shown_with_their_progress_to_their_operators(client, db):
-    account = make_account(permissions=("view_bulkjob",))
+    account = make_user(permissions=("view_bulkjob",))
     user = make_organization_user()
     make_member(account, user.organization)
     make_job("running", user, ["succeeded", "failed", "pending", "pending"])

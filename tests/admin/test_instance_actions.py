@@ -12,10 +12,10 @@ from instances.provisioning.lifecycle.provision import provision_instance
 from instances.provisioning.lifecycle.switches import set_enabled
 from tests.support.factories import (
     CUSTOM_CONFIGURATION,
-    make_account,
     make_instance,
     make_oauth_app,
     make_organization_user,
+    make_user,
 )
 
 LIST = "/admin/instances/instance/"
@@ -66,7 +66,7 @@ def test_the_confirmation_page_changes_nothing(operator, name):
 def test_a_post_without_the_csrf_token_is_rejected(db, name):
     instance = make_instance()
     client = Client(enforce_csrf_checks=True)
-    client.force_login(make_account("operator", is_superuser=True))
+    client.force_login(make_user("operator", is_superuser=True))
     assert client.post(action_url(instance, name)).status_code == 403
     assert Instance.objects.get().state == "draft"
 

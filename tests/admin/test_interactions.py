@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from instances.models import Authorization, Interaction
-from tests.support.factories import make_account, make_instance, make_interaction, make_organization
+from tests.support.factories import make_instance, make_interaction, make_organization, make_user
 
 PATH = "/admin/instances/interaction/"
 
@@ -66,7 +66,7 @@ def test_one_exchange_needs_the_permission(sign_in):
 def test_authorizations_are_listed_without_their_secrets(operator):
     authorization = Authorization(
         instance=make_instance(name="Acme"),
-        started_by=make_account("grace"),
+        started_by=make_user("grace"),
         state_digest="d" * 64,
         browser_digest="e" * 64,
         redirect_uri="http://localhost:8000/oauth/callback",

@@ -12,11 +12,11 @@ from instances.models import Authorization, Instance
 from instances.provisioning.lifecycle.refresh import refresh_instance
 from tests.support.connected import make_connected
 from tests.support.factories import (
-    make_account,
     make_instance,
     make_interaction,
     make_organization,
     make_organization_user,
+    make_user,
 )
 from tests.support.lists import make_in_state, names
 
@@ -206,11 +206,11 @@ def test_a_refresh_records_that_there_is_a_refresh_token(provider, db):
     assert Instance.objects.get(pk=instance.pk).has_refresh_token is True
 
 
-def authorize(instance, account):
+def authorize(instance, user):
     Authorization.objects.create(
         instance=instance,
-        started_by=account,
-        state_digest=f"{instance.pk}-{account}",
+        started_by=user,
+        state_digest=f"{instance.pk}-{user}",
         browser_digest="b",
         redirect_uri="http://localhost:8000/oauth/callback",
         expires_at=timezone.now(),
@@ -220,13 +220,13 @@ def authorize(instance, account):
 
 
 def test_instances_owned_or_authorized_by_an_inactive_user_are_found(operator):
-    left, here = make_account("left"), make_account("here")
+    left, here = make_user("left"), make_user("here")
     authorize(make_instance(name="authorized"), left)
     renewed = make_instance(name="renewed since")
     authorize(renewed, left)
     authorize(renewed, here)
-    make_instance(name="owned", organization_user=make_organization_user(account=left))
-    make_instance(name="other", organization_user=make_organization_user(account=here))
+    make_instance(name="owned", organization_user=make_organization_user(user=left))
+    make_instance(name="other", organization_user=make_organization_user(user=here))
     question = {"question": "by-leavers"}
     assert names(operator.get(INSTANCES, question)) == []
     left.is_active = False

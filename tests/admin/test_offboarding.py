@@ -20,11 +20,11 @@ from instances.models import (
     StateChange,
 )
 from tests.support.factories import (
-    make_account,
     make_instance,
     make_interaction,
     make_member,
     make_organization_user,
+    make_user,
 )
 
 pytestmark = pytest.mark.django_db
@@ -32,13 +32,13 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def leaver():
-    return make_account("mina")
+    return make_user("mina")
 
 
-def make_authorization(account):
+def make_authorization(user):
     return Authorization.objects.create(
         instance=make_instance(),
-        started_by=account,
+        started_by=user,
         state_digest="s" * 64,
         browser_digest="b" * 64,
         expires_at=timezone.now(),
@@ -47,18 +47,18 @@ def make_authorization(account):
     )
 
 
-def make_link(account):
+def make_link(user):
     return AuthorizationLink.objects.create(
         instance=make_instance(),
-        made_by=account,
+        made_by=user,
         token_digest="t" * 64,
         expires_at=timezone.now() + timedelta(days=1),
     )
 
 
-def make_log_entry(account):
+def make_log_entry(user):
     return LogEntry.objects.create(
-        user=account, object_repr="Acme", action_flag=2, change_message="Rotated the secret."
+        user=user, object_repr="Acme", action_flag=2, change_message="Rotated the secret."
     )
 
 
@@ -86,7 +86,7 @@ def test_the_admin_says_why_a_user_cannot_be_deleted_and_deletes_nothing(operato
 
 
 def test_records_that_contain_a_username_are_kept_when_the_user_is_deleted(leaver):
-    owner = make_organization_user(account=leaver)
+    owner = make_organization_user(user=leaver)
     make_member(leaver, owner.organization, "operator")
     instance = make_instance(organization_user=owner)
     StateChange.objects.create(
@@ -97,5 +97,5 @@ def test_records_that_contain_a_username_are_kept_when_the_user_is_deleted(leave
     leaver.delete()
     for model in (StateChange, Interaction, BulkJob):
         assert model.objects.filter(actor="mina").count() == 1
-    assert OrganizationUser.objects.get(pk=owner.pk).account is None
+    assert OrganizationUser.objects.get(pk=owner.pk).user is None
     assert not Membership.objects.exists()

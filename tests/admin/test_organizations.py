@@ -9,10 +9,10 @@ from django.test import Client
 
 from instances.models import Organization, OrganizationUser
 from tests.support.factories import (
-    make_account,
     make_instance,
     make_organization,
     make_organization_user,
+    make_user,
 )
 
 ORGANIZATIONS = "/admin/instances/organization/"
@@ -67,7 +67,7 @@ def test_rotating_needs_the_permission_and_the_csrf_token(sign_in):
     url = f"{ORGANIZATIONS}{make_organization().pk}/rotate-secret/"
     assert sign_in("view_organization").post(url).status_code == 403
     strict = Client(enforce_csrf_checks=True)
-    strict.force_login(make_account("operator", is_superuser=True))
+    strict.force_login(make_user("operator", is_superuser=True))
     assert strict.post(url).status_code == 403
 
 

@@ -9,12 +9,12 @@ from django.utils import timezone
 
 from instances.models import Authorization, Membership, OrganizationUser
 from tests.support.factories import (
-    make_account,
     make_element,
     make_instance,
     make_member,
     make_organization,
     make_organization_user,
+    make_user,
 )
 
 pytestmark = pytest.mark.django_db
@@ -30,21 +30,21 @@ def acme():
 @pytest.fixture
 def colleagues(acme):
     """Three users of Acme: one assigned to an organization user, one viewer, and one who left."""
-    tied, member, gone = (make_account(f"colleague-{name}") for name in ("tied", "member", "gone"))
-    make_organization_user(organization=acme, account=tied)
+    tied, member, gone = (make_user(f"colleague-{name}") for name in ("tied", "member", "gone"))
+    make_organization_user(organization=acme, user=tied)
     make_member(member, acme, Membership.Role.VIEWER)
     gone.is_active = False
     gone.save()
-    make_organization_user(organization=acme, account=gone)
+    make_organization_user(organization=acme, user=gone)
     return [tied, member, gone]
 
 
 @pytest.fixture
 def strangers():
     """One assigned to an organization user elsewhere, one a member elsewhere, and one without an organization."""
-    tied, member, alone = (make_account(name) for name in STRANGERS)
+    tied, member, alone = (make_user(name) for name in STRANGERS)
     elsewhere = make_organization(name="Elsewhere")
-    make_organization_user(organization=elsewhere, account=tied, email="zora@elsewhere.example")
+    make_organization_user(organization=elsewhere, user=tied, email="zora@elsewhere.example")
     make_member(member, elsewhere)
     return [tied, member, alone]
 
@@ -53,9 +53,9 @@ def strangers():
 def somebody(person, acme):
     """An operator of Acme with every permission of Django."""
     somebody = person("operator", of=acme, name="somebody")
-    User.objects.filter(pk=somebody.account.pk).update(is_staff=True)
+    User.objects.filter(pk=somebody.user.pk).update(is_staff=True)
     everything = Permission.objects.exclude(codename__startswith="reveal")
-    somebody.account.user_permissions.set(everything)
+    somebody.user.user_permissions.set(everything)
     return somebody
 
 
@@ -70,7 +70,7 @@ def names_no_stranger(text):
 
 def test_the_list_of_users_has_their_colleagues(somebody, colleagues, strangers):
     page = somebody.browser.get(reverse("admin:auth_user_changelist")).text
-    assert all(colleague.username in page for colleague in (*colleagues, somebody.account))
+    assert all(colleague.username in page for colleague in (*colleagues, somebody.user))
     assert names_no_stranger(page)
     found = somebody.browser.get(reverse("admin:auth_user_changelist"), {"q": "zora"})
     assert names_no_stranger(found.text)
@@ -78,12 +78,12 @@ def test_the_list_of_users_has_their_colleagues(somebody, colleagues, strangers)
 
 def test_a_superuser_sees_all(operator, colleagues, strangers):
     page = operator.get(reverse("admin:auth_user_changelist")).text
-    assert all(account.username in page for account in (*colleagues, *strangers))
+    assert all(user.username in page for user in (*colleagues, *strangers))
 
 
 def test_without_an_organization_users_see_only_themselves(person, colleagues, strangers):
     nobody = person("operator", name="loner")
-    User.objects.filter(pk=nobody.account.pk).update(is_staff=True)
+    User.objects.filter(pk=nobody.user.pk).update(is_staff=True)
     page = nobody.browser.get(reverse("admin:auth_user_changelist")).text
     assert "loner" in page
     assert "colleague-" not in page
@@ -113,7 +113,7 @@ def test_strangers_cannot_be_deleted_from_the_list(somebody, strangers):
 
 @pytest.mark.parametrize(
     ("model", "field"),
-    [("organizationuser", "account"), ("membership", "account")],
+    [("organizationuser", "user"), ("membership", "user")],
 )
 def test_strangers_are_not_suggested(somebody, colleagues, strangers, model, field):
     asked = {"app_label": "instances", "model_name": model, "field_name": field}
@@ -123,8 +123,8 @@ def test_strangers_are_not_suggested(somebody, colleagues, strangers, model, fie
     assert "colleague-tied" in answer.text
 
 
-def assign(browser, row, account, **sent):
-    sent = {"email": row.email, "first_name": "", "last_name": "", "account": account.pk} | sent
+def assign(browser, row, user, **sent):
+    sent = {"email": row.email, "first_name": "", "last_name": "", "user": user.pk} | sent
     return browser.post(reverse("admin:instances_organizationuser_change", args=[row.pk]), sent)
 
 
@@ -136,17 +136,17 @@ def test_an_organization_user_is_assigned_to_colleagues_only(
         assert answer.status_code == 200
         assert names_no_stranger(answer.text)
         row_of.refresh_from_db()
-        assert row_of.account is None
+        assert row_of.user is None
     assert assign(somebody.browser, row_of, colleagues[0]).status_code == 302
     row_of.refresh_from_db()
-    assert row_of.account == colleagues[0]
+    assert row_of.user == colleagues[0]
     assert assign(somebody.browser, row_of, colleagues[0], first_name="Ann").status_code == 302
 
 
 def test_a_superuser_assigns_anyone(operator, strangers, row_of):
     assert assign(operator, row_of, strangers[2]).status_code == 302
     row_of.refresh_from_db()
-    assert row_of.account == strangers[2]
+    assert row_of.user == strangers[2]
 
 
 def test_memberships_of_other_organizations_are_not_found(somebody, acme, colleagues, strangers):
@@ -166,12 +166,12 @@ def test_a_membership_joins_colleagues_and_own_organizations_only(
     url = reverse("admin:instances_membership_add")
     elsewhere = strangers[1].memberships.get().organization
     tied = colleagues[0]
-    for account, organization in [(strangers[2], acme), (tied, elsewhere)]:
-        sent = {"account": account.pk, "organization": organization.pk, "role": "operator"}
+    for user, organization in [(strangers[2], acme), (tied, elsewhere)]:
+        sent = {"user": user.pk, "organization": organization.pk, "role": "operator"}
         answer = somebody.browser.post(url, sent)
         assert answer.status_code == 200
         assert names_no_stranger(answer.text)
-    sent = {"account": tied.pk, "organization": acme.pk, "role": "viewer"}
+    sent = {"user": tied.pk, "organization": acme.pk, "role": "viewer"}
     assert somebody.browser.post(url, sent).status_code == 302
     assert tied.memberships.get().organization == acme
 
@@ -224,16 +224,16 @@ def test_a_user_of_ones_own_organization_is_deleted(somebody, acme, colleagues):
 
 def test_viewers_delete_nothing(somebody):
     looked_at = make_organization(name="Looked at")
-    make_member(somebody.account, looked_at, Membership.Role.VIEWER)
+    make_member(somebody.user, looked_at, Membership.Role.VIEWER)
     row = make_organization_user(organization=looked_at)
     url = reverse("admin:instances_organizationuser_delete", args=[row.pk])
     assert somebody.browser.post(url, {"post": "yes"}).status_code == 403
     assert OrganizationUser.objects.filter(pk=row.pk).exists()
 
 
-def log(account, row):
+def log(user, row):
     LogEntry.objects.create(
-        user=account,
+        user=user,
         content_type=ContentType.objects.get_for_model(row),
         object_id=str(row.pk),
         object_repr=f"{row} of zora-alone",
@@ -270,7 +270,7 @@ def test_removing_a_membership_does_not_mention_connections_elsewhere(
     somebody, colleagues, strangers
 ):
     elsewhere = strangers[1].memberships.get().organization
-    row = make_organization_user(organization=elsewhere, account=colleagues[0])
+    row = make_organization_user(organization=elsewhere, user=colleagues[0])
     make_instance(organization_user=row)
     membership = make_member(colleagues[0], make_organization_of(somebody))
     url = reverse("admin:instances_membership_delete", args=[membership.pk])
@@ -279,7 +279,7 @@ def test_removing_a_membership_does_not_mention_connections_elsewhere(
 
 
 def make_organization_of(somebody):
-    return somebody.account.memberships.get().organization
+    return somebody.user.memberships.get().organization
 
 
 def test_self_service_offers_own_organization_users_only(somebody, strangers, row_of):

@@ -4,7 +4,7 @@ from instances.api.authentication import REFUSAL
 from instances.models import OrganizationUser
 from instances.provisioning.access.organizations import rotate_secret
 from tests.api.conftest import make_api_client
-from tests.support.factories import make_account
+from tests.support.factories import make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -117,8 +117,8 @@ def test_a_rotated_secret_is_dead_at_once(api):
 
 
 def test_signing_in_with_a_password_gives_a_bearer_that_reads_the_secrets(api):
-    account = make_account("ada", permissions=("reveal_secrets", "view_instance"))
-    OrganizationUser.objects.filter(pk=api.user.pk).update(account=account)
+    account = make_user("ada", permissions=("reveal_secrets", "view_instance"))
+    OrganizationUser.objects.filter(pk=api.user.pk).update(user=account)
     body = {"username": "ada", "password": "correct-horse"}
     signed_in = api.post("authentication", body, Authorization=None)
     bearer = f"Bearer {signed_in.json()['token']}"
@@ -135,7 +135,7 @@ def test_signing_in_with_a_password_gives_a_bearer_that_reads_the_secrets(api):
     "body", [{"username": "ada", "password": "wrong"}, {"username": "x", "password": "y"}]
 )
 def test_a_wrong_password_is_refused(api, body):
-    OrganizationUser.objects.filter(pk=api.user.pk).update(account=make_account("ada"))
+    OrganizationUser.objects.filter(pk=api.user.pk).update(user=make_user("ada"))
     assert api.post("authentication", body, Authorization=None).status_code == 401
 
 

@@ -10,7 +10,7 @@ from instances.catalogue.configuration_keys import MASK
 from instances.models import Instance, Interaction, OrganizationUser
 from instances.provisioning.access.organizations import rotate_secret
 from tests.api.conftest import KEYED_BODY, make_api_client
-from tests.support.factories import make_account
+from tests.support.factories import make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -35,10 +35,10 @@ OPERATIONS = sorted(operations())
 class Bearer:
     """Call as a person who signed in with a password."""
 
-    def __init__(self, api, account):
-        self.api, self.account = api, account
-        OrganizationUser.objects.filter(pk=api.user.pk).update(account=account)
-        body = {"username": account.get_username(), "password": PASSWORD}
+    def __init__(self, api, user):
+        self.api, self.user = api, user
+        OrganizationUser.objects.filter(pk=api.user.pk).update(user=user)
+        body = {"username": user.get_username(), "password": PASSWORD}
         self.signed_in = api.post("authentication", body, Authorization=None)
         assert self.signed_in.status_code == 200
         self.header = f"Bearer {self.signed_in.json()['token']}"
@@ -55,10 +55,10 @@ def sign_in(api):
     """sign_in("viewer") or sign_in(permissions=[...]): with a role, or additional permissions."""
 
     def sign_in(group="", *, permissions=()):
-        account = make_account(group or "nobody", permissions=tuple(permissions))
+        user = make_user(group or "nobody", permissions=tuple(permissions))
         if group:
-            account.groups.add(Group.objects.get(name=group))
-        return Bearer(api, account)
+            user.groups.add(Group.objects.get(name=group))
+        return Bearer(api, user)
 
     return sign_in
 
@@ -155,7 +155,7 @@ def test_each_call_needs_its_permission_and_no_other(sign_in, instance, method, 
     answer = somebody.call(method, path, KEYED_BODY)
     assert answer.status_code == 403
     assert needed in answer.json()["message"]
-    somebody.account.user_permissions.set(Permission.objects.filter(codename=needed))
+    somebody.user.user_permissions.set(Permission.objects.filter(codename=needed))
     assert somebody.call(method, path, KEYED_BODY).status_code in {200, 404}
 
 
@@ -173,7 +173,7 @@ def test_the_secrets_need_a_permission_of_their_own_and_are_recorded(sign_in):
     refused = operator.get("authentication/secrets")
     assert refused.status_code == 403
     assert not Interaction.objects.exists()
-    operator.account.user_permissions.add(Permission.objects.get(codename="reveal_secrets"))
+    operator.user.user_permissions.add(Permission.objects.get(codename="reveal_secrets"))
     answer = operator.get("authentication/secrets")
     user = operator.api.user
     assert answer.json() == {
@@ -196,21 +196,21 @@ def test_the_token_is_kept_by_no_cache(sign_in):
 
 
 def _change_password(bearer):
-    bearer.account.set_password("an0ther-password")
-    bearer.account.save()
+    bearer.user.set_password("an0ther-password")
+    bearer.user.save()
 
 
 def _deactivate(bearer):
-    User.objects.filter(pk=bearer.account.pk).update(is_active=False)
+    User.objects.filter(pk=bearer.user.pk).update(is_active=False)
 
 
 def _untie(bearer):
-    OrganizationUser.objects.filter(pk=bearer.api.user.pk).update(account=None)
+    OrganizationUser.objects.filter(pk=bearer.api.user.pk).update(user=None)
 
 
 def _tie_to_another(bearer):
-    other = make_account("other", is_superuser=True)
-    OrganizationUser.objects.filter(pk=bearer.api.user.pk).update(account=other)
+    other = make_user("other", is_superuser=True)
+    OrganizationUser.objects.filter(pk=bearer.api.user.pk).update(user=other)
 
 
 def _rotate(bearer):
@@ -218,7 +218,7 @@ def _rotate(bearer):
 
 
 def _delete(bearer):
-    bearer.account.delete()
+    bearer.user.delete()
 
 
 ENDS = [_change_password, _deactivate, _untie, _tie_to_another, _rotate, _delete]
@@ -236,7 +236,7 @@ def test_the_token_ends_with_what_it_was_given_for(sign_in, instance, end):
 
 def test_a_role_that_is_taken_away_counts_at_once(sign_in, instance):
     staff = sign_in("staff")
-    staff.account.groups.clear()
+    staff.user.groups.clear()
     assert staff.get("instances").status_code == 403
 
 
@@ -249,14 +249,14 @@ def test_a_person_acts_under_their_own_name(sign_in):
 
 def test_a_token_reaches_its_own_organization_user_alone(sign_in, instance):
     other = make_api_client("Other", "bob@example.com")
-    stranger = Bearer(other, make_account("stranger", is_superuser=True))
+    stranger = Bearer(other, make_user("stranger", is_superuser=True))
     assert stranger.get(f"instances/{instance['id']}").status_code == 404
 
 
 @pytest.mark.parametrize("password", ["correct-horse", "wr0ng"])
 def test_failures_alone_are_counted(api, password):
-    account = make_account()
-    OrganizationUser.objects.filter(pk=api.user.pk).update(account=account)
+    user = make_user()
+    OrganizationUser.objects.filter(pk=api.user.pk).update(user=user)
     body = {"username": "ada", "password": password}
     answers = [api.post("authentication", body, Authorization=None) for _ in range(30)]
     expected = {200} if password == PASSWORD else {401, 429}

@@ -195,9 +195,9 @@ def test_who_is_who(api):
 
 
 def test_instances_of_an_account_are_short(api, instance):
-    account = api.user.organization_id
+    user = api.user.organization_id
     [short] = api.get("accounts/instances").json()
-    assert api.get(f"accounts/{account}/instances").json() == [short]
+    assert api.get(f"accounts/{user}/instances").json() == [short]
     assert (short["id"], short["configuration"]) == (instance["id"], {})
     assert api.get("accounts/123456/instances").status_code == 404
 

@@ -16,7 +16,7 @@ from instances.provisioning.create import create_draft
 from instances.provisioning.lifecycle.check import check_instance
 from instances.provisioning.lifecycle.refresh import refresh_instance
 from tests.api.conftest import make_api_client
-from tests.support.factories import make_account, make_oauth_app
+from tests.support.factories import make_oauth_app, make_user
 from tests.support.internet import Internet, lead_everything_to
 
 DEFINITIONS = {definition.key: definition for definition in shipped_elements()}
@@ -186,7 +186,7 @@ def link_to(instance):
     token = f"token-{instance.pk}"
     AuthorizationLink.objects.create(
         instance=instance,
-        made_by=make_account(token),
+        made_by=make_user(token),
         token_digest=crypto.digest(token),
         expires_at=timezone.now() + timedelta(days=1),
     )

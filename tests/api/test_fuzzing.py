@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
 from instances.api.authentication import issue_bearer
 from instances.models import Element, OrganizationUser
 from tests.api.conftest import KEYED_BODY, ApiClient
-from tests.support.factories import make_account, make_element, make_interaction
+from tests.support.factories import make_element, make_interaction, make_user
 
 CASES = 5_000
 # The document describes no 500, and a 502 only if a provider is called.
@@ -104,8 +104,8 @@ class World:
             "kind": "apiKey",
             "key": "crm",
         }
-        account = make_account(is_superuser=True)
-        OrganizationUser.objects.filter(pk=api.user.pk).update(account=account)
+        account = make_user(is_superuser=True)
+        OrganizationUser.objects.filter(pk=api.user.pk).update(user=account)
         user, organization = api.header.split(", ")
         element = f"Element {created['token']}"
         # Enough calls for all cases but one.

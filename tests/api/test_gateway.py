@@ -127,13 +127,13 @@ def _prepare_databases(gateway, second, provider):
 
 def _make_accounts(gateway, second, link):
     who = ["create_account", "--organization", "Acme", "--user", "ada@example.com", "--json"]
-    account = json.loads(second.manage(*who, "--sandbox"))
+    user = json.loads(second.manage(*who, "--sandbox"))
     secrets = [
-        f"--organization-secret={account['organizationSecret']}",
-        f"--user-secret={account['userSecret']}",
+        f"--organization-secret={user['organizationSecret']}",
+        f"--user-secret={user['userSecret']}",
     ]
     gateway.manage(*who, "--platform-url", f"http://{link.netloc}", *secrets)
-    return f"User {account['userSecret']}, Organization {account['organizationSecret']}"
+    return f"User {user['userSecret']}, Organization {user['organizationSecret']}"
 
 
 @pytest.fixture
@@ -153,8 +153,8 @@ def custom_body(name):
 def consent(url):
     """Sign in to the sandbox and allow, like a person; returns the callback's parameters."""
     with requests.Session() as browser:
-        account = {"username": SANDBOX_USERNAME, "password": SANDBOX_PASSWORD}
-        for form in (account, {"decision": "allow"}):
+        user = {"username": SANDBOX_USERNAME, "password": SANDBOX_PASSWORD}
+        for form in (user, {"decision": "allow"}):
             browser.get(url, timeout=CALL_SECONDS)
             form["csrfmiddlewaretoken"] = browser.cookies["csrftoken"]
             answer = browser.post(url, form, timeout=CALL_SECONDS, allow_redirects=False)

@@ -15,7 +15,7 @@ from instances.provisioning.lifecycle.refresh import refresh_instance
 from instances.provisioning.oauth.authorize import begin_authorization
 from tests.api.conftest import make_api_client
 from tests.conftest import shipped
-from tests.support.factories import make_account, make_element, make_oauth_app
+from tests.support.factories import make_element, make_oauth_app, make_user
 from tests.support.internet import Internet, lead_everything_to
 
 CODE = {"code": "c0de"}
@@ -66,7 +66,7 @@ def salesforce(api):
 
 def begin(instance, *, actor):
     """An authorization, as a page starts it."""
-    return begin_authorization(instance, account=make_account(actor), browser_secret="x" * 40)
+    return begin_authorization(instance, user=make_user(actor), browser_secret="x" * 40)
 
 
 def element_of(*ways, key="tested"):
@@ -179,7 +179,7 @@ def test_an_oauth_app_that_comes_later_does_not_go_along_either(verb, api, inter
 
 
 @pytest.fixture
-def account(api, internet):
+def instance(api, internet):
     """A connected account with its own password at crm.example; earlier requests are cleared."""
     element_of(PASSWORD_WAY)
     instance = connected(api, "tested", PASSWORD | OWN_CLIENT)
@@ -193,31 +193,33 @@ def account(api, internet):
     "given",
     [{}, {"password": "********"}, {"password": ""}, {"password": "p4ssword"}, {"username": "eve"}],
 )
-def test_a_stored_secret_does_not_follow_another_host(method, query, given, api, internet, account):
+def test_a_stored_secret_does_not_follow_another_host(
+    method, query, given, api, internet, instance
+):
     moved = given | {"base.url": "https://evil.example"}
-    answer = api.call(method, f"instances/{account.pk}{query}", {"configuration": moved})
+    answer = api.call(method, f"instances/{instance.pk}{query}", {"configuration": moved})
     assert answer.status_code == 400
     message = answer.json()["message"]
     assert "base.url" in message
     assert "evil.example" in message
     assert "oauth.api.secret" in message
-    account.refresh_from_db()
-    assert account.configuration["base.url"] == "https://crm.example"
+    instance.refresh_from_db()
+    assert instance.configuration["base.url"] == "https://crm.example"
     assert internet.requests == []
 
 
-def test_one_entry_does_not_lead_them_away_either(api, internet, account):
-    entries = api.get(f"instances/{account.pk}/configuration").json()
+def test_one_entry_does_not_lead_them_away_either(api, internet, instance):
+    entries = api.get(f"instances/{instance.pk}/configuration").json()
     entry = next(one["id"] for one in entries if one["key"] == "base.url")
     change = {"propertyValue": "https://evil.example"}
-    answer = api.patch(f"instances/{account.pk}/configuration/{entry}", change)
+    answer = api.patch(f"instances/{instance.pk}/configuration/{entry}", change)
     assert answer.status_code == 400
     assert Instance.objects.get().configuration["base.url"] == "https://crm.example"
 
 
-def test_with_all_secrets_given_again_the_host_changes(api, internet, account):
+def test_with_all_secrets_given_again_the_host_changes(api, internet, instance):
     moved = PASSWORD | OWN_CLIENT | {"base.url": "https://new.example"}
-    answer = api.patch(f"instances/{account.pk}", {"configuration": moved})
+    answer = api.patch(f"instances/{instance.pk}", {"configuration": moved})
     assert answer.status_code == 200, answer.content
     assert set(internet.hosts) == {"new.example"}
     internet.requests.clear()
@@ -226,27 +228,27 @@ def test_with_all_secrets_given_again_the_host_changes(api, internet, account):
     assert set(internet.hosts) == {"new.example"}
 
 
-def test_tokens_stay_where_they_came_from_though_all_secrets_are_given(api, internet, account):
+def test_tokens_stay_where_they_came_from_though_all_secrets_are_given(api, internet, instance):
     moved = PASSWORD | OWN_CLIENT | {"base.url": "https://evil.example"}
-    path = f"instances/{account.pk}?reAuthenticate=false"
+    path = f"instances/{instance.pk}?reAuthenticate=false"
     answer = api.patch(path, {"configuration": moved})
     assert answer.status_code == 400
     assert "Authenticate again" in answer.json()["message"]
 
 
-def test_a_way_back_to_the_first_host_takes_the_secrets_of_that_one(api, internet, account):
+def test_a_way_back_to_the_first_host_takes_the_secrets_of_that_one(api, internet, instance):
     moved = PASSWORD | OWN_CLIENT | {"base.url": "https://new.example", "password": "new-p4ssword"}
-    assert api.patch(f"instances/{account.pk}", {"configuration": moved}).status_code == 200
+    assert api.patch(f"instances/{instance.pk}", {"configuration": moved}).status_code == 200
     back = {"configuration": {"base.url": "https://crm.example"}}
-    assert api.patch(f"instances/{account.pk}", back).status_code == 400
+    assert api.patch(f"instances/{instance.pk}", back).status_code == 400
 
 
 @pytest.mark.parametrize(
     "written",
     ["https://CRM.Example", "https://crm.example:443/", "https://crm.example/sub/path", "https://crm.example."],
 )  # fmt: skip
-def test_another_spelling_of_the_same_host_is_no_change(written, api, internet, account):
-    answer = api.patch(f"instances/{account.pk}", {"configuration": {"base.url": written}})
+def test_another_spelling_of_the_same_host_is_no_change(written, api, internet, instance):
+    answer = api.patch(f"instances/{instance.pk}", {"configuration": {"base.url": written}})
     assert answer.status_code == 200, answer.content
     assert {one.partition(":")[0].rstrip(".") for one in internet.hosts} == {"crm.example"}
 
@@ -254,16 +256,16 @@ def test_another_spelling_of_the_same_host_is_no_change(written, api, internet, 
 @pytest.mark.parametrize(
     "written", ["https://crm.example:8443", "https://crm.example:80", "http://crm.example:443"]
 )
-def test_another_port_is_another_host(written, api, internet, account):
+def test_another_port_is_another_host(written, api, internet, instance):
     moved = {"configuration": {"base.url": written}}
-    assert api.patch(f"instances/{account.pk}", moved).status_code == 400
+    assert api.patch(f"instances/{instance.pk}", moved).status_code == 400
     assert internet.requests == []
 
 
-def test_what_went_encrypted_does_not_go_in_clear(api, internet, account):
+def test_what_went_encrypted_does_not_go_in_clear(api, internet, instance):
     for query in ("", "?reAuthenticate=false"):
         moved = {"configuration": {"base.url": "http://crm.example"}}
-        assert api.patch(f"instances/{account.pk}{query}", moved).status_code == 400
+        assert api.patch(f"instances/{instance.pk}{query}", moved).status_code == 400
     assert internet.requests == []
 
 
@@ -423,12 +425,12 @@ def test_imported_tokens_do_not_bring_the_operators_secret_to_their_host(api, in
     assert internet.requests == []
 
 
-def test_instances_that_are_older_than_this_rule_stay_at_their_host(api, internet, account):
+def test_instances_that_are_older_than_this_rule_stay_at_their_host(api, internet, instance):
     Instance.objects.update(secret_hosts=None)
     check_instance(Instance.objects.get(), actor="test")
     assert set(internet.hosts) == {"crm.example"}
     moved = {"configuration": {"base.url": "https://evil.example"}}
-    assert api.patch(f"instances/{account.pk}", moved).status_code == 400
+    assert api.patch(f"instances/{instance.pk}", moved).status_code == 400
 
 
 def test_no_public_address_of_the_caller_gets_the_operators_client(api, internet, salesforce):

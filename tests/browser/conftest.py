@@ -59,7 +59,7 @@ account, is_new = User.objects.get_or_create(username="{STAFF_USERNAME}", first_
 account.set_password("{STAFF_PASSWORD}")
 account.save()
 account.groups.add(Group.objects.get(name="staff"))
-OrganizationUser.objects.filter(email="{DEMO_USER}").update(account=account)
+OrganizationUser.objects.filter(email="{DEMO_USER}").update(user=account)
 """
 
 

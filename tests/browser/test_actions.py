@@ -19,7 +19,7 @@ clerk.user_permissions.set(
     Permission.objects.filter(codename__in=["view_instance", "change_instance"])
 )
 Membership.objects.create(
-    account=clerk, organization=Organization.objects.get(name="Demo"), role="operator"
+    user=clerk, organization=Organization.objects.get(name="Demo"), role="operator"
 )
 """
 

@@ -20,7 +20,7 @@ from instances.provisioning.access.organizations import create_account
 leaver, _ = User.objects.get_or_create(username="leaver")
 owner = create_account("Leaving", "leaver@example.com").user
 create_account("Leaving", "colleague@example.com")
-OrganizationUser.objects.filter(pk=owner.pk).update(account=leaver)
+OrganizationUser.objects.filter(pk=owner.pk).update(user=leaver)
 for name in ("Contoso", "Northwind"):
     create_draft(owner, Element.objects.get(key="freshdeskv2"), actor="leaver", name=name, is_incomplete=True)
 """

@@ -124,8 +124,8 @@ def test_a_killed_worker_is_followed_by_another_and_nothing_is_doubled(provider,
     server.manage("migrate")
     server.manage("sync_elements")
     secrets = ["--organization-secret", ORGANIZATION_SECRET, "--user-secret", USER_SECRET]
-    account = ["--organization", "Far", "--user", "ada@example.com", "--platform-url", provider.url]
-    server.manage("create_account", *account, *secrets)
+    user = ["--organization", "Far", "--user", "ada@example.com", "--platform-url", provider.url]
+    server.manage("create_account", *user, *secrets)
     file = tmp_path / "rows.csv"
     rows = [f"Row {number},stripe,k3y-{number}" for number in range(60)]
     file.write_text("\n".join(["name,element,api.key", *rows]))

@@ -17,7 +17,7 @@ from django.utils import timezone
 from instances.models import AuthorizationLink, Instance, OrganizationUser
 from instances.redaction import log_formatter
 from tests.support.consent import TENANT, decide
-from tests.support.factories import make_account, make_organization_user
+from tests.support.factories import make_organization_user, make_user
 from tests.support.mail_server import MailServer
 
 CREDENTIALS = {
@@ -243,11 +243,11 @@ def test_its_maker_revokes_it_even_while_the_account_owner_is_away(make, account
 
 
 def deactivate(staff, sandbox):
-    User.objects.filter(pk=staff.account.pk).update(is_active=False)
+    User.objects.filter(pk=staff.user.pk).update(is_active=False)
 
 
 def leave_group(staff, sandbox):
-    staff.account.groups.clear()
+    staff.user.groups.clear()
 
 
 def lose_permission(staff, sandbox):
@@ -257,7 +257,7 @@ def lose_permission(staff, sandbox):
 
 
 def untie(staff, sandbox):
-    OrganizationUser.objects.filter(pk=sandbox.pk).update(account=None)
+    OrganizationUser.objects.filter(pk=sandbox.pk).update(user=None)
 
 
 def hand_instance_over(staff, sandbox):
@@ -301,9 +301,9 @@ def test_it_ends_with_the_membership_of_an_operator_who_made_it(
     path = re.findall(r"/authorize/[\w-]+", made.text)[0]
     assert account_owner.get(path).status_code == 200
     if role == "removed":
-        boss.account.memberships.all().delete()
+        boss.user.memberships.all().delete()
     else:
-        boss.account.memberships.update(role="viewer")
+        boss.user.memberships.update(role="viewer")
     assert account_owner.get(path).status_code == 410
 
 
@@ -316,7 +316,7 @@ def test_no_page_says_that_it_waits_for_a_link_that_has_ended(make, person, staf
     for page in pages:
         assert waits in boss.browser.get(page).text
     lose(staff, sandbox)
-    boss.account.user_permissions.set(Permission.objects.filter(codename="change_instance"))
+    boss.user.user_permissions.set(Permission.objects.filter(codename="change_instance"))
     for page in pages:
         assert waits not in boss.browser.get(page).text
     told = boss.browser.get(pages[1]).text
@@ -339,7 +339,7 @@ def test_a_link_whose_creator_lost_access_can_be_revoked_for_good(
 def test_a_superusers_link_works_wherever_the_instance_is(make, account_owner):
     make()
     root = Client()
-    root.force_login(make_account("root", is_superuser=True))
+    root.force_login(make_user("root", is_superuser=True))
     made = root.post(reverse("make_link", args=[Instance.objects.get().pk]), {})
     assert account_owner.get(re.findall(r"/authorize/[\w-]+", made.text)[0]).status_code == 200
 
@@ -348,7 +348,7 @@ def test_a_superusers_link_works_wherever_the_instance_is(make, account_owner):
 def test_the_link_of_a_superuser_ends_when_that_account_is_closed(make, account_owner, way):
     make(way)
     root = Client()
-    root.force_login(make_account("root", is_superuser=True))
+    root.force_login(make_user("root", is_superuser=True))
     made = root.post(reverse("make_link", args=[Instance.objects.get().pk]), {})
     path = re.findall(r"/authorize/[\w-]+", made.text)[0]
     before = Instance.objects.get().state

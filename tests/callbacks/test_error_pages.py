@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from tests.support.factories import make_account
+from tests.support.factories import make_user
 
 NEXT_LINK = 'href="/admin/"'
 
@@ -11,7 +11,7 @@ NEXT_LINK = 'href="/admin/"'
 @pytest.fixture
 def visitor(db):
     client = Client(enforce_csrf_checks=True, raise_request_exception=False)
-    client.force_login(make_account("visitor"))
+    client.force_login(make_user("visitor"))
     return client
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from instances import crypto
 from instances.models import Authorization, Interaction
-from tests.support.factories import make_account, make_instance
+from tests.support.factories import make_instance, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +33,7 @@ def trip():
     """An authorization in progress; its state is `known`."""
     return Authorization.objects.create(
         instance=make_instance(),
-        started_by=make_account(),
+        started_by=make_user(),
         state_digest=crypto.digest("known"),
         browser_digest=crypto.digest(BROWSER_SECRET),
         expires_at=timezone.now() + timedelta(minutes=9),
@@ -101,7 +101,7 @@ def test_callbacks_of_signed_in_users_are_recorded_in_any_flood():
         forge(number)
     before = Interaction.objects.count()
     browser = Client()
-    browser.force_login(make_account())
+    browser.force_login(make_user())
     assert browser.get(CALLBACK, {"state": "x"}).status_code == 400
     assert Interaction.objects.count() == before + 1
 

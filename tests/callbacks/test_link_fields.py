@@ -13,7 +13,7 @@ from instances.provisioning.create import create_draft
 from instances.provisioning.oauth.links import connect_by_link
 from tests.api.test_hosts import OWN_CLIENT, PASSWORD, PASSWORD_WAY, element_of
 from tests.conftest import shipped
-from tests.support.factories import make_account, make_oauth_app, make_organization_user
+from tests.support.factories import make_oauth_app, make_organization_user, make_user
 from tests.support.internet import Internet, lead_everything_to
 
 
@@ -45,7 +45,7 @@ def link_to(user):
         )
         AuthorizationLink.objects.create(
             instance=instance,
-            made_by=make_account("mina", is_superuser=True),
+            made_by=make_user("mina", is_superuser=True),
             token_digest=crypto.digest("token"),
             expires_at=timezone.now() + timedelta(days=1),
         )

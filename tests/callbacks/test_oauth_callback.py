@@ -12,7 +12,7 @@ from django.utils import timezone
 from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
 from instances.models import Authorization, Instance, Interaction, OAuthApp
 from instances.provisioning.oauth.authorize import begin_authorization
-from tests.support.factories import make_account, make_instance
+from tests.support.factories import make_instance, make_user
 
 CALLBACK = "/oauth/callback"
 
@@ -20,7 +20,7 @@ CALLBACK = "/oauth/callback"
 @pytest.fixture
 def operator(db):
     client = Client()
-    client.force_login(make_account("operator", is_superuser=True))
+    client.force_login(make_user("operator", is_superuser=True))
     return client
 
 
@@ -243,8 +243,8 @@ def test_the_issuer_is_that_of_the_variant_that_the_trip_chose(
     OAuthApp.objects.update(hosts=["adfs.example"])
     adfs = {"authentication.variant": "adfs", "dynamics.adfs.host": "adfs.example"}
     instance.refresh_from_db()
-    account, secret = User.objects.get(username="operator"), "s" * 43
-    trip = begin_authorization(instance, account=account, browser_secret=secret, configuration=adfs)
+    user, secret = User.objects.get(username="operator"), "s" * 43
+    trip = begin_authorization(instance, user=user, browser_secret=secret, configuration=adfs)
     operator.cookies["oauth_browser"] = secret
     answer = {"state": parse_qs(urlsplit(trip.url).query)["state"][0], "error": "access_denied"}
     page = operator.get(CALLBACK, answer | ({"iss": iss} if iss else {}))
@@ -257,7 +257,7 @@ def test_another_browser_and_another_user_are_rejected(instance, state):
     other_browser = Client()
     assert other_browser.get(CALLBACK, query).status_code == 403
     other_person = Client()
-    other_person.force_login(make_account("mallory"))
+    other_person.force_login(make_user("mallory"))
     page = other_person.get(CALLBACK, query)
     assert page.status_code == 403
     assert "Back to" not in page.text
@@ -268,7 +268,7 @@ def test_another_browser_and_another_user_are_rejected(instance, state):
 def test_another_person_in_the_same_browser_is_refused(operator, instance, provider_url):
     back = decide(provider_url, "allow")
     other_person = Client()
-    other_person.force_login(make_account("mallory", is_superuser=True))
+    other_person.force_login(make_user("mallory", is_superuser=True))
     other_person.cookies["oauth_browser"] = operator.cookies["oauth_browser"].value
     assert other_person.get(back).status_code == 403
     instance.refresh_from_db()

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
 from instances.models import Authorization, Element, Instance, OrganizationUser
-from tests.support.factories import CUSTOM_CONFIGURATION, make_account, make_element
+from tests.support.factories import CUSTOM_CONFIGURATION, make_element, make_user
 from tests.support.provider import ORGANIZATION_SECRET, PASSWORD, USER_SECRET, Provider
 
 ADMIN = "/admin/instances"
@@ -55,10 +55,10 @@ class Journey:
             self.keep(f"code verifier of trip {trip.pk}", trip.code_verifier.reveal())
 
     def sign_in(self) -> None:
-        account = make_account("operator", is_superuser=True)
+        user = make_user("operator", is_superuser=True)
         password = self.keep("the operator's password", canary("operator"))
-        account.set_password(password)
-        account.save()
+        user.set_password(password)
+        user.save()
         for typed in (self.keep("a mistyped password", canary("mistyped")), password):
             data = {"username": "operator", "password": typed, "next": "/admin/"}
             self._look(self.browser.post("/admin/login/", data, follow=True))

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from instances.models import AuthorizationLink
-from tests.support.factories import make_account, make_instance
+from tests.support.factories import make_instance, make_user
 
 
 @pytest.mark.services
@@ -17,7 +17,7 @@ from tests.support.factories import make_account, make_instance
 def test_of_two_claims_at_once_one_succeeds():
     link = AuthorizationLink.objects.create(
         instance=make_instance(),
-        made_by=make_account("mina", is_superuser=True),
+        made_by=make_user("mina", is_superuser=True),
         token_digest="digest",
         expires_at=timezone.now() + timedelta(days=1),
     )

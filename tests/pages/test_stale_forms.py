@@ -37,11 +37,11 @@ def entrance(request, person):
     is_staff = request.param == "staff"
     found = person(request.param, of=None if is_staff else user.organization)
     if is_staff:
-        user.account = found.account
+        user.user = found.user
         user.save()
     else:
-        found.account.is_staff = True
-        found.account.save()
+        found.user.is_staff = True
+        found.user.save()
     instance = make_instance(organization_user=user, name="Acme", tags=["one"])
     provision_instance(instance, actor="test")
     edit, reconnect = (path.format(instance.pk) for path in ENTRANCES[request.param])

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from instances.models import Instance
-from tests.support.factories import make_account, make_instance
+from tests.support.factories import make_instance, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -30,7 +30,7 @@ def instance():
 
 @pytest.mark.parametrize("zone", TIMES, ids=lambda zone: zone[:20])
 def test_every_page_shows_times_in_the_readers_zone(client, instance, zone):
-    client.force_login(make_account("root", is_superuser=True))
+    client.force_login(make_user("root", is_superuser=True))
     client.cookies["time_zone"] = zone
     for url in (
         reverse("connection", args=[instance.pk]),
@@ -41,14 +41,14 @@ def test_every_page_shows_times_in_the_readers_zone(client, instance, zone):
 
 
 def test_the_time_in_utc_is_its_title(client, instance):
-    client.force_login(make_account("root", is_superuser=True))
+    client.force_login(make_user("root", is_superuser=True))
     client.cookies["time_zone"] = "Asia/Tokyo"
     page = client.get(reverse("connection", args=[instance.pk])).text
     assert 'title="2026-07-01 12:30:00 UTC"' in page
 
 
 def test_one_readers_zone_does_not_affect_the_next(client, instance):
-    client.force_login(make_account("root", is_superuser=True))
+    client.force_login(make_user("root", is_superuser=True))
     url = reverse("connection", args=[instance.pk])
     client.cookies["time_zone"] = "Asia/Tokyo"
     client.get(url)

@@ -19,7 +19,7 @@ def test_an_account_is_connected_by_its_credentials(staff, dynamics):
         f"{PATH}?way=custom", entered(CUSTOM_CONFIGURATION, name="Contoso"), follow=True
     )
     instance = Instance.objects.get()
-    assert (instance.state, instance.organization_user.account) == ("connected", staff.account)
+    assert (instance.state, instance.organization_user.user) == ("connected", staff.user)
     assert "Contoso is connected." in page.text
     assert "sandbox-password" not in page.text
     assert "Contoso" in staff.browser.get("/connect/").text
@@ -67,7 +67,7 @@ def test_after_a_denial_staff_go_back_and_try_again(staff, dynamics):
 
 
 def test_staff_with_several_organization_users_choose_the_owner(staff, dynamics):
-    other = make_organization_user(account=staff.account)
+    other = make_organization_user(user=staff.user)
     assert "Owner" in staff.browser.get(PATH).text
     assert f"For {other}." in staff.browser.get(f"{PATH}?owner={other.pk}").text
     foreign = make_organization_user()

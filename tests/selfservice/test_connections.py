@@ -90,7 +90,7 @@ def test_a_connection_that_was_never_connected_is_removed(staff, never_connected
 @pytest.mark.parametrize("state", ["needs_reauthorization", "unknown"])
 def test_a_connection_that_the_platform_may_have_is_disconnected(person, state):
     mina = person("staff")
-    user = make_organization_user(account=mina.account)
+    user = make_organization_user(user=mina.user)
     token = "" if state == "unknown" else "token"
     instance = make_in_state(state, token=token, organization_user_id=user.pk)
     for path in (f"/connect/{instance.pk}/", reverse("step", args=[instance.pk, "delete"])):

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from instances.models import Instance
-from tests.support.factories import make_account, make_instance, make_organization_user
+from tests.support.factories import make_instance, make_organization_user, make_user
 from tests.support.lists import make_in_state
 
 PATH = "/connect/"
@@ -22,7 +22,7 @@ def mina(person):
 @pytest.fixture
 def owner(mina):
     """Mina's organization user, whose connections are listed."""
-    return make_organization_user(account=mina.account)
+    return make_organization_user(user=mina.user)
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_the_list_makes_as_many_queries_for_many_rows_as_for_few(mina, owner, qu
     make_many(owner, *(f"Keyed {number}" for number in range(26)), tags=["keyed"])
     few = queries()
     for _ in range(2):
-        other = make_organization_user(account=mina.account)
+        other = make_organization_user(user=mina.user)
         make_many(other, *(f"Keyed {number}" for number in range(26)), tags=["keyed"])
     many = queries()
     assert (len(few), len(many)) == (asked, asked)
@@ -162,7 +162,7 @@ def test_the_list_makes_as_many_queries_for_many_rows_as_for_few(mina, owner, qu
 
 def test_the_list_of_a_superuser_makes_fewer_queries(client, db, django_assert_num_queries):
     make_instance()
-    client.force_login(make_account("root", is_superuser=True))
+    client.force_login(make_user("root", is_superuser=True))
     with django_assert_num_queries(6):
         client.get(PATH)
 

@@ -12,7 +12,7 @@ from instances.provisioning.access.permissions import InstancePermission, is_per
 from instances.provisioning.oauth.links import make_link
 from instances.provisioning.status.explain import Step
 from instances.urls import self_service
-from tests.support.factories import make_account, make_instance, make_organization_user
+from tests.support.factories import make_instance, make_organization_user, make_user
 
 OPEN = {"sign_in", "sign_out"}
 OF_ACCOUNT = {"connections", "catalogue", "password", "connect"}
@@ -37,8 +37,8 @@ def urls_of(instance, name):
         offered = [step for step in Step if step not in {Step.REVEAL, Step.REAUTHENTICATE}]
         return [reverse(name, args=[instance.pk, step]) for step in offered]
     if name == "revoke_link":
-        maker = make_account("maker", is_superuser=True)
-        return [reverse(name, args=[make_link(instance, account=maker).link.pk])]
+        maker = make_user("maker", is_superuser=True)
+        return [reverse(name, args=[make_link(instance, user=maker).link.pk])]
     return [reverse(name, args=[instance.pk])]
 
 
@@ -80,7 +80,7 @@ def test_a_viewer_changes_nothing(person, instance, name):
 @pytest.mark.parametrize("name", sorted(set(OF_CONNECTION) - {"step"}))
 def test_an_operator_and_the_owner_open_every_page(person, instance, name):
     owner = person("staff")
-    instance.organization_user.account = owner.account
+    instance.organization_user.user = owner.user
     instance.organization_user.save()
     for somebody in (owner, person("operator", of=instance.organization)):
         for url in urls_of(instance, name)[:1] if name != "revoke_link" else []:
@@ -96,25 +96,25 @@ def test_a_viewer_gets_no_buttons(person, instance):
 def test_a_role_applies_only_to_the_organization_of_the_membership(person, instance):
     """A user who is an operator of one organization and a viewer of another."""
     somebody = person("operator", of=make_organization_user().organization)
-    somebody.account.memberships.create(organization=instance.organization, role="viewer")
-    assert is_permitted(somebody.account, instance, InstancePermission.VIEW)
-    assert not is_permitted(somebody.account, instance, InstancePermission.CHANGE)
+    somebody.user.memberships.create(organization=instance.organization, role="viewer")
+    assert is_permitted(somebody.user, instance, InstancePermission.VIEW)
+    assert not is_permitted(somebody.user, instance, InstancePermission.CHANGE)
 
 
 def test_no_role_alone_reveals_a_token(person, instance):
     somebody = person("operator", of=instance.organization)
-    assert not is_permitted(somebody.account, instance, InstancePermission.REVEAL)
+    assert not is_permitted(somebody.user, instance, InstancePermission.REVEAL)
 
 
 def test_an_inactive_user_has_no_permissions(person, instance):
     somebody = person("operator", of=instance.organization)
-    somebody.account.is_active = False
-    assert not is_permitted(somebody.account, instance, InstancePermission.VIEW)
+    somebody.user.is_active = False
+    assert not is_permitted(somebody.user, instance, InstancePermission.VIEW)
 
 
 def test_a_user_without_a_role_is_denied(instance):
-    somebody = make_account("nobody")
-    instance.organization_user.account = somebody
+    somebody = make_user("nobody")
+    instance.organization_user.user = somebody
     instance.organization_user.save()
     browser = Client()
     browser.force_login(somebody)
@@ -126,6 +126,6 @@ def test_a_user_without_a_role_is_denied(instance):
 
 def test_a_superuser_sees_all(instance):
     browser = Client()
-    browser.force_login(make_account("root", is_superuser=True))
+    browser.force_login(make_user("root", is_superuser=True))
     assert "Acme" in browser.get("/connect/").text
-    assert list(Instance.objects.visible_to(make_account("other"))) == []
+    assert list(Instance.objects.visible_to(make_user("other"))) == []

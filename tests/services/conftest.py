@@ -25,8 +25,8 @@ def database_url():
         if connection.vendor != "postgresql":
             pytest.skip("DATABASE_URL names no PostgreSQL: make services-test")
         its = settings.DATABASES["default"]
-        account = f"{its['USER']}:{its['PASSWORD']}@" if its["USER"] else ""
-        return f"postgres://{account}{its['HOST']}:{its['PORT'] or 5432}/postgres"
+        user = f"{its['USER']}:{its['PASSWORD']}@" if its["USER"] else ""
+        return f"postgres://{user}{its['HOST']}:{its['PORT'] or 5432}/postgres"
 
     return database_url
 

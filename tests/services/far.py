@@ -86,9 +86,9 @@ class Installation:
 
     def connect(self, platform_url: str) -> None:
         """Create an organization that uses this platform, with the user ada@example.com."""
-        account = ["--organization", "Far", "--user", "ada@example.com"]
+        user = ["--organization", "Far", "--user", "ada@example.com"]
         secrets = ["--organization-secret", ORGANIZATION_SECRET, "--user-secret", USER_SECRET]
-        self.program.manage("create_account", *account, "--platform-url", platform_url, *secrets)
+        self.program.manage("create_account", *user, "--platform-url", platform_url, *secrets)
 
     def begin(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
         if self._is_hurried:

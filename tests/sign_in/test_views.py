@@ -7,7 +7,7 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.test import Client
 
-from tests.support.factories import make_account, make_organization_user
+from tests.support.factories import make_organization_user, make_user
 
 PASSWORD = "correct-horse"
 
@@ -17,14 +17,14 @@ def sign_in(client, password=PASSWORD, *, path="/connect/sign-in", **extra):
 
 
 def test_signing_in_leads_to_the_page_that_was_asked_for(client, db):
-    make_account()
+    make_user()
     asked = client.get("/connect/catalogue/")
     answer = client.post(asked["Location"], {"username": "ada", "password": PASSWORD})
     assert answer["Location"] == "/connect/catalogue/"
 
 
 def test_it_never_leads_elsewhere(client, db):
-    make_account()
+    make_user()
     answer = sign_in(client, path="/connect/sign-in?next=https://elsewhere.example/")
     assert answer["Location"] == "/connect/"
 
@@ -36,9 +36,9 @@ PAGES = EVERYWHERE[:2]
 @pytest.fixture
 def ada(db):
     """A superuser who may sign in everywhere."""
-    account = make_account(is_superuser=True)
-    make_organization_user(account=account)
-    return account
+    user = make_user(is_superuser=True)
+    make_organization_user(user=user)
+    return user
 
 
 @pytest.fixture(autouse=True)
@@ -153,7 +153,7 @@ def test_the_name_counts_however_it_is_written(ada, path):
 
 
 def test_a_right_password_without_access_is_not_a_failure(db):
-    visitor = make_account()
+    visitor = make_user()
     visitor.is_staff = False
     visitor.save()
     for _ in range(8):
@@ -210,18 +210,18 @@ def test_an_unknown_name_costs_a_whole_password_check(ada, monkeypatch):
 
 
 def test_signing_out_needs_a_post_and_ends_the_session(client, db):
-    client.force_login(make_account())
+    client.force_login(make_user())
     assert client.get("/connect/sign-out").status_code == 405
     assert client.post("/connect/sign-out")["Location"] == "/connect/sign-in"
     assert client.get("/connect/").status_code == 302
 
 
 def test_people_change_their_own_password(client, db):
-    account = make_account()
-    client.force_login(account)
+    user = make_user()
+    client.force_login(user)
     new = {"new_password1": "n3w-and-long-enough", "new_password2": "n3w-and-long-enough"}
     assert client.post("/connect/password", {"old_password": "wr0ng"} | new).status_code == 200
     page = client.post("/connect/password", {"old_password": PASSWORD} | new, follow=True)
     assert "Your password was changed." in page.text
-    account.refresh_from_db()
-    assert account.check_password("n3w-and-long-enough")
+    user.refresh_from_db()
+    assert user.check_password("n3w-and-long-enough")

@@ -5,11 +5,11 @@ from django.test import Client
 
 from instances.models import Organization
 from tests.support.factories import (
-    make_account,
     make_element,
     make_member,
     make_organization,
     make_organization_user,
+    make_user,
 )
 from tests.support.provider import ORGANIZATION_SECRET, USER_SECRET
 
@@ -18,7 +18,7 @@ from tests.support.provider import ORGANIZATION_SECRET, USER_SECRET
 def operator(db):
     """A browser signed in as a superuser."""
     client = Client()
-    client.force_login(make_account("operator", is_superuser=True))
+    client.force_login(make_user("operator", is_superuser=True))
     return client
 
 
@@ -28,10 +28,10 @@ def sign_in(db):
 
     def sign_in(*permissions: str) -> Client:
         client = Client()
-        account = make_account("somebody", permissions=permissions)
+        user = make_user("somebody", permissions=permissions)
         for organization in Organization.objects.all():
-            make_member(account, organization)
-        client.force_login(account)
+            make_member(user, organization)
+        client.force_login(user)
         return client
 
     return sign_in

@@ -122,19 +122,17 @@ def make_oauth_app(**fields: Any) -> OAuthApp:
 
 
 def make_member(
-    account: User, organization: Organization, role: str = Membership.Role.OPERATOR
+    user: User, organization: Organization, role: str = Membership.Role.OPERATOR
 ) -> Membership:
-    return Membership.objects.create(account=account, organization=organization, role=role)
+    return Membership.objects.create(user=user, organization=organization, role=role)
 
 
-def make_account(
-    username: str = "ada", *, permissions: tuple[str, ...] = (), **fields: Any
-) -> User:
+def make_user(username: str = "ada", *, permissions: tuple[str, ...] = (), **fields: Any) -> User:
     """A staff user with these permissions (codenames of the instances app)."""
     from django.contrib.auth.models import Permission
 
-    account = User.objects.create_user(
+    user = User.objects.create_user(
         username, f"{username}@example.com", "correct-horse", is_staff=True, **fields
     )
-    account.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    return User.objects.get(pk=account.pk)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    return User.objects.get(pk=user.pk)

@@ -158,5 +158,5 @@ def _database_url() -> str:
     its = {name: str(value) for name, value in connection.settings_dict.items()}
     if connection.vendor == "sqlite":
         return f"sqlite:///{its['NAME']}"
-    account = f"{quote(its['USER'], safe='')}:{quote(its['PASSWORD'], safe='')}"
-    return f"postgres://{account}@{its['HOST']}:{its['PORT'] or 5432}/{its['NAME']}"
+    user = f"{quote(its['USER'], safe='')}:{quote(its['PASSWORD'], safe='')}"
+    return f"postgres://{user}@{its['HOST']}:{its['PORT'] or 5432}/{its['NAME']}"

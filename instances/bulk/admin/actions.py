@@ -47,8 +47,8 @@ class BulkAction:
     permission: str = "change"
     is_destructive: bool = False
 
-    def is_allowed(self, account: User | AnonymousUser) -> bool:
-        return account.has_perm(f"instances.{self.permission}_bulkjob")
+    def is_allowed(self, user: User | AnonymousUser) -> bool:
+        return user.has_perm(f"instances.{self.permission}_bulkjob")
 
     def url(self, job: BulkJob) -> str:
         return reverse("admin:instances_bulkjob_action", args=[job.pk, self.name])

@@ -54,7 +54,7 @@ class BulkJobAdmin(ModelAdmin):
     actions = None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BulkJob]:
-        """List the jobs of the organization users that the account may operate."""
+        """List the jobs of the organization users that the user may operate."""
         operated = OrganizationUser.objects.operated_by(request.user)
         return super().get_queryset(request).filter(organization_user__in=operated)
 
@@ -152,7 +152,7 @@ class BulkJobAdmin(ModelAdmin):
         self, request: HttpRequest, job: BulkJob, *, has_tokens: bool = False
     ) -> StreamingHttpResponse:
         headers = {"Content-Disposition": f'attachment; filename="bulk-job-{job.pk}.csv"'}
-        lines = result_file(job, account=request.user, has_tokens=has_tokens)
+        lines = result_file(job, user=request.user, has_tokens=has_tokens)
         return StreamingHttpResponse(lines, content_type="text/csv", headers=headers)
 
     def _page_of(self, request: HttpRequest, job: BulkJob) -> dict[str, Any]:

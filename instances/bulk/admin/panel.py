@@ -11,12 +11,12 @@ from instances.pages.console_panels import ConsolePanel
 MAX_JOBS = 5
 
 
-def _context(account: User | AnonymousUser) -> dict[str, Any]:
-    """Return `jobs`: unfinished jobs that the account may operate, with progress."""
+def _context(user: User | AnonymousUser) -> dict[str, Any]:
+    """Return `jobs`: unfinished jobs that the user may operate, with progress."""
     state = BulkJob.State
     unfinished = BulkJob.objects.filter(
         state__in=[state.READING, state.RUNNING, state.PAUSED],
-        organization_user__in=OrganizationUser.objects.operated_by(account),
+        organization_user__in=OrganizationUser.objects.operated_by(user),
     )
     jobs = list(unfinished.select_related("organization_user__organization")[:MAX_JOBS])
     return {"jobs": list(progress_of_each(jobs).items()) if jobs else []}

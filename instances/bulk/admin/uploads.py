@@ -85,9 +85,9 @@ class UploadForm(forms.Form):
         widget=UnfoldBooleanWidget,
     )
 
-    def __init__(self, *args: Any, account: User | AnonymousUser, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, user: User | AnonymousUser, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        users = OrganizationUser.objects.operated_by(account).select_related("organization")
+        users = OrganizationUser.objects.operated_by(user).select_related("organization")
         cast(forms.ModelChoiceField[Any], self.fields["organization_user"]).queryset = users
         for name in ("organization_user", "element"):
             _search_for(name, self.fields[name])
@@ -133,7 +133,7 @@ def _upload_page(
     request: HttpRequest, model_admin: ModelAdmin, handler: MemoryUploadHandler
 ) -> HttpResponse:
     sent = (request.POST, request.FILES) if request.method == "POST" else ()
-    form = UploadForm(*sent, account=request.user)
+    form = UploadForm(*sent, user=request.user)
     if handler.is_too_long:
         megabytes = MAX_UPLOAD_BYTES // 1024 // 1024
         form.add_error(

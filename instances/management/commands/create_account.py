@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS
 
 from instances.errors import InputError
-from instances.provisioning.access.organizations import Account, create_account
+from instances.provisioning.access.organizations import IssuedSecrets, create_account
 
 
 class Command(BaseCommand):
@@ -54,7 +54,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         try:
-            account = create_account(
+            issued = create_account(
                 options["organization"],
                 options["user"],
                 platform_url=options["platform_url"],
@@ -65,27 +65,27 @@ class Command(BaseCommand):
             )
         except InputError as error:
             raise CommandError(str(error), returncode=2) from None
-        self.stdout.write(_as_json(account) if options["json"] else _as_text(account))
+        self.stdout.write(_as_json(issued) if options["json"] else _as_text(issued))
 
 
-def _as_json(account: Account) -> str:
+def _as_json(issued: IssuedSecrets) -> str:
     return json.dumps(
         {
-            "organization": account.user.organization.name,
-            "user": account.user.email,
-            "organizationSecret": account.organization_secret,
-            "userSecret": account.user_secret,
+            "organization": issued.user.organization.name,
+            "user": issued.user.email,
+            "organizationSecret": issued.organization_secret,
+            "userSecret": issued.user_secret,
         }
     )
 
 
-def _as_text(account: Account) -> str:
-    lines = [f"{account.user.email} of {account.user.organization.name}"]
-    if account.organization_secret:
-        lines.append(f"Organization secret: {account.organization_secret}")
-    if account.user_secret:
-        lines.append(f"User secret: {account.user_secret}")
-    if account.organization_secret or account.user_secret:
+def _as_text(issued: IssuedSecrets) -> str:
+    lines = [f"{issued.user.email} of {issued.user.organization.name}"]
+    if issued.organization_secret:
+        lines.append(f"Organization secret: {issued.organization_secret}")
+    if issued.user_secret:
+        lines.append(f"User secret: {issued.user_secret}")
+    if issued.organization_secret or issued.user_secret:
         lines.append(
             "Save these secrets now: they will not be shown again. Use --rotate to replace them."
         )

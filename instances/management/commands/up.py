@@ -22,7 +22,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connect
 
 from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
 from instances.errors import InstancesError
-from instances.provisioning.access.organizations import Account, create_account
+from instances.provisioning.access.organizations import IssuedSecrets, create_account
 from instances.provisioning.elements import sync_elements
 from instances.queries.outages import database_problem, wait_for_database
 from instances.taskqueue.supervisor import Processes
@@ -79,7 +79,7 @@ class Command(BaseCommand):
             self._watch(processes, demo)
         self.stdout.write("Stopped.")
 
-    def _watch(self, processes: Processes, demo: Account | None) -> None:
+    def _watch(self, processes: Processes, demo: IssuedSecrets | None) -> None:
         is_announced = False
         while not processes.is_stopping:
             for sentence in processes.tend():
@@ -96,7 +96,7 @@ class Command(BaseCommand):
         self.stderr.write(sentence)
         self.stderr.flush()
 
-    def _announce(self, demo: Account | None) -> None:
+    def _announce(self, demo: IssuedSecrets | None) -> None:
         lines = [
             "",
             f"Instance Manager is running at {settings.PUBLIC_URL}/admin/",
@@ -132,7 +132,7 @@ def _make_data_folder() -> None:
         ) from None
 
 
-def _prepare_database() -> Account | None:
+def _prepare_database() -> IssuedSecrets | None:
     """Migrate, load the catalogue, and create the demo organization.
 
     Returns its account, or None without the sandbox. Raises DatabaseError, CommandError.
@@ -216,7 +216,7 @@ def _sign_in_lines() -> list[str]:
     ]
 
 
-def _demo_curl(demo: Account) -> str:
+def _demo_curl(demo: IssuedSecrets) -> str:
     """Build an API call; empty after the first run, without the secrets."""
     if not (demo.user_secret and demo.organization_secret):
         return ""

@@ -34,7 +34,7 @@ def hand_over_instances(
     instances: Iterable[Instance],
     to: OrganizationUser,
     *,
-    account: User | AnonymousUser,
+    user: User | AnonymousUser,
     why: str,
 ) -> Handover:
     """Hand over each instance on its own; an error of one does not affect the others.
@@ -44,7 +44,7 @@ def hand_over_instances(
     count, refusals = 0, []
     for instance in instances:
         try:
-            hand_over_instance(instance, to, account=account, why=why)
+            hand_over_instance(instance, to, user=user, why=why)
         except InstancesError as refusal:
             refusals.append(str(refusal))
         else:
@@ -53,7 +53,7 @@ def hand_over_instances(
 
 
 def hand_over_instance(
-    instance: Instance, to: OrganizationUser, *, account: User | AnonymousUser, why: str
+    instance: Instance, to: OrganizationUser, *, user: User | AnonymousUser, why: str
 ) -> None:
     """Hand an instance over to another user of its organization.
 
@@ -64,14 +64,14 @@ def hand_over_instance(
     Raises PermissionRefusedError, InputError, StateConflictError while other work is in progress, PlatformError.
     """
     former = instance.organization_user
-    require_permission(account, instance, InstancePermission.CHANGE)
-    if not OrganizationUser.objects.operated_by(account).filter(pk=to.pk).exists():
+    require_permission(user, instance, InstancePermission.CHANGE)
+    if not OrganizationUser.objects.operated_by(user).filter(pk=to.pk).exists():
         raise PermissionRefusedError(
             f"You may not hand over {instance.label} to {to}. Ask an operator of that organization."
         )
     _require_possible(instance, to, why)
     if instance.organization.is_remote and instance.remote_id:
-        request = platform_request(instance, actor=account.get_username())
+        request = platform_request(instance, actor=user.get_username())
         platform_for(request.organization).get_instance(replace(request, organization_user=to))
     with transaction.atomic():
         unmoved = Instance.objects.filter(
@@ -85,7 +85,7 @@ def hand_over_instance(
             instance=instance,
             from_state=instance.state,
             to_state=instance.state,
-            actor=account.get_username(),
+            actor=user.get_username(),
             reason=f"Handed over from {former.email} to {to.email}: {why.strip()}",
         )
     instance.organization_user = to

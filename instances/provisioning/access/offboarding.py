@@ -12,15 +12,15 @@ def log_entries_of(accounts: Iterable[User]) -> QuerySet[LogEntry]:
     return LogEntry.objects.filter(user__in=list(accounts))
 
 
-def keep_log_entries(account: User) -> None:
+def keep_log_entries(user: User) -> None:
     """Prevent deleting a user who has entries in the admin's log (pre_delete).
 
     Raises ProtectedError, as on_delete=PROTECT does for authorizations and links.
     """
-    entries = log_entries_of([account])
+    entries = log_entries_of([user])
     if entries.exists():
         raise ProtectedError(
-            f"{account.get_username()} has entries in the admin's log, which would be deleted too. "
+            f"{user.get_username()} has entries in the admin's log, which would be deleted too. "
             "Deactivate the user instead.",
             set(entries[:1]),
         )

@@ -20,7 +20,7 @@ from instances.models import Element, OAuthApp, Organization, OrganizationUser
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class IssuedSecrets:
     """An organization user and the secrets just generated, which are shown once."""
 
     user: OrganizationUser
@@ -47,7 +47,7 @@ def create_account(
     user_secret: str = "",
     is_sandbox: bool = False,
     is_rotating: bool = False,
-) -> Account:
+) -> IssuedSecrets:
     """Create the organization and its user, or add what is missing; safe to run again.
 
     With platform_url, the secrets of the remote platform must be given. Otherwise secrets are generated if there are
@@ -73,7 +73,7 @@ def create_account(
         new_user_secret = _renew(user, user_secret, generate_user_secret, is_rotating=is_rotating)
         if is_sandbox:
             open_sandbox(organization)
-    return Account(user, new_organization_secret, new_user_secret)
+    return IssuedSecrets(user, new_organization_secret, new_user_secret)
 
 
 def open_sandbox(organization: Organization) -> None:

@@ -42,42 +42,38 @@ class InstancePermission(StrEnum):
     REVEAL = "reveal_token"
 
 
-def is_permitted(
-    account: User | AnonymousUser, instance: Instance, verb: InstancePermission
-) -> bool:
-    if not account.has_perm(f"instances.{verb}"):
+def is_permitted(user: User | AnonymousUser, instance: Instance, verb: InstancePermission) -> bool:
+    if not user.has_perm(f"instances.{verb}"):
         return False
     rows = Instance.objects.filter(pk=instance.pk)
     within_reach = rows.visible_to if verb == InstancePermission.VIEW else rows.operated_by
-    return within_reach(account).exists()
+    return within_reach(user).exists()
 
 
 def require_permission(
-    account: User | AnonymousUser, instance: Instance, verb: InstancePermission
+    user: User | AnonymousUser, instance: Instance, verb: InstancePermission
 ) -> None:
     """Check that the user may do this to the instance.
 
     Raises PermissionRefusedError.
     """
-    if not is_permitted(account, instance, verb):
+    if not is_permitted(user, instance, verb):
         raise PermissionRefusedError(
             f"You do not have permission to do this to {instance.label}. Ask an administrator for it."
         )
 
 
-def visible_users(account: User | AnonymousUser) -> QuerySet[User]:
+def visible_users(user: User | AnonymousUser) -> QuerySet[User]:
     """Return the users that a user may see; a superuser sees all.
 
     These are the user and everyone who belongs to an organization in which the user has a role.
     """
-    if account.is_superuser:
+    if user.is_superuser:
         return User.objects.all()
-    organizations = Organization.objects.visible_to(account)
-    members = Membership.objects.filter(organization__in=organizations).values("account")
-    tied = OrganizationUser.objects.filter(organization__in=organizations, account__isnull=False)
-    return User.objects.filter(
-        Q(pk=account.pk) | Q(pk__in=members) | Q(pk__in=tied.values("account"))
-    )
+    organizations = Organization.objects.visible_to(user)
+    members = Membership.objects.filter(organization__in=organizations).values("user")
+    tied = OrganizationUser.objects.filter(organization__in=organizations, user__isnull=False)
+    return User.objects.filter(Q(pk=user.pk) | Q(pk__in=members) | Q(pk__in=tied.values("user")))
 
 
 def create_groups() -> None:

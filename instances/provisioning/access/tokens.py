@@ -22,19 +22,19 @@ class PlatformSecrets:
     organization: str = field(repr=False)
 
 
-def reveal_token(instance: Instance, *, account: User | AnonymousUser) -> str:
+def reveal_token(instance: Instance, *, user: User | AnonymousUser) -> str:
     """Return the Element token in plain text, and record who saw it as an interaction.
 
     Raises PermissionRefusedError without the permission reveal_token, StateConflictError if there is no token,
     UnreadableSecretError.
     """
-    require_permission(account, instance, InstancePermission.REVEAL)
+    require_permission(user, instance, InstancePermission.REVEAL)
     if not instance.has_token:
         raise StateConflictError(f"{instance.label} has no Element token yet. Provision it first.")
     token: str = instance.reveal("token")
     _record(
         "reveal Element token",
-        account=account,
+        user=user,
         instance=instance,
         organization=instance.organization,
         subject=instance.label,
@@ -42,31 +42,37 @@ def reveal_token(instance: Instance, *, account: User | AnonymousUser) -> str:
     return token
 
 
-def reveal_secrets(user: OrganizationUser, *, account: User | AnonymousUser) -> PlatformSecrets:
-    """Return a user's two platform secrets in plain text, and record who saw them.
+def reveal_secrets(
+    organization_user: OrganizationUser, *, user: User | AnonymousUser
+) -> PlatformSecrets:
+    """Return an organization user's two platform secrets in plain text, and record who saw them.
 
     Raises PermissionRefusedError without the permission reveal_secrets, UnreadableSecretError.
     """
-    is_within_reach = OrganizationUser.objects.operated_by(account).filter(pk=user.pk).exists()
-    if not (account.has_perm("instances.reveal_secrets") and is_within_reach):
+    is_within_reach = (
+        OrganizationUser.objects.operated_by(user).filter(pk=organization_user.pk).exists()
+    )
+    if not (user.has_perm("instances.reveal_secrets") and is_within_reach):
         raise PermissionRefusedError(
-            f"You do not have permission to see the secrets of {user}. Ask an administrator for reveal_secrets."
+            f"You do not have permission to see the secrets of {organization_user}. Ask an administrator for reveal_secrets."
         )
-    secrets = PlatformSecrets(user.secret.reveal(), user.organization.secret.reveal())
+    secrets = PlatformSecrets(
+        organization_user.secret.reveal(), organization_user.organization.secret.reveal()
+    )
     _record(
         "reveal platform secrets",
-        account=account,
-        organization=user.organization,
-        subject=str(user)[:400],
+        user=user,
+        organization=organization_user.organization,
+        subject=str(organization_user)[:400],
     )
     return secrets
 
 
-def _record(operation: str, *, account: User | AnonymousUser, **about: Any) -> None:
+def _record(operation: str, *, user: User | AnonymousUser, **about: Any) -> None:
     Interaction.objects.create(
         operation=operation,
         direction=Interaction.Direction.IN,
-        actor=account.get_username(),
+        actor=user.get_username(),
         method="REVEAL",
         url="",
         status=200,

@@ -51,7 +51,7 @@ def new_browser_secret() -> str:
 def begin_authorization(
     instance: Instance,
     *,
-    account: User | AnonymousUser,
+    user: User | AnonymousUser,
     browser_secret: str,
     configuration: Mapping[str, Any] | None = None,
     link: AuthorizationLink | None = None,
@@ -66,7 +66,7 @@ def begin_authorization(
     StateConflictError, ClockSkewError, PlatformError.
     """
     require_right_clock()
-    actor = link.actor if link else account.get_username()
+    actor = link.actor if link else user.get_username()
     if instance.state not in PROVISIONABLE | CREATED:
         raise StateConflictError(
             f"{instance.label} is in the state “{instance.get_state_display()}”, so it cannot be authorized now."
@@ -90,7 +90,7 @@ def begin_authorization(
     url, request_token = _authorization_url(request, state)
     authorization = Authorization(
         instance=instance,
-        started_by=account if isinstance(account, User) and not link else None,
+        started_by=user if isinstance(user, User) and not link else None,
         link=link,
         state_digest=crypto.digest(state),
         browser_digest=crypto.digest(browser_secret),

@@ -40,13 +40,13 @@ _SECRET_PARAMETERS = ("state", "code", "oauth_token", "oauth_verifier")
 
 
 def is_unsolicited(
-    parameters: Mapping[str, str], *, account: User | AnonymousUser, browser_secret: str
+    parameters: Mapping[str, str], *, user: User | AnonymousUser, browser_secret: str
 ) -> bool:
     """Return whether an anonymous callback belongs to no known authorization.
 
     It then has neither a known state nor the cookie of a known browser.
     """
-    if account.is_authenticated:
+    if user.is_authenticated:
         return False
     state = parameters.get("state", "")
     if state and Authorization.objects.with_state(state).exists():
@@ -58,7 +58,7 @@ def is_unsolicited(
 def complete_authorization(
     parameters: Mapping[str, str],
     *,
-    account: User | AnonymousUser,
+    user: User | AnonymousUser,
     browser_secret: str,
     renewed_secret: str = "",
     is_recorded: bool = True,
@@ -78,7 +78,7 @@ def complete_authorization(
     is_claimed = False
     try:
         authorization = _find(parameters.get("state", ""))
-        _check_browser(authorization, account=account, browser_secret=browser_secret)
+        _check_browser(authorization, user=user, browser_secret=browser_secret)
         _check_link(authorization)
         _claim(authorization, renewed_secret)
         is_claimed = True
@@ -87,19 +87,19 @@ def complete_authorization(
     except InstancesError as error:
         if authorization is None and not is_recorded:
             raise
-        interaction = _record_callback(parameters, authorization, account, started_at, str(error))
+        interaction = _record_callback(parameters, authorization, user, started_at, str(error))
         # An error before the claim changes nothing: the right browser and user can still finish the authorization.
         if authorization and is_claimed:
-            actor = _actor_of(authorization, account)
+            actor = _actor_of(authorization, user)
             _end_in_failure(authorization, error, interaction, actor=actor)
         raise
-    _record_callback(parameters, authorization, account, started_at, "")
-    return _connect(authorization, parameters, actor=_actor_of(authorization, account))
+    _record_callback(parameters, authorization, user, started_at, "")
+    return _connect(authorization, parameters, actor=_actor_of(authorization, user))
 
 
-def _actor_of(authorization: Authorization | None, account: User | AnonymousUser) -> str:
+def _actor_of(authorization: Authorization | None, user: User | AnonymousUser) -> str:
     link = authorization.link if authorization else None
-    return link.actor if link else account.get_username()
+    return link.actor if link else user.get_username()
 
 
 def _find(state: str) -> Authorization:
@@ -120,11 +120,11 @@ def _find(state: str) -> Authorization:
 
 
 def _check_browser(
-    authorization: Authorization, *, account: User | AnonymousUser, browser_secret: str
+    authorization: Authorization, *, user: User | AnonymousUser, browser_secret: str
 ) -> None:
     is_browser = authorization.is_of_browser(browser_secret)
     # An account owner who came by a link has no user, so the browser alone identifies them.
-    is_person = bool(authorization.link_id) or authorization.started_by_id == account.pk
+    is_person = bool(authorization.link_id) or authorization.started_by_id == user.pk
     if not (is_browser and is_person):
         # This may be a stranger's browser, so the message does not name the instance.
         raise WrongBrowserError(
@@ -259,7 +259,7 @@ def _store_outcome(authorization: Authorization, outcome: str) -> None:
 def _record_callback(
     parameters: Mapping[str, str],
     authorization: Authorization | None,
-    account: User | AnonymousUser,
+    user: User | AnonymousUser,
     started_at: datetime,
     error: str,
 ) -> Interaction:
@@ -272,7 +272,7 @@ def _record_callback(
         subject=instance.label if instance else "an unknown authorization",
         operation="OAuth callback",
         direction=Interaction.Direction.IN,
-        actor=_actor_of(authorization, account),
+        actor=_actor_of(authorization, user),
         method="GET",
         url=redact_url(f"/oauth/callback?{query}", secret_values)[:4000],
         error=error,

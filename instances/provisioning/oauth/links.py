@@ -70,13 +70,13 @@ class MadeLink:
     url: str = field(repr=False)
 
 
-def make_link(instance: Instance, *, account: User, note: str = "") -> MadeLink:
+def make_link(instance: Instance, *, user: User, note: str = "") -> MadeLink:
     """Create a link with which an account owner can connect this instance.
 
     Raises PermissionRefusedError, StateConflictError if the instance cannot be authenticated now, and
     MissingConfigurationError if it lacks an OAuth client, which an account owner cannot know.
     """
-    require_permission(account, instance, InstancePermission.CHANGE)
+    require_permission(user, instance, InstancePermission.CHANGE)
     if not takes_link(instance):
         raise StateConflictError(
             f"{instance.label} is in the state “{instance.get_state_display()}”, so it cannot be authorized now."
@@ -88,7 +88,7 @@ def make_link(instance: Instance, *, account: User, note: str = "") -> MadeLink:
     with locked(instance):
         link = AuthorizationLink.objects.create(
             instance=instance,
-            made_by=account,
+            made_by=user,
             note=note,
             token_digest=crypto.digest(token),
             digest_key_id=crypto.first_key_id(),
@@ -244,12 +244,12 @@ def connect_by_link(link: AuthorizationLink, *, configuration: Mapping[str, Any]
     return instance
 
 
-def revoke_link(link: AuthorizationLink, *, account: User) -> None:
+def revoke_link(link: AuthorizationLink, *, user: User) -> None:
     """Revoke a link, so that it can no longer be used.
 
     Raises PermissionRefusedError, StateConflictError if it is no longer open.
     """
-    require_permission(account, link.instance, InstancePermission.CHANGE)
+    require_permission(user, link.instance, InstancePermission.CHANGE)
     if not AuthorizationLink.objects.revoke(link, at=timezone.now()):
         raise StateConflictError(
             f"The link for {link.instance.label} is no longer open ({link.status.label}), so there is nothing to revoke."

@@ -11,28 +11,28 @@ from instances.models import Instance, Organization
 from instances.provisioning.access.permissions import InstancePermission
 
 
-def audiences_for(account: User | AnonymousUser) -> Callable[[Instance], Audience]:
+def audiences_for(user: User | AnonymousUser) -> Callable[[Instance], Audience]:
     """Return a function that gives a user's audience for an instance.
 
     One query for any number of instances.
     """
-    may_change = account.has_perm(f"instances.{InstancePermission.CHANGE}")
-    operated = set(Organization.objects.operated_by(account).values_list("pk", flat=True))
+    may_change = user.has_perm(f"instances.{InstancePermission.CHANGE}")
+    operated = set(Organization.objects.operated_by(user).values_list("pk", flat=True))
 
     def audience_of(instance: Instance) -> Audience:
         owner = instance.organization_user
         if may_change and owner.organization_id in operated:
             return Audience.OPERATOR
-        is_own = may_change and owner.account_id == account.pk
+        is_own = may_change and owner.user_id == user.pk
         return Audience.STAFF if is_own else Audience.VIEWER
 
     return audience_of
 
 
-def audience_of_many(account: User | AnonymousUser) -> Audience:
+def audience_of_many(user: User | AnonymousUser) -> Audience:
     """Return a user's audience for the instances of all their organizations together."""
-    may_change = account.has_perm(f"instances.{InstancePermission.CHANGE}")
-    is_operator = may_change and Organization.objects.operated_by(account).exists()
+    may_change = user.has_perm(f"instances.{InstancePermission.CHANGE}")
+    is_operator = may_change and Organization.objects.operated_by(user).exists()
     return Audience.OPERATOR if is_operator else Audience.VIEWER
 
 

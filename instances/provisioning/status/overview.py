@@ -105,9 +105,9 @@ class _Count:
         return not (self.is_fine or self.is_paused or self.state in _IN_PROGRESS)
 
 
-def overview_of(account: User | AnonymousUser) -> Overview:
+def overview_of(user: User | AnonymousUser) -> Overview:
     now = timezone.now()
-    visible = Instance.objects.listed_for(account)
+    visible = Instance.objects.listed_for(user)
     counts = _counts(visible)
     states: Counter[str] = Counter()
     for count in counts:

@@ -21,7 +21,7 @@ from instances.bulk.jobs import (
 )
 from instances.bulk.lines import FileRow
 from instances.models import BulkJob, BulkRow, Instance, Interaction
-from tests.support.factories import make_account, make_element, make_member, make_organization_user
+from tests.support.factories import make_element, make_member, make_organization_user, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -178,7 +178,7 @@ def test_an_upload_never_touches_the_disk(operator, user, settings, tmp_path):
 
 def test_an_upload_from_elsewhere_is_refused(user):
     browser = Client(enforce_csrf_checks=True)
-    browser.force_login(make_account("operator", is_superuser=True))
+    browser.force_login(make_user("operator", is_superuser=True))
     assert upload(browser, user).status_code == 403
     assert not BulkJob.objects.exists()
     token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', browser.get(ADD).text)
@@ -274,7 +274,7 @@ def test_each_page_needs_its_permission(sign_in, user, path, needed):
     job.refresh_from_db()
     assert job.state == "draft"
     allowed = Client()
-    account = make_account("allowed", permissions=(needed,))
+    account = make_user("allowed", permissions=(needed,))
     make_member(account, user.organization)
     allowed.force_login(account)
     assert allowed.get(url).status_code == 200
@@ -282,7 +282,7 @@ def test_each_page_needs_its_permission(sign_in, user, path, needed):
 
 def test_an_operator_sees_and_fills_the_bulk_jobs_of_their_organizations_alone(user, client):
     own = make_organization_user()
-    account = make_account(
+    account = make_user(
         "olga",
         permissions=("view_bulkjob", "add_bulkjob", "change_bulkjob", "view_element"),
     )

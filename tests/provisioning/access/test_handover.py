@@ -12,11 +12,11 @@ from instances.models import Instance
 from instances.provisioning.access.handover import hand_over_instance
 from instances.provisioning.lifecycle.provision import provision_instance
 from tests.support.factories import (
-    make_account,
     make_instance,
     make_member,
     make_organization,
     make_organization_user,
+    make_user,
 )
 from tests.support.provider import ORGANIZATION_SECRET, USER_SECRET
 
@@ -30,9 +30,9 @@ def instance():
 
 @pytest.fixture
 def operator(instance):
-    account = make_account("grace", permissions=("change_instance",))
-    make_member(account, instance.organization)
-    return account
+    user = make_user("grace", permissions=("change_instance",))
+    make_member(user, instance.organization)
+    return user
 
 
 def colleague_of(instance, **fields):
@@ -45,20 +45,20 @@ def test_it_stays_in_its_organization_and_needs_a_reason(instance, operator):
     colleague = colleague_of(instance)
     for to, why in ((elsewhere, "left"), (instance.organization_user, "left"), (colleague, " ")):
         with pytest.raises(InputError):
-            hand_over_instance(instance, to, account=operator, why=why)
+            hand_over_instance(instance, to, user=operator, why=why)
     assert Instance.objects.get().organization_user == instance.organization_user
 
 
 def test_only_operators_of_the_organization_hand_over(instance):
     colleague = colleague_of(instance)
-    stranger = make_account("stranger", permissions=("change_instance",))
+    stranger = make_user("stranger", permissions=("change_instance",))
     with pytest.raises(PermissionRefusedError):
-        hand_over_instance(instance, colleague, account=stranger, why="mine now")
-    own = make_account("own", permissions=("change_instance",))
-    instance.organization_user.account = own
+        hand_over_instance(instance, colleague, user=stranger, why="mine now")
+    own = make_user("own", permissions=("change_instance",))
+    instance.organization_user.user = own
     instance.organization_user.save()
     with pytest.raises(PermissionRefusedError, match="operator of that organization"):
-        hand_over_instance(instance, colleague, account=own, why="have it")
+        hand_over_instance(instance, colleague, user=own, why="have it")
     assert Instance.objects.get().organization_user == instance.organization_user
 
 
@@ -66,15 +66,15 @@ def test_only_operators_of_the_organization_hand_over(instance):
 def test_an_instance_is_not_handed_over_while_work_is_in_progress(instance, operator, state):
     instance.state = state
     with pytest.raises(StateConflictError):
-        hand_over_instance(instance, colleague_of(instance), account=operator, why="left")
+        hand_over_instance(instance, colleague_of(instance), user=operator, why="left")
 
 
 def test_two_at_once_do_not_overwrite_each_other(instance, operator):
     first, second = colleague_of(instance), colleague_of(instance)
     stale = Instance.objects.select_related("element", "organization_user").get()
-    hand_over_instance(instance, first, account=operator, why="left")
+    hand_over_instance(instance, first, user=operator, why="left")
     with pytest.raises(StateConflictError, match="another process"):
-        hand_over_instance(stale, second, account=operator, why="left")
+        hand_over_instance(stale, second, user=operator, why="left")
     assert Instance.objects.get().organization_user == first
 
 
@@ -86,12 +86,12 @@ def test_a_remote_platform_must_let_the_other_user_have_it(provider, secret):
     owner.secret = "another-secret"
     owner.save()
     colleague = make_organization_user(organization=organization, secret=secret)
-    root = make_account("root", is_superuser=True)
+    root = make_user("root", is_superuser=True)
     if secret == USER_SECRET:
-        hand_over_instance(instance, colleague, account=root, why="left")
+        hand_over_instance(instance, colleague, user=root, why="left")
     else:
         with pytest.raises(ClientRefusedError):
-            hand_over_instance(instance, colleague, account=root, why="left")
+            hand_over_instance(instance, colleague, user=root, why="left")
     held = Instance.objects.get()
     assert held.organization_user == (colleague if secret == USER_SECRET else owner)
     assert held.token.reveal() == instance.token.reveal()
@@ -104,4 +104,4 @@ def test_it_is_not_handed_over_to_a_user_who_has_the_same_id_on_the_platform(ins
     Instance.objects.filter(pk=theirs.pk).update(remote_id=77)
     instance.refresh_from_db()
     with pytest.raises(InputError, match="the same id on the platform"):
-        hand_over_instance(instance, colleague, account=operator, why="left")
+        hand_over_instance(instance, colleague, user=operator, why="left")

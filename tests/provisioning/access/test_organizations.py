@@ -16,13 +16,13 @@ REMOTE: dict[str, Any] = {
 
 
 def test_an_account_gets_secrets_of_the_contracts_shape():
-    account = create_account("Acme", "Ada@Example.com")
-    assert account.organization_secret
-    assert account.user_secret
-    assert len(account.organization_secret) == 32
-    assert len(account.user_secret) == 44
-    assert account.user.email == "ada@example.com"
-    assert account.user.secret.reveal() == account.user_secret
+    user = create_account("Acme", "Ada@Example.com")
+    assert user.organization_secret
+    assert user.user_secret
+    assert len(user.organization_secret) == 32
+    assert len(user.user_secret) == 44
+    assert user.user.email == "ada@example.com"
+    assert user.user.secret.reveal() == user.user_secret
 
 
 def test_running_it_again_creates_nothing_and_shows_no_secret():
@@ -41,10 +41,10 @@ def test_rotation_creates_new_secrets_and_the_old_ones_stop_working():
 
 
 def test_a_remote_account_keeps_the_secrets_it_was_given_and_shows_none():
-    account = create_account("Acme", "ada@example.com", **REMOTE)
-    assert (account.organization_secret, account.user_secret) == (None, None)
-    assert account.user.secret.reveal() == REMOTE["user_secret"]
-    assert account.user.organization.is_remote
+    user = create_account("Acme", "ada@example.com", **REMOTE)
+    assert (user.organization_secret, user.user_secret) == (None, None)
+    assert user.user.secret.reveal() == REMOTE["user_secret"]
+    assert user.user.organization.is_remote
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,9 @@ def test_a_secret_of_another_owner_is_rejected():
 
 
 def test_a_remote_secret_is_not_generated():
-    account = create_account("Acme", "ada@example.com", **REMOTE)
+    user = create_account("Acme", "ada@example.com", **REMOTE)
     with pytest.raises(InputError, match="come from the remote platform"):
-        rotate_secret(account.user)
+        rotate_secret(user.user)
 
 
 def test_the_sandbox_is_connected_by_data_alone(dynamics):

@@ -30,12 +30,12 @@ from tests.api.conftest import make_api_client
 from tests.provisioning.keys.test_rotation import make_rows, write_raw
 from tests.support.connected import make_connected, make_due
 from tests.support.factories import (
-    make_account,
     make_element,
     make_instance,
     make_oauth_app,
     make_organization,
     make_organization_user,
+    make_user,
 )
 from tests.support.keyed import keyed_definition
 from tests.support.provider import (
@@ -239,13 +239,13 @@ def test_all_secrets_must_be_given_again(api, provider):
 
 @pytest.mark.parametrize("column", FIELDS)
 def test_a_new_authorization_repairs_it(provider, instance, when, column):
-    account = make_account(is_superuser=True)
+    user = make_user(is_superuser=True)
     corrupt(instance, column)
     when()
     row = Instance.objects.get(pk=instance.pk)
     client = {"oauth.api.key": CLIENT_ID, "oauth.api.secret": CLIENT_SECRET}
-    begun = begin_authorization(row, account=account, browser_secret="b", configuration=client)
-    complete_authorization(provider.authorize(begun.url), account=account, browser_secret="b")
+    begun = begin_authorization(row, user=user, browser_secret="b", configuration=client)
+    complete_authorization(provider.authorize(begun.url), user=user, browser_secret="b")
     row = Instance.objects.get(pk=instance.pk)
     assert (row.state, row.is_readable, row.quarantined_at) == ("connected", True, None)
     check_instance(row, actor="test")
@@ -323,7 +323,7 @@ def test_one_broken_row_does_not_take_the_program_out_of_service(instance, whole
 @pytest.mark.parametrize(("kind", "column"), SOME)
 def test_every_page_of_a_broken_row_says_what_to_do(instance, when, kind, column):
     browser = Client()
-    browser.force_login(make_account("operator", is_superuser=True))
+    browser.force_login(make_user("operator", is_superuser=True))
     corrupt(instance, column, kind)
     when()
     admin, own = f"/admin/instances/instance/{instance.pk}", f"/connect/{instance.pk}"
@@ -355,7 +355,7 @@ def test_every_page_of_a_broken_row_says_what_to_do(instance, when, kind, column
 
 def test_staff_disconnect_a_broken_row_by_themselves(instance):
     browser = Client()
-    browser.force_login(make_account("operator", is_superuser=True))
+    browser.force_login(make_user("operator", is_superuser=True))
     corrupt(instance, "secret_configuration")
     browser.post(f"/connect/{instance.pk}/delete/")
     assert not Instance.objects.filter(pk=instance.pk).exists()
@@ -374,7 +374,7 @@ def test_a_broken_client_secret_is_named_and_entered_again(provider, api):
     corrupt(app, "client_secret")
     quarantine()
     browser = Client()
-    browser.force_login(make_account("operator", is_superuser=True))
+    browser.force_login(make_user("operator", is_superuser=True))
     refused = browser.post(f"/admin/instances/instance/{draft.pk}/actions/authorize/", follow=True)
     assert f"The client secret of OAuth app {app.pk}" in refused.text
     page = f"/admin/instances/oauthapp/{app.pk}/change/"
@@ -405,7 +405,7 @@ def test_a_broken_platform_secret_is_named_and_entered_again(provider, model, ki
     marked = quarantine()
     assert marked == {"marked": [(model._meta.model_name, owner.pk)]}
     browser = Client()
-    browser.force_login(make_account("operator", is_superuser=True))
+    browser.force_login(make_user("operator", is_superuser=True))
     refused = browser.post(
         f"/admin/instances/instance/{instance.pk}/actions/provision/", follow=True
     )
@@ -442,11 +442,11 @@ def test_a_broken_row_of_a_file_fails_with_a_sentence_and_the_others_go_on(provi
 
 
 def test_a_broken_authorization_fails_with_a_sentence(provider, instance):
-    account = make_account(is_superuser=True)
+    user = make_user(is_superuser=True)
     browser = Client()
-    browser.force_login(account)
+    browser.force_login(user)
     browser.cookies["oauth_browser"] = "b"
-    begun = begin_authorization(instance, account=account, browser_secret="b")
+    begun = begin_authorization(instance, user=user, browser_secret="b")
     answer = provider.authorize(begun.url)
     corrupt(begun.authorization, "code_verifier")
     page = browser.get("/oauth/callback", answer)
@@ -464,9 +464,9 @@ def test_a_new_instance_that_a_broken_oauth_app_is_for_is_refused_in_a_sentence(
     app = make_oauth_app(organization=instance.organization, element=instance.element)
     corrupt(app, "client_secret")
     browser = Client()
-    account = make_account("operator", is_superuser=True)
-    OrganizationUser.objects.filter(pk=api.user.pk).update(account=account)
-    browser.force_login(account)
+    user = make_user("operator", is_superuser=True)
+    OrganizationUser.objects.filter(pk=api.user.pk).update(user=user)
+    browser.force_login(user)
     place = {"user": api.user.pk, "element": instance.element_id, "key": instance.element.key}
     page = browser.post(f"{path.format(**place)}?owner={api.user.pk}", {"name": "New"})
     assert page.status_code == 200

@@ -18,7 +18,7 @@ from instances.provisioning.oauth.authorize import begin_authorization
 from instances.provisioning.oauth.callback import complete_authorization
 from instances.provisioning.oauth.links import claim_link, find_link, make_link
 from tests.support.connected import make_connected
-from tests.support.factories import make_account, make_instance
+from tests.support.factories import make_instance, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LOST = "v1.00000000.AAAA"
@@ -175,9 +175,9 @@ def test_digests_need_the_old_key_until_they_expire(
     provider, rotate, new_first_key, only_first_key
 ):
     instance = make_connected(provider)
-    account = make_account(is_superuser=True)
-    link = make_link(instance, account=account).link
-    begun = begin_authorization(instance, account=account, browser_secret="browser")
+    user = make_user(is_superuser=True)
+    link = make_link(instance, user=user).link
+    begun = begin_authorization(instance, user=user, browser_secret="browser")
     key = IdempotencyKey.objects.create(
         organization_user=instance.organization_user,
         key_digest=crypto.digest("k"),
@@ -204,15 +204,15 @@ def test_digests_need_the_old_key_until_they_expire(
 
 def test_links_and_authorizations_from_before_a_rotation_work_after_it(provider, new_first_key):
     instance = make_connected(provider)
-    account = make_account(is_superuser=True)
-    made = make_link(instance, account=account)
-    begun = begin_authorization(instance, account=account, browser_secret="browser")
+    user = make_user(is_superuser=True)
+    made = make_link(instance, user=user)
+    begun = begin_authorization(instance, user=user, browser_secret="browser")
     new_first_key()
     rotate_encryption_keys()
     link = find_link(made.url.rpartition("/")[2], kept="")
     claim_link(link, fresh_secret="browser of the link")
     answer = provider.authorize(begun.url)
-    complete_authorization(answer, account=account, browser_secret="browser")
+    complete_authorization(answer, user=user, browser_secret="browser")
     again = find_link(made.url.rpartition("/")[2], kept="browser of the link")
     assert again.pk == link.pk
 
@@ -224,7 +224,7 @@ def test_a_link_made_with_the_new_key_needs_only_that_key(
     instance = make_connected(provider)
     new_first_key()
     rotate()
-    made = make_link(instance, account=make_account(is_superuser=True))
+    made = make_link(instance, user=make_user(is_superuser=True))
     new, old = settings.ENCRYPTION_KEYS
     settings.ENCRYPTION_KEYS = [old, new]
     claim_link(made.link, fresh_secret="browser")

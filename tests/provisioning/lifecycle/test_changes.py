@@ -19,10 +19,10 @@ from instances.provisioning.oauth.links import make_link
 from instances.provisioning.update import rename_instance, update_instance
 from tests.support.connected import make_connected, oauth_definition
 from tests.support.factories import (
-    make_account,
     make_element,
     make_instance,
     make_organization_user,
+    make_user,
 )
 from tests.support.provider import API_KEY
 
@@ -32,12 +32,12 @@ BROWSER = new_browser_secret()
 
 
 def superuser():
-    return make_account("root", is_superuser=True)
+    return make_user("root", is_superuser=True)
 
 
 def hand_over(instance):
     to = make_organization_user(organization=instance.organization)
-    hand_over_instance(instance, to, account=superuser(), why="left")
+    hand_over_instance(instance, to, user=superuser(), why="left")
 
 
 VERBS = {
@@ -49,10 +49,10 @@ VERBS = {
     "trace": lambda one: set_trace_logging(one, is_on=True),
     "check": lambda one: check_instance(one, actor="test"),
     "refresh": lambda one: refresh_instance(one, actor="test"),
-    "authorize": lambda one: begin_authorization(one, account=superuser(), browser_secret=BROWSER),
+    "authorize": lambda one: begin_authorization(one, user=superuser(), browser_secret=BROWSER),
     "delete": lambda one: delete_instance(one, actor="test"),
     "hand over": hand_over,
-    "make a link": lambda one: make_link(one, account=superuser()),
+    "make a link": lambda one: make_link(one, user=superuser()),
 }
 
 
@@ -92,8 +92,8 @@ def test_a_deleted_draft_is_not_provisioned():
 
 def test_a_callback_whose_instance_is_deleted_meanwhile_is_recorded(provider, monkeypatch):
     instance = make_connected(provider)
-    account = superuser()
-    begun = begin_authorization(instance, account=account, browser_secret=BROWSER)
+    user = superuser()
+    begun = begin_authorization(instance, user=user, browser_secret=BROWSER)
     back = provider.authorize(begun.url)
     claim = type(Authorization.objects).claim
 
@@ -104,7 +104,7 @@ def test_a_callback_whose_instance_is_deleted_meanwhile_is_recorded(provider, mo
 
     monkeypatch.setattr(type(Authorization.objects), "claim", claim_then_delete)
     with pytest.raises(StateConflictError, match="deleted in the meantime"):
-        complete_authorization(back, account=account, browser_secret=BROWSER)
+        complete_authorization(back, user=user, browser_secret=BROWSER)
     assert Interaction.objects.filter(operation="OAuth callback", instance=None).count() == 1
 
 
@@ -228,10 +228,10 @@ def test_an_authorization_that_switches_the_variant_uses_its_endpoints(provider)
         }
     ]
     make_element(definition)
-    instance, account = Instance.objects.get(), superuser()
+    instance, user = Instance.objects.get(), superuser()
     begun = begin_authorization(
         instance,
-        account=account,
+        user=user,
         browser_secret=BROWSER,
         configuration={"authentication.variant": "tenant"},
     )
@@ -241,6 +241,6 @@ def test_an_authorization_that_switches_the_variant_uses_its_endpoints(provider)
     provider.answer = lambda request: obedient(
         type(request)(**request.__dict__ | {"path": request.path.removeprefix("/tenant")})
     )
-    complete_authorization(provider.authorize(begun.url), account=account, browser_secret=BROWSER)
+    complete_authorization(provider.authorize(begun.url), user=user, browser_secret=BROWSER)
     assert "/tenant/token" in {one.path for one in provider.requests}
     assert Instance.objects.get().configuration["authentication.variant"] == "tenant"

@@ -35,11 +35,11 @@ from instances.queries.database_clock import database_now, require_right_clock
 from tests.api.conftest import KEYED_BODY, make_api_client
 from tests.support.connected import make_connected, make_due, token_requests
 from tests.support.factories import (
-    make_account,
     make_element,
     make_instance,
     make_interaction,
     make_organization_user,
+    make_user,
 )
 from tests.support.keyed import keyed_definition
 from tests.support.provider import API_KEY
@@ -205,14 +205,14 @@ def test_a_callback_to_a_process_with_a_wrong_clock_uses_up_neither_state_nor_co
     provider, set_clock
 ):
     instance = make_connected(provider)
-    account = make_account(is_superuser=True)
-    begun = begin_authorization(instance, account=account, browser_secret="b")
+    user = make_user(is_superuser=True)
+    begun = begin_authorization(instance, user=user, browser_secret="b")
     parameters = provider.authorize(begun.url)
     set_clock(timedelta(seconds=20))
     with pytest.raises(ClockSkewError):
-        complete_authorization(parameters, account=account, browser_secret="b")
+        complete_authorization(parameters, user=user, browser_secret="b")
     set_clock(timedelta(0))
-    complete_authorization(parameters, account=account, browser_secret="b")
+    complete_authorization(parameters, user=user, browser_secret="b")
     assert Instance.objects.get().tokens_version == 2
 
 

@@ -18,10 +18,10 @@ from instances.provisioning.oauth.callback import complete_authorization
 from instances.queries.outages import outlast_outage
 from tests.support.connected import make_connected, oauth_definition, token_requests, tokens_of
 from tests.support.factories import (
-    make_account,
     make_element,
     make_instance,
     make_organization_user,
+    make_user,
 )
 from tests.support.keyed import keyed_definition
 from tests.support.outages import break_database
@@ -80,9 +80,9 @@ def draft_granted(provider, **fields):
 
 def authorize(provider, instance):
     """Authorize in a browser up to the callback; return the callback's parameters."""
-    account = make_account(is_superuser=True)
-    begun = begin_authorization(instance, account=account, browser_secret=BROWSER)
-    return account, provider.authorize(begun.url)
+    user = make_user(is_superuser=True)
+    begun = begin_authorization(instance, user=user, browser_secret=BROWSER)
+    return user, provider.authorize(begun.url)
 
 
 def require_working(provider, instance):
@@ -117,9 +117,9 @@ def test_a_rejection_is_recorded_anyway(provider, break_during):
 @pytest.mark.parametrize("path", ["/token", "/probe"])
 def test_a_code_exchange_stores_its_tokens(provider, break_during, path):
     instance = draft_granted(provider)
-    account, parameters = authorize(provider, instance)
+    user, parameters = authorize(provider, instance)
     break_during(path)
-    complete_authorization(parameters, account=account, browser_secret=BROWSER)
+    complete_authorization(parameters, user=user, browser_secret=BROWSER)
     require_working(provider, instance)
     assert Authorization.objects.get().outcome == "completed"
     steps = set(Interaction.objects.values_list("operation", flat=True))
@@ -131,9 +131,9 @@ def test_a_new_authorization_of_a_connected_instance_stores_its_tokens(
     provider, break_during, path
 ):
     instance = make_connected(provider)
-    account, parameters = authorize(provider, instance)
+    user, parameters = authorize(provider, instance)
     break_during(path)
-    complete_authorization(parameters, account=account, browser_secret=BROWSER)
+    complete_authorization(parameters, user=user, browser_secret=BROWSER)
     require_working(provider, instance)
     assert Instance.objects.get().tokens_version == 2
 
@@ -184,7 +184,7 @@ def test_each_row_of_a_bulk_job_ends_connected_and_is_sent_once(provider, break_
 def test_an_unconfirmed_commit_is_not_a_conflict(provider, monkeypatch):
     """The connection breaks after the commit and before its confirmation."""
     instance = draft_granted(provider)
-    account, parameters = authorize(provider, instance)
+    user, parameters = authorize(provider, instance)
     wrapper: Any = type(connections["default"])
     commit, answer = wrapper._commit, provider.answer
     unconfirmed: list[bool] = []
@@ -202,7 +202,7 @@ def test_an_unconfirmed_commit_is_not_a_conflict(provider, monkeypatch):
         return answered
 
     provider.answer = answering
-    complete_authorization(parameters, account=account, browser_secret=BROWSER)
+    complete_authorization(parameters, user=user, browser_secret=BROWSER)
     assert unconfirmed
     require_working(provider, instance)
     assert instance.state_changes.filter(to_state="connected").count() == 1

@@ -24,7 +24,7 @@ from instances.provisioning.oauth.callback import complete_authorization
 from instances.provisioning.plan import authentication_of
 from instances.provisioning.status.explain import explain
 from tests.support.connected import make_connected, make_due, token_requests, tokens_of
-from tests.support.factories import CUSTOM_CONFIGURATION, make_account, make_instance
+from tests.support.factories import CUSTOM_CONFIGURATION, make_instance, make_user
 from tests.support.provider import Request
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -316,8 +316,8 @@ def test_a_deletion_revokes_the_grant_and_no_rejection_blocks_it(provider, insta
 
 def test_an_authorization_survives_a_late_refusal_of_the_grant_that_it_replaces(provider, instance):
     """The second refusal arrives while the new code is being exchanged; the code could not be sent again."""
-    account = make_account(is_superuser=True)
-    begun = begin_authorization(instance, account=account, browser_secret="browser")
+    user = make_user(is_superuser=True)
+    begun = begin_authorization(instance, user=user, browser_secret="browser")
     parameters = provider.authorize(begun.url)
     Instance.objects.update(refresh_refusals=1)
     old, answer = tokens_of(instance)["refresh_token"], provider.answer
@@ -340,7 +340,7 @@ def test_an_authorization_survives_a_late_refusal_of_the_grant_that_it_replaces(
         return answer(request)
 
     provider.answer = refusing_answer
-    complete_authorization(parameters, account=account, browser_secret="browser")
+    complete_authorization(parameters, user=user, browser_secret="browser")
     row = Instance.objects.get()
     assert (row.state, row.cause, row.refresh_refusals) == ("connected", "", 0)
     assert tokens_of(instance)["refresh_token"] in provider.refresh_tokens

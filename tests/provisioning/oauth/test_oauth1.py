@@ -9,7 +9,7 @@ from instances.models import Authorization, Interaction
 from instances.provisioning.lifecycle.states import State
 from instances.provisioning.oauth.authorize import begin_authorization, new_browser_secret
 from instances.provisioning.oauth.callback import complete_authorization
-from tests.support.factories import make_account, make_element, make_instance
+from tests.support.factories import make_element, make_instance, make_user
 from tests.support.oauth1_provider import signed_element
 from tests.support.provider import CLIENT_ID, CLIENT_SECRET
 
@@ -30,7 +30,7 @@ class Trip:
             },
         )
         self.who: dict[str, Any] = {
-            "account": make_account(),
+            "user": make_user(),
             "browser_secret": new_browser_secret(),
         }
         self.begin()

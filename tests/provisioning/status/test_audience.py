@@ -15,7 +15,7 @@ from instances.provisioning.status.audience import (
     message_for_account_owner,
 )
 from instances.provisioning.status.explain import explain
-from tests.support.factories import make_account, make_instance, make_organization_user
+from tests.support.factories import make_instance, make_organization_user, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -35,24 +35,24 @@ def test_the_role_in_the_instances_own_organization_counts(person, instance):
     elsewhere = make_organization_user().organization
     operator = person("operator", of=instance.organization, name="here")
     owner = person("staff")
-    instance.organization_user.account = owner.account
+    instance.organization_user.user = owner.user
     readers = {
-        operator.account: Audience.OPERATOR,
-        owner.account: Audience.STAFF,
-        person("operator", of=elsewhere, name="elsewhere").account: Audience.VIEWER,
-        person("viewer", of=instance.organization).account: Audience.VIEWER,
-        make_account("root", is_superuser=True): Audience.OPERATOR,
+        operator.user: Audience.OPERATOR,
+        owner.user: Audience.STAFF,
+        person("operator", of=elsewhere, name="elsewhere").user: Audience.VIEWER,
+        person("viewer", of=instance.organization).user: Audience.VIEWER,
+        make_user("root", is_superuser=True): Audience.OPERATOR,
         AnonymousUser(): Audience.VIEWER,
     }
-    assert {account: audiences_for(account)(instance) for account in readers} == readers
+    assert {user: audiences_for(user)(instance) for user in readers} == readers
 
 
 def test_the_audience_of_any_number_of_instances_takes_one_query(person, instance):
-    account = person("operator", of=instance.organization).account
+    user = person("operator", of=instance.organization).user
     rows = [instance, make_instance(), make_instance()]
-    account.has_perm("instances.view_instance")
+    user.has_perm("instances.view_instance")
     with CaptureQueriesContext(connection) as queries:
-        audience_of = audiences_for(account)
+        audience_of = audiences_for(user)
         for one in rows:
             audience_of(one)
     assert len(queries) == 1

@@ -15,7 +15,7 @@ from instances.models import Element, Instance
 from instances.provisioning.status.audience import message_for_account_owner
 from instances.provisioning.status.explain import explain, explain_many, is_offered
 from tests.conftest import shipped
-from tests.support.factories import make_account, make_instance, make_interaction
+from tests.support.factories import make_instance, make_interaction, make_user
 
 State = Instance.State
 CAUSES = ["", *Cause.values]
@@ -166,7 +166,7 @@ def test_a_cause_that_this_version_does_not_know_is_explained_too(draft, cause):
 @pytest.mark.parametrize("state", [State.DRAFT, State.FAILED, State.NEEDS_REAUTHORIZATION])
 def test_while_a_link_is_open_it_waits_for_the_account_owner(draft, state):
     draft.links.create(
-        made_by=make_account("mina", is_superuser=True),
+        made_by=make_user("mina", is_superuser=True),
         token_digest="digest",
         expires_at=timezone.now() + timedelta(days=1),
     )

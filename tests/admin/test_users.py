@@ -7,16 +7,16 @@ from django.urls import reverse
 from django.utils import timezone
 
 from instances.models import Authorization, Instance
-from tests.support.factories import make_account, make_instance, make_member, make_organization_user
+from tests.support.factories import make_instance, make_member, make_organization_user, make_user
 
 pytestmark = pytest.mark.django_db
 
 
-def make_authorization(instance, account):
+def make_authorization(instance, user):
     """Create a completed authorization that the user started."""
     return Authorization.objects.create(
         instance=instance,
-        started_by=account,
+        started_by=user,
         state_digest="s" * 64,
         browser_digest="b" * 64,
         expires_at=timezone.now(),
@@ -26,7 +26,7 @@ def make_authorization(instance, account):
 
 
 def test_a_user_who_authorized_an_instance_is_never_deleted(operator):
-    leaver = make_account("mina")
+    leaver = make_user("mina")
     make_authorization(make_instance(), leaver)
     operator.post(reverse("admin:auth_user_delete", args=[leaver.pk]), {"post": "yes"})
     with pytest.raises(ProtectedError):
@@ -36,7 +36,7 @@ def test_a_user_who_authorized_an_instance_is_never_deleted(operator):
 
 @pytest.fixture
 def owner():
-    return make_organization_user(account=make_account("leaver"))
+    return make_organization_user(user=make_user("leaver"))
 
 
 @pytest.fixture
@@ -49,10 +49,8 @@ def instances(owner):
     return [make_instance(organization_user=owner, name=f"Shop {number}") for number in (1, 2)]
 
 
-def close(browser, account):
-    form = (
-        browser.get(reverse("admin:auth_user_change", args=[account.pk])).context["adminform"].form
-    )
+def close(browser, user):
+    form = browser.get(reverse("admin:auth_user_change", args=[user.pk])).context["adminform"].form
     kept = {name: value for name, value in form.initial.items() if value is not None}
     kept |= {
         "groups": [],
@@ -62,7 +60,7 @@ def close(browser, account):
     }
     kept.pop("is_active")
     return browser.post(
-        reverse("admin:auth_user_change", args=[account.pk]), kept | {"_continue": "1"}, follow=True
+        reverse("admin:auth_user_change", args=[user.pk]), kept | {"_continue": "1"}, follow=True
     )
 
 
@@ -73,9 +71,9 @@ def hand_over(browser, owner, to, *instances, why="She left"):
 
 
 def test_deactivating_a_user_leads_to_their_connections(operator, owner, instances):
-    page = close(operator, owner.account)
-    url = reverse("admin:auth_user_connections", args=[owner.account_id])
-    assert not User.objects.get(pk=owner.account_id).is_active
+    page = close(operator, owner.user)
+    url = reverse("admin:auth_user_connections", args=[owner.user_id])
+    assert not User.objects.get(pk=owner.user_id).is_active
     assert "leaver still owns connections." in page.text
     assert url in page.text
     listed = operator.get(url).text
@@ -85,20 +83,20 @@ def test_deactivating_a_user_leads_to_their_connections(operator, owner, instanc
 
 @pytest.mark.parametrize("is_from_list", [False, True])
 def test_removing_a_membership_leads_there_too(operator, owner, instances, is_from_list):
-    membership = make_member(owner.account, owner.organization)
+    membership = make_member(owner.user, owner.organization)
     chosen = {"action": "delete_selected", "_selected_action": [membership.pk], "post": "yes"}
     url = reverse("admin:instances_membership_changelist")
     if not is_from_list:
         url = reverse("admin:instances_membership_delete", args=[membership.pk])
     page = operator.post(url, chosen, follow=True)
-    assert not owner.account.memberships.exists()
+    assert not owner.user.memberships.exists()
     assert "leaver still owns connections." in page.text
 
 
 def test_instances_that_the_user_authorized_are_listed_too(operator, owner):
     elsewhere = make_instance(name="Allowed elsewhere")
-    make_authorization(elsewhere, owner.account)
-    page = operator.get(reverse("admin:auth_user_connections", args=[owner.account_id]))
+    make_authorization(elsewhere, owner.user)
+    page = operator.get(reverse("admin:auth_user_connections", args=[owner.user_id]))
     assert "Allowed elsewhere" in page.text
 
 
@@ -127,7 +125,7 @@ def test_a_reason_and_an_active_user_of_the_organization_are_needed(
         make_organization_user(),
         make_organization_user(organization=owner.organization),
     )
-    leaver.account = make_account("gone", is_active=False)
+    leaver.user = make_user("gone", is_active=False)
     leaver.save()
     for to, why in ((colleague, " "), (stranger, "x"), (leaver, "x"), (owner, "x")):
         hand_over(operator, owner, to, *instances, why=why)
@@ -161,7 +159,7 @@ def test_only_operators_of_the_organization_hand_over(
 ):
     organization = owner.organization if of_it else make_organization_user().organization
     somebody = person(group, of=None if group == "staff" else organization)
-    User.objects.filter(pk=somebody.account.pk).update(is_staff=True)
+    User.objects.filter(pk=somebody.user.pk).update(is_staff=True)
     url = reverse("admin:instances_organizationuser_handover", args=[owner.pk])
     assert somebody.browser.get(url).status_code == expected
     answer = hand_over(somebody.browser, owner, colleague, *instances)
@@ -173,10 +171,10 @@ def test_only_operators_of_the_organization_hand_over(
 def test_an_operator_of_another_organization_sees_nothing_of_a_leavers_connections(
     person, owner, instances
 ):
-    make_authorization(instances[0], owner.account)
+    make_authorization(instances[0], owner.user)
     somebody = person("operator", of=make_organization_user().organization)
-    User.objects.filter(pk=somebody.account.pk).update(is_staff=True)
-    page = somebody.browser.get(reverse("admin:auth_user_connections", args=[owner.account_id]))
+    User.objects.filter(pk=somebody.user.pk).update(is_staff=True)
+    page = somebody.browser.get(reverse("admin:auth_user_connections", args=[owner.user_id]))
     assert page.status_code == 404
     assert "leaver" not in page.text
 
@@ -184,11 +182,11 @@ def test_an_operator_of_another_organization_sees_nothing_of_a_leavers_connectio
 def test_an_operator_sees_only_their_organizations_part_of_a_shared_users_connections(
     person, owner, instances
 ):
-    shared = make_organization_user(account=owner.account)
+    shared = make_organization_user(user=owner.user)
     make_instance(organization_user=shared, name="Shop of both")
     somebody = person("operator", of=shared.organization)
-    User.objects.filter(pk=somebody.account.pk).update(is_staff=True)
-    page = somebody.browser.get(reverse("admin:auth_user_connections", args=[owner.account_id]))
+    User.objects.filter(pk=somebody.user.pk).update(is_staff=True)
+    page = somebody.browser.get(reverse("admin:auth_user_connections", args=[owner.user_id]))
     assert shared.email in page.text
     assert "Shop 1" not in page.text
     assert owner.email not in page.text

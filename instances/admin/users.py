@@ -40,7 +40,7 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    change_form_template = "admin/instances/account.html"
+    change_form_template = "admin/instances/user.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Return users of the signed-in user's own organizations. Autocompletes use this too."""
