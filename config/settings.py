@@ -90,6 +90,7 @@ INSTALLED_APPS = [
     "config.admin_site.AdminConfig",
 ]
 MIDDLEWARE = [
+    "instances.taskqueue.health.answer_probes",
     "instances.api.middleware.PlatformApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -239,6 +240,8 @@ DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default=f"instances@{_public.hostname
 # Health
 
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+# 0: the scheduler serves none
+SCHEDULER_HEALTH_PORT = env.int("SCHEDULER_HEALTH_PORT", default=0)
 
 # Sign-in
 
@@ -271,8 +274,8 @@ if SECURE_HSTS_PRELOAD and not SECURE_HSTS_INCLUDE_SUBDOMAINS:
     )
 # Django's check --deploy asks for both, but only the domain's owner can decide on them.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
-# Process monitors use plain http. The API rejects http itself, since a POST must not be redirected (contract 1).
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^elements/api-v2"]
+# The API rejects http itself, since a POST must not be redirected (contract 1).
+SECURE_REDIRECT_EXEMPT = [r"^elements/api-v2"]
 if env.bool("TRUST_PROXY_HEADERS", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_CSP: dict[str, list[str]] = {

@@ -8,7 +8,6 @@ from instances.callbacks.authorize_link import authorize
 from instances.callbacks.oauth_callback import oauth_callback
 from instances.selfservice import catalogue, connections, links, steps
 from instances.sign_in.views import PasswordView, SignInView, SignOutView
-from instances.taskqueue.health import healthz, metrics, readyz
 
 self_service: list[URLPattern | URLResolver] = [
     path("", connections.connections, name="connections"),
@@ -28,9 +27,6 @@ self_service: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     # First, because it is called most often and Django tries the patterns in order.
     path("elements/api-v2/", api.urls),
-    path("healthz", healthz, name="healthz"),
-    path("readyz", readyz, name="readyz"),
-    path("metrics", metrics, name="metrics"),
     path("oauth/callback", oauth_callback, name="oauth_callback"),
     path("authorize/<str:token>", authorize, name="authorize"),
     path("connect/", include(self_service)),

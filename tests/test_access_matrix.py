@@ -33,9 +33,6 @@ pytestmark = pytest.mark.django_db
 API = "elements/api-v2/"
 # Whoever asks: the addresses that need no sign-in, and why.
 OPEN = {
-    "healthz",
-    "readyz",
-    "metrics",  # METRICS_TOKEN
     "oauth_callback",  # its state
     "authorize",  # its token
     "sign_in",

@@ -60,7 +60,7 @@ def leave_logging_alone(**_: Any) -> None:
 
 @heartbeat_sent.connect
 def beat(**_: Any) -> None:
-    """Record that this worker reaches its broker, for `/readyz` and `/metrics`.
+    """Record that this worker reaches its broker, for `/metrics` and the scheduler's `/readyz`.
 
     Celery sends this signal every few seconds.
     """

@@ -1,18 +1,22 @@
 """Health endpoints: `/healthz`, `/readyz` and `/metrics`.
 
-They say whether this process responds, whether the installation can work, and what is due, overdue and failing.
+They say whether this process responds, whether it can serve requests, and what is due, overdue and failing.
 """
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
+from functools import cache
 
 from django.conf import settings
-from django.core.checks import run_checks
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db import DatabaseError, connection, transaction
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Count, Min
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.db.models.functions import Now
+from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse
+from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_tasks_db.models import DBTaskResult
@@ -22,7 +26,23 @@ from prometheus_client.registry import Collector
 
 from instances.models import Instance, ProcessBeat
 from instances.models.process_beats import ALIVE_FOR
+from instances.provisioning.keys.quarantine import has_readable_secrets
 from instances.queries.database_clock import MAX_SKEW, clock_skew, database_now
+
+type GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+
+def answer_probes(get_response: GetResponse) -> GetResponse:
+    """Middleware: answer `/healthz`, `/readyz` and `/metrics`, whatever host the request names.
+
+    Process monitors call a process by its IP address, which ALLOWED_HOSTS would refuse.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        probe = _PROBES.get(request.path_info)
+        return probe(request) if probe else get_response(request)
+
+    return middleware
 
 
 @never_cache
@@ -35,35 +55,19 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Return 200 if this installation is ready, else 503.
+    """Return 200 if this process can serve requests, else 503.
 
-    Database, migrations, keys, clocks, scheduler and worker are checked.
-
-    A worker counts as missing if a task has waited for a minute; a Celery worker, if it has sent no heartbeat for that
-    long. No secret is shown.
+    It says nothing about scheduler and workers: no web process serves better for being taken out of a balancer because
+    they are busy. No secret is shown.
     """
-    parts = {"database": True} | dict.fromkeys(
-        ("migrations", "encryption_keys", "clock", "scheduler", "worker"), False
-    )
-    try:
-        executor = MigrationExecutor(connection)
-        parts["migrations"] = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+    parts = dict.fromkeys(("database", "migrations", "encryption_keys", "clock"), False)
+    with suppress(DatabaseError):
+        parts["database"] = _is_writable()
+        parts["migrations"] = _is_migrated()
         if parts["migrations"]:
-            problems = run_checks(tags=["encryption"], databases=[DEFAULT_DB_ALIAS])
             # A few unreadable secrets do not make this process unready, but keys that read none of them do.
-            parts["encryption_keys"] = not any(
-                problem.is_serious() or problem.id == "instances.W003" for problem in problems
-            )
-            now = database_now()
-            alive = set(ProcessBeat.objects.alive().values_list("kind", flat=True))
-            is_ours_right = abs(clock_skew()) <= MAX_SKEW
-            parts["clock"] = is_ours_right and ProcessBeat.Kind.WRONG_CLOCK not in alive
-            parts["scheduler"] = ProcessBeat.Kind.SCHEDULER in alive
-            parts["worker"] = _age(_oldest_waiting_task(), now) < ALIVE_FOR.total_seconds()
-            if settings.TASKS_BACKEND == "celery":
-                parts["worker"] = ProcessBeat.Kind.WORKER in alive
-    except DatabaseError:
-        parts["database"] = False
+            parts["encryption_keys"] = has_readable_secrets()
+            parts["clock"] = abs(clock_skew()) <= MAX_SKEW
     return JsonResponse(parts, status=200 if all(parts.values()) else 503)
 
 
@@ -74,10 +78,52 @@ def metrics(request: HttpRequest) -> HttpResponse:
     given = request.headers.get("Authorization", "").removeprefix("Bearer ")
     token = settings.METRICS_TOKEN
     if not token or not hmac.compare_digest(given.encode(), token.encode()):
-        raise Http404
+        return HttpResponseNotFound("Not found\n", content_type="text/plain; charset=utf-8")
     registry = CollectorRegistry()
     registry.register(_InstanceCollector())
     return HttpResponse(generate_latest(registry), content_type="text/plain; version=0.0.4")
+
+
+_PROBES: dict[str, GetResponse] = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
+
+
+def background_health() -> dict[str, bool]:
+    """Return which of the processes behind the web server work: scheduler, worker and their clocks.
+
+    A worker counts as missing if a task has waited for a minute; a Celery worker, if it has sent no heartbeat for that
+    long. Raises DatabaseError.
+    """
+    alive = set(ProcessBeat.objects.alive().values_list("kind", flat=True))
+    if settings.TASKS_BACKEND == "celery":
+        has_worker = ProcessBeat.Kind.WORKER in alive
+    else:
+        has_worker = _age(_oldest_waiting_task(), database_now()) < ALIVE_FOR.total_seconds()
+    return {
+        "scheduler": ProcessBeat.Kind.SCHEDULER in alive,
+        "worker": has_worker,
+        "clock": ProcessBeat.Kind.WRONG_CLOCK not in alive,
+    }
+
+
+def _is_writable() -> bool:
+    """Whether the database accepts writes: a server in recovery, or a full disk, still answers reads."""
+    try:
+        with transaction.atomic():
+            ProcessBeat.objects.filter(kind="").update(at=Now())
+    except DatabaseError:
+        return False
+    return True
+
+
+def _is_migrated() -> bool:
+    applied = set(MigrationRecorder(connection).applied_migrations())
+    return applied >= _newest_migrations()
+
+
+@cache
+def _newest_migrations() -> frozenset[tuple[str, str]]:
+    """The last migration of each app that this process was started with."""
+    return frozenset(MigrationLoader(None).graph.leaf_nodes())
 
 
 class _InstanceCollector(Collector):

@@ -73,8 +73,8 @@ def state_of(pid):
         return ""
 
 
-def get(environment, path):
-    web = http.client.HTTPConnection("127.0.0.1", int(environment["PORT"]), timeout=10)
+def get(environment, path, *, port="PORT"):
+    web = http.client.HTTPConnection("127.0.0.1", int(environment[port]), timeout=10)
     web.request("GET", path, headers={"Host": f"localhost:{environment['PORT']}"})
     answer = web.getresponse()
     body = answer.read().decode()
@@ -145,7 +145,15 @@ def wait_until(is_so, seconds=START_SECONDS):
 
 
 def test_a_part_that_dies_is_told_and_restarted(up, environment):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        environment["SCHEDULER_HEALTH_PORT"] = str(free.getsockname()[1])
     process, _ = up()
+    scheduler = {"environment": environment, "port": "SCHEDULER_HEALTH_PORT"}
+    assert get(path="/healthz", **scheduler)[0] == 200
+    wait_until(lambda: get(path="/readyz", **scheduler)[0] == 200)
+    parts = json.loads(get(path="/readyz", **scheduler)[1])
+    assert parts == dict.fromkeys(("database", "scheduler", "worker", "clock"), True)
+    assert get(path="/metrics", **scheduler)[0] == 404
     first = child_with(b"db_worker", process)
     os.kill(first, signal.SIGKILL)
     read_until(process, "The worker ended (exit status -9). Restarting it in 1 s.")
@@ -200,7 +208,7 @@ def test_a_database_that_somebody_else_has_locked_is_waited_for(up, environment)
         time.sleep(24)
         backup.execute("COMMIT")
     assert set(descendants_of(process.pid)) == children
-    wait_until(lambda: json.loads(get(environment, "/readyz")[1])["scheduler"])
+    wait_until(lambda: get(environment, "/readyz")[0] == 200)
     provisioned = paste(provision_command("--enqueue"), environment)
     assert "was enqueued" in provisioned.stdout
     listing = f"{sys.executable} manage.py bulk_jobs"

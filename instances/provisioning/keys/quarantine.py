@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import Q, TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
 
+from instances import crypto
 from instances.errors import StateConflictError, UnreadableSecretError
 from instances.fields import SealedRow, sealed_fields, sealed_models
 from instances.models import Instance
@@ -65,6 +68,24 @@ class Quarantine:
     released: list[UnreadableRow] = field(default_factory=list)
     still: list[UnreadableRow] = field(default_factory=list)
     changing: list[UnreadableRow] = field(default_factory=list)
+
+
+def has_readable_secrets() -> bool:
+    """Whether these keys belong to this database: they read some stored secret, or none is stored.
+
+    Stops at the first that they read, so that it may be asked often. Raises EncryptionKeyError.
+    """
+    prefixes = [crypto.ciphertext_prefix(key.id) for key in crypto.encryption_keys()]
+    is_readable = Q(*(("stored__startswith", prefix) for prefix in prefixes), _connector=Q.OR)
+    is_any_stored = False
+    for model in sealed_models():
+        rows = model._base_manager.filter(quarantined_at=None).order_by()
+        for column in sealed_fields(model):
+            stored = rows.annotate(stored=Cast(column.name, TextField())).exclude(stored="")
+            if stored.filter(is_readable).exists():
+                return True
+            is_any_stored = is_any_stored or stored.exists()
+    return not is_any_stored
 
 
 def unreadable_row(row: SealedRow, reasons: dict[str, str]) -> UnreadableRow:
