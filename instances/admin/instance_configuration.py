@@ -32,7 +32,7 @@ from instances.pages.forms import WAY_LABELS, split_tags
 from instances.pages.oauth_redirect import redirect_to_provider
 from instances.provisioning.create import create_draft
 from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance
-from instances.provisioning.plan import authentication_of, has_oauth_app
+from instances.provisioning.plan import has_oauth_app
 
 
 def choose_page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
@@ -90,7 +90,7 @@ def reauthenticate_page(
     if not REAUTHENTICATE.is_allowed(request.user, instance):
         raise PermissionDenied
     try:
-        way = authentication_of(instance)
+        way = instance.authentication
     except InputError as error:
         messages.error(request, str(error))
         return redirect("admin:instances_instance_change", instance.pk)
@@ -155,7 +155,7 @@ def _after_creation(
     model_admin: ModelAdmin, request: HttpRequest, instance: Instance
 ) -> HttpResponse:
     model_admin.log_addition(request, instance, _("Created as a draft."))
-    action = AUTHORIZE if authentication_of(instance).needs_browser else PROVISION
+    action = AUTHORIZE if instance.authentication.needs_browser else PROVISION
     if "connect" in request.POST and action.is_allowed(request.user, instance):
         return perform(action, model_admin, request, instance)
     messages.success(request, _("%s was saved as a draft.") % instance.name)
@@ -167,7 +167,7 @@ def _reauthenticate(
 ) -> HttpResponse | None:
     actor = request.user.get_username()
     try:
-        if authentication_of(instance).needs_browser:
+        if instance.authentication.needs_browser:
             return redirect_to_provider(request, instance, configuration=form.configuration)
         reauthenticate_instance(instance, actor=actor, configuration=form.configuration)
     except InputError as refusal:

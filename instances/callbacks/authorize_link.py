@@ -24,7 +24,6 @@ from instances.pages.oauth_redirect import (
 )
 from instances.provisioning.oauth.authorize import new_browser_secret
 from instances.provisioning.oauth.links import asked_keys, claim_link, connect_by_link, find_link
-from instances.provisioning.plan import authentication_of
 from instances.provisioning.status.audience import message_for_account_owner
 
 
@@ -61,7 +60,7 @@ def _page(
         "link": link,
         "instance": link.instance,
         "form": form,
-        "is_oauth": authentication_of(link.instance).needs_browser,
+        "is_oauth": link.instance.authentication.needs_browser,
         "visit": crypto.digest(visit_secret),
     }
     response = render(request, "instances/authorize.html", context)
@@ -70,7 +69,7 @@ def _page(
 
 def _form_of(instance: Instance, request: HttpRequest) -> ConfigurationForm | None:
     """Return the form of the values to enter, or None if the provider needs nothing before the redirect."""
-    way, asked = authentication_of(instance), asked_keys(instance)
+    way, asked = instance.authentication, asked_keys(instance)
     if way.needs_browser and not asked:
         return None
     form = ConfigurationForm(
@@ -91,7 +90,7 @@ def _connect(
     """Redirect to the provider or show the thank-you page. Returns None if refused; the page then has the error."""
     instance, entered = link.instance, form.configuration if form else {}
     try:
-        if authentication_of(instance).needs_browser:
+        if instance.authentication.needs_browser:
             return redirect_to_provider(request, instance, configuration=entered, link=link)
         connect_by_link(link, configuration=entered)
     except (errors.HostNotAllowedError, errors.SecretsNeededAgainError) as refusal:

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext, gettext_lazy as _
 
 from instances import crypto
+from instances.catalogue.definition import AuthenticationType
 from instances.errors import InstanceDeletedError
 from instances.fields import SealedJSONField, SealedRow, SealedTextField
 from instances.models.elements import Element
@@ -341,6 +342,15 @@ class Instance(SealedRow):
     @property
     def element_key(self) -> str:
         return self.element.key
+
+    @property
+    def authentication(self) -> AuthenticationType:
+        """The way of authentication, in the variant that the plain keys choose.
+
+        Raises InvalidConfigurationError if the element no longer has it.
+        """
+        way = self.element.parsed.authentication_type(self.authentication_type)
+        return way.with_variant(way.variant_of(self.configuration))
 
     @property
     def is_connected(self) -> bool:

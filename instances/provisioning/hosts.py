@@ -126,7 +126,7 @@ def hosts_to_store(instance: Instance, changed: Mapping[str, Any]) -> set[NamedH
 
 def _are_tokens_elsewhere(instance: Instance) -> bool:
     """Whether a remote platform has tokens for it, which it would send to the host that it is told."""
-    way = authentication_of(instance)
+    way = instance.authentication
     return instance.organization.is_remote and instance.has_token and way.obtains_token
 
 
@@ -136,7 +136,7 @@ def _was_left_open(instance: Instance, named: NamedHost) -> bool:
     That is so if the instance was never connected and had no such host, and the host is one of the provider's or is
     listed. An account owner who uses a link fills in such hosts.
     """
-    way = authentication_of(instance)
+    way = instance.authentication
     had = way.values_of(instance.configuration)
     listed = instance.organization.private_hosts.get(instance.element_key, ())
     is_known = is_listed(named.host, listed) or all(
@@ -152,7 +152,7 @@ def _secret_keys(instance: Instance, changed: Mapping[str, Any]) -> set[str]:
 
 
 def _host_keys(instance: Instance) -> set[str]:
-    way = authentication_of(instance)
+    way = instance.authentication
     aliases = {
         alias for field in way.fields if field.key in way.host_keys for alias in field.aliases
     }

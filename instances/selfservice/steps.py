@@ -20,7 +20,7 @@ from instances.provisioning.lifecycle.delete import delete_instance
 from instances.provisioning.lifecycle.provision import provision_instance
 from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance
 from instances.provisioning.lifecycle.switches import set_enabled
-from instances.provisioning.plan import authentication_of, has_oauth_app
+from instances.provisioning.plan import has_oauth_app
 from instances.provisioning.status.explain import Step, is_offered, is_only_here, uses_browser
 from instances.selfservice.pages import instance_for, self_service
 
@@ -147,7 +147,7 @@ def reconnect(request: HttpRequest, pk: int) -> HttpResponse:
     """Enter other credentials or authorize again. A secret that is left blank keeps its value."""
     instance = instance_for(request, pk, InstancePermission.CHANGE)
     try:
-        way = authentication_of(instance)
+        way = instance.authentication
     except InputError as error:
         messages.error(request, str(error))
         return redirect("connection", pk)

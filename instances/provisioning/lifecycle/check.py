@@ -22,7 +22,6 @@ from instances.provisioning.lifecycle.states import (
     cause_of,
     move_instance,
 )
-from instances.provisioning.plan import authentication_of
 from instances.provisioning.platform_requests import platform_request
 from instances.queries.database_clock import database_now
 
@@ -79,7 +78,7 @@ def _fetch(instance: Instance, *, actor: str) -> PlatformInstance:
     An access token that has expired or that the provider rejects is refreshed first, once.
     """
     tokens = platform_request(instance, actor=actor).tokens
-    is_renewable = tokens is not None and can_refresh(authentication_of(instance), tokens)
+    is_renewable = tokens is not None and can_refresh(instance.authentication, tokens)
     is_expired = bool(instance.expires_at and instance.expires_at <= database_now())
     if is_renewable and instance.state == State.CONNECTED and is_expired:
         refresh_instance(instance, actor=actor)

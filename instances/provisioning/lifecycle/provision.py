@@ -35,7 +35,7 @@ from instances.provisioning.lifecycle.states import (
     cause_of,
     move_instance,
 )
-from instances.provisioning.plan import authentication_of, lacks_code, require_complete
+from instances.provisioning.plan import lacks_code, require_complete
 from instances.provisioning.platform_requests import platform_request
 from instances.queries.database_clock import require_right_clock
 from instances.queries.outages import outlast_outage
@@ -138,7 +138,7 @@ def connected_columns(instance: Instance, result: PlatformInstance, code: str) -
     if code:
         columns["code_digest"] = crypto.digest(code)
     if result.tokens:
-        way = authentication_of(instance)
+        way = instance.authentication
         columns |= token_columns(way, result.tokens, at=now)
         columns["tokens"] = result.tokens.to_json()
     elif "tokens" in instance.unreadable_secrets():

@@ -31,7 +31,6 @@ from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.leases import POLL_SECONDS, Lease, leased
 from instances.provisioning.lifecycle.schedule import lease_duration, refresh_due_at, retry_after
 from instances.provisioning.lifecycle.states import NO_CAUSE, State, cause_of, move_instance
-from instances.provisioning.plan import authentication_of
 from instances.provisioning.platform_requests import platform_request
 from instances.queries.outages import outlast_outage
 
@@ -90,7 +89,7 @@ def store_tokens(instance: Instance, tokens: TokenSet, *, at: datetime, **column
     The tokens exist nowhere else, so this waits for the end of a database outage and ignores an expired lease. Returns
     whether they are stored.
     """
-    way = authentication_of(instance)
+    way = instance.authentication
     instance.tokens = tokens.to_json()
     unchanged = Instance.objects.filter(pk=instance.pk, tokens_version=instance.tokens_version)
     columns = {"tokens": instance.tokens, **token_columns(way, tokens, at=at), **columns}

@@ -18,7 +18,7 @@ from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.changes import locked, save_changes
 from instances.provisioning.lifecycle.states import CREATED, PROVISIONABLE, State, move_instance
 from instances.provisioning.oauth.links import accept_from_account_owner
-from instances.provisioning.plan import authentication_of, default_callback_url, require_complete
+from instances.provisioning.plan import default_callback_url, require_complete
 from instances.provisioning.platform_requests import (
     changed_configuration,
     normalised_changes,
@@ -71,7 +71,7 @@ def begin_authorization(
         raise StateConflictError(
             f"{instance.label} is in the state “{instance.get_state_display()}”, so it cannot be authorized now."
         )
-    if not authentication_of(instance).needs_browser:
+    if not instance.authentication.needs_browser:
         raise InputError(
             f"{instance.label} authenticates with {instance.authentication_type}, not in a browser. Provision it instead."
         )

@@ -81,7 +81,7 @@ def make_link(instance: Instance, *, user: User, note: str = "") -> MadeLink:
         raise StateConflictError(
             f"{instance.label} is in the state “{instance.get_state_display()}”, so it cannot be authorized now."
         )
-    client_keys = authentication_of(instance).client_keys
+    client_keys = instance.authentication.client_keys
     if missing := [key for key in missing_keys(instance) if key in client_keys]:
         raise MissingConfigurationError(missing)
     token = secrets.token_urlsafe(TOKEN_BYTES)
@@ -104,7 +104,7 @@ def takes_link(instance: Instance) -> bool:
 
 def missing_keys(instance: Instance) -> list[str]:
     """Return the required keys that neither the instance nor its OAuth app has."""
-    way, organization = authentication_of(instance), instance.organization
+    way, organization = instance.authentication, instance.organization
     held = {"oauth.callback.url": default_callback_url()} | instance.readable_configuration()
     complete = with_oauth_app(organization, instance.element, way, held)
     elsewhere = OAUTH_APP_KEYS if organization.is_remote else ()
@@ -117,7 +117,7 @@ def asked_keys(instance: Instance) -> list[str]:
     With a browser: the required keys that are missing. Without: the credentials too. Never the OAuth client, a
     variant, or a host that was already entered.
     """
-    way = authentication_of(instance)
+    way = instance.authentication
     held = {*instance.configuration, *instance.secret_keys}
     settled = {
         field.key

@@ -16,7 +16,6 @@ from instances.causes import CAUSES, Audience, Cause, CauseInfo, WhoActs
 from instances.errors import InputError
 from instances.models import Instance, Interaction
 from instances.provisioning.lifecycle.states import CREATED, PROVISIONABLE, State
-from instances.provisioning.plan import authentication_of
 from instances.provisioning.status.audience import who_must_act
 
 if TYPE_CHECKING:
@@ -177,7 +176,7 @@ def uses_browser(instance: Instance) -> bool:
     False if its element no longer offers its way of authentication.
     """
     try:
-        return authentication_of(instance).needs_browser
+        return instance.authentication.needs_browser
     except InputError:
         return False
 

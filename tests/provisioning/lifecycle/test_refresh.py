@@ -21,7 +21,6 @@ from instances.provisioning.lifecycle.sweeps import refresh_due_instances
 from instances.provisioning.lifecycle.switches import set_enabled
 from instances.provisioning.oauth.authorize import begin_authorization
 from instances.provisioning.oauth.callback import complete_authorization
-from instances.provisioning.plan import authentication_of
 from instances.provisioning.status.explain import explain
 from tests.support.connected import make_connected, make_due, token_requests, tokens_of
 from tests.support.factories import CUSTOM_CONFIGURATION, make_instance, make_user
@@ -47,7 +46,7 @@ def test_tokens_are_refreshed_at_half_of_their_life(instance):
 def test_the_refresh_is_due_at_half_of_the_life(instance, life_minutes, due_minutes):
     at = timezone.now()
     tokens = TokenSet("a", "r", expires_at=at + timedelta(minutes=life_minutes))
-    due = due_times.refresh_due_at(authentication_of(instance), tokens, at=at)
+    due = due_times.refresh_due_at(instance.authentication, tokens, at=at)
     assert due == at + timedelta(minutes=due_minutes)
 
 
