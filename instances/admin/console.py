@@ -87,7 +87,7 @@ def _instances(overview: Overview, audience: Audience) -> dict[str, Any]:
         "other_elements": len(overview.elements[MAX_ELEMENTS:]),
         "disabled_url": list_url(question="disabled"),
         "overdue_url": list_url(question="overdue-refresh"),
-        "problems": [_problem_of(group, audience) for group in overview.troubles],
+        "problems": [_problem_of(group, audience) for group in overview.problems],
     }
 
 
@@ -111,9 +111,9 @@ def _bars_of_states(overview: Overview) -> list[Bar]:
 
 
 def _bar_of_element(count: ElementCount, most: int) -> Bar:
-    parts = [("success", count.connected), ("danger", count.troubled), ("default", count.other)]
+    parts = [("success", count.connected), ("danger", count.problems), ("default", count.other)]
     url = list_url(element__id__exact=count.element.pk)
-    numbers = {"healthy": count.connected, "problems": count.troubled, "other": count.other}
+    numbers = {"healthy": count.connected, "problems": count.problems, "other": count.other}
     detail = _("%(healthy)d healthy · %(problems)d need attention · %(other)d other") % numbers
     return Bar(count.element.name, count.total, url, _parts(parts, most), detail)
 

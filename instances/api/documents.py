@@ -14,6 +14,7 @@ from instances.catalogue.configuration_keys import (
 from instances.catalogue.definition import ElementDefinition
 from instances.models import Element, Instance, Interaction, Organization, OrganizationUser
 from instances.provisioning.status.explain import explain
+from instances.provisioning.status.meaning import facts_of, meaning_of
 
 # More than any instance has configuration keys, so that entry ids are unique across instances (contract 8.3).
 ENTRIES_PER_OWNER = 1_000
@@ -296,6 +297,7 @@ def health_document(instance: Instance) -> dict[str, Any]:
     }
     return {
         "state": instance.state,
+        "status": meaning_of(facts_of(instance)).status,
         "valid": instance.is_connected and instance.is_readable,
         "disabled": instance.is_disabled,
         "cause": explanation and explanation.cause,

@@ -223,11 +223,14 @@ class InstanceHealthDocument(Document):
 
     cause, responsible, advice and nextStep are null if there is nothing to report.
 
+    status: what pages show: healthy, attention, broken, unverified, paused, waiting or busy.
+
     nextStep: provision, authorize, check, reauthenticate, enable or delete. interactionId: the recorded exchange
     that shows the cause. nextCheckAt, nextRefreshAt: when these are scheduled; null: not scheduled.
     """
 
     state: str
+    status: str
     valid: bool
     disabled: bool
     cause: str | None

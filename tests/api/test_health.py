@@ -19,6 +19,7 @@ def test_a_connected_instance_is_healthy_and_says_when_it_is_checked(api, instan
     row = Instance.objects.get()
     assert health_of(api, instance) == {
         "state": "connected",
+        "status": "healthy",
         "valid": True,
         "disabled": False,
         "cause": None,

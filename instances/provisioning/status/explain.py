@@ -17,13 +17,18 @@ from instances.errors import InputError
 from instances.models import Instance, Interaction
 from instances.provisioning.lifecycle.states import CREATED, PROVISIONABLE, State
 from instances.provisioning.status.audience import who_must_act
+from instances.provisioning.status.meaning import (
+    WITHOUT_CAUSE,
+    Status,
+    facts_of,
+    is_paused,
+    meaning_of,
+)
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 _NOT_CREATED = {State.DRAFT, State.FAILED}
-# In these states the recorded cause is that of an earlier attempt.
-_WITHOUT_CAUSE = {State.DRAFT, State.AWAITING_AUTHORIZATION, State.PROVISIONING}
 # With an open link, these wait for the account owner.
 _WAITS_FOR_LINK = {State.DRAFT, State.FAILED, State.NEEDS_REAUTHORIZATION}
 # Nothing is retried automatically in these states, so "No action needed" would be wrong.
@@ -120,6 +125,12 @@ _STATES: dict[str, _StateInfo] = {
         gettext_lazy("Open the recorded exchanges to see why, then try again."),
     ),
 }
+# An access token that ends soon is no failure yet, so it has no cause.
+_ENDING = _StateInfo(
+    gettext_lazy("Its access token ends soon and cannot be renewed."),
+    WhoActs.ACCOUNT_OWNER,
+    gettext_lazy("Ask the account owner to authorize again."),
+)
 # What happens to many instances in a state automatically.
 _MANY: dict[str, "StrOrPromise"] = {
     State.CONNECTED: gettext_lazy("Retrying automatically."),
@@ -129,15 +140,15 @@ _MANY: dict[str, "StrOrPromise"] = {
 
 
 def explain(instance: Instance, audience: Audience = Audience.OPERATOR) -> Explanation | None:
-    """Explain an instance to an audience; None if there is nothing to explain.
-
-    That is so if it is connected, enabled and has no recorded cause.
-    """
+    """Explain an instance to an audience; None if it is healthy or not verified."""
     reasons = instance.unreadable_secrets()
     explanation = _of_unreadable(instance, reasons) if reasons else _explain(instance)
     if explanation is None:
         return None
-    cause = "" if instance.state in _WITHOUT_CAUSE else instance.cause
+    meaning = meaning_of(facts_of(instance))
+    if meaning.status in {Status.BROKEN, Status.ATTENTION}:
+        explanation = replace(explanation, who_acts=meaning.who)
+    cause = "" if instance.state in WITHOUT_CAUSE else instance.cause
     info = _info(Cause.SECRETS_UNREADABLE if reasons else cause)
     is_operator_only = info is not None and info.is_operator_only
     if not is_operator_only and instance.state in _WAITS_FOR_LINK and instance.has_open_link:
@@ -153,9 +164,9 @@ def explain_many(
     state: str, cause: str, audience: Audience = Audience.OPERATOR
 ) -> tuple[str, str, str]:
     """Return headline, who must act and advice for many instances."""
-    info = None if state in _WITHOUT_CAUSE else _info(cause)
+    info = None if state in WITHOUT_CAUSE else _info(cause)
     if info is None:
-        of_state = _STATES.get(state, _STATES[State.FAILED])
+        of_state = _STATES.get(state, _ENDING)
         return (
             str(of_state.sentence),
             _who(state, of_state.who, audience),
@@ -214,7 +225,7 @@ def is_offered(step: Step, instance: Instance) -> bool:
 
 
 def _explain(instance: Instance) -> Explanation | None:
-    if instance.is_paused:
+    if is_paused(instance):
         return Explanation(
             _("It is disabled."),
             WhoActs.OPERATOR,
@@ -222,8 +233,8 @@ def _explain(instance: Instance) -> Explanation | None:
             Step.ENABLE,
         )
     info = _info(instance.cause)
-    if info is None or instance.state in _WITHOUT_CAUSE:
-        return None if instance.is_connected else _of_state(instance)
+    if info is None or instance.state in WITHOUT_CAUSE:
+        return _of_ending(instance) if instance.is_connected else _of_state(instance)
     recorded = _without_label(instance)
     sentence = str(info.sentence) % {"element": instance.element.name}
     return Explanation(
@@ -261,6 +272,13 @@ def _info(cause: str) -> CauseInfo | None:
 def _of_state(instance: Instance) -> Explanation:
     info = _STATES[instance.state]
     return Explanation(str(info.sentence), info.who, str(info.advice), _next_step(instance))
+
+
+def _of_ending(instance: Instance) -> Explanation | None:
+    if not facts_of(instance).is_ending:
+        return None
+    step = Step.AUTHORIZE if uses_browser(instance) else Step.REAUTHENTICATE
+    return Explanation(str(_ENDING.sentence), _ENDING.who, str(_ENDING.advice), step)
 
 
 def _of_unreadable(instance: Instance, reasons: dict[str, str]) -> Explanation:

@@ -37,12 +37,12 @@ class ElementCount:
 
     element: Element
     connected: int = 0
-    troubled: int = 0
+    problems: int = 0
     other: int = 0
 
     @property
     def total(self) -> int:
-        return self.connected + self.troubled + self.other
+        return self.connected + self.problems + self.other
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class Overview:
     states: Counter[str]
     disabled: int
     elements: list[ElementCount]
-    troubles: list[ProblemGroup]
+    problems: list[ProblemGroup]
     overdue: int
     is_scheduler_alive: bool
     # Whether a process has stopped working because its clock differs from the database's.
@@ -101,7 +101,7 @@ class _Count:
         return self.state == State.CONNECTED and not self.is_disabled and not self.cause
 
     @property
-    def is_troubled(self) -> bool:
+    def has_problem(self) -> bool:
         return not (self.is_fine or self.is_paused or self.state in _IN_PROGRESS)
 
 
@@ -117,7 +117,7 @@ def overview_of(user: User | AnonymousUser) -> Overview:
         states=states,
         disabled=sum(count.number for count in counts if count.is_paused),
         elements=_by_element(counts),
-        troubles=_by_cause(counts),
+        problems=_by_cause(counts),
         overdue=visible.overdue_for_refresh(at=now).order_by()[:MAX_COUNTED].count(),
         is_scheduler_alive=ProcessBeat.Kind.SCHEDULER in alive,
         is_clock_wrong=ProcessBeat.Kind.WRONG_CLOCK in alive,
@@ -136,8 +136,8 @@ def _by_element(counts: Iterable[_Count]) -> list[ElementCount]:
     elements: dict[int, ElementCount] = {}
     for count in counts:
         element = elements.setdefault(count.element.pk, ElementCount(count.element))
-        if count.is_troubled:
-            element.troubled += count.number
+        if count.has_problem:
+            element.problems += count.number
         elif count.is_fine:
             element.connected += count.number
         else:
@@ -148,7 +148,7 @@ def _by_element(counts: Iterable[_Count]) -> list[ElementCount]:
 def _by_cause(counts: Iterable[_Count]) -> list[ProblemGroup]:
     groups: dict[tuple[str, str], ProblemGroup] = {}
     for count in counts:
-        if count.is_troubled:
+        if count.has_problem:
             group = groups.setdefault(
                 (count.state, count.cause), ProblemGroup(count.state, count.cause)
             )
