@@ -1,4 +1,4 @@
-"""Background tasks: each calls one provisioning function and may run twice.
+"""Background tasks: an action on one instance, which may run twice.
 
 A task waits for the end of a database outage. It returns an error as a sentence instead of raising it: the instance
 stores what went wrong, so a traceback in the task backend would add nothing.
@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from django.conf import settings
 from django.tasks import task
@@ -16,7 +15,7 @@ from django.tasks import task
 from instances.deadlines import Deadline
 from instances.errors import ClockSkewError, InstancesError
 from instances.models import Instance
-from instances.provisioning.lifecycle import check, delete, provision, switches
+from instances.provisioning.actions import ACTIONS, Action
 from instances.queries.outages import wait_for_database
 
 # Brokers redeliver a task that is not acknowledged (RabbitMQ after 30 minutes).
@@ -25,35 +24,19 @@ POLL_SECONDS = 5.0
 
 
 @task
-def provision_instance(instance_id: int, actor: str) -> str:
-    return _run(provision.provision_instance, instance_id, actor=actor)
+def carry_out(action: str, instance_id: int, actor: str) -> str:
+    """Carry out an action of the table on an instance."""
+    return wait_for_database(partial(_carry_out, ACTIONS[action], instance_id, actor=actor))
 
 
-@task
-def check_instance(instance_id: int, actor: str) -> str:
-    return _run(check.check_instance, instance_id, actor=actor)
-
-
-@task
-def set_enabled(instance_id: int, actor: str, is_enabled: bool) -> str:
-    return _run(switches.set_enabled, instance_id, actor=actor, is_enabled=is_enabled)
-
-
-@task
-def delete_instance(instance_id: int, actor: str) -> str:
-    return _run(delete.delete_instance, instance_id, actor=actor)
-
-
-def _run(verb: Callable[..., Any], instance_id: int, **arguments: Any) -> str:
-    return wait_for_database(partial(_of_instance, verb, instance_id, **arguments))
-
-
-def _of_instance(verb: Callable[..., Any], instance_id: int, **arguments: Any) -> str:
+def _carry_out(action: Action, instance_id: int, *, actor: str) -> str:
     instance = Instance.objects.filter(pk=instance_id).first()
     if instance is None:
         return "The instance has already been deleted."
+    if action.verb is None:
+        return f"{action.name} cannot be carried out in the background."
     try:
-        with_right_clock(partial(verb, instance, **arguments))
+        with_right_clock(partial(action.verb, instance, actor=actor))
     except InstancesError as error:
         return str(error)
     return "Done."

@@ -21,7 +21,7 @@ self_service: list[URLPattern | URLResolver] = [
     path("<int:pk>/edit/", connections.edit, name="edit_connection"),
     path("<int:pk>/link/", links.make, name="make_link"),
     path("<int:pk>/reauthenticate/", steps.reconnect, name="reconnect"),
-    path("<int:pk>/<slug:name>/", steps.step, name="step"),
+    path("<int:pk>/<slug:name>/", connections.action, name="connection_action"),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

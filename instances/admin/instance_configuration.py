@@ -8,12 +8,6 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from instances.admin.instance_actions import (
-    AUTHORIZE,
-    PROVISION,
-    REAUTHENTICATE,
-    perform,
-)
 from instances.admin.instance_forms import (
     ChoiceForm,
     ConfigurationForm,
@@ -28,8 +22,12 @@ from instances.errors import (
 )
 from instances.models import Element, Instance, OrganizationUser
 from instances.pages.admin_pages import ModelAdmin, allow_leaving, render_page
+from instances.pages.confirm import carry_out
 from instances.pages.forms import WAY_LABELS, split_tags
+from instances.pages.frames import ADMIN, permitted_instance
 from instances.pages.oauth_redirect import redirect_to_provider
+from instances.provisioning.access.permissions import is_permitted
+from instances.provisioning.actions import AUTHORIZE, PROVISION, REAUTHENTICATE
 from instances.provisioning.create import create_draft
 from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance
 from instances.provisioning.plan import has_oauth_app
@@ -84,11 +82,7 @@ def reauthenticate_page(
     model_admin: ModelAdmin, request: HttpRequest, object_id: int
 ) -> HttpResponse:
     """Enter other credentials for an existing instance. A secret that is left blank keeps its value."""
-    instance = model_admin.get_object(request, str(object_id))
-    if instance is None:
-        raise Http404
-    if not REAUTHENTICATE.is_allowed(request.user, instance):
-        raise PermissionDenied
+    instance = permitted_instance(request, object_id, REAUTHENTICATE.permission)
     try:
         way = instance.authentication
     except InputError as error:
@@ -156,8 +150,8 @@ def _after_creation(
 ) -> HttpResponse:
     model_admin.log_addition(request, instance, _("Created as a draft."))
     action = AUTHORIZE if instance.authentication.needs_browser else PROVISION
-    if "connect" in request.POST and action.is_allowed(request.user, instance):
-        return perform(action, model_admin, request, instance)
+    if "connect" in request.POST and is_permitted(request.user, instance, action.permission):
+        return carry_out(request, instance, action, frame=ADMIN)
     messages.success(request, _("%s was saved as a draft.") % instance.name)
     return redirect("admin:instances_instance_change", instance.pk)
 

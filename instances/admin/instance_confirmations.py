@@ -1,50 +1,27 @@
-"""The page between a button and its action: a GET asks, the POST acts."""
+"""Bulk actions of the list of instances: they ask first, then enqueue a task for each instance."""
 
 from collections.abc import Callable
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _, ngettext
 
-from instances.admin.instance_actions import ACTIONS, ConfirmedAction, Enqueue, perform
+from instances import tasks
 from instances.errors import TaskNotEnqueuedError
 from instances.models import Instance
-from instances.pages.admin_pages import ModelAdmin, allow_leaving, render_confirmation
+from instances.pages.admin_pages import ModelAdmin, render_confirmation
+from instances.provisioning.actions import Action
 
 MAX_AT_ONCE = 500
 
 
-def confirm_one(
-    model_admin: ModelAdmin, request: HttpRequest, object_id: int, action_name: str
-) -> HttpResponse:
-    """Confirm an action on one instance, and run it while the browser waits."""
-    action = ACTIONS.get(action_name)
-    instance = model_admin.get_object(request, str(object_id))
-    if not isinstance(action, ConfirmedAction) or instance is None:
-        raise Http404
-    if not action.is_allowed(request.user, instance):
-        raise PermissionDenied
-    if request.method == "POST":
-        return perform(action, model_admin, request, instance)
-    context = {
-        "title": action.label,
-        "original": instance,
-        "effect": action.effect,
-        "is_destructive": action.is_destructive,
-        "instances": [instance],
-        "back_url": reverse("admin:instances_instance_change", args=[instance.pk]),
-    }
-    return allow_leaving(render_confirmation(model_admin, request, context))
-
-
-def confirm_many(
-    action: ConfirmedAction, enqueue: Enqueue
+def bulk_action(
+    action: Action,
 ) -> Callable[[ModelAdmin, HttpRequest, QuerySet[Instance]], HttpResponse | None]:
-    """Return a bulk action of the list that asks first, then enqueues a task for each instance."""
+    """Return the action for many instances."""
 
     def run(
         model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Instance]
@@ -59,7 +36,7 @@ def confirm_many(
         enqueued = 0
         try:
             for instance in chosen:
-                enqueue(instance.pk, request.user.get_username())
+                tasks.carry_out.enqueue(action.name, instance.pk, request.user.get_username())
                 enqueued += 1
         except TaskNotEnqueuedError as error:
             messages.error(request, _skipped_message(error, len(chosen) - enqueued))
@@ -74,7 +51,7 @@ def confirm_many(
 
 
 def _ask_for_many(
-    action: ConfirmedAction, model_admin: ModelAdmin, request: HttpRequest, chosen: list[Instance]
+    action: Action, model_admin: ModelAdmin, request: HttpRequest, chosen: list[Instance]
 ) -> HttpResponse:
     context = {
         "title": action.label,
@@ -97,7 +74,7 @@ def _skipped_message(error: TaskNotEnqueuedError, count: int) -> str:
     return message % {"error": error, "count": count}
 
 
-def _enqueued_message(action: ConfirmedAction, count: int) -> str:
+def _enqueued_message(action: Action, count: int) -> str:
     message = ngettext(
         "%(action)s: %(count)d instance in progress. Reload the list to see the result.",
         "%(action)s: %(count)d instances in progress. Reload the list to see the results.",

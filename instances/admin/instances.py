@@ -21,13 +21,12 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.decorators import display
 
-from instances.admin.instance_actions import ACTIONS, ConfirmedAction, InstanceAction
 from instances.admin.instance_configuration import (
     choose_page,
     configure_page,
     reauthenticate_page,
 )
-from instances.admin.instance_confirmations import confirm_many, confirm_one
+from instances.admin.instance_confirmations import bulk_action
 from instances.admin.instance_filters import (
     CauseFilter,
     QuestionFilter,
@@ -41,12 +40,20 @@ from instances.admin.interactions import exchange_of
 from instances.admin.keyset import KeysetAdmin
 from instances.errors import InputError, StateConflictError
 from instances.models import Instance
+from instances.pages.actions import action_page
 from instances.pages.admin_pages import render_page, secret_state
 from instances.pages.forms import WAY_LABELS
+from instances.pages.frames import ADMIN
 from instances.provisioning.access.permissions import InstancePermission, is_permitted
-from instances.provisioning.oauth.links import takes_link
+from instances.provisioning.actions import (
+    ACTIONS,
+    EDIT,
+    LINK,
+    Action,
+    permitted_actions,
+)
 from instances.provisioning.status.audience import audiences_for
-from instances.provisioning.status.explain import explain, is_offered
+from instances.provisioning.status.explain import explain
 from instances.provisioning.update import rename_instance
 from instances.queries.cursor_pages import page_of
 
@@ -90,11 +97,7 @@ class InstanceAdmin(KeysetAdmin):
     search_fields = ["name"]
     search_help_text = SEARCH_HELP
     list_before_template = "admin/instances/questions.html"
-    actions = [
-        confirm_many(action, action.enqueue)
-        for action in ACTIONS.values()
-        if isinstance(action, ConfirmedAction) and action.enqueue
-    ]
+    actions = [bulk_action(action) for action in ACTIONS.values() if action.verb]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Instance]:
         rows = super().get_queryset(request)
@@ -147,8 +150,8 @@ class InstanceAdmin(KeysetAdmin):
                 wrap(partial(reauthenticate_page, self)),
             ),
             path(
-                "<int:object_id>/actions/<slug:action_name>/",
-                wrap(partial(confirm_one, self)),
+                "<int:pk>/actions/<slug:name>/",
+                wrap(partial(action_page, frame=ADMIN)),
                 name="instances_instance_action",
             ),
         ]
@@ -198,15 +201,9 @@ class InstanceAdmin(KeysetAdmin):
 
     def _page_context(self, request: HttpRequest, instance: Instance) -> dict[str, Any]:
         explanation = explain(instance, audiences_for(request.user)(instance))
-        offered = [
-            action
-            for action in ACTIONS.values()
-            if is_offered(action.name, instance) and action.is_allowed(request.user, instance)
-        ]
-        next_step = ACTIONS.get(explanation.step) if explanation else None
-        buttons = [_button(action, instance) for action in offered if action is not next_step]
-        if is_permitted(request.user, instance, InstancePermission.CHANGE) and takes_link(instance):
-            buttons.append(_link_button(instance))
+        offered = permitted_actions(instance, request.user)
+        remedy = explanation.action if explanation else None
+        buttons = [_button(action, instance) for action in offered if action not in {EDIT, remedy}]
         position = request.GET.get("page", "")
         timeline = page_of(instance.interactions.all(), position, size=TIMELINE_PAGE)
         return {
@@ -215,7 +212,7 @@ class InstanceAdmin(KeysetAdmin):
             "state": self.state_label(instance),
             "state_colour": STATE_COLOURS[self.state_label(instance)[0]],
             "explanation": explanation,
-            "next_step": _button(next_step, instance) if next_step in offered else None,
+            "next_step": _button(remedy, instance) if remedy in offered else None,
             "buttons": sorted(buttons, key=itemgetter("is_destructive")),
             "facts": facts_of(instance),
             "configuration": configuration_of(instance),
@@ -268,15 +265,10 @@ def configuration_of(instance: Instance) -> list[tuple[str, str]]:
     return sorted({**instance.configuration, **masked}.items())
 
 
-def _link_button(instance: Instance) -> dict[str, Any]:
-    """Return a button to the self-service page that creates a link. Operators may use it too."""
-    url = reverse("make_link", args=[instance.pk])
-    return {"label": _("Send link"), "url": url, "is_destructive": False}
-
-
-def _button(action: InstanceAction, instance: Instance) -> dict[str, Any]:
+def _button(action: Action, instance: Instance) -> dict[str, Any]:
+    url = reverse("make_link", args=[instance.pk]) if action is LINK else None
     return {
         "label": action.label,
-        "url": action.url(instance),
+        "url": url or ADMIN.action_url(action, instance),
         "is_destructive": action.is_destructive,
     }

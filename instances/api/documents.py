@@ -303,6 +303,6 @@ def health_document(instance: Instance) -> dict[str, Any]:
         "cause": explanation and explanation.cause,
         "responsible": explanation and explanation.who_acts,
         "advice": explanation and explanation.advice,
-        "nextStep": explanation and explanation.step,
+        "nextStep": explanation and explanation.action.name,
         "interactionId": instance.cause_interaction_id if explanation else None,
     } | {name: wire_date(at) if at else None for name, at in instants.items()}

@@ -12,12 +12,13 @@ from django.views.decorators.http import require_safe
 from instances.catalogue.definition import AuthenticationType
 from instances.errors import InputError, InvalidConfigurationError, UnreadableSecretError
 from instances.models import Element, Instance, OrganizationUser
+from instances.pages.confirm import carry_out
 from instances.pages.forms import WAY_LABELS, NewInstanceForm, split_tags
+from instances.pages.frames import SELF_SERVICE, signed_in_user
+from instances.provisioning.actions import AUTHORIZE, PROVISION
 from instances.provisioning.create import create_draft
 from instances.provisioning.plan import has_oauth_app
-from instances.provisioning.status.explain import Step
-from instances.selfservice.pages import query_parameter, self_service, signed_in_user
-from instances.selfservice.steps import STEPS, take_step
+from instances.selfservice.pages import query_parameter, self_service
 
 
 @self_service
@@ -68,9 +69,8 @@ def connect(request: HttpRequest, key: str) -> HttpResponse:
     if form.is_valid() and (instance := _create(request, owner, element, way, form)):
         if is_incomplete:
             return redirect("make_link", instance.pk)
-        return take_step(
-            request, instance, STEPS[Step.AUTHORIZE if way.needs_browser else Step.PROVISION]
-        )
+        action = AUTHORIZE if way.needs_browser else PROVISION
+        return carry_out(request, instance, action, frame=SELF_SERVICE)
     context: dict[str, Any] = {
         "element": element,
         "owner": owner,

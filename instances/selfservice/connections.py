@@ -15,14 +15,16 @@ from django.views.decorators.http import require_safe
 from instances.errors import InputError, StateConflictError
 from instances.models import Element, Instance, OrganizationUser
 from instances.models.organizations import inline_ids
+from instances.pages.actions import action_page
 from instances.pages.forms import WAY_LABELS, RenameForm
+from instances.pages.frames import SELF_SERVICE, permitted_instance, signed_in_user
 from instances.provisioning.access.permissions import InstancePermission, is_permitted
+from instances.provisioning.actions import permitted_actions
 from instances.provisioning.status.audience import audiences_for
 from instances.provisioning.status.explain import explain
 from instances.provisioning.update import rename_instance
 from instances.queries.cursor_pages import EVERY, Order, page_of
-from instances.selfservice.pages import instance_for, query_parameter, self_service, signed_in_user
-from instances.selfservice.steps import offered_steps, step_for
+from instances.selfservice.pages import query_parameter, self_service
 
 PER_PAGE = 25
 TIMELINE_EVENTS = 40
@@ -83,18 +85,19 @@ def _search_conditions(text: str) -> list[Q]:
 @self_service
 @require_safe
 def connection(request: HttpRequest, pk: int) -> HttpResponse:
-    instance = instance_for(request, pk, InstancePermission.VIEW)
+    instance = permitted_instance(request, pk, InstancePermission.VIEW)
     user = signed_in_user(request)
     may_change = is_permitted(user, instance, InstancePermission.CHANGE)
-    offered = offered_steps(instance, user)
+    offered = permitted_actions(instance, user)
     explanation = explain(instance, audiences_for(user)(instance))
-    next_step = step_for(explanation.step, instance) if explanation else None
+    remedy = explanation.action if explanation else None
     links = instance.links.with_status().select_related("made_by")[:PER_PAGE]
     context = {
         "instance": instance,
         "explanation": explanation,
-        "next_step": next_step if next_step in offered else None,
-        "steps": [step for step in offered if step is not next_step],
+        "frame": SELF_SERVICE,
+        "remedy": remedy if remedy in offered else None,
+        "actions": [action for action in offered if action is not remedy],
         "way": WAY_LABELS.get(instance.authentication_type, instance.authentication_type),
         "events": _timeline(instance, has_exchanges=user.has_perm("instances.view_interaction")),
         "may_change": may_change,
@@ -104,9 +107,14 @@ def connection(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @self_service
+def action(request: HttpRequest, pk: int, name: str) -> HttpResponse:
+    return action_page(request, pk, name, frame=SELF_SERVICE)
+
+
+@self_service
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change the name and tags, without contacting the provider."""
-    instance = instance_for(request, pk, InstancePermission.CHANGE)
+    instance = permitted_instance(request, pk, InstancePermission.CHANGE)
     stored = {"name": instance.name, "tags": ", ".join(instance.tag_names)}
     form = RenameForm(request.POST if request.method == "POST" else None, initial=stored)
     if form.is_valid() and _rename(instance, form):

@@ -9,9 +9,10 @@ from django.utils.translation import gettext as _, gettext_lazy
 
 from instances.errors import InputError, InstancesError
 from instances.models import AuthorizationLink, Instance
+from instances.pages.frames import permitted_instance, signed_in_user
 from instances.provisioning.access.permissions import InstancePermission
 from instances.provisioning.oauth.links import MadeLink, make_link, revoke_link, send_link
-from instances.selfservice.pages import instance_for, self_service, signed_in_user
+from instances.selfservice.pages import self_service
 
 
 class LinkForm(forms.Form):
@@ -39,7 +40,7 @@ class LinkForm(forms.Form):
 @self_service
 def make(request: HttpRequest, pk: int) -> HttpResponse:
     """Create a link. The response to the POST shows it; afterwards it cannot be shown again."""
-    instance = instance_for(request, pk, InstancePermission.CHANGE)
+    instance = permitted_instance(request, pk, InstancePermission.CHANGE)
     form = LinkForm(request.POST if request.method == "POST" else None)
     if form.is_valid() and (made := _make(request, instance, form)):
         context = {"instance": instance, "made": made}
@@ -68,7 +69,7 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """Revoke a link: a GET asks, the POST acts."""
     rows = AuthorizationLink.objects.visible_to(signed_in_user(request)).select_related("made_by")
     link = get_object_or_404(rows, pk=pk)
-    instance = instance_for(request, link.instance_id, InstancePermission.CHANGE)
+    instance = permitted_instance(request, link.instance_id, InstancePermission.CHANGE)
     if request.method != "POST":
         return render(request, "instances/connect/revoke_link.html", {"link": link})
     try:

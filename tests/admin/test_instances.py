@@ -146,7 +146,7 @@ def test_rejected_credentials_leave_a_failed_instance_that_says_why(operator, sa
     page = operator.post(configure_url(sandbox, dynamics, "custom"), data, follow=True)
     assert Instance.objects.get().state == "failed"
     assert "Account owner must act." in page.text
-    assert "Re-authenticate" in page.text
+    assert "Enter credentials" in page.text
     assert "wr0ng-password" not in page.text
 
 

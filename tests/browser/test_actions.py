@@ -46,7 +46,7 @@ def test_an_instance_is_checked_disabled_enabled_revealed_and_deleted(
     page = operator.page
     page.goto(f"{LIST}{connect('Adatum')[0]}/change/")
     for action, outcome in [
-        ("Check", "Adatum works."),
+        ("Check now", "Adatum works."),
         ("Disable", "Adatum is disabled."),
         ("Enable", "Adatum is enabled."),
     ]:
@@ -67,9 +67,9 @@ def test_an_instance_is_checked_disabled_enabled_revealed_and_deleted(
     expect(operator.timeline).to_contain_text("reveal Element token")
     assert token not in page.content()
 
-    operator.press("Delete on the platform")
+    operator.press("Delete")
     photograph(page, "ask-delete")
-    operator.press("Delete on the platform")
+    operator.press("Delete")
     expect(page.get_by_text("Adatum was deleted.")).to_be_visible()
     assert page.url.endswith(LIST)
     photograph(page, "deleted")
@@ -86,7 +86,7 @@ def test_users_without_the_permission_cannot_reveal_tokens(
     clerk.expect_state("connected")
     expect(clerk.page.get_by_role("link", name="Check")).to_be_visible()
     expect(clerk.page.get_by_role("link", name="Reveal Element token")).to_have_count(0)
-    expect(clerk.page.get_by_role("link", name="Delete on the platform")).to_have_count(0)
+    expect(clerk.page.get_by_role("link", name="Delete")).to_have_count(0)
     photograph(clerk.page, "fewer-buttons")
     refused = clerk.page.goto(f"{LIST}{instance_id}/actions/reveal/")
     assert refused

@@ -79,12 +79,12 @@ def test_staff_connect_in_three_clicks_by_consent(open_as_staff, photograph):
     decide(page, "Allow")
     expect(page.get_by_text("Microsoft Dynamics CRM is connected.")).to_be_visible()
     photograph(page, "connected")
-    press(page, "Check")
+    press(page, "Check now")
     expect(page.get_by_text("Microsoft Dynamics CRM works.")).to_be_visible()
-    press(page, "Disconnect")
+    press(page, "Delete")
     photograph(page, "asked-first")
-    press(page, "Disconnect")
-    expect(page.get_by_text("Microsoft Dynamics CRM was disconnected.")).to_be_visible()
+    press(page, "Delete")
+    expect(page.get_by_text("Microsoft Dynamics CRM was deleted.")).to_be_visible()
 
 
 def test_a_customer_uses_a_link_in_a_new_browser(open_as_staff, open_browser, photograph):

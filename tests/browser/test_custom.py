@@ -53,7 +53,7 @@ def test_a_wrong_password_is_explained_and_corrected(operator, photograph):
     assert WRONG_PASSWORD not in page.content()
     instance_id = operator.instance_id
 
-    operator.press("Re-authenticate")
+    operator.press("Enter credentials")
     photograph(page, "correct-it")
     operator.fill("User password", SANDBOX_PASSWORD)
     operator.press("Re-authenticate")

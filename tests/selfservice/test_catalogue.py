@@ -60,8 +60,8 @@ def test_after_a_denial_staff_go_back_and_try_again(staff, dynamics):
     assert denied.status_code == 403
     url = reverse("connection", args=[instance.pk])
     assert f'href="{url}"' in denied.text
-    assert "Authorize at the provider" in staff.browser.get(url).text
-    again = staff.browser.post(reverse("step", args=[instance.pk, "authorize"]))
+    assert ">Authorize<" in staff.browser.get(url).text
+    again = staff.browser.post(reverse("connection_action", args=[instance.pk, "authorize"]))
     staff.browser.get(decide(again["Location"], "allow"))
     assert Instance.objects.get().is_connected
 

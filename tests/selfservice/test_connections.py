@@ -1,11 +1,11 @@
 """Staff check, rename, disable, enable and disconnect their connections, and read their timeline."""
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from instances.errors import CredentialsRefusedError
 from instances.models import Instance
 from instances.provisioning.lifecycle.provision import provision_instance
 from tests.support.factories import CUSTOM_CONFIGURATION, make_instance, make_organization_user
@@ -25,7 +25,7 @@ def connected(staff, sandbox, dynamics):
 
 
 def take(person, instance, step):
-    return person.browser.post(reverse("step", args=[instance.pk, step]), follow=True)
+    return person.browser.post(reverse("connection_action", args=[instance.pk, step]), follow=True)
 
 
 def test_checking_says_that_it_works(staff, connected):
@@ -43,7 +43,7 @@ def test_it_is_disabled_and_enabled_again(staff, connected):
 
 @pytest.mark.parametrize("step", ["disable", "delete"])
 def test_destructive_steps_ask_first(staff, connected, step):
-    page = staff.browser.get(reverse("step", args=[connected.pk, step]))
+    page = staff.browser.get(reverse("connection_action", args=[connected.pk, step]))
     assert "Contoso" in page.text
     connected.refresh_from_db()
     assert (connected.state, connected.is_disabled) == ("connected", False)
@@ -52,56 +52,32 @@ def test_destructive_steps_ask_first(staff, connected, step):
 def test_disconnecting_deletes_the_instance(staff, connected):
     page = take(staff, connected, "delete")
     assert page.redirect_chain == [("/connect/", 302)]
-    assert "Contoso was disconnected." in page.text
+    assert "Contoso was deleted." in page.text
     assert not Instance.objects.exists()
 
 
-@pytest.fixture
-def never_connected(request, staff, sandbox, dynamics):
-    """A draft, or an instance whose first attempt failed."""
-    wrong = CUSTOM_CONFIGURATION | {"user.password": "wr0ng-password"}
-    instance = make_instance(
-        organization_user=sandbox,
-        element=dynamics,
-        name="Contoso",
-        authentication_type="custom",
-        configuration=wrong,
-    )
-    if request.param == "failed":
-        with pytest.raises(CredentialsRefusedError):
-            provision_instance(instance, actor="test")
-    return instance
-
-
-@pytest.mark.parametrize("never_connected", ["draft", "failed"], indirect=True)
-def test_a_connection_that_was_never_connected_is_removed(staff, never_connected):
-    page = staff.browser.get(reverse("connection", args=[never_connected.pk])).text
-    asked = staff.browser.get(reverse("step", args=[never_connected.pk, "delete"])).text
-    done = take(staff, never_connected, "delete").text
-    assert ">Remove</a>" in page
-    assert "Remove: Contoso" in asked
-    assert "It is not connected, so no program uses it." in asked
-    assert "Contoso was removed." in done
-    for text in (page, asked, done):
-        assert "isconnect" not in text
-    assert not Instance.objects.exists()
-
-
-@pytest.mark.parametrize("state", ["needs_reauthorization", "unknown"])
-def test_a_connection_that_the_platform_may_have_is_disconnected(person, state):
+@pytest.mark.parametrize("state", ["draft", "failed"])
+def test_a_connection_that_was_never_connected_is_deleted(person, state):
     mina = person("staff")
     user = make_organization_user(user=mina.user)
-    token = "" if state == "unknown" else "token"
-    instance = make_in_state(state, token=token, organization_user_id=user.pk)
-    for path in (f"/connect/{instance.pk}/", reverse("step", args=[instance.pk, "delete"])):
-        page = mina.browser.get(path).text
-        assert "Disconnect" in page
-        assert "Remove" not in page
+    instance = make_in_state(state, token="", organization_user_id=user.pk)
+    assert f"{state} was deleted." in take(mina, instance, "delete").text
+    assert not Instance.objects.exists()
 
 
-def test_other_steps_are_not_found(staff, connected):
-    for step in ("reveal", "explode"):
-        assert take(staff, connected, step).status_code == 404
+def test_revealing_needs_its_own_permission(staff, connected):
+    assert take(staff, connected, "reveal").status_code == 403
+
+
+def test_the_token_is_shown_once_to_those_who_may_see_it(staff, connected):
+    staff.user.user_permissions.add(Permission.objects.get(codename="reveal_token"))
+    token = connected.token.reveal()
+    assert token in take(staff, connected, "reveal").text
+    assert token not in staff.browser.get(reverse("connection", args=[connected.pk])).text
+
+
+def test_other_actions_are_not_found(staff, connected):
+    assert take(staff, connected, "explode").status_code == 404
 
 
 def test_name_and_tags_are_changed(staff, connected):

@@ -9,8 +9,8 @@ from django.urls import reverse
 
 from instances.models import AuthorizationLink, Instance
 from instances.provisioning.access.permissions import InstancePermission, is_permitted
+from instances.provisioning.actions import ACTIONS
 from instances.provisioning.oauth.links import make_link
-from instances.provisioning.status.explain import Step
 from instances.urls import self_service
 from tests.support.factories import make_instance, make_organization_user, make_user
 
@@ -22,7 +22,7 @@ OF_CONNECTION = {
     "edit_connection": False,
     "make_link": False,
     "reconnect": False,
-    "step": False,
+    "connection_action": False,
     "revoke_link": False,
 }
 
@@ -33,9 +33,9 @@ def instance(db):
 
 
 def urls_of(instance, name):
-    if name == "step":
-        offered = [step for step in Step if step not in {Step.REVEAL, Step.REAUTHENTICATE}]
-        return [reverse(name, args=[instance.pk, step]) for step in offered]
+    if name == "connection_action":
+        with_own_page = {"reauthenticate", "link", "edit"}
+        return [reverse(name, args=[instance.pk, one]) for one in ACTIONS.keys() - with_own_page]
     if name == "revoke_link":
         maker = make_user("maker", is_superuser=True)
         return [reverse(name, args=[make_link(instance, user=maker).link.pk])]
@@ -77,7 +77,7 @@ def test_a_viewer_changes_nothing(person, instance, name):
     assert (instance.state, instance.name) == ("draft", "Acme")
 
 
-@pytest.mark.parametrize("name", sorted(set(OF_CONNECTION) - {"step"}))
+@pytest.mark.parametrize("name", sorted(set(OF_CONNECTION) - {"connection_action"}))
 def test_an_operator_and_the_owner_open_every_page(person, instance, name):
     owner = person("staff")
     instance.organization_user.user = owner.user
@@ -89,7 +89,7 @@ def test_an_operator_and_the_owner_open_every_page(person, instance, name):
 
 def test_a_viewer_gets_no_buttons(person, instance):
     page = person("viewer", of=instance.organization).browser.get(f"/connect/{instance.pk}/").text
-    for label in ("Edit name and tags", "Send link", "Disconnect", "Remove", "Reconnect"):
+    for label in ("Edit name", "Send link", "Delete", "Enter credentials"):
         assert label not in page
 
 

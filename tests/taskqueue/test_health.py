@@ -78,7 +78,7 @@ def test_other_processes_do_not_make_a_web_process_unready(kind, client, setting
 def test_a_task_that_waits_for_a_minute_makes_the_worker_missing(client, settings):
     settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
     settings.METRICS_TOKEN = "m3trics-token"
-    tasks.check_instance.enqueue(1, "test")
+    tasks.carry_out.enqueue("check", 1, "test")
     assert background_health()["worker"] is True
     DBTaskResult.objects.update(enqueued_at=timezone.now() - timedelta(minutes=2))
     assert background_health()["worker"] is False

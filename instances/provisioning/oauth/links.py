@@ -31,6 +31,7 @@ from instances.errors import (
 from instances.models import AuthorizationLink, Instance
 from instances.models.authorization_links import LIFETIME
 from instances.provisioning.access.permissions import InstancePermission, require_permission
+from instances.provisioning.actions import LINK
 from instances.provisioning.hosts import allowed_hosts, require_allowed_hosts
 from instances.provisioning.lifecycle.changes import locked
 from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance
@@ -41,7 +42,6 @@ from instances.provisioning.plan import (
     oauth_app_for,
     with_oauth_app,
 )
-from instances.provisioning.status.explain import Step, is_offered
 from instances.queries.database_clock import database_now
 
 TOKEN_BYTES = 32
@@ -77,7 +77,7 @@ def make_link(instance: Instance, *, user: User, note: str = "") -> MadeLink:
     MissingConfigurationError if it lacks an OAuth client, which an account owner cannot know.
     """
     require_permission(user, instance, InstancePermission.CHANGE)
-    if not takes_link(instance):
+    if not LINK.is_offered(instance):
         raise StateConflictError(
             f"{instance.label} is in the state “{instance.get_state_display()}”, so it cannot be authorized now."
         )
@@ -95,11 +95,6 @@ def make_link(instance: Instance, *, user: User, note: str = "") -> MadeLink:
             expires_at=database_now() + LIFETIME,
         )
     return MadeLink(link, f"{settings.PUBLIC_URL}/authorize/{token}")
-
-
-def takes_link(instance: Instance) -> bool:
-    """Return whether the account owner can connect the instance now."""
-    return is_offered(Step.REAUTHENTICATE, instance) or is_offered(Step.AUTHORIZE, instance)
 
 
 def missing_keys(instance: Instance) -> list[str]:

@@ -5,7 +5,6 @@ All entrances use explain() and explain_many(), so they all say the same.
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from django.utils import timezone
@@ -13,8 +12,17 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _, gettext_lazy
 
 from instances.causes import CAUSES, Audience, Cause, CauseInfo, WhoActs
-from instances.errors import InputError
 from instances.models import Instance, Interaction
+from instances.provisioning.actions import (
+    AUTHORIZE,
+    CHECK,
+    DELETE,
+    ENABLE,
+    PROVISION,
+    REAUTHENTICATE,
+    Action,
+    uses_browser,
+)
 from instances.provisioning.lifecycle.states import CREATED, PROVISIONABLE, State
 from instances.provisioning.status.audience import who_must_act
 from instances.provisioning.status.meaning import (
@@ -28,7 +36,6 @@ from instances.provisioning.status.meaning import (
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-_NOT_CREATED = {State.DRAFT, State.FAILED}
 # With an open link, these wait for the account owner.
 _WAITS_FOR_LINK = {State.DRAFT, State.FAILED, State.NEEDS_REAUTHORIZATION}
 # Nothing is retried automatically in these states, so "No action needed" would be wrong.
@@ -44,33 +51,17 @@ _CORRECTED_BY_VALUES = {
 }
 
 
-class Step(StrEnum):
-    """What can be done to an instance.
-
-    Each is a button in the admin, most are in self-service too.
-    """
-
-    PROVISION = "provision"
-    AUTHORIZE = "authorize"
-    CHECK = "check"
-    REAUTHENTICATE = "reauthenticate"
-    ENABLE = "enable"
-    DISABLE = "disable"
-    REVEAL = "reveal"
-    DELETE = "delete"
-
-
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """What happened, who must act and what to do, in sentences for the audience.
 
-    step: the action that follows the advice. detail: the message that was recorded with the cause, if it adds to it.
+    action: the remedy, which follows the advice. detail: the message that was recorded with the cause, if it adds to it.
     """
 
     cause: str
     who_acts: WhoActs
     advice: str
-    step: Step
+    action: Action
     detail: str = ""
     interaction: Interaction | None = None
     who: str = ""
@@ -181,56 +172,13 @@ def headline(cause: str) -> str:
     return str(Cause(cause).label if cause in Cause else Cause.UNEXPECTED.label)
 
 
-def uses_browser(instance: Instance) -> bool:
-    """Return whether connecting the instance requires the provider's page.
-
-    False if its element no longer offers its way of authentication.
-    """
-    try:
-        return instance.authentication.needs_browser
-    except InputError:
-        return False
-
-
-def is_only_here(instance: Instance) -> bool:
-    """Return whether the instance does not exist on any platform.
-
-    It was never connected, or it was deleted there.
-    """
-    return instance.state in PROVISIONABLE and not instance.has_token
-
-
-def is_offered(step: Step, instance: Instance) -> bool:
-    """Return whether a page offers a step.
-
-    The function that performs it checks whether it is possible.
-    """
-    match step:
-        case Step.PROVISION:
-            return instance.state in _NOT_CREATED and not uses_browser(instance)
-        case Step.AUTHORIZE:
-            return instance.state in PROVISIONABLE | CREATED and uses_browser(instance)
-        case Step.CHECK:
-            return instance.state in CREATED | {State.UNKNOWN, State.PROVISIONING}
-        case Step.REAUTHENTICATE:
-            return instance.state in _NOT_CREATED | CREATED
-        case Step.ENABLE:
-            return instance.is_disabled
-        case Step.DISABLE:
-            return not instance.is_disabled and instance.is_connected
-        case Step.REVEAL:
-            return bool(instance.token)
-        case Step.DELETE:
-            return True
-
-
 def _explain(instance: Instance) -> Explanation | None:
     if is_paused(instance):
         return Explanation(
             _("It is disabled."),
             WhoActs.OPERATOR,
             _("Enable it to use it again."),
-            Step.ENABLE,
+            ENABLE,
         )
     info = _info(instance.cause)
     if info is None or instance.state in WITHOUT_CAUSE:
@@ -241,7 +189,7 @@ def _explain(instance: Instance) -> Explanation | None:
         sentence or recorded or headline(instance.cause),
         info.who,
         _advice(instance, info),
-        _next_step(instance, instance.cause),
+        _remedy_action(instance, instance.cause),
         detail=recorded if sentence else "",
         interaction=instance.cause_interaction,
     )
@@ -271,14 +219,14 @@ def _info(cause: str) -> CauseInfo | None:
 
 def _of_state(instance: Instance) -> Explanation:
     info = _STATES[instance.state]
-    return Explanation(str(info.sentence), info.who, str(info.advice), _next_step(instance))
+    return Explanation(str(info.sentence), info.who, str(info.advice), _remedy_action(instance))
 
 
 def _of_ending(instance: Instance) -> Explanation | None:
     if not facts_of(instance).is_ending:
         return None
-    step = Step.AUTHORIZE if uses_browser(instance) else Step.REAUTHENTICATE
-    return Explanation(str(_ENDING.sentence), _ENDING.who, str(_ENDING.advice), step)
+    action = AUTHORIZE if uses_browser(instance) else REAUTHENTICATE
+    return Explanation(str(_ENDING.sentence), _ENDING.who, str(_ENDING.advice), action)
 
 
 def _of_unreadable(instance: Instance, reasons: dict[str, str]) -> Explanation:
@@ -289,16 +237,16 @@ def _of_unreadable(instance: Instance, reasons: dict[str, str]) -> Explanation:
         sentence % {"reason": next(iter(reasons.values()))},
         info.who,
         str(info.remedy),
-        _step_of_unreadable(instance),
+        _action_of_unreadable(instance),
     )
 
 
-def _step_of_unreadable(instance: Instance) -> Step:
+def _action_of_unreadable(instance: Instance) -> Action:
     if instance.state not in PROVISIONABLE | CREATED:
-        return Step.DELETE
+        return DELETE
     if instance.lost_keys or not uses_browser(instance):
-        return Step.REAUTHENTICATE
-    return Step.AUTHORIZE
+        return REAUTHENTICATE
+    return AUTHORIZE
 
 
 def _without_label(instance: Instance) -> str:
@@ -342,17 +290,17 @@ def _time(at: datetime) -> str:
     return local.strftime("%H:%M") if is_today else date_format(local, "SHORT_DATETIME_FORMAT")
 
 
-def _next_step(instance: Instance, cause: str = "") -> Step:
+def _remedy_action(instance: Instance, cause: str = "") -> Action:
     match instance.state:
         case State.CONNECTED | State.UNKNOWN | State.PROVISIONING:
-            return Step.CHECK
+            return CHECK
         case State.DELETING:
-            return Step.DELETE
+            return DELETE
         case State.AWAITING_AUTHORIZATION:
-            return Step.AUTHORIZE
+            return AUTHORIZE
     if cause in _CORRECTED_BY_VALUES:
-        return Step.REAUTHENTICATE
+        return REAUTHENTICATE
     if uses_browser(instance):
-        return Step.AUTHORIZE
+        return AUTHORIZE
     is_wrong = cause == Cause.CREDENTIALS_REJECTED
-    return Step.REAUTHENTICATE if is_wrong or instance.has_token else Step.PROVISION
+    return REAUTHENTICATE if is_wrong or instance.has_token else PROVISION

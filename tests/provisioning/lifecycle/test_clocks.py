@@ -245,7 +245,7 @@ def test_a_task_is_held_until_the_clock_of_its_worker_is_right(
         element=make_element(keyed_definition(provider.url)), configuration={"api.key": API_KEY}
     )
     set_clock(DAY)
-    assert tasks.provision_instance.call(instance.pk, "test") == "Done."
+    assert tasks.carry_out.call("provision", instance.pk, "test") == "Done."
     assert Instance.objects.get().state == "connected"
 
 

@@ -13,7 +13,7 @@ from instances import errors
 from instances.causes import Audience, Cause, WhoActs
 from instances.models import Element, Instance
 from instances.provisioning.status.audience import message_for_account_owner
-from instances.provisioning.status.explain import explain, explain_many, is_offered
+from instances.provisioning.status.explain import explain, explain_many
 from tests.conftest import shipped
 from tests.support.factories import make_instance, make_interaction, make_user
 
@@ -81,7 +81,7 @@ def test_every_state_and_cause_has_a_sentence_and_a_step_that_is_offered(draft):
         assert explanation.cause.endswith("."), (state, cause)
         assert explanation.advice.endswith("."), (state, cause)
         assert explanation.who_acts in WhoActs
-        assert is_offered(explanation.step, row), (state, cause, explanation.step)
+        assert explanation.action.is_offered(row), (state, cause, explanation.action.name)
 
 
 def written(instance):
@@ -94,7 +94,7 @@ def written(instance):
         row = broken(instance, state, cause)
         for audience in READERS:
             one = explain(row, audience)
-            shown = f"{one.cause} | {one.who} | {one.advice} | {one.step} | {one.detail}"
+            shown = f"{one.cause} | {one.who} | {one.advice} | {one.action.name} | {one.detail}"
             lines.append(f"{audience}: {shown}")
         headline, who, advice = explain_many(state, cause)
         lines.append(f"many: {headline} | {who} | {advice}")
@@ -144,7 +144,7 @@ def test_a_connected_instance_says_how_long_its_access_token_works(draft):
 
 def test_a_disabled_instance_says_so_instead(draft):
     row = broken(draft, State.CONNECTED, Cause.PROVIDER_DOWN, is_disabled=True)
-    assert (explain(row).step, explain(row).cause) == ("enable", "It is disabled.")
+    assert (explain(row).action.name, explain(row).cause) == ("enable", "It is disabled.")
 
 
 def test_an_instance_whose_element_lost_its_way_of_authentication_is_explained_too(draft):
@@ -155,7 +155,7 @@ def test_an_instance_whose_element_lost_its_way_of_authentication_is_explained_t
         definition=definition | {"authentication": [other]}, updated_at=timezone.now()
     )
     row = broken(Instance.objects.get(), State.FAILED, Cause.CONFIGURATION_WRONG)
-    assert explain(row).step == "reauthenticate"
+    assert explain(row).action.name == "reauthenticate"
 
 
 @pytest.mark.parametrize("cause", ["", "code_of_another_version"])
@@ -174,7 +174,7 @@ def test_while_a_link_is_open_it_waits_for_the_account_owner(draft, state):
     explanation = explain(row)
     assert explanation.who == "Account owner must act."
     assert "until the account owner uses the link" in explanation.advice
-    assert is_offered(explanation.step, row)
+    assert explanation.action.is_offered(row)
     assert "connect it yourself" not in explain(row, Audience.VIEWER).advice
     if state != State.DRAFT:
         # A link cannot fix this.
