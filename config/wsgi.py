@@ -12,6 +12,8 @@ from django.core.checks import run_checks
 from django.core.wsgi import get_wsgi_application
 from django.db import DEFAULT_DB_ALIAS, connection
 
+from config.chunked_bodies import with_content_length
+
 # The exit status with which a gunicorn worker tells its master not to start another one.
 WORKER_BOOT_ERROR = 3
 DATABASE_UNUSABLE = "instances.E003"
@@ -20,7 +22,7 @@ WAIT_SECONDS = 20.0
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-application = get_wsgi_application()
+application = with_content_length(get_wsgi_application())
 
 until = time.monotonic() + WAIT_SECONDS
 while True:

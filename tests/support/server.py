@@ -22,6 +22,7 @@ START_SECONDS = 60
 COMMAND_SECONDS = 60
 STOP_SECONDS = 10
 CALL_SECONDS = 30
+THREADS = 4
 
 
 class Server:
@@ -50,10 +51,11 @@ class Server:
         }
 
     def start(self) -> None:
-        bind = ["--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread", "--threads", "4"]
+        bind = ["--bind", f"127.0.0.1:{self.port}", "--threads", str(THREADS)]
+        config = ["--config", "python:config.web_server"]
         with self._log.open("a") as log:
             self._process = subprocess.Popen(  # noqa: S603  our own program, no shell
-                [sys.executable, "-m", "gunicorn", *bind, "--no-control-socket", "config.wsgi"],
+                [sys.executable, "-m", "gunicorn", *bind, *config, "config.wsgi"],
                 cwd=PROJECT,
                 env=self._environment,
                 stdout=log,

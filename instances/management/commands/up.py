@@ -39,8 +39,6 @@ DEMO_BODY = {
         "document.tagging": "true",
     },
 }
-# More threads than processors: most of them wait for a provider's response.
-WEB_THREADS = 16
 TICK_SECONDS = 0.2
 LOCK_SECONDS = 1.0
 # The check that reports an unusable database (instances.checks).
@@ -159,16 +157,12 @@ def web_server_command(host: str, port: int, *, workers: int) -> list[str]:
 
     It has no access log, since query strings carry authorization codes.
     """
-    options = {
-        "--bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-        "--worker-class": "gthread",
-        "--workers": str(workers),
-        "--threads": str(WEB_THREADS),
-        "--graceful-timeout": "3",
-        "--log-level": "warning",
-    }
-    words = [word for option in options.items() for word in option]
-    return ["gunicorn", *words, "--no-control-socket", "config.wsgi"]
+    bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    settings_module = "python:config.web_server"
+    return [
+        *("gunicorn", "config.wsgi", "--config", settings_module),
+        *("--bind", bind, "--workers", str(workers)),
+    ]
 
 
 def _worker_command() -> list[str]:
