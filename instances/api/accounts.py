@@ -1,47 +1,38 @@
 """Accounts, organizations, users (contract 8.4) and sign-in (contract 10)."""
 
-from typing import Any
-
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from ninja import Query, Router
+from ninja.errors import HttpError
 
 from instances import passwords
-from instances.api import documents
-from instances.api.authentication import (
-    Caller,
-    UnauthenticatedError,
-    issue_bearer,
-    require_caller,
-    require_hub_instance,
-)
-from instances.api.errors import NotFoundError
-from instances.api.instances import shown_token, visible_instances
-from instances.api.middleware import error_response
-from instances.api.paging import list_response, page_response
-from instances.api.parameters import Page
-from instances.api.responses import BODY, PLATFORM, answers
-from instances.api.schemas import (
+from instances.api.authentication import UnauthenticatedError, issue_bearer, require_caller
+from instances.api.documents.accounts import (
     AccountDocument,
-    FullInstanceDocument,
     OrganizationDocument,
     PongDocument,
     SecretsDocument,
     SignedInDocument,
     UserDocument,
 )
+from instances.api.documents.instances import InstanceDocument
+from instances.api.errors import NotFoundError
+from instances.api.instances import listed_document
+from instances.api.paging import complete_list, page_of_rows
+from instances.api.parameters import Page
+from instances.api.path_variants import ACCOUNT, ACCOUNTS, HUB_CALLS, operation
+from instances.api.responses import BODY, PLATFORM, answers
 from instances.api.security import HUB_CALL, PLATFORM_CALL, BearerToken
+from instances.api.visible import visible_instances
 from instances.catalogue.configuration_keys import MASK
-from instances.models import Instance, OrganizationUser
+from instances.models import Instance, Organization, OrganizationUser
 from instances.provisioning.access.tokens import reveal_secrets
 from instances.provisioning.lifecycle.check import check_instance
 from instances.wire import Document
 
 router = Router(tags=["Accounts"], by_alias=True, auth=PLATFORM_CALL)
 USERS = answers(list[UserDocument], 404)
-INSTANCES = answers(list[FullInstanceDocument], 404)
-PONG = answers(PongDocument, 404, *PLATFORM)
 
 
 class Credentials(Document):
@@ -58,7 +49,7 @@ class Credentials(Document):
     openapi_extra={"security": []},
 )
 @sensitive_variables("body")
-def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
+def sign_in(request: HttpRequest, body: Credentials) -> SignedInDocument:
     """Get a Bearer token for a user who is linked to an organization user.
 
     It expires after 12 hours.
@@ -73,8 +64,7 @@ def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
     organization_user = organization_users.filter(user=user).first()
     if organization_user is None:
         raise UnauthenticatedError
-    token = issue_bearer(organization_user, user)
-    return JsonResponse(documents.user_document(organization_user) | {"token": token})
+    return SignedInDocument.of(organization_user, token=issue_bearer(organization_user, user))
 
 
 @router.get(
@@ -82,7 +72,7 @@ def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
     response=answers(SecretsDocument),
     auth=BearerToken("reveal_secrets"),
 )
-def read_secrets(request: HttpRequest) -> HttpResponse:
+def read_secrets(request: HttpRequest) -> SecretsDocument:
     """Reveal the user secret and the organization secret.
 
     Needs a permission, and is recorded.
@@ -91,32 +81,30 @@ def read_secrets(request: HttpRequest) -> HttpResponse:
     if caller.user is None:
         raise UnauthenticatedError
     shown = reveal_secrets(caller.organization_user, user=caller.user)
-    return JsonResponse({"userSecret": shown.user, "organizationSecret": shown.organization})
+    return SecretsDocument(user_secret=shown.user, organization_secret=shown.organization)
 
 
 @router.get("/organizations/me", response=answers(OrganizationDocument))
-def read_organization(request: HttpRequest) -> HttpResponse:
+def read_organization(request: HttpRequest) -> OrganizationDocument:
     """Get the caller's organization, including its secret if the caller sent it."""
     caller = require_caller(request)
     organization = caller.organization_user.organization
     secret = organization.secret.reveal() if caller.user is None else MASK
-    return JsonResponse(documents.account_document(organization) | {"secret": secret})
+    return OrganizationDocument.of(organization, secret=secret)
 
 
 @router.get("/users", response=USERS)
-def list_users(request: HttpRequest, page: Query[Page]) -> HttpResponse:
-    """List the users of the caller's organization."""
-    return _users(request, page)
-
-
-@router.get("/organizations/users", response=USERS)
-def list_organization_users(request: HttpRequest, page: Query[Page]) -> HttpResponse:
-    """List the users of the caller's organization; the same as `GET /users`."""
-    return _users(request, page)
+@router.get("/organizations/users", response=USERS, operation_id="list_organization_users")
+def list_users(
+    request: HttpRequest, response: HttpResponse, page: Query[Page]
+) -> list[UserDocument]:
+    """List the users of the caller's organization; the same at both paths."""
+    users = require_caller(request).organization_user.organization.users.all()
+    return [UserDocument.of(user) for user in page_of_rows(response, users, page, things="users")]
 
 
 @router.get("/users/{email_or_id}", response=answers(UserDocument, 404))
-def read_user(request: HttpRequest, email_or_id: str) -> HttpResponse:
+def read_user(request: HttpRequest, email_or_id: str) -> UserDocument:
     """Get a user of the caller's organization by email address or id."""
     users = require_caller(request).organization_user.organization.users.all()
     is_id = email_or_id.isascii() and email_or_id.isdigit()
@@ -125,74 +113,47 @@ def read_user(request: HttpRequest, email_or_id: str) -> HttpResponse:
         user = users.filter(pk=int(email_or_id[:18])).first()
     if user is None:
         raise NotFoundError(f"No user found with ID {email_or_id}")
-    return JsonResponse(documents.user_document(user))
+    return UserDocument.of(user)
 
 
 @router.get("/accounts", response=answers(list[AccountDocument], 404))
-def list_accounts(request: HttpRequest) -> HttpResponse:
+def list_accounts(request: HttpRequest, response: HttpResponse) -> list[AccountDocument]:
     """List the caller's accounts: exactly one."""
     organization = require_caller(request).organization_user.organization
-    return list_response([documents.account_document(organization)], things="accounts")
+    return complete_list(response, [AccountDocument.of(organization)], things="accounts")
 
 
-@router.get("/accounts/instances", response=INSTANCES)
-def list_account_instances(request: HttpRequest, page: Query[Page]) -> HttpResponse:
+@operation(router, "GET", ACCOUNTS, "/instances", response=answers(list[InstanceDocument], 404))
+def list_account_instances(
+    request: HttpRequest, account: Organization, response: HttpResponse, page: Query[Page]
+) -> list[InstanceDocument]:
     """List the caller's instances in their short form."""
-    return _short_instances(require_caller(request), page)
-
-
-@router.get("/accounts/{int:account_id}", response=answers(AccountDocument, 404))
-def read_account(request: HttpRequest, account_id: int) -> HttpResponse:
-    """Get an account."""
-    organization = require_caller(request).organization_user.organization
-    if organization.pk != account_id:
-        raise NotFoundError(f"No account found with ID {account_id}")
-    return JsonResponse(documents.account_document(organization))
-
-
-@router.get("/accounts/{int:account_id}/instances", response=INSTANCES)
-def list_instances_of_account(
-    request: HttpRequest, account_id: int, page: Query[Page]
-) -> HttpResponse:
-    """List the instances of an account in their short form."""
     caller = require_caller(request)
-    if caller.organization_user.organization_id != account_id:
-        raise NotFoundError(f"No account found with ID {account_id}")
-    return _short_instances(caller, page)
+    rows = visible_instances(caller.organization_user)
+    return [
+        listed_document(caller, instance, is_hydrated=False)
+        for instance in page_of_rows(response, rows, page, things="instances")
+    ]
 
 
-@router.get("/ping", response=PONG, auth=HUB_CALL)
-def ping(request: HttpRequest) -> HttpResponse:
+@operation(router, "GET", (ACCOUNT,), response=answers(AccountDocument, 404))
+def read_account(request: HttpRequest, account: Organization) -> AccountDocument:
+    """Get an account."""
+    return AccountDocument.of(account)
+
+
+@operation(
+    router,
+    "GET",
+    HUB_CALLS,
+    "/ping",
+    auth=HUB_CALL,
+    response=answers(PongDocument, 404, *PLATFORM),
+)
+def ping(request: HttpRequest, instance: Instance) -> PongDocument:
     """Test the connection of the Element token."""
-    return _ping(request)
-
-
-@router.get("/hubs/{hub}/ping", response=PONG, auth=HUB_CALL)
-def ping_hub(request: HttpRequest, hub: str) -> HttpResponse:
-    """Test the connection of the Element token; the hub in the path is ignored."""
-    return _ping(request)
-
-
-def _ping(request: HttpRequest) -> HttpResponse:
-    instance = require_hub_instance(request)
     if instance.is_disabled:
-        why = f"{instance.name} is disabled; enable it first"
-        return error_response(request, 403, why)
+        raise HttpError(403, f"{instance.name} is disabled; enable it first")
     check_instance(instance, actor="API: ping")
     now = timezone.now().isoformat(timespec="milliseconds")
-    return JsonResponse({"dateTime": now, "endpoint": instance.element.key})
-
-
-def _users(request: HttpRequest, page: Page) -> HttpResponse:
-    users = require_caller(request).organization_user.organization.users.all()
-    return page_response(users, page, documents.user_document, things="users")
-
-
-def _short_instances(caller: Caller, page: Page) -> HttpResponse:
-    def document(instance: Instance) -> dict[str, Any]:
-        token = shown_token(caller, instance, is_listed=True)
-        return documents.instance_document(instance, token=token, is_hydrated=False)
-
-    return page_response(
-        visible_instances(caller.organization_user), page, document, things="instances"
-    )
+    return PongDocument(date_time=now, endpoint=instance.element.key)

@@ -40,13 +40,18 @@ class UnauthenticatedError(Exception):
 class Caller:
     """Who makes a call.
 
-    instance: the instance of the Element part, if there is one. account: the person who signed in with a password;
-    None for a program that sent the secrets.
+    instance: the instance of the Element part, if there is one. user: the person who signed in with a password; None
+    for a program that sent the secrets.
     """
 
     organization_user: OrganizationUser
     instance: Instance | None = None
     user: User | None = None
+
+    @property
+    def actor(self) -> str:
+        """The caller's name for the records of what the call does."""
+        return f"API: {self.user.get_username() if self.user else self.organization_user.email}"
 
 
 def require_caller(request: HttpRequest, *, permission: str = "") -> Caller:

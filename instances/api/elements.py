@@ -7,18 +7,12 @@ import re
 from typing import Any
 
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from ninja import Body, Query, Router
 
-from instances.api import documents, examples
+from instances.api import examples
 from instances.api.authentication import Caller, optional_caller
-from instances.api.errors import NotFoundError
-from instances.api.instances import actor_of
-from instances.api.paging import list_response, page_response
-from instances.api.parameters import ElementSearch, KeyOrId, MetadataDetail, Page
-from instances.api.rate_limit import PUBLIC_EXCHANGES_PER_MINUTE, count_call
-from instances.api.responses import BODY, PLATFORM, answers
-from instances.api.schemas import (
+from instances.api.documents.elements import (
     AuthenticationTypeDocument,
     ConfigurableElementDocument,
     DefaultOAuthUrlDocument,
@@ -26,19 +20,27 @@ from instances.api.schemas import (
     ElementDocument,
     ElementMetadataDocument,
     ElementSummaryDocument,
+    ExpandedElementMetadataDocument,
     HubDocument,
+    OAuthUrlDocument,
+    RequestTokenDocument,
 )
+from instances.api.errors import NotFoundError
+from instances.api.paging import complete_list, page_of_rows
+from instances.api.parameters import ElementSearch, KeyOrId, MetadataDetail, Page
+from instances.api.rate_limit import PUBLIC_EXCHANGES_PER_MINUTE, count_call
+from instances.api.responses import BODY, PLATFORM, answers
 from instances.api.security import PLATFORM_CALL
+from instances.api.visible import get_element, visible_elements
 from instances.catalogue.configuration_keys import MASK
 from instances.client_address import client_address
 from instances.models import Element
 from instances.models.elements import ElementQuerySet
-from instances.provisioning.elements import find_element
 from instances.provisioning.oauth.urls import oauth_url, request_token
-from instances.wire import OAuthUrlDocument, RequestTokenDocument
 
 router = Router(tags=["Elements"], by_alias=True)
 ELEMENTS = answers(list[ElementDocument | ElementSummaryDocument], 404)
+Metadata = ExpandedElementMetadataDocument | ElementMetadataDocument
 CONFIGURATION = answers(list[ElementConfigurationDocument], 404)
 KEYS = answers(list[str], 404)
 OAUTH_URL = answers(OAuthUrlDocument, 404, *PLATFORM)
@@ -50,109 +52,95 @@ NOT_BUILT = (
 _CONDITION = re.compile(r"\s*(\w+)\s*(?:=\s*'([^']*)'|in\s*\(([^)]*)\))\s*", re.IGNORECASE)
 
 
-def visible_elements(request: HttpRequest) -> ElementQuerySet:
-    """Select the elements that the caller may see (contract 2.2).
-
-    The public catalogue, and for authenticated callers the operator's own elements.
-    """
-    elements = Element.objects.active()
-    if optional_caller(request) is None:
-        elements = elements.filter(source=Element.Source.SHIPPED)
-    return elements
-
-
-def get_element(request: HttpRequest, key_or_id: str) -> Element:
-    """Get a visible element. Raises UnknownElementError, NotFoundError."""
-    element = find_element(key_or_id)
-    if not visible_elements(request).filter(pk=element.pk).exists():
-        raise NotFoundError(f"No element found with key or ID {key_or_id}")
-    return element
-
-
 @router.get("/elements", response=ELEMENTS)
-def list_elements(request: HttpRequest, search: Query[ElementSearch]) -> HttpResponse:
+def list_elements(
+    request: HttpRequest, response: HttpResponse, search: Query[ElementSearch]
+) -> list[ElementDocument | ElementSummaryDocument]:
     """List elements in order of id. If none matches, the list is empty."""
     elements = visible_elements(request)
     conditions = _parse_where(search.where)
     is_abridged = conditions.pop("abridged", []) == ["true"] or search.abridged
     for name, values in conditions.items():
         elements = _narrow(elements, name, values)
-    document = documents.element_summary if is_abridged else documents.element_document
-    return page_response(elements, search, document, things="elements", is_empty_found=True)
+    document = ElementSummaryDocument if is_abridged else ElementDocument
+    rows = page_of_rows(response, elements, search, things="elements", is_empty_found=True)
+    return [document.of(element) for element in rows]
 
 
 @router.get("/elements/keys", response=KEYS)
-def list_element_keys(request: HttpRequest) -> HttpResponse:
+def list_element_keys(request: HttpRequest, response: HttpResponse) -> list[str]:
     """List the keys of all elements."""
     keys = visible_elements(request).order_by("key").values_list("key", flat=True)
-    return list_response(keys, things="elements")
+    return complete_list(response, keys, things="elements")
 
 
-@router.get("/elements/metadata", response=answers(list[ElementMetadataDocument], 404))
-def list_metadata(request: HttpRequest, detail: Query[MetadataDetail]) -> HttpResponse:
+@router.get("/elements/metadata", response=answers(list[Metadata], 404))
+def list_metadata(
+    request: HttpRequest, response: HttpResponse, detail: Query[MetadataDetail]
+) -> list[Metadata]:
     """List the capabilities of all elements."""
-    items = (
-        documents.element_metadata(element, is_expanded=detail.expand)
-        for element in visible_elements(request).order_by("pk")
-    )
-    return list_response(items, things="elements")
+    elements = visible_elements(request).order_by("pk")
+    items = (_metadata(detail).of(element) for element in elements)
+    return complete_list(response, items, things="elements")
 
 
 @router.get("/elements/{key_or_id}", response=answers(ConfigurableElementDocument, 404))
-def read_element(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
+def read_element(request: HttpRequest, key_or_id: KeyOrId) -> ConfigurableElementDocument:
     """Get an element with its configuration keys."""
-    element = get_element(request, key_or_id)
-    configuration = documents.element_configuration(element)
-    return JsonResponse(documents.element_document(element) | {"configuration": configuration})
+    return ConfigurableElementDocument.of(get_element(request, key_or_id))
 
 
 @router.get("/elements/{key_or_id}/configuration", response=CONFIGURATION)
-def read_element_configuration(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
+def read_element_configuration(
+    request: HttpRequest, key_or_id: KeyOrId, response: HttpResponse
+) -> list[ElementConfigurationDocument]:
     """List the configuration keys of an element."""
-    items = documents.element_configuration(get_element(request, key_or_id))
-    return list_response(items, things="configuration")
+    items = ElementConfigurationDocument.all_of(get_element(request, key_or_id))
+    return complete_list(response, items, things="configuration")
 
 
-@router.get("/elements/{key_or_id}/metadata", response=answers(ElementMetadataDocument, 404))
+@router.get("/elements/{key_or_id}/metadata", response=answers(Metadata, 404))
 def read_metadata(
     request: HttpRequest, key_or_id: KeyOrId, detail: Query[MetadataDetail]
-) -> HttpResponse:
+) -> Metadata:
     """Get the capabilities of an element."""
-    element = get_element(request, key_or_id)
-    return JsonResponse(documents.element_metadata(element, is_expanded=detail.expand))
+    return _metadata(detail).of(get_element(request, key_or_id))
 
 
 @router.get(
     "/elements/{key_or_id}/authentication-types",
     response=answers(list[AuthenticationTypeDocument], 404),
 )
-def list_authentication_types(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
+def list_authentication_types(
+    request: HttpRequest, key_or_id: KeyOrId, response: HttpResponse
+) -> list[AuthenticationTypeDocument]:
     """List the authentication types of an element.
 
     The vendor's format is unknown; docs/api.md defines ours.
     """
     ways = get_element(request, key_or_id).parsed.authentication
-    items = [{"type": str(way.type), "oauth": way.needs_browser} for way in ways]
-    return list_response(items, things="authentication types")
+    items = map(AuthenticationTypeDocument.of, ways)
+    return complete_list(response, items, things="authentication types")
 
 
 @router.get(
     "/elements/{key_or_id}/authentication-types/{kind}/configurations", response=CONFIGURATION
 )
 def list_configurations_of_type(
-    request: HttpRequest, key_or_id: KeyOrId, kind: str
-) -> HttpResponse:
+    request: HttpRequest, key_or_id: KeyOrId, kind: str, response: HttpResponse
+) -> list[ElementConfigurationDocument]:
     """List the configuration keys of one authentication type."""
     element = get_element(request, key_or_id)
     keys = {key.key for key in element.parsed.authentication_type(kind).fields}
-    items = [entry for entry in documents.element_configuration(element) if entry["key"] in keys]
-    return list_response(items, things="configuration")
+    entries = ElementConfigurationDocument.all_of(element)
+    items = (entry for entry in entries if entry.key in keys)
+    return complete_list(response, items, things="configuration")
 
 
 @router.get(
     "/elements/{key_or_id}/oauth/url", response=OAUTH_URL, openapi_extra=examples.OAUTH_URL_QUERY
 )
-def read_oauth_url(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
+def read_oauth_url(request: HttpRequest, key_or_id: KeyOrId) -> OAuthUrlDocument:
     """Get the URL to which to send a browser to authorize."""
     return _oauth_url(request, key_or_id, request.GET.dict())
 
@@ -164,7 +152,7 @@ def read_oauth_url(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
 )
 def post_oauth_url(
     request: HttpRequest, key_or_id: KeyOrId, body: Body[dict[str, Any]]
-) -> HttpResponse:
+) -> OAuthUrlDocument:
     """Get the URL to which to send a browser to authorize.
 
     Takes the parameters of the GET in a JSON body.
@@ -179,12 +167,14 @@ def post_oauth_url(
     auth=PLATFORM_CALL,
     openapi_extra=examples.DEFAULT_OAUTH_URL_QUERY,
 )
-def read_default_oauth_url(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
+def read_default_oauth_url(request: HttpRequest, key_or_id: KeyOrId) -> DefaultOAuthUrlDocument:
     """Get the URL to authorize the OAuth app that the operator added."""
     client = {"apiKey", "apiSecret", "oauth.api.key", "oauth.api.secret"}
     parameters = {name: value for name, value in request.GET.dict().items() if name not in client}
-    document = _oauth_url_document(request, key_or_id, parameters)
-    return JsonResponse(document | {"configuration": {"secret": MASK}})
+    url = _oauth_url(request, key_or_id, parameters)
+    return DefaultOAuthUrlDocument(
+        element=url.element, oauth_url=url.oauth_url, configuration={"secret": MASK}
+    )
 
 
 @router.get(
@@ -192,7 +182,7 @@ def read_default_oauth_url(request: HttpRequest, key_or_id: KeyOrId) -> HttpResp
     response=answers(RequestTokenDocument, 404, *PLATFORM),
     openapi_extra=examples.OAUTH_URL_QUERY,
 )
-def read_request_token(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse:
+def read_request_token(request: HttpRequest, key_or_id: KeyOrId) -> RequestTokenDocument:
     """Get an OAuth 1.0a request token.
 
     Pass `token` as `requestToken` to oauth/url, and `secret` in `providerData` of the create.
@@ -207,34 +197,37 @@ def read_request_token(request: HttpRequest, key_or_id: KeyOrId) -> HttpResponse
         organization_user=caller.organization_user if caller else None,
         actor=_actor_of(caller),
     )
-    return JsonResponse({"token": given.token, "secret": given.secret})
+    return RequestTokenDocument(token=given.token, secret=given.secret)
 
 
 @router.get("/hubs", response=answers(list[HubDocument], 404))
-def list_hubs(request: HttpRequest) -> HttpResponse:
+def list_hubs(request: HttpRequest, response: HttpResponse) -> list[HubDocument]:
     """List the hubs that elements belong to."""
-    return list_response(map(documents.hub_document, _hub_keys(request)), things="hubs")
+    return complete_list(response, map(HubDocument.of, _hub_keys(request)), things="hubs")
 
 
 @router.get("/hubs/keys", response=KEYS)
-def list_hub_keys(request: HttpRequest) -> HttpResponse:
+def list_hub_keys(request: HttpRequest, response: HttpResponse) -> list[str]:
     """List the keys of all hubs."""
-    return list_response(_hub_keys(request), things="hubs")
+    return complete_list(response, _hub_keys(request), things="hubs")
 
 
 @router.get("/hubs/{key}", response=answers(HubDocument, 404))
-def read_hub(request: HttpRequest, key: str) -> HttpResponse:
+def read_hub(request: HttpRequest, key: str) -> HubDocument:
     """Get a hub."""
     if key not in _hub_keys(request):
         raise NotFoundError(f"No hub found with key {key}")
-    return JsonResponse(documents.hub_document(key))
+    return HubDocument.of(key)
 
 
-@router.get("/hubs/{key}/elements", response=ELEMENTS)
-def list_elements_of_hub(request: HttpRequest, key: str, page: Query[Page]) -> HttpResponse:
+@router.get("/hubs/{key}/elements", response=answers(list[ElementDocument], 404))
+def list_elements_of_hub(
+    request: HttpRequest, key: str, response: HttpResponse, page: Query[Page]
+) -> list[ElementDocument]:
     """List the elements of a hub."""
     elements = visible_elements(request).filter(hub=key)
-    return page_response(elements, page, documents.element_document, things="elements")
+    rows = page_of_rows(response, elements, page, things="elements")
+    return [ElementDocument.of(element) for element in rows]
 
 
 @router.post("/elements", include_in_schema=False)
@@ -251,13 +244,9 @@ def rebuild_element(request: HttpRequest, key_or_id: str) -> HttpResponse:
     raise NotFoundError(NOT_BUILT)
 
 
-def _oauth_url(request: HttpRequest, key_or_id: str, parameters: dict[str, str]) -> HttpResponse:
-    return JsonResponse(_oauth_url_document(request, key_or_id, parameters))
-
-
-def _oauth_url_document(
+def _oauth_url(
     request: HttpRequest, key_or_id: str, parameters: dict[str, str]
-) -> dict[str, Any]:
+) -> OAuthUrlDocument:
     caller = optional_caller(request)
     element = get_element(request, key_or_id)
     url = oauth_url(
@@ -266,11 +255,15 @@ def _oauth_url_document(
         organization_user=caller.organization_user if caller else None,
         actor=_actor_of(caller),
     )
-    return {"element": element.key, "oauthUrl": url}
+    return OAuthUrlDocument(element=element.key, oauth_url=url)
 
 
 def _actor_of(caller: Caller | None) -> str:
-    return actor_of(caller) if caller else "API: public"
+    return caller.actor if caller else "API: public"
+
+
+def _metadata(detail: MetadataDetail) -> type[ElementMetadataDocument]:
+    return ExpandedElementMetadataDocument if detail.expand else ElementMetadataDocument
 
 
 def _hub_keys(request: HttpRequest) -> list[str]:

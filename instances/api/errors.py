@@ -23,10 +23,6 @@ class NotFoundError(Exception):
     """
 
 
-def no_instance(instance_id: object) -> NotFoundError:
-    return NotFoundError(f"No element instance found with ID {instance_id}")
-
-
 def install_error_handlers(api: NinjaAPI) -> None:
     """Register a handler for every exception that an operation can raise."""
     handlers: list[tuple[type[Exception], Any]] = [

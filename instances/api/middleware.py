@@ -17,6 +17,8 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
+from instances.api.documents.base import RefusalDocument
+
 API_PREFIX = "/elements/api-v2"
 MAX_BODY_BYTES = 1_048_576
 # Clients compare this as a string (contract 4).
@@ -47,10 +49,12 @@ def error_response(
     request: HttpRequest, status: int, message: str, *, provider_message: str = ""
 ) -> JsonResponse:
     """Build the contract's error document (3)."""
-    document = {"requestId": getattr(request, "request_id", ""), "message": message}
-    if provider_message:
-        document["providerMessage"] = provider_message
-    return JsonResponse(document, status=status)
+    document = RefusalDocument(
+        request_id=request.request_id,  # type: ignore[attr-defined]
+        message=message,
+        provider_message=provider_message or None,
+    )
+    return JsonResponse(document.model_dump(by_alias=True), status=status)
 
 
 class PlatformApiMiddleware:

@@ -5,12 +5,11 @@ Page tokens name a row, so that inserts neither repeat nor skip one.
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from django.core.exceptions import BadRequest
 from django.db.models import Model, QuerySet
-from django.http import JsonResponse
+from django.http import HttpResponse
 
 from instances.api.errors import NotFoundError
 from instances.api.parameters import Page
@@ -19,31 +18,30 @@ from instances.queries.cursor_pages import Order, page_of
 MAX_PAGE_SIZE = 200
 
 
-def list_response(
-    items: Iterable[Any], *, things: str, is_empty_found: bool = False
-) -> JsonResponse:
-    """Build a complete list.
+def complete_list[T](
+    response: HttpResponse, items: Iterable[T], *, things: str, is_empty_found: bool = False
+) -> list[T]:
+    """Return all items, and set the response's headers.
 
-    If it is empty: 404 `No <things> found`, or 200 `[]` if is_empty_found (contract 1).
+    If there is none: 404 `No <things> found`, or 200 `[]` if is_empty_found (contract 1).
     """
-    documents = list(items)
-    if not documents and not is_empty_found:
+    found = list(items)
+    if not found and not is_empty_found:
         raise NotFoundError(f"No {things} found")
-    response = JsonResponse(documents, safe=False)
-    response["Elements-Returned-Count"] = str(len(documents))
-    return response
+    response["Elements-Returned-Count"] = str(len(found))
+    return found
 
 
-def page_response[M: Model](
+def page_of_rows[M: Model](
+    response: HttpResponse,
     rows: QuerySet[M],
     page: Page,
-    document: Callable[[M], Any],
     *,
     things: str,
     is_empty_found: bool = False,
     is_descending: bool = False,
-) -> JsonResponse:
-    """Build one page of rows in order of id.
+) -> list[M]:
+    """Return one page of rows in order of id, and set the response's headers.
 
     Raises BadRequest for an invalid page token.
     """
@@ -53,16 +51,16 @@ def page_response[M: Model](
         size=min(page.page_size or MAX_PAGE_SIZE, MAX_PAGE_SIZE),
         order=Order({"pk": int}, is_descending=is_descending),
     )
-    response = list_response(
-        (document(row) for row in found.rows),
-        things=things,
-        is_empty_found=is_empty_found or bool(page.next_page),
-    )
     if found.next:
         response["Elements-Next-Page-Token"] = _write_token(found.rows[-1].pk)
     elif not page.next_page:
         response["Elements-Total-Count"] = str(len(found.rows))
-    return response
+    return complete_list(
+        response,
+        found.rows,
+        things=things,
+        is_empty_found=is_empty_found or bool(page.next_page),
+    )
 
 
 def _write_token(pk: int) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from instances.api.schemas import RefusalDocument
+from instances.api.documents.base import RefusalDocument
 
 # Any call: a wrong parameter or header, too many calls, http where https is required.
 _EVERY_CALL = {400, 401, 403, 406, 429}

@@ -21,6 +21,10 @@ class PlatformApi(NinjaAPI):
     def get_openapi_operation_id(self, operation: Operation) -> str:
         return operation.view_func.__name__
 
+    def get_content_type(self) -> str:
+        # JSON has no charset parameter (RFC 8259 11).
+        return "application/json"
+
 
 api = PlatformApi(
     title="Instance Manager: platform API v2",

@@ -107,12 +107,12 @@ def test_a_browser_of_another_origin_may_call(api):
 
 
 def test_a_fault_of_ours_is_500_in_the_contracts_form_and_tells_nothing(api, monkeypatch):
-    from instances.api import documents
+    from instances.api.documents.accounts import AccountDocument
 
     def fail(*_):
         raise RuntimeError("s3cret-inside")
 
-    monkeypatch.setattr(documents, "account_document", fail)
+    monkeypatch.setattr(AccountDocument, "of", fail)
     api.django.raise_request_exception = False
     response = api.get("organizations/me")
     assert_error(response, 500)

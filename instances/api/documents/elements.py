@@ -1,0 +1,265 @@
+"""Elements, their configuration keys, hubs and authorization URLs (contract 6, 8.1, 8.4)."""
+
+from typing import Any, Literal, Self
+from zlib import crc32
+
+from instances.api.documents.base import ResponseDocument
+from instances.catalogue.configuration_keys import ConfigurationKey, KeyType, common_configuration
+from instances.catalogue.definition import AuthenticationType, ElementDefinition
+from instances.models import Element
+
+# More than any element has configuration keys, so that entry ids are unique across elements and across instances
+# (contract 8.3).
+ENTRIES_PER_OWNER = 1_000
+_TYPES = {
+    KeyType.BOOLEAN: "BOOLEAN",
+    KeyType.PASSWORD: "PASSWORD",
+    KeyType.INTEGER: "TEXTFIELD_32",
+    KeyType.LIST: "TEXTAREA",
+}
+
+
+class AuthenticationReference(ResponseDocument):
+    """The authentication type of an element or instance."""
+
+    type: str
+
+
+class ElementSummaryDocument(ResponseDocument):
+    """The short form of an element (contract 6)."""
+
+    id: int
+    key: str
+    name: str
+    description: str
+    hub: str
+    image: str
+    active: bool
+    deleted: Literal[False] = False
+    type_oauth: bool
+    trial_account: Literal[False] = False
+    transformations_enabled: Literal[False] = False
+    bulk_download_enabled: Literal[False] = False
+    bulk_upload_enabled: Literal[False] = False
+    cloneable: Literal[False] = False
+    extendable: Literal[False] = False
+    beta: Literal[False] = False
+    extended: Literal[False] = False
+    private: bool
+
+    @classmethod
+    def of(cls, element: Element, **details: Any) -> Self:
+        return cls(
+            id=element.pk,
+            key=element.key,
+            name=element.name,
+            description=element.parsed.description,
+            hub=element.hub,
+            image=_image(element),
+            active=element.is_active,
+            type_oauth=any(way.needs_browser for way in element.parsed.authentication),
+            private=element.source == Element.Source.OWN,
+            **details,
+        )
+
+
+class ElementDocument(ElementSummaryDocument):
+    """An element (contract 6)."""
+
+    authentication: AuthenticationReference
+    protocol_type: Literal["http"] = "http"
+    resources: list[Any] = []
+    parameters: list[Any] = []
+
+    @classmethod
+    def of(cls, element: Element, *, authentication_type: str = "", **details: Any) -> Self:
+        """Build the document.
+
+        authentication_type: the one that the enclosing instance uses, if any.
+        """
+        kind = authentication_type or _first_type(element)
+        return super().of(element, authentication=AuthenticationReference(type=kind), **details)
+
+
+class ConfigurationEntry(ResponseDocument):
+    """What an element and an instance both say about a configuration key (contract 6, 8.3)."""
+
+    id: int
+    key: str
+    name: str
+    description: str
+    type: str
+    required: bool
+    active: Literal[True] = True
+    hide_from_console: Literal[False] = False
+
+    @classmethod
+    def of(cls, key: ConfigurationKey, *, owner: int, number: int, **details: Any) -> Self:
+        """Build the entry for the key with that number of an element or instance, the owner."""
+        return cls(
+            id=owner * ENTRIES_PER_OWNER + number,
+            key=key.key,
+            name=key.label,
+            description=key.description,
+            type=_TYPES.get(key.type, "TEXTFIELD_1000"),
+            required=key.required,
+            **details,
+        )
+
+
+class ElementConfigurationDocument(ConfigurationEntry):
+    """One configuration key of an element (contract 6)."""
+
+    default_value: str | None
+    internal: Literal[False] = False
+    group_control: Literal[False] = False
+    reseller_config: Literal[False] = False
+    company_config: Literal[False] = False
+    display_order: int
+
+    @classmethod
+    def all_of(cls, element: Element) -> list[Self]:
+        """Build the configuration keys of all authentication types."""
+        return [
+            cls.of(
+                key,
+                owner=element.pk,
+                number=number,
+                default_value=key.default,
+                display_order=number,
+            )
+            for number, key in enumerate(configuration_keys(element.parsed))
+        ]
+
+
+class ConfigurableElementDocument(ElementDocument):
+    """An element with the configuration keys of all its authentication types."""
+
+    configuration: list[ElementConfigurationDocument]
+
+    @classmethod
+    def of(cls, element: Element, **details: Any) -> Self:
+        return super().of(
+            element, configuration=ElementConfigurationDocument.all_of(element), **details
+        )
+
+
+class EventsDocument(ResponseDocument):
+    """Whether and how an element sends events."""
+
+    supported: bool
+    methods: list[str]
+
+
+class ElementMetadataDocument(ResponseDocument):
+    """The capabilities of an element (contract 8.1)."""
+
+    id: int
+    key: str
+    name: str
+    description: str
+    events: EventsDocument
+
+    @classmethod
+    def of(cls, element: Element, **details: Any) -> Self:
+        methods: list[str] = [*(element.parsed.events or ())]
+        return cls(
+            id=element.pk,
+            key=element.key,
+            name=element.name,
+            description=element.parsed.description,
+            events=EventsDocument(supported=bool(methods), methods=methods),
+            **details,
+        )
+
+
+class ExpandedElementMetadataDocument(ElementMetadataDocument):
+    """The capabilities of an element with the details of `expand=true`."""
+
+    image: str
+    active: bool
+    beta: Literal[False] = False
+    cloneable: Literal[False] = False
+    hub: str
+    authentication_type: str
+
+    @classmethod
+    def of(cls, element: Element, **details: Any) -> Self:
+        return super().of(
+            element,
+            image=_image(element),
+            active=element.is_active,
+            hub=element.hub,
+            authentication_type=_first_type(element),
+            **details,
+        )
+
+
+class AuthenticationTypeDocument(ResponseDocument):
+    """An authentication type of an element. oauth: whether a browser is needed."""
+
+    type: str
+    oauth: bool
+
+    @classmethod
+    def of(cls, way: AuthenticationType) -> Self:
+        return cls(type=str(way.type), oauth=way.needs_browser)
+
+
+class HubDocument(ResponseDocument):
+    """A group of elements of the same kind (contract 8.4)."""
+
+    id: int
+    key: str
+    name: str
+    description: str
+
+    @classmethod
+    def of(cls, key: str) -> Self:
+        """Build a hub. Its id is derived from its key, since hubs are not stored."""
+        return cls(
+            id=crc32(key.encode()),
+            key=key,
+            name=key.capitalize(),
+            description=f"Elements of the {key} hub",
+        )
+
+
+class OAuthUrlDocument(ResponseDocument):
+    """The URL to which to send a browser to authorize (contract 8.1)."""
+
+    element: str
+    oauth_url: str
+
+
+class DefaultOAuthUrlDocument(OAuthUrlDocument):
+    """An authorization URL of the operator's OAuth app (contract 8.1).
+
+    configuration: its client secret, masked.
+    """
+
+    configuration: dict[str, str]
+
+
+class RequestTokenDocument(ResponseDocument):
+    """A request token of OAuth 1.0a (contract 8.1)."""
+
+    token: str
+    secret: str
+
+
+def configuration_keys(definition: ElementDefinition) -> list[ConfigurationKey]:
+    """List the element's keys, then the common ones, each once, in display order."""
+    ways = [key for way in definition.authentication for key in way.fields]
+    unique: dict[str, ConfigurationKey] = {}
+    for key in [*ways, *common_configuration()]:
+        unique.setdefault(key.key, key)
+    return list(unique.values())
+
+
+def _image(element: Element) -> str:
+    return f"elements/provider_{element.key}.png"
+
+
+def _first_type(element: Element) -> str:
+    return str(element.parsed.authentication[0].type)
