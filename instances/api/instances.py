@@ -67,9 +67,8 @@ def create_instance(
             element=element,
         )
     else:
-        instance = create.create_instance(
-            caller.organization_user, body, actor=caller.actor, element=element
-        )
+        plan = create.plan_body(caller.organization_user, body, element=element)
+        instance = create.create(plan, actor=caller.actor).require_created()
     return _document(caller, instance)
 
 

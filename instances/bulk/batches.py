@@ -23,18 +23,10 @@ from instances.deadlines import Deadline
 from instances.errors import InstancesError
 from instances.models import BulkJob, BulkRow, Element, Instance, Interaction
 from instances.platforms.base import PlatformRequest
-from instances.provisioning.create import (
-    authentication_for,
-    create_arguments,
-    create_draft,
-    element_of,
-    new_instance,
-    parse_body,
-)
+from instances.provisioning.create import element_of, new_instance, parse_body, plan_body
 from instances.provisioning.lifecycle.provision import CreateResult, without_conflicts
 from instances.provisioning.lifecycle.states import Move, State, insert_in_state, move_instances
-from instances.provisioning.plan import lacks_code
-from instances.provisioning.platform_requests import platform_request
+from instances.provisioning.platform_requests import create_request
 from instances.wire import InstanceBody
 
 
@@ -116,8 +108,10 @@ class Drafting:
             if self._job.is_skipping_existing:
                 row.instance = existing_instance(self._user, element, body.name or "")
             if is_new := row.instance is None:
-                arguments = create_arguments(element, body)
-                row.instance = create_draft(self._user, element, actor=self._job.actor, **arguments)
+                instance = new_instance(plan_body(self._user, body, element=element))
+                actor = self._job.actor
+                insert_in_state([instance], State.DRAFT, actor=actor, why="Created.")
+                row.instance = instance
             row.is_drafted = is_new
             row.body = {"providerData": body.provider_data} if body.provider_data else {}
             hold_rows([row], holder=self._holder)
@@ -129,11 +123,11 @@ class Drafting:
             return None
         try:
             body = parse_body(row.body.reveal())
-            element = self._element(row, body)
-            if body.provider_data or lacks_code(authentication_for(element, body), body):
+            plan = plan_body(self._user, body, element=self._element(row, body))
+            if plan.provider_data or plan.needs_code:
                 return None
-            instance = new_instance(self._user, element, **create_arguments(element, body))
-            return _Plan(instance, platform_request(instance, actor=self._job.actor))
+            instance = new_instance(plan)
+            return _Plan(instance, create_request(instance, plan, actor=self._job.actor))
         except InstancesError:
             return None
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from instances.bulk.jobs import MAX_DRY_RUNS
 from instances.errors import InstancesError
 from instances.models import BulkJob, BulkRow, Element, Instance
-from instances.provisioning.create import check_draft, create_arguments, element_of, parse_body
+from instances.provisioning.create import check_plan, element_of, parse_body, plan_body
 
 _READ_ROWS = 500
 
@@ -68,10 +68,11 @@ class _Check:
             if row.element_key not in self._elements:
                 self._elements[row.element_key] = element_of(body)
             element = self._elements[row.element_key]
-            columns, _ = check_draft(self._user, element, **create_arguments(element, body))
+            plan = plan_body(self._user, body, element=element)
+            check_plan(plan)
         except InstancesError as error:
             return str(error)
-        return _Identity(element.pk, columns["name"])
+        return _Identity(element.pk, plan.name)
 
     def _existing(self, names: list[str]) -> set["_Identity"]:
         if self._is_skipping_existing:

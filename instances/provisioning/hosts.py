@@ -9,7 +9,6 @@ from typing import Any
 
 from django.conf import settings
 
-from instances.catalogue.definition import AuthenticationType
 from instances.catalogue.hosts import (
     AllowedHosts,
     NamedHost,
@@ -19,36 +18,33 @@ from instances.catalogue.hosts import (
     refused_host,
 )
 from instances.catalogue.templates import overridden
-from instances.errors import HostNotAllowedError, SecretsNeededAgainError
-from instances.models import Element, Instance, OAuthApp, Organization
-from instances.provisioning.plan import OAUTH1_TOKEN_KEYS, TOKEN_KEYS, authentication_of
+from instances.errors import (
+    HostNotAllowedError,
+    MissingConfigurationError,
+    SecretsNeededAgainError,
+)
+from instances.models import Instance
+from instances.provisioning.plan import OAUTH1_TOKEN_KEYS, TOKEN_KEYS, ConnectionPlan, plan_of
 
 
-def allowed_hosts(
-    organization: Organization, element: Element, app: OAuthApp | None, own: Collection[NamedHost]
-) -> AllowedHosts:
+def allowed_hosts(plan: ConnectionPlan, own: Collection[NamedHost]) -> AllowedHosts:
     """Return the hosts that a request with these secrets may go to.
 
-    app: the OAuth app whose client is used, if any. own: the hosts that the connected account's own secrets belong to.
+    own: the hosts that the connected account's own secrets belong to. An OAuth app's secret does not go there.
     """
-    listed = tuple(organization.private_hosts.get(element.key, ()))
-    if app is None:
+    listed = tuple(plan.organization.private_hosts.get(plan.element.key, ()))
+    if plan.oauth_app is None:
         return AllowedHosts(listed, frozenset(own))
-    return AllowedHosts((*listed, *app.hosts))
+    return AllowedHosts((*listed, *plan.oauth_app.hosts))
 
 
-def hosts_in(
-    organization: Organization,
-    element: Element,
-    way: AuthenticationType,
-    configuration: Mapping[str, Any],
-) -> set[NamedHost]:
-    """Return the hosts in the element's URL templates that a configuration fills in.
+def hosts_in(plan: ConnectionPlan) -> set[NamedHost]:
+    """Return the hosts in the element's URL templates that the own configuration fills in.
 
     Hosts that are fixed by the element's file or an endpoint override are not included.
     """
-    templates = _templates(organization, element, way)
-    return set(named_hosts(templates, way.values_of(configuration)))
+    values = plan.authentication.values_of(plan.own_configuration)
+    return set(named_hosts(_templates(plan), values))
 
 
 def own_hosts(instance: Instance) -> set[NamedHost]:
@@ -63,49 +59,41 @@ def host_columns(hosts: Collection[NamedHost]) -> dict[str, Any]:
     return {"secret_hosts": sorted([named.host, *named.names] for named in hosts)}
 
 
-def require_allowed_hosts(
-    organization: Organization,
-    element: Element,
-    way: AuthenticationType,
-    configuration: Mapping[str, Any],
-    allowed: AllowedHosts,
-) -> None:
-    """Check that every host of a configuration is allowed, also where a remote platform sends the requests.
+def require_allowed_hosts(plan: ConnectionPlan, allowed: AllowedHosts) -> None:
+    """Check that every host of a plan is allowed, also where a remote platform sends the requests.
 
     Raises HostNotAllowedError for the first host that is not.
     """
-    templates, values = _templates(organization, element, way), way.values_of(configuration)
-    if refused := refused_host(way, templates, values, allowed=allowed):
-        raise HostNotAllowedError(*refused, element.name)
+    way = plan.authentication
+    values = way.values_of(plan.configuration)
+    if refused := refused_host(way, _templates(plan), values, allowed=allowed):
+        raise HostNotAllowedError(*refused, plan.element.name)
 
 
 def require_secrets_again(
-    instance: Instance,
-    changed: Mapping[str, Any],
-    given: Collection[str],
-    *,
-    is_authorizing: bool,
+    instance: Instance, plan: ConnectionPlan, *, is_authorizing: bool
 ) -> None:
     """Check that a changed configuration sends no stored secret to another host.
 
-    given: the keys of the request that changes it. is_authorizing: new tokens will replace the stored ones.
+    is_authorizing: new tokens will replace the stored ones.
 
-    Raises SecretsNeededAgainError.
+    Raises SecretsNeededAgainError, and MissingConfigurationError if a stored secret cannot be read and is not given
+    again.
     """
-    moved = [
-        named for named in moved_hosts(instance, changed) if not _was_left_open(instance, named)
-    ]
+    if plan.unreadable_keys:
+        raise MissingConfigurationError(plan.unreadable_keys)
+    moved = [named for named in moved_hosts(instance, plan) if not _was_left_open(instance, named)]
     if not moved:
         return
     first = min(moved, key=lambda named: named.names)
-    sent = authentication_of(instance, changed).sent_keys | {*TOKEN_KEYS, *OAUTH1_TOKEN_KEYS}
-    kept = [name for name in instance.secret_keys if name in sent and name not in given]
+    sent = plan.authentication.sent_keys | {*TOKEN_KEYS, *OAUTH1_TOKEN_KEYS}
+    kept = [name for name in instance.secret_keys if name in sent and name not in plan.given]
     holds_tokens = instance.tokens or _are_tokens_elsewhere(instance)
     if kept or (holds_tokens and not is_authorizing):
         raise SecretsNeededAgainError(first.names[0], first.host, kept)
 
 
-def moved_hosts(instance: Instance, changed: Mapping[str, Any]) -> set[NamedHost]:
+def moved_hosts(instance: Instance, plan: ConnectionPlan) -> set[NamedHost]:
     """Return the changed hosts, to which the stored secrets do not belong.
 
     The element's default hosts, used where nothing is configured, do not count: no caller can change them.
@@ -113,13 +101,13 @@ def moved_hosts(instance: Instance, changed: Mapping[str, Any]) -> set[NamedHost
     stored = instance.readable_configuration()
     by_default = {key: value for key, value in stored.items() if key not in _host_keys(instance)}
     default = _hosts_of(instance, stored) & _hosts_of(instance, by_default)
-    return _hosts_of(instance, changed) - own_hosts(instance) - default
+    return hosts_in(plan) - own_hosts(instance) - default
 
 
-def hosts_to_store(instance: Instance, changed: Mapping[str, Any]) -> set[NamedHost]:
-    """Return the hosts that a configuration's secrets belong to once it is stored."""
-    hosts, known = _hosts_of(instance, changed), own_hosts(instance)
-    stored = instance.readable_configuration()
+def hosts_to_store(instance: Instance, plan: ConnectionPlan) -> set[NamedHost]:
+    """Return the hosts that a plan's secrets belong to once it is stored."""
+    hosts, known = hosts_in(plan), own_hosts(instance)
+    stored, changed = instance.readable_configuration(), plan.own_configuration
     is_same = all(stored.get(key) == changed.get(key) for key in _secret_keys(instance, changed))
     return known if is_same and hosts <= known else hosts
 
@@ -160,13 +148,12 @@ def _host_keys(instance: Instance) -> set[str]:
 
 
 def _hosts_of(instance: Instance, configuration: Mapping[str, Any]) -> set[NamedHost]:
-    way = authentication_of(instance, configuration)
-    return hosts_in(instance.organization, instance.element, way, configuration)
+    return hosts_in(plan_of(instance, configuration))
 
 
-def _templates(organization: Organization, element: Element, way: AuthenticationType) -> list[str]:
-    overrides = organization.endpoint_overrides.get(element.key, {})
+def _templates(plan: ConnectionPlan) -> list[str]:
+    overrides = plan.organization.endpoint_overrides.get(plan.element.key, {})
     return [
         overridden(template, overrides, public_url=settings.PUBLIC_URL)
-        for _, template in way.url_templates()
+        for _, template in plan.authentication.url_templates()
     ]

@@ -15,7 +15,7 @@ from instances.errors import (
 )
 from instances.models import Element, IdempotencyKey, Instance, OrganizationUser
 from instances.models.idempotency_keys import LIFETIME
-from instances.provisioning.create import create_instance
+from instances.provisioning.create import create, plan_body
 from instances.provisioning.lifecycle.reconcile import is_stuck, reconcile_instance
 from instances.provisioning.lifecycle.schedule import STALE_AFTER
 from instances.provisioning.lifecycle.states import State
@@ -37,7 +37,7 @@ def create_instance_once(
 
     A rejected request may be sent again. A create whose response was lost is reconciled first.
 
-    Raises IdempotencyKeyReusedError, StillRunningError, and what create_instance() raises.
+    Raises IdempotencyKeyReusedError, StillRunningError, and what plan_body() and create() raise.
     """
     # The database's time, so that a process with a wrong clock does not expire keys of the others.
     now = Now()
@@ -66,9 +66,8 @@ def create_instance_once(
             )
 
     try:
-        return create_instance(
-            organization_user, body, actor=actor, element=element, on_insert=remember
-        )
+        plan = plan_body(organization_user, body, element=element)
+        return create(plan, actor=actor, on_insert=remember).require_created()
     except OutcomeUnknownError:
         raise
     except InstancesError:

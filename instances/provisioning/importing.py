@@ -12,7 +12,7 @@ from instances.errors import IdentityConflictError, InputError, InstancesError, 
 from instances.models import Instance, OrganizationUser
 from instances.platforms.base import ListedInstance, UnusableListing
 from instances.platforms.registry import platform_for
-from instances.provisioning.create import MAX_NAME_CHARACTERS, new_instance
+from instances.provisioning.create import MAX_NAME_CHARACTERS, new_instance, plan_instance
 from instances.provisioning.elements import find_element
 from instances.provisioning.lifecycle.identities import Identity, owned_by_others
 from instances.provisioning.lifecycle.states import State, insert_in_state, move_instance
@@ -93,15 +93,15 @@ def _uids_in(tags: Iterable[str]) -> Iterator[UUID]:
 
 
 def _adopt(user: OrganizationUser, listed: ListedInstance, *, actor: str) -> Instance:
-    instance = new_instance(
+    plan = plan_instance(
         user,
         find_element(listed.element),
         name=listed.name,
         tags=[tag for tag in listed.tags if not tag.startswith(_OUR_TAG)],
         authentication_type=listed.authentication_type or None,
         configuration=listed.configuration,
-        is_incomplete=True,
     )
+    instance = new_instance(plan, is_incomplete=True)
     given = listed.instance
     if given.remote_id is not None:
         identity = Identity(None, user.organization, given.remote_id, given.token)

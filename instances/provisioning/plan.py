@@ -1,34 +1,182 @@
-"""Plan a connection: way of authentication, OAuth app and configuration.
+"""Plan a connection: way of authentication, OAuth app, configuration, and what is missing.
 
-Everything here is decided from values alone, before anything is stored or sent. What a platform is called with is in
-`platform_requests`.
+Every entrance parses its values into one plan and hands it on. Nothing is stored or sent here.
 """
 
-import json
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Self
 
 from django.conf import settings
 
-from instances.catalogue.configuration_keys import MASK, KeyType
-from instances.catalogue.definition import (
-    AuthenticationKind,
-    AuthenticationType,
-    ElementDefinition,
-)
-from instances.errors import InvalidConfigurationError, MissingConfigurationError
-from instances.models import Element, Instance, OAuthApp, Organization
-from instances.platforms.base import PlatformRequest, code_in
-from instances.redaction import storable
-from instances.wire import InstanceBody
+from instances.catalogue.definition import AuthenticationKind, AuthenticationType, ElementDefinition
+from instances.errors import MissingConfigurationError
+from instances.models import Element, Instance, OAuthApp, Organization, OrganizationUser
+from instances.platforms.base import code_in
+from instances.provisioning.configuration import normalise_configuration
 
-MAX_VALUE_CHARACTERS = 20_000
-OAUTH_APP_KEYS = ("oauth.api.key", "oauth.api.secret", "oauth.callback.url")
+CALLBACK_URL_KEY = "oauth.callback.url"
+OAUTH_APP_KEYS = ("oauth.api.key", "oauth.api.secret", CALLBACK_URL_KEY)
 # Tokens that a caller obtained elsewhere are part of the configuration. One of the OAuth 2.0 tokens is enough
 # (contract 7.4); OAuth 1.0a needs both of its own.
 TOKEN_KEYS = ("oauth.user.token", "oauth.user.refresh_token")
 OAUTH1_TOKEN_KEYS = ("oauth.user.token", "oauth.user.token.secret")
+
+
+@dataclass(frozen=True, eq=False)
+class ConnectionPlan:
+    """How an account connects to an element. Contains secrets in plain text, so it is never stored."""
+
+    organization_user: OrganizationUser
+    element: Element
+    # In the variant that the configuration chooses.
+    authentication: AuthenticationType
+    # The connection's own keys as they are stored: all are strings, and the OAuth app's client is not among them.
+    own_configuration: Mapping[str, Any] = field(repr=False)
+    # The keys among them that the caller has just entered.
+    given: Mapping[str, Any] = field(repr=False)
+    # The callback's query parameters.
+    provider_data: Mapping[str, str] = field(default_factory=dict, repr=False)
+    external_authentication: str = Instance.ExternalAuthentication.NONE
+    # Stored secrets that cannot be decrypted and have to be entered again.
+    unreadable_keys: tuple[str, ...] = ()
+    name: str = ""
+    # Of a new instance; a stored one keeps its own.
+    tags: tuple[str, ...] = ()
+
+    @property
+    def organization(self) -> Organization:
+        return self.organization_user.organization
+
+    @cached_property
+    def oauth_app(self) -> OAuthApp | None:
+        """The organization's OAuth app, if the configuration has no client of its own."""
+        has_client = bool(self.own_configuration.get("oauth.api.key"))
+        # The public call for OAuth URLs has no organization.
+        if not takes_oauth_app(self.authentication) or has_client or self.organization.pk is None:
+            return None
+        apps = OAuthApp.objects.filter(organization=self.organization, element=self.element)
+        return apps.first()
+
+    @cached_property
+    def configuration(self) -> dict[str, Any]:
+        """What is sent: the own configuration, completed by the OAuth app's client.
+
+        Raises UnreadableSecretError if the OAuth app's secret cannot be decrypted.
+        """
+        app = self.oauth_app
+        if app is None:
+            return dict(self.own_configuration)
+        client = {"oauth.api.key": app.client_id, "oauth.api.secret": app.client_secret.reveal()}
+        if self.authentication.needs_browser:
+            client[CALLBACK_URL_KEY] = app.callback_url or default_callback_url()
+            if app.scope:
+                client["oauth.scope"] = app.scope
+        return {**client, **self.own_configuration}
+
+    @property
+    def missing_keys(self) -> list[str]:
+        """The required keys that neither the configuration nor an OAuth app has (contract 7.5).
+
+        A remote platform may have an OAuth app of its own, so only that platform can tell whether a client is missing.
+        """
+        held_elsewhere = OAUTH_APP_KEYS if self.organization.is_remote else ()
+        missing = self.authentication.missing_keys(self.configuration)
+        return [key for key in missing if key not in held_elsewhere]
+
+    @property
+    def needs_code(self) -> bool:
+        """Whether the account owner must authorize access in a browser first."""
+        has_tokens = self.external_authentication == Instance.ExternalAuthentication.INITIAL
+        is_authorized = has_tokens or bool(code_in(self.provider_data))
+        return self.authentication.needs_browser and not is_authorized
+
+    def with_callback_url(self) -> Self:
+        """Add this program's callback URL if neither the configuration nor the OAuth app has one."""
+        if self.configuration.get(CALLBACK_URL_KEY):
+            return self
+        ours = {CALLBACK_URL_KEY: default_callback_url()}
+        own, given = {**self.own_configuration, **ours}, {**self.given, **ours}
+        return replace(self, own_configuration=own, given=given)
+
+    def require_complete(self) -> None:
+        """Raise MissingConfigurationError, which names every missing key, if one is."""
+        if self.missing_keys:
+            raise MissingConfigurationError(self.missing_keys)
+
+
+def plan_connection(
+    organization_user: OrganizationUser,
+    element: Element,
+    authentication: AuthenticationType,
+    given: Mapping[str, Any],
+    **fields: Any,
+) -> ConnectionPlan:
+    """Plan a new connection. fields: others of the plan.
+
+    Raises InvalidConfigurationError.
+    """
+    own = normalise_configuration(authentication, given)
+    way = authentication.with_variant(authentication.variant_of(own))
+    return ConnectionPlan(organization_user, element, way, own, own, **fields)
+
+
+def plan_of(
+    instance: Instance,
+    configuration: Mapping[str, Any] | None = None,
+    *,
+    given: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> ConnectionPlan:
+    """Plan the connection of a stored instance.
+
+    configuration: in place of the stored one. given: the keys in it that were just entered. fields: others of the plan.
+
+    Raises InvalidConfigurationError if the element does not have the way of authentication or variant, and
+    UnreadableSecretError.
+    """
+    own = instance.full_configuration() if configuration is None else configuration
+    way = instance.element.parsed.authentication_type(instance.authentication_type)
+    return ConnectionPlan(
+        instance.organization_user,
+        instance.element,
+        way.with_variant(way.variant_of(own)),
+        own,
+        given or {},
+        external_authentication=instance.external_authentication,
+        name=instance.name,
+        **fields,
+    )
+
+
+def plan_changes(
+    instance: Instance,
+    entered: Mapping[str, Any],
+    *,
+    provider_data: Mapping[str, str] | None = None,
+) -> ConnectionPlan:
+    """Plan the connection with changed keys; masks and empty values change nothing.
+
+    Stored secrets that cannot be decrypted are left out.
+
+    Raises InvalidConfigurationError.
+    """
+    way = instance.element.parsed.authentication_type(instance.authentication_type)
+    given = normalise_configuration(way, entered)
+    own = instance.readable_configuration() | given
+    lost = {key for key in instance.lost_keys if key not in own}
+    if "oauth.api.secret" in lost and has_oauth_app(instance.organization, instance.element, way):
+        # No form asks for the instance's own client, so the organization's OAuth app replaces it.
+        own.pop("oauth.api.key", None)
+        lost -= set(OAUTH_APP_KEYS)
+    return plan_of(
+        instance,
+        own,
+        given=given,
+        provider_data=provider_data or {},
+        unreadable_keys=tuple(field.key for field in way.fields if field.key in lost),
+    )
 
 
 def choose_authentication(
@@ -60,33 +208,6 @@ def default_callback_url() -> str:
     return f"{settings.PUBLIC_URL}/oauth/callback"
 
 
-def normalise_configuration(
-    definition: ElementDefinition, authentication: AuthenticationType, given: Mapping[str, Any]
-) -> dict[str, str]:
-    """Convert the given values to strings, as the API returns them (contract 5).
-
-    Empty values and masks are left out; unknown keys are kept (contract 1).
-
-    Raises InvalidConfigurationError for the first invalid value.
-    """
-    types = {name: field.type for field in authentication.fields for name in field.names}
-    options = {field.key: field.options for field in authentication.fields if field.options}
-    normalised = {}
-    for key, value in given.items():
-        if storable(key) != key:
-            raise InvalidConfigurationError(
-                storable(key), "the key contains a character that cannot be stored."
-            )
-        text = _to_text(key, value)
-        if text in {"", MASK}:
-            continue
-        _check_form(key, text, types.get(key, KeyType.STRING))
-        if key in options and text not in options[key]:
-            raise InvalidConfigurationError(key, f"must be one of: {', '.join(options[key])}.")
-        normalised[key] = text.lower() if types.get(key) == KeyType.BOOLEAN else text
-    return normalised
-
-
 def takes_oauth_app(authentication: AuthenticationType) -> bool:
     """Return whether this way of authentication needs an OAuth client."""
     return authentication.obtains_token
@@ -98,117 +219,3 @@ def has_oauth_app(
     """Return whether the organization has an OAuth app that supplies the client."""
     apps = OAuthApp.objects.filter(organization=organization, element=element)
     return takes_oauth_app(authentication) and apps.exists()
-
-
-def with_oauth_app(
-    organization: Organization,
-    element: Element,
-    authentication: AuthenticationType,
-    configuration: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Add the organization's OAuth app if the configuration has no client of its own."""
-    app = oauth_app_for(organization, element, authentication, configuration)
-    return completed_by(app, authentication, configuration)
-
-
-def oauth_app_for(
-    organization: Organization,
-    element: Element,
-    authentication: AuthenticationType,
-    configuration: Mapping[str, Any],
-) -> OAuthApp | None:
-    """Return the organization's OAuth app if the configuration needs its client."""
-    if not takes_oauth_app(authentication) or configuration.get("oauth.api.key"):
-        return None
-    return OAuthApp.objects.filter(organization=organization, element=element).first()
-
-
-def completed_by(
-    app: OAuthApp | None, authentication: AuthenticationType, configuration: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Add the client of this OAuth app, if any, to the configuration."""
-    if app is None:
-        return dict(configuration)
-    client = {"oauth.api.key": app.client_id, "oauth.api.secret": app.client_secret.reveal()}
-    if authentication.needs_browser:
-        client["oauth.callback.url"] = app.callback_url or default_callback_url()
-        if app.scope:
-            client["oauth.scope"] = app.scope
-    return {**client, **configuration}
-
-
-def require_complete(
-    organization: Organization,
-    authentication: AuthenticationType,
-    configuration: Mapping[str, Any],
-) -> None:
-    """Check that every required key is there (contract 7.5).
-
-    A remote platform may have an OAuth app of its own, so only that platform can tell whether a client is missing.
-
-    Raises MissingConfigurationError, which names every missing key.
-    """
-    held_elsewhere = OAUTH_APP_KEYS if organization.is_remote else ()
-    missing = authentication.missing_keys(configuration)
-    if needed := [key for key in missing if key not in held_elsewhere]:
-        raise MissingConfigurationError(needed)
-
-
-def lacks_code(way: AuthenticationType, given: InstanceBody | PlatformRequest) -> bool:
-    """Return whether an authorization code is required and missing."""
-    has_tokens = given.external_authentication == Instance.ExternalAuthentication.INITIAL
-    return way.needs_browser and not code_in(given.provider_data) and not has_tokens
-
-
-def split_secrets(
-    definition: ElementDefinition, configuration: Mapping[str, str]
-) -> dict[str, Any]:
-    """Split a configuration into columns: queryable plain keys and sealed secrets."""
-    secret = {key: value for key, value in configuration.items() if definition.is_secret(key)}
-    return {
-        "configuration": {k: v for k, v in configuration.items() if k not in secret},
-        "secret_configuration": secret,
-        "secret_keys": sorted(secret),
-    }
-
-
-def authentication_of(
-    instance: Instance, configuration: Mapping[str, Any] | None = None
-) -> AuthenticationType:
-    """Return the instance's way of authentication, in the variant that is configured.
-
-    configuration: chooses the variant in place of the stored configuration.
-    """
-    way = instance.element.parsed.authentication_type(instance.authentication_type)
-    chosen_by = instance.configuration if configuration is None else configuration
-    return way.with_variant(way.variant_of(chosen_by))
-
-
-def _to_text(key: str, value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = json.dumps(value) if isinstance(value, dict | list) else str(value)
-    if len(text) > MAX_VALUE_CHARACTERS:
-        raise InvalidConfigurationError(key, f"is longer than {MAX_VALUE_CHARACTERS} characters.")
-    if storable(text) != text:
-        raise InvalidConfigurationError(key, "contains a character that cannot be stored.")
-    return text
-
-
-def _check_form(key: str, text: str, form: KeyType) -> None:
-    if form == KeyType.BOOLEAN and text.lower() not in {"true", "false"}:
-        raise InvalidConfigurationError(key, "must be true or false.")
-    if form == KeyType.INTEGER and not text.lstrip("-").isdecimal():
-        raise InvalidConfigurationError(key, "must be a whole number.")
-    if form == KeyType.URL:
-        try:
-            parts = urlsplit(text)
-            is_url = parts.scheme in {"http", "https"} and bool(parts.hostname)
-        except ValueError:
-            is_url = False
-        if not is_url:
-            raise InvalidConfigurationError(
-                key, "must be a URL that begins with https:// or http://."
-            )

@@ -9,12 +9,12 @@ from instances import crypto
 from instances.models import Instance
 from instances.platforms.base import code_in
 from instances.provisioning.create import clean_name, clean_tags
-from instances.provisioning.hosts import require_allowed_hosts
+from instances.provisioning.hosts import allowed_hosts, hosts_to_store, require_allowed_hosts
 from instances.provisioning.lifecycle.changes import save_changes
 from instances.provisioning.lifecycle.describe import describe_instance
-from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance
-from instances.provisioning.plan import authentication_of
-from instances.provisioning.platform_requests import normalised_changes, platform_request
+from instances.provisioning.lifecycle.reauthenticate import reauthenticate_as_planned
+from instances.provisioning.plan import plan_changes
+from instances.provisioning.platform_requests import platform_request
 from instances.wire import InstanceBody
 
 
@@ -45,42 +45,29 @@ def update_instance(
     """
     name = None if body.name is None else clean_name(body.name) or instance.element.name
     tags = None if body.tags is None else clean_tags(body.tags)
+    code = code_in(body.provider_data)
+    is_new_code = bool(body.provider_data) and instance.code_digest not in crypto.digests(code)
+    provider_data = body.provider_data if is_new_code else {}
+    plan = plan_changes(instance, body.configuration, provider_data=provider_data)
     stored = instance.readable_configuration()
-    given = normalised_changes(instance, body.configuration)
-    changed = {key: value for key, value in given.items() if stored.get(key) != value}
-    if not instance.is_readable:
-        # Sending the same values again is how unreadable tokens are replaced.
-        changed = dict(given)
-    way = authentication_of(instance, stored | changed)
-    provider_data = body.provider_data or {}
-    code = code_in(provider_data)
-    is_new_code = bool(provider_data) and instance.code_digest not in crypto.digests(code)
-    is_other_variant = way.variant_of(stored) != way.variant_of(stored | changed)
+    # Sending the same values again is how unreadable tokens are replaced.
+    is_renewing = not instance.is_readable
+    changed = {key for key, value in plan.given.items() if is_renewing or stored.get(key) != value}
+    way = plan.authentication
+    is_other_variant = way.variant_of(stored) != way.variant_of(plan.own_configuration)
     declared = {field.key for field in way.fields}
     needs_provider = is_new_code or is_other_variant or not declared.isdisjoint(changed)
     if is_reauthenticating and needs_provider:
-        reauthenticate_instance(
-            instance,
-            actor=actor,
-            # Unchanged values count as given again too: a host may only change together with its secrets.
-            configuration=given,
-            provider_data=provider_data if is_new_code else {},
-        )
-        changed = {}
+        # Unchanged values count as given again too: a host may only change together with its secrets.
+        reauthenticate_as_planned(instance, plan, actor=actor)
+        changed = set()
     if changed or name is not None or tags is not None:
         if instance.organization.is_remote:
             # Fail before anything is changed here if the platform cannot be told.
             platform_request(instance, actor=actor)
-            told = platform_request(instance, actor=actor, configuration=stored | changed)
-            require_allowed_hosts(
-                instance.organization,
-                instance.element,
-                told.authentication,
-                told.configuration,
-                told.allowed_hosts,
-            )
+            require_allowed_hosts(plan, allowed_hosts(plan, hosts_to_store(instance, plan)))
         # What was given again counts as given, also where it is as stored.
-        save_changes(instance, configuration=given if changed else None, name=name, tags=tags)
+        save_changes(instance, configuration=plan.given if changed else None, name=name, tags=tags)
         if instance.is_readable:
             describe_instance(instance, actor=actor)
     return instance

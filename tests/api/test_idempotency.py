@@ -139,9 +139,9 @@ def test_a_request_that_was_stopped_while_a_retry_took_over_creates_nothing(api,
         monkeypatch.undo()
         IdempotencyKey.objects.update(created_at=timezone.now() - 2 * STALE_AFTER)
         retries.append(in_thread(lambda: api.post("instances", KEYED_BODY, **KEY)))
-        return create.create_instance(*arguments, **options)
+        return create.create(*arguments, **options)
 
-    monkeypatch.setattr(idempotency, "create_instance", stop_and_create)
+    monkeypatch.setattr(idempotency, "create", stop_and_create)
     stopped = api.post("instances", KEYED_BODY, **KEY)
     assert (stopped.status_code, retries[0].status_code) == (409, 200)
     assert "took over" in stopped.json()["message"]

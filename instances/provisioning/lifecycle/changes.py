@@ -13,8 +13,9 @@ from django.db import transaction
 from instances.catalogue.definition import VARIANT_KEY, AuthenticationType
 from instances.errors import InstanceDeletedError, StateConflictError
 from instances.models import Instance, Tag
+from instances.provisioning.configuration import split_secrets
 from instances.provisioning.hosts import host_columns, hosts_to_store, require_secrets_again
-from instances.provisioning.plan import authentication_of, split_secrets
+from instances.provisioning.plan import ConnectionPlan, plan_of
 
 
 @contextmanager
@@ -73,26 +74,23 @@ def save_changes(
         instance.tag_names = list(tags)
 
 
-def merge_proved(
-    instance: Instance, stored: Instance, changes: Mapping[str, str], proved: Mapping[str, str]
-) -> dict[str, Any]:
-    """Return the columns of a configuration that was verified as it was read.
+def merge_proved(instance: Instance, stored: Instance, plan: ConnectionPlan) -> dict[str, Any]:
+    """Return the columns of a planned configuration that was verified with the row as it was read.
 
-    stored: the same row, locked. changes: the changed keys. proved: the whole verified configuration, which is stored
-    if secrets in the row cannot be decrypted.
+    stored: the same row, locked. All of the plan is stored if secrets in the row cannot be decrypted.
 
     Raises StateConflictError if another call has changed what was verified.
     """
     if instance.lost_keys:
-        return _columns(stored, proved)
+        return _columns(stored, plan)
     read, now = instance.full_configuration(), stored.full_configuration()
-    names = _proved_names(authentication_of(instance, {**read, **changes})) - changes.keys()
+    names = _proved_names(plan.authentication) - plan.given.keys()
     if others := sorted(name for name in names if read.get(name) != now.get(name)):
         raise StateConflictError(
             f"{instance.label}: another call has changed {', '.join(others)}, so this change was not saved. "
             "Send it again."
         )
-    return _merged(stored, changes, is_authorizing=True)
+    return _merged(stored, plan.given, is_authorizing=True)
 
 
 def require_as_read(instance: Instance, stored: Instance) -> None:
@@ -122,16 +120,16 @@ def _merged(
     # Secrets that cannot be decrypted are replaced only if all of them are given, and never dropped.
     is_replaced = stored.lost_keys and changes.keys() >= set(stored.lost_keys)
     kept = stored.readable_configuration() if is_replaced else stored.full_configuration()
-    merged = {**kept, **changes}
-    authentication_of(stored, merged)  # raises if the variant is unknown
-    require_secrets_again(stored, merged, changes, is_authorizing=is_authorizing)
-    return _columns(stored, merged)
+    # The row may have been changed since the change was planned.
+    plan = plan_of(stored, {**kept, **changes}, given=changes)
+    require_secrets_again(stored, plan, is_authorizing=is_authorizing)
+    return _columns(stored, plan)
 
 
-def _columns(stored: Instance, configuration: Mapping[str, str]) -> dict[str, Any]:
-    """Return the columns of a configuration and of its secrets' hosts."""
-    hosts = host_columns(hosts_to_store(stored, configuration))
-    return hosts | split_secrets(stored.element.parsed, configuration)
+def _columns(stored: Instance, plan: ConnectionPlan) -> dict[str, Any]:
+    """Return the columns of a planned configuration and of its secrets' hosts."""
+    hosts = host_columns(hosts_to_store(stored, plan))
+    return hosts | split_secrets(plan.element.parsed, plan.own_configuration)
 
 
 def _proved_names(way: AuthenticationType) -> set[str]:

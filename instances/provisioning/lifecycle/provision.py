@@ -35,7 +35,7 @@ from instances.provisioning.lifecycle.states import (
     cause_of,
     move_instance,
 )
-from instances.provisioning.plan import lacks_code, require_complete
+from instances.provisioning.plan import ConnectionPlan, plan_of
 from instances.provisioning.platform_requests import platform_request
 from instances.queries.database_clock import require_right_clock
 from instances.queries.outages import outlast_outage
@@ -49,6 +49,12 @@ class CreateResult:
     request: PlatformRequest = field(repr=False)
     created: PlatformInstance | None = field(default=None, repr=False)
     error: InstancesError | None = None
+
+    def require_created(self) -> Instance:
+        """Return the instance, or raise the error."""
+        if self.error:
+            raise self.error
+        return self.instance
 
     def transition(self, *, why: str = "Provisioned.") -> Move:
         """Return the move out of provisioning: to connected, failed or unknown."""
@@ -147,11 +153,7 @@ def connected_columns(instance: Instance, result: PlatformInstance, code: str) -
 
 
 def provision_instance(
-    instance: Instance,
-    *,
-    actor: str,
-    provider_data: Mapping[str, str] | None = None,
-    code_verifier: str = "",
+    instance: Instance, *, actor: str, provider_data: Mapping[str, str] | None = None
 ) -> Instance:
     """Provision a stored instance: create it at its platform, store the result.
 
@@ -162,17 +164,23 @@ def provision_instance(
     then PlatformError.
     """
     require_right_clock()
-    request = platform_request(
-        instance,
-        actor=actor,
-        configuration=instance.full_configuration(),
-        provider_data=provider_data or {},
-        code_verifier=code_verifier,
+    return provision_as_planned(
+        instance, plan_of(instance, provider_data=provider_data or {}), actor=actor
     )
-    if lacks_code(request.authentication, request):
+
+
+def provision_as_planned(
+    instance: Instance, plan: ConnectionPlan, *, actor: str, code_verifier: str = ""
+) -> Instance:
+    """Provision a stored instance whose connection has been planned.
+
+    Raises what provision_instance() raises.
+    """
+    request = platform_request(instance, actor=actor, plan=plan, code_verifier=code_verifier)
+    if plan.needs_code:
         raise MissingCodeError
     if instance.external_authentication == Instance.ExternalAuthentication.NONE:
-        require_complete(request.organization, request.authentication, request.configuration)
+        plan.require_complete()
     request = sent_in_time(request)
     with locked(instance) as stored:
         require_as_read(instance, stored)
@@ -186,12 +194,17 @@ def provision_instance(
     return create_at_platform(instance, request)
 
 
-def sent_in_time(request: PlatformRequest) -> PlatformRequest:
-    """Set the deadline of a create that starts now.
+def create_deadline() -> Deadline:
+    """Return until when a create that starts now may be sent.
 
     A process that is suspended and resumed must not send it later, when another process may have created it.
     """
-    return replace(request, deadline=Deadline(SEND_WITHIN))
+    return Deadline(SEND_WITHIN)
+
+
+def sent_in_time(request: PlatformRequest) -> PlatformRequest:
+    """Set the deadline of a create that starts now."""
+    return replace(request, deadline=create_deadline())
 
 
 def create_at_platform(
@@ -203,18 +216,15 @@ def create_at_platform(
 
     Raises PlatformError.
     """
-    store_result(send_create(instance, request), is_final=is_final)
-    return instance
+    return store_result(send_create(instance, request), is_final=is_final).require_created()
 
 
 def store_result(
     result: CreateResult, *, why: str = "Provisioned.", is_final: bool = False
-) -> None:
+) -> CreateResult:
     """Store the result of a create: move the instance out of provisioning.
 
-    is_final: see without_conflicts().
-
-    Raises the error of the result.
+    is_final: see without_conflicts(). Returns the result as it was stored.
     """
     instance = result.instance
 
@@ -231,8 +241,7 @@ def store_result(
         instance.refresh_from_db()
         [compared] = compare()
         _leave_provisioning(compared.transition(why=why), actor=result.request.actor)
-    if compared.error:
-        raise compared.error
+    return compared
 
 
 def connect_unsaved(instance: Instance, created: PlatformInstance) -> None:

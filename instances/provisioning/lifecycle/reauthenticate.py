@@ -9,60 +9,56 @@ from instances.errors import MissingCodeError, StateConflictError
 from instances.models import Instance
 from instances.platforms.base import code_in
 from instances.platforms.registry import platform_for
-from instances.provisioning.hosts import moved_hosts
+from instances.provisioning.hosts import moved_hosts, require_secrets_again
 from instances.provisioning.lifecycle.changes import locked, merge_proved, save_changes
 from instances.provisioning.lifecycle.describe import describe_instance
-from instances.provisioning.lifecycle.provision import connected_columns, provision_instance
+from instances.provisioning.lifecycle.provision import connected_columns, provision_as_planned
 from instances.provisioning.lifecycle.states import CREATED, PROVISIONABLE, State, move_instance
-from instances.provisioning.plan import lacks_code, require_complete
-from instances.provisioning.platform_requests import (
-    changed_configuration,
-    normalised_changes,
-    platform_request,
-)
+from instances.provisioning.plan import ConnectionPlan, plan_changes, plan_of
+from instances.provisioning.platform_requests import platform_request
 from instances.queries.database_clock import require_right_clock
 from instances.queries.outages import outlast_outage
 
 
 def reauthenticate_instance(
-    instance: Instance,
-    *,
-    actor: str,
-    configuration: Mapping[str, Any] | None = None,
-    provider_data: Mapping[str, str] | None = None,
-    code_verifier: str = "",
+    instance: Instance, *, actor: str, configuration: Mapping[str, Any]
 ) -> Instance:
-    """Authenticate an instance again with a changed configuration or a new code.
+    """Authenticate an instance again with a changed configuration.
 
     An error leaves the stored instance unchanged (contract 7.6). An instance that was never connected is provisioned
     instead.
 
     Raises InputError, PlatformError, StateConflictError, ClockSkewError.
     """
+    return reauthenticate_as_planned(instance, plan_changes(instance, configuration), actor=actor)
+
+
+def reauthenticate_as_planned(
+    instance: Instance, plan: ConnectionPlan, *, actor: str, code_verifier: str = ""
+) -> Instance:
+    """Authenticate an instance again with planned changes, a new code, or both.
+
+    Raises what reauthenticate_instance() raises.
+    """
     require_right_clock()
-    changes = normalised_changes(instance, configuration or {})
-    changed = changed_configuration(instance, configuration or {}, is_authorizing=True)
+    require_secrets_again(instance, plan, is_authorizing=True)
     if not instance.has_token:
-        if changes:
-            save_changes(instance, configuration=changes, expect=PROVISIONABLE, is_authorizing=True)
-        return provision_instance(
-            instance, actor=actor, provider_data=provider_data, code_verifier=code_verifier
-        )
+        if plan.given:
+            save_changes(
+                instance, configuration=plan.given, expect=PROVISIONABLE, is_authorizing=True
+            )
+            # With what other calls have changed.
+            plan = plan_of(instance, provider_data=plan.provider_data)
+        return provision_as_planned(instance, plan, actor=actor, code_verifier=code_verifier)
     if instance.state not in CREATED:
         raise StateConflictError(
             f"{instance.label} is in the state “{instance.get_state_display()}”, so it cannot be authenticated again now."
         )
-    request = platform_request(
-        instance,
-        actor=actor,
-        configuration=changed,
-        provider_data=provider_data or {},
-        code_verifier=code_verifier,
-    )
-    if lacks_code(request.authentication, request):
+    request = platform_request(instance, actor=actor, plan=plan, code_verifier=code_verifier)
+    if plan.needs_code:
         raise MissingCodeError
-    require_complete(request.organization, request.authentication, request.configuration)
-    if moved_hosts(instance, changed):
+    plan.require_complete()
+    if moved_hosts(instance, plan):
         # The old host's tokens must not go to the new one, which may respond without a refresh token.
         request = replace(request, tokens=None)
     renewed = platform_for(request.organization).update_instance(request)
@@ -91,7 +87,7 @@ def reauthenticate_instance(
             if stored.tokens_version == version:
                 # A refusal of the old credentials in the meantime says nothing of the new ones.
                 instance.accept_move(state=stored.state, state_changed_at=stored.state_changed_at)
-            merged = merge_proved(instance, stored, changes, changed)
+            merged = merge_proved(instance, stored, plan)
             move_instance(
                 instance,
                 State.CONNECTED,

@@ -18,7 +18,7 @@ from instances.provisioning.lifecycle.provision import (
 )
 from instances.provisioning.lifecycle.schedule import CREATE_GRACE_PERIOD, STALE_AFTER
 from instances.provisioning.lifecycle.states import State, cause_of, move_instance
-from instances.provisioning.plan import lacks_code
+from instances.provisioning.plan import plan_of
 from instances.provisioning.platform_requests import platform_request
 from instances.queries.database_clock import database_now, require_right_clock
 
@@ -60,7 +60,7 @@ def reconcile_instance(instance: Instance, *, actor: str, is_abandoned: bool = F
         return _create_again(instance, request)
     adopted = next(iter(own_copies(found, instance, request)), None)
     result = CreateResult(instance, request, created=adopted or found[0])
-    store_result(result, why="Found on the platform by its tag.", is_final=True)
+    store_result(result, why="Found on the platform by its tag.", is_final=True).require_created()
     for copy in own_copies(found, instance, request):
         if copy.remote_id != instance.remote_id:
             platform.delete_instance(replace(request, remote_id=copy.remote_id))
@@ -84,7 +84,7 @@ def own_copies(
 
 
 def _create_again(instance: Instance, request: PlatformRequest) -> Instance:
-    if not lacks_code(request.authentication, request):
+    if not plan_of(instance).needs_code:
         return create_at_platform(instance, request, is_final=True)
     error = GrantRejectedError(
         f"{instance.label}: provisioning was interrupted after the authorization code was used. Authorize it again."

@@ -15,15 +15,12 @@ from instances.models import Authorization, AuthorizationLink, Instance
 from instances.models.authorizations import LIFETIME
 from instances.platforms.base import PlatformRequest, RequestToken
 from instances.platforms.registry import platform_for
+from instances.provisioning.hosts import require_secrets_again
 from instances.provisioning.lifecycle.changes import locked, save_changes
 from instances.provisioning.lifecycle.states import CREATED, PROVISIONABLE, State, move_instance
-from instances.provisioning.oauth.links import accept_from_account_owner
-from instances.provisioning.plan import default_callback_url, require_complete
-from instances.provisioning.platform_requests import (
-    changed_configuration,
-    normalised_changes,
-    platform_request,
-)
+from instances.provisioning.oauth.links import plan_by_account_owner
+from instances.provisioning.plan import CALLBACK_URL_KEY, plan_changes
+from instances.provisioning.platform_requests import platform_request
 from instances.queries.database_clock import require_right_clock
 
 # The cookie that identifies the browser at the callback. Its value comes from new_browser_secret().
@@ -76,17 +73,17 @@ def begin_authorization(
             f"{instance.label} authenticates with {instance.authentication_type}, not in a browser. Provision it instead."
         )
     entered = configuration or {}
-    accepted = accept_from_account_owner(instance, entered) if link else entered
-    changes = _prepare_configuration(instance, accepted, actor=actor)
+    plan = plan_by_account_owner(instance, entered) if link else plan_changes(instance, entered)
+    require_secrets_again(instance, plan, is_authorizing=True)
+    plan = plan.with_callback_url()
+    if plan.given and instance.state in PROVISIONABLE:
+        # A failed authorization can break nothing here, so everything is stored now.
+        save_changes(instance, configuration=plan.given, expect=PROVISIONABLE, is_authorizing=True)
+        plan = plan_changes(instance, {})
+    plan.require_complete()
     state = secrets.token_urlsafe(STATE_BYTES)
     code_verifier = secrets.token_urlsafe(CODE_VERIFIER_BYTES)
-    request = platform_request(
-        instance,
-        actor=actor,
-        configuration=changed_configuration(instance, changes, is_authorizing=True),
-        code_verifier=code_verifier,
-    )
-    require_complete(request.organization, request.authentication, request.configuration)
+    request = platform_request(instance, actor=actor, plan=plan, code_verifier=code_verifier)
     url, request_token = _authorization_url(request, state)
     authorization = Authorization(
         instance=instance,
@@ -95,12 +92,12 @@ def begin_authorization(
         state_digest=crypto.digest(state),
         browser_digest=crypto.digest(browser_secret),
         digest_key_id=crypto.first_key_id(),
-        redirect_uri=request.configuration["oauth.callback.url"],
+        redirect_uri=plan.configuration[CALLBACK_URL_KEY],
         expires_at=timezone.now() + LIFETIME,
     )
     authorization.code_verifier = code_verifier
     authorization.request_token_secret = request_token.secret if request_token else ""
-    authorization.configuration = changes
+    authorization.configuration = dict(plan.given)
     with locked(instance):
         authorization.save()
         if instance.state in PROVISIONABLE:
@@ -112,29 +109,6 @@ def begin_authorization(
                 why="Authorization started.",
             )
     return BegunAuthorization(authorization, url)
-
-
-def _prepare_configuration(
-    instance: Instance, configuration: Mapping[str, Any], *, actor: str
-) -> dict[str, Any]:
-    """Return the changes to store once authorized, with the callback URL.
-
-    For an instance that was never connected everything is stored now, since a failed authorization can break nothing.
-    """
-    changes = dict(configuration)
-    changed = changed_configuration(instance, changes, is_authorizing=True)
-    request = platform_request(instance, actor=actor, configuration=changed)
-    if not request.configuration.get("oauth.callback.url"):
-        changes["oauth.callback.url"] = default_callback_url()
-    if not changes or instance.state in CREATED:
-        return changes
-    save_changes(
-        instance,
-        configuration=normalised_changes(instance, changes),
-        expect=PROVISIONABLE,
-        is_authorizing=True,
-    )
-    return {}
 
 
 def _authorization_url(request: PlatformRequest, state: str) -> tuple[str, RequestToken | None]:

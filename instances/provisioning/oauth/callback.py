@@ -1,6 +1,7 @@
 """Handle the OAuth callback: check it, then connect the instance."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -27,11 +28,10 @@ from instances.models import Authorization, AuthorizationLink, Instance, Interac
 from instances.models.authorization_links import browser_digests
 from instances.models.authorizations import LIFETIME
 from instances.platforms.base import code_in
-from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance
+from instances.provisioning.lifecycle.reauthenticate import reauthenticate_as_planned
 from instances.provisioning.lifecycle.states import State, cause_of, move_instance
 from instances.provisioning.oauth.links import require_open
-from instances.provisioning.plan import authentication_of
-from instances.provisioning.platform_requests import changed_configuration
+from instances.provisioning.plan import ConnectionPlan, plan_changes
 from instances.queries.database_clock import require_right_clock
 from instances.queries.outages import outlast_outage
 from instances.redaction import redact_text, redact_url
@@ -69,8 +69,8 @@ def complete_authorization(
     renewed_secret: identifies the browser after the state was used; defaults to the previous secret. is_recorded: set
     to False to skip the interaction of a callback that belongs to no authorization.
 
-    Raises a subclass of AuthorizationError for each way in which this can fail, and what reauthenticate_instance()
-    raises. ClockSkewError is raised before the state is used.
+    Raises a subclass of AuthorizationError for each way in which this can fail, and what
+    reauthenticate_as_planned() raises. ClockSkewError is raised before the state is used.
     """
     require_right_clock()
     started_at = timezone.now()
@@ -82,7 +82,8 @@ def complete_authorization(
         _check_link(authorization)
         _claim(authorization, renewed_secret)
         is_claimed = True
-        _check_issuer(authorization, parameters)
+        plan = plan_changes(authorization.instance, authorization.configuration.reveal())
+        _check_issuer(authorization.instance, plan, parameters)
         _check_answer(authorization, parameters)
     except InstancesError as error:
         if authorization is None and not is_recorded:
@@ -94,7 +95,7 @@ def complete_authorization(
             _end_in_failure(authorization, error, interaction, actor=actor)
         raise
     _record_callback(parameters, authorization, user, started_at, "")
-    return _connect(authorization, parameters, actor=_actor_of(authorization, user))
+    return _connect(authorization, plan, parameters, actor=_actor_of(authorization, user))
 
 
 def _actor_of(authorization: Authorization | None, user: User | AnonymousUser) -> str:
@@ -154,26 +155,22 @@ def _claim(authorization: Authorization, renewed_secret: str) -> None:
     )
 
 
-def _check_issuer(authorization: Authorization, parameters: Mapping[str, str]) -> None:
+def _check_issuer(instance: Instance, plan: ConnectionPlan, parameters: Mapping[str, str]) -> None:
     """Compare iss with the issuer, by character (RFC 9207 2.4, RFC 3986 6.2.1).
 
-    A response without iss is rejected if the issuer is known to always send it. OAuth 1.0a has no issuer.
+    A response without iss is rejected if the issuer is known to always send it. OAuth 1.0a has no issuer. The trip may
+    have chosen another variant, whose authorization server has another issuer.
 
     Raises IssuerMismatchError.
     """
-    instance = authorization.instance
-    changes = authorization.configuration.reveal()
-    # The trip may have chosen another variant, whose authorization server has another issuer.
-    way = authentication_of(instance, {**instance.readable_configuration(), **changes})
-    iss = parameters.get("iss")
+    way, iss = plan.authentication, parameters.get("iss")
     if not way.issuer or way.grant_type != GrantType.AUTHORIZATION_CODE:
         return
     if iss is None and not way.sends_iss:
         return
-    changed = changed_configuration(instance, changes, is_authorizing=True)
     overrides = instance.organization.endpoint_overrides.get(instance.element.key, {})
     template = overridden(way.issuer, overrides, public_url=settings.PUBLIC_URL)
-    issuer = fill_url(template, way.values_of(changed))
+    issuer = fill_url(template, way.values_of(plan.own_configuration))
     if iss != issuer:
         raise IssuerMismatchError(instance.label, issuer, is_missing=iss is None)
 
@@ -224,18 +221,21 @@ def _end_in_failure(
 
 
 def _connect(
-    authorization: Authorization, parameters: Mapping[str, str], *, actor: str
+    authorization: Authorization,
+    plan: ConnectionPlan,
+    parameters: Mapping[str, str],
+    *,
+    actor: str,
 ) -> Instance:
     instance = authorization.instance
     provider_data = {k: v for k, v in parameters.items() if k not in {"state", "iss"}}
     try:
         if authorization.request_token_secret:
             provider_data["secret"] = authorization.request_token_secret.reveal()
-        reauthenticate_instance(
+        reauthenticate_as_planned(
             instance,
+            replace(plan, provider_data=provider_data),
             actor=actor,
-            configuration=authorization.configuration.reveal(),
-            provider_data=provider_data,
             code_verifier=authorization.code_verifier.reveal(),
         )
     except InstancesError:

@@ -34,14 +34,8 @@ from instances.provisioning.access.permissions import InstancePermission, requir
 from instances.provisioning.actions import LINK
 from instances.provisioning.hosts import allowed_hosts, require_allowed_hosts
 from instances.provisioning.lifecycle.changes import locked
-from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance
-from instances.provisioning.plan import (
-    OAUTH_APP_KEYS,
-    authentication_of,
-    default_callback_url,
-    oauth_app_for,
-    with_oauth_app,
-)
+from instances.provisioning.lifecycle.reauthenticate import reauthenticate_as_planned
+from instances.provisioning.plan import ConnectionPlan, plan_changes, plan_of
 from instances.queries.database_clock import database_now
 
 TOKEN_BYTES = 32
@@ -81,8 +75,9 @@ def make_link(instance: Instance, *, user: User, note: str = "") -> MadeLink:
         raise StateConflictError(
             f"{instance.label} is in the state “{instance.get_state_display()}”, so it cannot be authorized now."
         )
-    client_keys = instance.authentication.client_keys
-    if missing := [key for key in missing_keys(instance) if key in client_keys]:
+    plan = _plan_as_stored(instance)
+    client_keys = plan.authentication.client_keys
+    if missing := [key for key in plan.missing_keys if key in client_keys]:
         raise MissingConfigurationError(missing)
     token = secrets.token_urlsafe(TOKEN_BYTES)
     with locked(instance):
@@ -97,13 +92,9 @@ def make_link(instance: Instance, *, user: User, note: str = "") -> MadeLink:
     return MadeLink(link, f"{settings.PUBLIC_URL}/authorize/{token}")
 
 
-def missing_keys(instance: Instance) -> list[str]:
-    """Return the required keys that neither the instance nor its OAuth app has."""
-    way, organization = instance.authentication, instance.organization
-    held = {"oauth.callback.url": default_callback_url()} | instance.readable_configuration()
-    complete = with_oauth_app(organization, instance.element, way, held)
-    elsewhere = OAUTH_APP_KEYS if organization.is_remote else ()
-    return [key for key in way.missing_keys(complete) if key not in elsewhere]
+def _plan_as_stored(instance: Instance) -> ConnectionPlan:
+    """Plan the connection with what is stored, without secrets that cannot be read."""
+    return plan_of(instance, instance.readable_configuration()).with_callback_url()
 
 
 def asked_keys(instance: Instance) -> list[str]:
@@ -112,34 +103,33 @@ def asked_keys(instance: Instance) -> list[str]:
     With a browser: the required keys that are missing. Without: the credentials too. Never the OAuth client, a
     variant, or a host that was already entered.
     """
-    way = instance.authentication
+    plan = _plan_as_stored(instance)
+    way = plan.authentication
     held = {*instance.configuration, *instance.secret_keys}
     settled = {
         field.key
         for field in way.fields
         if field.key in way.host_keys and not held.isdisjoint(field.names)
     }
-    asked = set(missing_keys(instance)) | (set() if way.needs_browser else way.credential_keys)
+    asked = {*plan.missing_keys, *(() if way.needs_browser else way.credential_keys)}
     return [field.key for field in way.fields if field.key in asked - settled - way.client_keys]
 
 
-def accept_from_account_owner(instance: Instance, entered: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep the keys that the account owner may enter, and ignore the others.
+def plan_by_account_owner(instance: Instance, entered: Mapping[str, Any]) -> ConnectionPlan:
+    """Plan the connection with the keys that the account owner may enter; others are ignored.
 
     A host that was left open must be one of the provider's, or listed by an operator.
 
-    Raises HostNotAllowedError.
+    Raises HostNotAllowedError, InvalidConfigurationError, and UnreadableSecretError, since only an operator may replace
+    secrets that cannot be read.
     """
+    instance.full_configuration()
     asked = asked_keys(instance)
     accepted = {key: value for key, value in entered.items() if key in asked}
-    organization, element = instance.organization, instance.element
-    changed = {**instance.full_configuration(), **accepted}
-    way = authentication_of(instance, changed)
-    if not way.host_keys.isdisjoint(accepted):
-        app = oauth_app_for(organization, element, way, changed)
-        listed = allowed_hosts(organization, element, app, own=())
-        require_allowed_hosts(organization, element, way, changed, listed)
-    return accepted
+    plan = plan_changes(instance, accepted)
+    if not plan.authentication.host_keys.isdisjoint(accepted):
+        require_allowed_hosts(plan, allowed_hosts(plan, own=()))
+    return plan
 
 
 def send_link(made: MadeLink, *, to: str) -> None:
@@ -231,10 +221,10 @@ def claim_link(link: AuthorizationLink, *, fresh_secret: str) -> None:
 def connect_by_link(link: AuthorizationLink, *, configuration: Mapping[str, Any]) -> Instance:
     """Connect the link's instance with what was entered, and use up the link.
 
-    Raises HostNotAllowedError and what reauthenticate_instance() raises; the same browser may then try again.
+    Raises HostNotAllowedError and what reauthenticate_as_planned() raises; the same browser may then try again.
     """
-    accepted = accept_from_account_owner(link.instance, configuration)
-    instance = reauthenticate_instance(link.instance, actor=link.actor, configuration=accepted)
+    plan = plan_by_account_owner(link.instance, configuration)
+    instance = reauthenticate_as_planned(link.instance, plan, actor=link.actor)
     AuthorizationLink.objects.complete(link, at=timezone.now())
     return instance
 

@@ -12,7 +12,7 @@ from instances.models import Element, Organization, OrganizationUser
 from instances.platforms.base import PlatformRequest, RequestToken
 from instances.platforms.registry import platform_for
 from instances.provisioning.hosts import allowed_hosts, hosts_in
-from instances.provisioning.plan import completed_by, normalise_configuration, oauth_app_for
+from instances.provisioning.plan import plan_connection
 
 # Parameters that set a configuration key with another name.
 _PARAMETER_KEYS = {
@@ -81,15 +81,11 @@ def _platform_request(
 ) -> PlatformRequest:
     given = {name: value for name, value in parameters.items() if value}
     user = organization_user or OrganizationUser(organization=Organization())
-    own = _configuration(element, way, given)
-    way = way.with_variant(way.variant_of(own))
-    app = oauth_app_for(user.organization, element, way, own) if organization_user else None
-    configuration = completed_by(app, way, own)
-    hosts = hosts_in(user.organization, element, way, own)
+    plan = plan_connection(user, element, way, _configuration(way, given))
     missing = [
         name
         for name, key in _PARAMETER_KEYS.items()
-        if name in {"apiKey", "callbackUrl"} and not configuration.get(key)
+        if name in {"apiKey", "callbackUrl"} and not plan.configuration.get(key)
     ]
     if missing and not user.organization.is_remote:
         raise MissingConfigurationError(missing)
@@ -100,10 +96,10 @@ def _platform_request(
         name=element.name,
         organization_user=user,
         element=element.parsed,
-        authentication=way,
-        configuration=configuration,
+        authentication=plan.authentication,
+        configuration=plan.configuration,
         provider_data={"oauth_token": given["requestToken"]} if "requestToken" in given else {},
-        allowed_hosts=allowed_hosts(user.organization, element, app, hosts),
+        allowed_hosts=allowed_hosts(plan, hosts_in(plan)),
         actor=actor,
     )
 
@@ -138,9 +134,7 @@ def _is_oauth1(way: AuthenticationType) -> bool:
     return way.type == AuthenticationKind.OAUTH1
 
 
-def _configuration(
-    element: Element, way: AuthenticationType, given: Mapping[str, str]
-) -> dict[str, str]:
+def _configuration(way: AuthenticationType, given: Mapping[str, str]) -> dict[str, str]:
     values = {
         _PARAMETER_KEYS.get(name, name): value
         for name, value in given.items()
@@ -148,4 +142,4 @@ def _configuration(
     }
     if way.site_address_key and "siteAddress" in given:
         values.setdefault(way.site_address_key, given["siteAddress"])
-    return normalise_configuration(element.parsed, way, values)
+    return values

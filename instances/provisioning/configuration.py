@@ -1,0 +1,82 @@
+"""Normalise the values of a configuration, and split them into columns."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from instances.catalogue.configuration_keys import MASK, KeyType
+from instances.catalogue.definition import AuthenticationType, ElementDefinition
+from instances.errors import InvalidConfigurationError
+from instances.redaction import storable
+
+MAX_VALUE_CHARACTERS = 20_000
+
+
+def normalise_configuration(
+    authentication: AuthenticationType, given: Mapping[str, Any]
+) -> dict[str, str]:
+    """Convert the given values to strings, as the API returns them (contract 5).
+
+    Empty values and masks are left out; unknown keys are kept (contract 1).
+
+    Raises InvalidConfigurationError for the first invalid value.
+    """
+    types = {name: field.type for field in authentication.fields for name in field.names}
+    options = {field.key: field.options for field in authentication.fields if field.options}
+    normalised = {}
+    for key, value in given.items():
+        if storable(key) != key:
+            raise InvalidConfigurationError(
+                storable(key), "the key contains a character that cannot be stored."
+            )
+        text = _to_text(key, value)
+        if text in {"", MASK}:
+            continue
+        _check_form(key, text, types.get(key, KeyType.STRING))
+        if key in options and text not in options[key]:
+            raise InvalidConfigurationError(key, f"must be one of: {', '.join(options[key])}.")
+        normalised[key] = text.lower() if types.get(key) == KeyType.BOOLEAN else text
+    return normalised
+
+
+def split_secrets(
+    definition: ElementDefinition, configuration: Mapping[str, str]
+) -> dict[str, Any]:
+    """Split a configuration into columns: queryable plain keys and sealed secrets."""
+    secret = {key: value for key, value in configuration.items() if definition.is_secret(key)}
+    return {
+        "configuration": {k: v for k, v in configuration.items() if k not in secret},
+        "secret_configuration": secret,
+        "secret_keys": sorted(secret),
+    }
+
+
+def _to_text(key: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = json.dumps(value) if isinstance(value, dict | list) else str(value)
+    if len(text) > MAX_VALUE_CHARACTERS:
+        raise InvalidConfigurationError(key, f"is longer than {MAX_VALUE_CHARACTERS} characters.")
+    if storable(text) != text:
+        raise InvalidConfigurationError(key, "contains a character that cannot be stored.")
+    return text
+
+
+def _check_form(key: str, text: str, form: KeyType) -> None:
+    if form == KeyType.BOOLEAN and text.lower() not in {"true", "false"}:
+        raise InvalidConfigurationError(key, "must be true or false.")
+    if form == KeyType.INTEGER and not text.lstrip("-").isdecimal():
+        raise InvalidConfigurationError(key, "must be a whole number.")
+    if form == KeyType.URL:
+        try:
+            parts = urlsplit(text)
+            is_url = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        except ValueError:
+            is_url = False
+        if not is_url:
+            raise InvalidConfigurationError(
+                key, "must be a URL that begins with https:// or http://."
+            )
