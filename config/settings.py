@@ -151,12 +151,22 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Counters: calls per minute, failed sign-ins
 
-CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://")}
-if not CACHES["default"]["BACKEND"].endswith(("LocMemCache", "RedisCache")):
-    raise ImproperlyConfigured("CACHE_URL must be redis://host:port/number or locmemcache://.")
-if CACHES["default"]["BACKEND"].endswith("LocMemCache"):
-    # Beyond its default of 300, Django evicts entries at random: trying many names would reset the counters.
-    CACHES["default"].setdefault("OPTIONS", {}).setdefault("MAX_ENTRIES", 100_000)
+CACHES: dict[str, dict[str, Any]] = {
+    "default": env.cache_url("CACHE_URL", default="locmemcache://"),
+    # While the shared one does not answer, each process counts here.
+    "memory": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "memory"},
+}
+for _cache in CACHES.values():
+    _options = _cache.setdefault("OPTIONS", {})
+    if _cache["BACKEND"].endswith("LocMemCache"):
+        # Beyond its default of 300, Django evicts entries at random: trying many names would reset the counters.
+        _options.setdefault("MAX_ENTRIES", 100_000)
+    elif _cache["BACKEND"].endswith("RedisCache"):
+        # Requests wait for it.
+        _options.setdefault("socket_connect_timeout", 0.1)
+        _options.setdefault("socket_timeout", 0.1)
+    else:
+        raise ImproperlyConfigured("CACHE_URL must be redis://host:port/number or locmemcache://.")
 
 # Background tasks
 

@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 import pytest
+from django.core.cache import caches
 from django.test import Client
 from django.utils import timezone
 
-from instances import crypto
+from instances import counters, crypto
+from instances.deadlines import Deadline
 from instances.models import Authorization, Interaction
 from tests.support.factories import make_instance, make_user
 
@@ -106,7 +108,10 @@ def test_callbacks_of_signed_in_users_are_recorded_in_any_flood():
     assert Interaction.objects.count() == before + 1
 
 
-def test_without_its_counters_nothing_forged_is_recorded(monkeypatch):
-    monkeypatch.setattr("django.core.cache.cache.add", lambda *args, **kwargs: 1 / 0)
-    assert {forge(number).status_code for number in range(25)} == {400}
-    assert not Interaction.objects.exists()
+def test_without_the_shared_cache_forged_callbacks_are_limited_all_the_same(monkeypatch):
+    monkeypatch.setattr(counters, "_left_alone", Deadline(timedelta(0)))
+    monkeypatch.setattr(caches["default"], "add", lambda *args, **kwargs: 1 / 0)
+    caches["memory"].clear()
+    statuses = [forge(number).status_code for number in range(25)]
+    assert (statuses[0], statuses[-1]) == (400, 429)
+    assert Interaction.objects.count() < 25
