@@ -1,7 +1,9 @@
 """The admin's appearance: names, colours and sidebar."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
@@ -28,6 +30,11 @@ def _listed(
         "link": reverse_lazy(f"admin:{app_label}_{model_name}_changelist"),
         "permission": lambda request: request.user.has_perm(f"{app_label}.view_{model_name}"),
     }
+
+
+def _file(name: str) -> Callable[[HttpRequest], str]:
+    # The address of a static file is known only when the settings are read.
+    return lambda request: static(f"instances/{name}")
 
 
 _SIDEBAR: list[dict[str, Any]] = [
@@ -133,15 +140,26 @@ _THEME: dict[str, Any] = {
         {
             "rel": "icon",
             "type": "image/svg+xml",
-            "href": lambda request: static("instances/favicon.svg"),
+            "href": _file("favicon.svg"),
         }
     ],
-    "STYLES": [lambda request: static("instances/admin.css")],
-    "SCRIPTS": [
-        lambda request: static("instances/time_zone.js"),
-        lambda request: static("instances/busy.js"),
-    ],
+    "STYLES": [_file(f"{name}.css") for name in ("tokens", "im", "frame", "admin")],
+    "SCRIPTS": [_file(f"{name}.js") for name in ("time_zone", "busy", "pages")],
     "COLORS": {
+        # The greys of tokens.css, so that Unfold's panels and forms agree with ours.
+        "base": {
+            "50": "oklch(98.3% .003 220)",
+            "100": "oklch(96.3% .004 220)",
+            "200": "oklch(92.2% .006 220)",
+            "300": "oklch(86% .009 220)",
+            "400": "oklch(70% .014 220)",
+            "500": "oklch(54% .018 220)",
+            "600": "oklch(43% .019 222)",
+            "700": "oklch(36% .018 224)",
+            "800": "oklch(26.5% .015 226)",
+            "900": "oklch(19.5% .012 228)",
+            "950": "oklch(15.5% .01 230)",
+        },
         # Teal; 600 carries white text and 400 dark text at more than 4.5 : 1 (WCAG 2.2 AA).
         "primary": {
             "50": "oklch(98% .012 200)",
@@ -155,6 +173,6 @@ _THEME: dict[str, Any] = {
             "800": "oklch(37% .06 212)",
             "900": "oklch(32% .05 214)",
             "950": "oklch(24% .04 216)",
-        }
+        },
     },
 }

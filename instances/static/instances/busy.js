@@ -7,7 +7,7 @@ addEventListener("submit", (event) => {
   const busy = event.submitter?.dataset.busy ?? form.dataset.busy;
   if (!busy) return;
   const status = document.createElement("p");
-  status.className = "working";
+  status.className = "im-working";
   status.role = "status";
   form.append(status);
   // Screen readers announce only changes of a status that already exists.
@@ -16,5 +16,5 @@ addEventListener("submit", (event) => {
 // Reset a page that the browser restores on "back".
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[aria-busy]")) form.ariaBusy = null;
-  for (const status of document.querySelectorAll(".working")) status.remove();
+  for (const status of document.querySelectorAll(".im-working")) status.remove();
 });

@@ -1,16 +1,78 @@
-// Times in the reader's time zone, a copy button, and the focus after an error.
-for (const time of document.querySelectorAll("time[datetime]")) {
-  const at = new Date(time.dateTime);
-  time.textContent = at.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
-}
-for (const button of document.querySelectorAll("[data-copies]")) {
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    const field = document.getElementById(button.dataset.copies);
-    field.select();
-    await navigator.clipboard.writeText(field.value);
-    button.textContent = button.dataset.done;
+// Every page works without this script: it adds copying, menus, a search key, and the number of selected rows.
+addEventListener("DOMContentLoaded", () => {
+  // Times in the reader's language and time zone.
+  for (const time of document.querySelectorAll("time[data-local]")) {
+    const language = document.documentElement.lang;
+    time.textContent = new Date(time.dateTime).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
+  }
+
+  // Copy buttons: the whole text of an element, or the value of a field.
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    const label = button.querySelector("span") ?? button;
+    const original = label.textContent;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const source = document.getElementById(button.dataset.copy);
+      await navigator.clipboard.writeText(source.value ?? source.textContent.trim());
+      label.textContent = button.dataset.done;
+      setTimeout(() => (label.textContent = original), 2000);
+    });
+  }
+
+  // Menus close with Escape, and with a click outside.
+  const openMenus = () => document.querySelectorAll("details.im-menu[open]");
+  addEventListener("click", (event) => {
+    for (const menu of openMenus()) if (!menu.contains(event.target)) menu.open = false;
   });
-}
-// Focus the first field with an error.
-document.querySelector(".wrong :is(input, select, textarea)")?.focus();
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      for (const menu of openMenus()) {
+        menu.open = false;
+        menu.querySelector("summary").focus();
+      }
+    }
+    if (event.key === "/" && !event.target.closest("input, textarea, select")) {
+      const search = document.querySelector("[type=search]");
+      if (search) {
+        event.preventDefault();
+        search.focus();
+      }
+    }
+  });
+
+  // The selected rows of a list (bulk_bar.html).
+  const picked = document.querySelector("[data-picked]");
+  if (picked) {
+    const boxes = [...document.querySelectorAll("tbody .im-pick input")];
+    const ofPage = document.querySelector("[data-pick-page]");
+    const pickAll = document.querySelector("[data-pick-all]");
+    const across = document.querySelector("[name=select_across]");
+
+    const tell = (isAll) => {
+      const count = boxes.filter((box) => box.checked).length;
+      const isPage = count === boxes.length;
+      const sentence = isAll ? picked.dataset.all : isPage ? picked.dataset.page : picked.dataset.some;
+      picked.textContent = sentence.replace("%n", count);
+      ofPage.checked = isPage;
+      ofPage.indeterminate = count > 0 && !isPage;
+      if (across) across.value = isAll ? "1" : "0";
+      if (pickAll) pickAll.hidden = isAll || !isPage;
+    };
+    const pick = (isPicked) => {
+      for (const box of boxes) box.checked = isPicked;
+      tell(false);
+    };
+    for (const box of boxes) box.addEventListener("change", () => tell(false));
+    ofPage.addEventListener("change", () => pick(ofPage.checked));
+    pickAll?.addEventListener("click", () => tell(true));
+    document.querySelector("[data-pick-none]").addEventListener("click", () => pick(false));
+    // The browser restores ticks on "back".
+    addEventListener("pageshow", () => tell(false));
+  }
+
+  // The current view of a list, where the views are wider than the window.
+  document.querySelector(".im-views [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+
+  // The first field with an error.
+  document.querySelector(":is(.im-wrong, .wrong) :is(input, select, textarea)")?.focus();
+});
