@@ -1,9 +1,8 @@
 // Every page works without this script: it adds copying, menus, a search key, and the number of selected rows.
 addEventListener("DOMContentLoaded", () => {
-  // Times in the reader's language and time zone.
+  // Times as the reader writes them, in the reader's time zone.
   for (const time of document.querySelectorAll("time[data-local]")) {
-    const language = document.documentElement.lang;
-    time.textContent = new Date(time.dateTime).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
+    time.textContent = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
   }
 
   // Copy buttons: the whole text of an element, or the value of a field.
