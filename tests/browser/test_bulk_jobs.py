@@ -48,7 +48,7 @@ def press_twice(page, name):
         """async (button) => {
              button.click(); button.click()
              await new Promise((resolve) => setTimeout(resolve))
-             return document.querySelector("[role=status].working").textContent
+             return document.querySelector("[role=status].im-working").textContent
            }"""
     )
 

@@ -152,7 +152,7 @@ def test_a_button_shows_progress_and_works_once(open_as_staff):
              const button = document.querySelector("main button[data-busy]")
              button.click(); button.click()
              await new Promise((resolve) => setTimeout(resolve))
-             return document.querySelector("[role=status].working").textContent
+             return document.querySelector("[role=status].im-working").textContent
            }"""
     )
     assert status == "Connecting …"
