@@ -1,8 +1,9 @@
 """Read a file of instances row by row.
 
-CSV, JSON Lines, a JSON list, or one JSON body (contract 7.1).
+CSV, JSON Lines, a JSON list, or one JSON body (contract 7.1), in UTF-8 or UTF-16.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
@@ -14,6 +15,8 @@ from instances.bulk.lines import FileRow, chunks_of
 from instances.errors import InputError
 
 MAX_ERRORS_TOLD = 20
+# A list, alone or as {"instances": [...]}.
+_LIST = re.compile(rb'\s*(\{\s*"instances"\s*:\s*)?\[')
 
 
 def read_rows(stream: BinaryIO, *, default_element: str = "") -> Iterator[FileRow]:
@@ -46,11 +49,11 @@ def _parse(stream: BinaryIO) -> Iterator[FileRow]:
     chunks = chunks_of(stream)
     head = next(chunks)
     whole = chain([head], chunks)
+    if opening := _LIST.match(head):
+        return read_json_list(whole, opening.end(), closing="]}" if opening[1] else "]")
     match head.lstrip()[:1]:
         case b"":
             raise InputError("Line 1, column 1: expected JSON or the header of a CSV file.")
-        case b"[":
-            return read_json_list(whole)
         case b"{":
             return read_json_objects(whole)
     return read_csv(whole)

@@ -1,6 +1,6 @@
 """Read JSON files of `POST /instances` bodies (contract 7.1).
 
-One object, a list, or one object per line.
+One object, a list, or one object per line. Decision 10 says why not by ijson.
 """
 
 import json
@@ -13,13 +13,17 @@ from instances.errors import InputError
 from instances.provisioning.create import parse_body
 
 
-def read_json_list(chunks: Iterator[bytes]) -> Iterator[FileRow]:
+def read_json_list(
+    chunks: Iterator[bytes], opening_length: int, *, closing: str
+) -> Iterator[FileRow]:
     """Yield the bodies of a list, one in memory at a time.
+
+    opening_length: of what comes before the first body. closing: what comes after the last one.
 
     Raises InputError where the JSON is invalid.
     """
     text = _Text(text_of(chunks))
-    text.skip(1)
+    text.skip(opening_length)
     number = 0
     while text.peek() != "]" or number:
         number += 1
@@ -30,7 +34,10 @@ def read_json_list(chunks: Iterator[bytes]) -> Iterator[FileRow]:
         if separator != ",":
             raise text.error("Expecting ',' delimiter")
         text.skip(1)
-    text.skip(1)
+    for bracket in closing:
+        if text.peek() != bracket:
+            raise text.error(f"Expecting '{bracket}'")
+        text.skip(1)
     if text.peek():
         raise text.error("Extra data")
 
@@ -130,7 +137,6 @@ class _Text:
         self._position = 0
         self._line = self._column = 1
         self._decoder = json.JSONDecoder(parse_constant=_refuse_constant)
-        self.peek()
 
     def peek(self) -> str:
         """Return the next non-whitespace character, unconsumed; empty at the end."""

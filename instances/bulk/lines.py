@@ -3,13 +3,14 @@
 import codecs
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from typing import Any, BinaryIO
 
 from instances.errors import InputError
 
 CHUNK_BYTES = 64 * 1024
 MAX_ROW_BYTES = 4 * 1024 * 1024
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +28,28 @@ class FileRow:
 
 
 def chunks_of(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield the bytes without a byte order mark.
+    """Yield the file as UTF-8 without a byte order mark.
 
-    The first chunk is empty only if the whole file is.
+    UTF-16, as Windows programs save it, is recognized by its byte order mark. The first chunk is empty only if the
+    whole file is.
     """
-    yield stream.read(CHUNK_BYTES).removeprefix(_BYTE_ORDER_MARK)
-    while chunk := stream.read(CHUNK_BYTES):
-        yield chunk
+    head = stream.read(CHUNK_BYTES)
+    rest = iter(partial(stream.read, CHUNK_BYTES), b"")
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        yield from _utf8_of(chain([head], rest))
+    else:
+        yield head.removeprefix(codecs.BOM_UTF8)
+        yield from rest
+
+
+def _utf8_of(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Decode UTF-16. Raises InputError if it is not valid."""
+    pieces = codecs.iterdecode(chunks, "utf-16")
+    try:
+        yield next(pieces, "").encode()
+        yield from (piece.encode() for piece in pieces)
+    except UnicodeDecodeError:
+        raise InputError("The text is not valid UTF-16.") from None
 
 
 def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:

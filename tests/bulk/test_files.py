@@ -1,11 +1,13 @@
 """Files of instances: every format, and every mistake reported with its position."""
 
+import codecs
 import io
 import json
 import tracemalloc
 
 import pytest
 
+from instances.bulk import lines
 from instances.bulk.csv_files import csv_template
 from instances.bulk.files import read_rows
 from instances.errors import InputError
@@ -87,6 +89,31 @@ def test_a_json_list_and_json_lines_give_the_same_bodies():
     assert [row.number for row in read(as_list)][-1] == 3000
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name,note\nAda,é 😀\nBob,\n",
+        '[{"name": "Ada", "configuration": {"note": "é 😀"}}, {"name": "Bob"}]',
+        '{"name": "Ada", "configuration": {"note": "é 😀"}}\n{"name": "Bob"}\n',
+        ' { "instances" : [{"name": "Ada", "configuration": {"note": "é 😀"}}, {"name": "Bob"}] } ',
+    ],
+    ids=["csv", "list", "lines", "wrapped list"],
+)
+def test_every_format_is_read_in_utf_8_and_utf_16(encoding, text, monkeypatch):
+    # A character may be split between two chunks.
+    monkeypatch.setattr(lines, "CHUNK_BYTES", 61)
+    mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
+    rows = read(mark + text.encode(encoding))
+    assert [row.body["name"] for row in rows] == ["Ada", "Bob"]
+    assert rows[0].body["configuration"] == {"note": "é 😀"}
+
+
+def test_an_object_that_merely_starts_with_a_list_is_one_body():
+    [row] = read(b'{"tags": ["instances"],\n "name": "Ada"}')
+    assert (row.body["name"], row.error) == ("Ada", "")
+
+
 def test_wrong_rows_do_not_hide_the_ones_behind_them():
     assert errors(b'{"name": 5}\n{"name": }\n{"name": "\xff"}\n{"name": NaN}\n{"name": "a"}\n') == [
         "Line 1: The body has invalid fields: name: Input should be a valid string.",
@@ -110,11 +137,18 @@ def test_wrong_rows_do_not_hide_the_ones_behind_them():
         (b'[{"name": "a"}\n {"name": "b"}]', "Line 2, column 2: invalid JSON"),
         (b'[{"name": "a"}] x', "Line 1, column 17: invalid JSON .Extra data"),
         (b'[{"name": "a"},\n', "invalid JSON"),
+        (
+            b'{"instances": [{"name": "a"}], "total": 1}',
+            "Line 1, column 30: invalid JSON .Expecting '}'",
+        ),
+        (b'{"instances": [{"name": "a"}]', "Expecting '}'"),
+        ("[é]".encode("utf-16") + b"x", "The text is not valid UTF-16"),
+        (b"\xff\xfe", "Line 1, column 1: expected JSON"),
         (b'[{"name": "a"},\n\n"\xff"]', "Line 3: the text is not valid UTF-8"),
         (b'[{"name": "' + b"x" * 5_000_000, "invalid JSON"),
         (b'{"name": "a"}\n{"name": "' + b"x" * 5_000_000, "Line 2 is too long"),
     ],
-    ids=range(7),
+    ids=range(11),
 )
 def test_a_file_that_cannot_be_read_on_says_where(content, sentence):
     with pytest.raises(InputError, match=sentence):
