@@ -74,11 +74,11 @@ def _measure(port: int) -> None:
 def _plain_rate(port: int, concurrency: int) -> float:
     with ThreadPoolExecutor(concurrency) as pool:
         before = time.monotonic()
-        list(pool.map(_ask, [port] * COUNT))
+        list(pool.map(_refresh, [port] * COUNT))
         return COUNT / (time.monotonic() - before)
 
 
-def _ask(port: int) -> None:
+def _refresh(port: int) -> None:
     if not hasattr(_connections, "to_stub"):
         _connections.to_stub = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     _connections.to_stub.request("POST", "/token", FORM, HEADERS)

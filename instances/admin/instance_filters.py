@@ -15,7 +15,7 @@ from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 
 from instances.causes import Cause
 from instances.models import Authorization, Instance, OrganizationUser
-from instances.models.instances import InstanceQuerySet
+from instances.models.instance_querysets import InstanceQuerySet
 from instances.models.organizations import inline_ids
 from instances.provisioning.status.explain import explain_many
 
@@ -69,7 +69,7 @@ QUESTIONS: dict[str, tuple["StrOrPromise", Question]] = {
     ),
     "disabled": (
         _("Connected but disabled"),
-        lambda rows, _: rows.resting(),
+        lambda rows, _: rows.paused(),
     ),
 }
 

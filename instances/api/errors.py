@@ -63,8 +63,8 @@ def _answer_rate_limit(request: HttpRequest, error: RateLimitExceededError) -> J
 
 def _answer_invalid(request: HttpRequest, error: ValidationError) -> JsonResponse:
     wrong = "; ".join(
-        f"{'.'.join(str(part) for part in one['loc'][1:] if part != 'body')}: {one['msg']}"
-        for one in error.errors
+        f"{'.'.join(str(part) for part in problem['loc'][1:] if part != 'body')}: {problem['msg']}"
+        for problem in error.errors
     )
     return error_response(request, 400, f"The request has invalid values: {wrong}")
 

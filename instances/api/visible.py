@@ -8,7 +8,7 @@ from instances.api.errors import NotFoundError
 from instances.catalogue.configuration_keys import MASK
 from instances.models import Element, Instance, OrganizationUser
 from instances.models.elements import ElementQuerySet
-from instances.models.instances import InstanceQuerySet
+from instances.models.instance_querysets import InstanceQuerySet
 from instances.provisioning.access.permissions import InstancePermission, is_permitted
 from instances.provisioning.access.tokens import reveal_token
 from instances.provisioning.elements import find_element

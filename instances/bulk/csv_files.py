@@ -29,7 +29,7 @@ def read_csv(chunks: Iterator[bytes]) -> Iterator[FileRow]:
     # Invalid UTF-8 is reported later, with its line and column.
     lines = (line.decode(errors="surrogateescape") for line in lines_of(chunks))
     first = next(lines)
-    delimiter = max(_DELIMITERS, key=lambda one: len(_cells(first, one)))
+    delimiter = max(_DELIMITERS, key=lambda delimiter: len(_cells(first, delimiter)))
     header = _read_header(_cells(first, delimiter))
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:

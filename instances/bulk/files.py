@@ -14,7 +14,7 @@ from instances.bulk.json_files import read_json_list, read_json_objects
 from instances.bulk.lines import FileRow, chunks_of
 from instances.errors import InputError
 
-MAX_ERRORS_TOLD = 20
+MAX_ERRORS_SHOWN = 20
 # A list, alone or as {"instances": [...]}.
 _LIST = re.compile(rb'\s*(\{\s*"instances"\s*:\s*)?\[')
 

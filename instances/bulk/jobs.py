@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q
 
-from instances.bulk.files import MAX_ERRORS_TOLD, file_error
+from instances.bulk.files import MAX_ERRORS_SHOWN, file_error
 from instances.bulk.lines import FileRow
 from instances.errors import StateConflictError
 from instances.models import BulkJob, BulkRow, Instance, OrganizationUser
@@ -256,7 +256,7 @@ def _progress(job: BulkJob, counts: dict[str, int]) -> Progress:
 def _store(job: BulkJob, rows: Iterable[FileRow]) -> tuple[list[str], int]:
     """Store the rows.
 
-    Returns the first MAX_ERRORS_TOLD errors among them, and the number of all errors.
+    Returns the first MAX_ERRORS_SHOWN errors among them, and the number of all errors.
     """
     errors: list[str] = []
     count = 0
@@ -264,7 +264,7 @@ def _store(job: BulkJob, rows: Iterable[FileRow]) -> tuple[list[str], int]:
         _insert(job, batch)
         wrong = [row.error for row in batch if row.error]
         count += len(wrong)
-        errors += wrong[: MAX_ERRORS_TOLD - len(errors)]
+        errors += wrong[: MAX_ERRORS_SHOWN - len(errors)]
     return errors, count
 
 

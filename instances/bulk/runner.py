@@ -213,7 +213,7 @@ class _Run:
             at=at,
             lease=row_lease(),
             limit=limit,
-            resting=self._resting(at=at),
+            paused=self._paused(at=at),
         )
 
     def _claim_suspect(self, *, at: datetime) -> list[BulkRow]:
@@ -243,9 +243,9 @@ class _Run:
         rows = BulkRow.objects.filter(job=self._job, job__state=BulkJob.State.RUNNING)
         if self._rows_allowed <= 0 or self._stopping.is_set() or rows.next_due_at() is None:
             return False
-        resting = self._resting(at=now)
-        first = rows.exclude(element_key__in=resting).next_due_at()
-        soonest = min(due_at for due_at in (first, *resting.values()) if due_at)
+        paused = self._paused(at=now)
+        first = rows.exclude(element_key__in=paused).next_due_at()
+        soonest = min(due_at for due_at in (first, *paused.values()) if due_at)
         seconds = (soonest - now).total_seconds()
         if seconds > self._patience_seconds:
             return False
@@ -253,7 +253,7 @@ class _Run:
         self._look_at = 0.0
         return True
 
-    def _resting(self, *, at: datetime) -> dict[str, datetime]:
+    def _paused(self, *, at: datetime) -> dict[str, datetime]:
         """Elements whose platform asked to wait, with the end of the wait.
 
         Their rows are not claimed until then.

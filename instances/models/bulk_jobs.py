@@ -23,7 +23,7 @@ class BulkJob(models.Model):
     """One file of instances to provision for one organization user."""
 
     class State(models.TextChoices):
-        READING = "reading", _("being read")
+        READING = "reading", _("reading file")
         DRAFT = "draft", _("draft")
         RUNNING = "running", _("running")
         PAUSED = "paused", _("paused")
@@ -122,16 +122,16 @@ class BulkRowQuerySet(models.QuerySet["BulkRow"]):
         at: datetime,
         lease: timedelta,
         limit: int,
-        resting: Collection[str] = (),
+        paused: Collection[str] = (),
     ) -> list["BulkRow"]:
         """Claim rows of a running job that are due, for the duration of the lease.
 
         A row whose lease has ended is due again, so rows of a killed process are taken over.
-        resting: keys of elements whose rows are skipped for now.
+        paused: keys of elements whose rows are skipped for now.
         """
         due = self.filter(job=job, job__state=BulkJob.State.RUNNING, due_at__lte=at)
-        if resting:
-            due = due.exclude(element_key__in=resting)
+        if paused:
+            due = due.exclude(element_key__in=paused)
         with transaction.atomic():
             free = due.select_for_update(skip_locked=True, of=("self",))
             rows = list(free.order_by("due_at", "number")[:limit])

@@ -78,13 +78,13 @@ def database_problem(error: AnyDatabaseError) -> str:
 
 
 def wait_for_database[T](
-    work: Callable[[], T], *, tell: Callable[[str], object] = log.warning
+    work: Callable[[], T], *, report: Callable[[str], object] = log.warning
 ) -> T:
     """Call work() until the database is available.
 
     Each attempt starts from the beginning.
 
-    tell: called with a message at once and every 30 seconds. Raises any other error of work(), and inside a
+    report: called with a message at once and every 30 seconds. Raises any other error of work(), and inside a
     transaction every error.
     """
     wait, told_at = FIRST_WAIT_SECONDS, float("-inf")
@@ -97,6 +97,6 @@ def wait_for_database[T](
             connection.close()
             if time.monotonic() >= told_at + TELL_EVERY_SECONDS:
                 told_at = time.monotonic()
-                tell(f"{database_problem(error)} Retrying automatically.")
+                report(f"{database_problem(error)} Retrying automatically.")
             time.sleep(wait)
             wait = min(2 * wait, LAST_WAIT_SECONDS)

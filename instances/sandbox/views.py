@@ -61,7 +61,7 @@ def authorize(request: HttpRequest, tenant: str) -> HttpResponse:
         return _sign_in(request)
     if "decision" in request.POST:
         return _decide(request, consent)
-    return _ask(request, consent.request.payload)
+    return _consent_page(request, consent.request.payload)
 
 
 @csrf_exempt
@@ -114,7 +114,7 @@ def _sign_in(request: HttpRequest) -> HttpResponse:
     return render(request, "sandbox/sign_in.html", {"form": form})
 
 
-def _ask(request: HttpRequest, asked: OAuth2Payload) -> HttpResponse:
+def _consent_page(request: HttpRequest, asked: OAuth2Payload) -> HttpResponse:
     context = {
         "username": request.session[SIGNED_IN_KEY],
         "client_id": asked.client_id,

@@ -11,7 +11,7 @@ from instances.errors import InputError, InstancesError
 from instances.models import AuthorizationLink, Instance
 from instances.pages.frames import permitted_instance, signed_in_user
 from instances.provisioning.access.permissions import InstancePermission
-from instances.provisioning.oauth.links import MadeLink, make_link, revoke_link, send_link
+from instances.provisioning.oauth.links import NewLink, make_link, revoke_link, send_link
 from instances.selfservice.pages import self_service
 
 
@@ -42,26 +42,26 @@ def make(request: HttpRequest, pk: int) -> HttpResponse:
     """Create a link. The response to the POST shows it; afterwards it cannot be shown again."""
     instance = permitted_instance(request, pk, InstancePermission.CHANGE)
     form = LinkForm(request.POST if request.method == "POST" else None)
-    if form.is_valid() and (made := _make(request, instance, form)):
-        context = {"instance": instance, "made": made}
+    if form.is_valid() and (new_link := _make(request, instance, form)):
+        context = {"instance": instance, "new_link": new_link}
         return render(request, "instances/connect/link_made.html", context)
     return render(request, "instances/connect/make_link.html", {"instance": instance, "form": form})
 
 
-def _make(request: HttpRequest, instance: Instance, form: LinkForm) -> MadeLink | None:
+def _make(request: HttpRequest, instance: Instance, form: LinkForm) -> NewLink | None:
     try:
-        made = make_link(instance, user=signed_in_user(request), note=form.cleaned_data["note"])
+        new_link = make_link(instance, user=signed_in_user(request), note=form.cleaned_data["note"])
     except InstancesError as refusal:
         form.add_error(None, str(refusal))
         return None
     if address := form.cleaned_data.get("email"):
         try:
-            send_link(made, to=address)
+            send_link(new_link, to=address)
         except InputError as error:
             messages.error(request, str(error))
         else:
             messages.success(request, _("The link was sent to %s.") % address)
-    return made
+    return new_link
 
 
 @self_service

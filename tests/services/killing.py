@@ -9,15 +9,15 @@ from django.tasks import task
 
 @task
 def kill_worker(path: str) -> None:
-    _tell(path, "killed")
+    _append(path, "killed")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @task
 def say(path: str) -> None:
-    _tell(path, "said")
+    _append(path, "said")
 
 
-def _tell(path: str, word: str) -> None:
+def _append(path: str, word: str) -> None:
     with Path(path).open("a") as file:
         file.write(f"{word}\n")

@@ -10,7 +10,7 @@ from instances.errors import StateConflictError
 from instances.models import BulkJob
 
 LISTED = 20
-FAILURES_TOLD = 20
+FAILURES_SHOWN = 20
 
 
 class Command(BaseCommand):
@@ -33,9 +33,9 @@ class Command(BaseCommand):
         if job is None and cancel:
             raise CommandError("--cancel needs the ID of a bulk job.", returncode=2)
         if job is None:
-            documents = [_document(one) for one in jobs[:LISTED]]
-            lines = [_line(one) for one in documents] or ["There are no bulk jobs."]
-            self._say(lines, documents, is_json=options["json"])
+            documents = [_document(listed) for listed in jobs[:LISTED]]
+            lines = [_line(document) for document in documents] or ["There are no bulk jobs."]
+            self._write(lines, documents, is_json=options["json"])
             return
         found = jobs.filter(pk=job).first()
         if found is None:
@@ -50,17 +50,19 @@ class Command(BaseCommand):
                 raise CommandError(str(error), returncode=2) from None
         failures = [
             {"row": row.number, "name": row.name, "error": row.error}
-            for row in found.rows.failed()[:FAILURES_TOLD]
+            for row in found.rows.failed()[:FAILURES_SHOWN]
         ]
         document = _document(found)
-        told = [
+        failed_rows = [
             f"  row {row['row']}, {row['name'] or 'no name'}: {row['error']}" for row in failures
         ]
-        self._say(
-            [_line(document), *told], document | {"failures": failures}, is_json=options["json"]
+        self._write(
+            [_line(document), *failed_rows],
+            document | {"failures": failures},
+            is_json=options["json"],
         )
 
-    def _say(self, lines: list[str], document: Any, *, is_json: bool) -> None:
+    def _write(self, lines: list[str], document: Any, *, is_json: bool) -> None:
         self.stdout.write(json.dumps(document) if is_json else "\n".join(lines))
 
 

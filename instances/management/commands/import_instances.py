@@ -27,13 +27,13 @@ class Command(UserCommand):
         user = self.find_user(options)
         found: list[ImportedInstance] = []
         try:
-            for one in import_instances(user, actor="command line"):
-                found.append(one)
+            for imported in import_instances(user, actor="command line"):
+                found.append(imported)
                 if not options["json"]:
-                    self.stdout.write(one.error or f"{one.name}: {_outcome(one)}")
+                    self.stdout.write(imported.error or f"{imported.name}: {_outcome(imported)}")
         except InstancesError as error:
             raise CommandError(f"{error} So far: {_sum_of(found)}", returncode=2) from None
-        failed = sum(1 for one in found if one.error)
+        failed = sum(1 for imported in found if imported.error)
         if options["json"]:
             self.stdout.write(json.dumps(_document(found, failed)))
         else:
@@ -42,12 +42,12 @@ class Command(UserCommand):
             raise CommandError(f"{failed} of {len(found)} instances failed.", returncode=1)
 
 
-def _outcome(one: ImportedInstance) -> str:
-    return "imported" if one.is_new else "already exists"
+def _outcome(imported: ImportedInstance) -> str:
+    return "imported" if imported.is_new else "already exists"
 
 
 def _sum_of(found: list[ImportedInstance]) -> str:
-    new = sum(1 for one in found if one.is_new)
+    new = sum(1 for imported in found if imported.is_new)
     return f"Imported: {new} of {len(found)}."
 
 
@@ -58,11 +58,11 @@ def _document(found: list[ImportedInstance], failed: int) -> dict[str, Any]:
         "failed": failed,
         "rows": [
             {
-                "name": one.name,
-                "state": one.instance.state if one.instance else None,
-                "id": one.remote_id,
-                "error": one.error,
+                "name": imported.name,
+                "state": imported.instance.state if imported.instance else None,
+                "id": imported.remote_id,
+                "error": imported.error,
             }
-            for one in found
+            for imported in found
         ],
     }

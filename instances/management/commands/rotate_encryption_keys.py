@@ -33,11 +33,11 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         is_dry_run, is_json = options["dry_run"], options["json"]
-        is_told = self.stdout.isatty() and not is_json
+        is_shown = self.stdout.isatty() and not is_json
         try:
             rotation = rotate_encryption_keys(
                 is_dry_run=is_dry_run,
-                on_progress=self._tell if is_told else lambda progress: None,
+                on_progress=self._print_progress if is_shown else lambda progress: None,
             )
         except OperationalError as error:
             raise CommandError(
@@ -54,7 +54,7 @@ class Command(BaseCommand):
                 "The older keys are still needed. Do not remove them yet.", returncode=1
             )
 
-    def _tell(self, progress: RotationProgress) -> None:
+    def _print_progress(self, progress: RotationProgress) -> None:
         is_last = progress.done == progress.total
         if not is_last and monotonic() < self._progress_at:
             return

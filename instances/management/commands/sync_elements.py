@@ -28,9 +28,9 @@ class Command(BaseCommand):
                 transaction.set_rollback(dry_run)
         except CatalogueError as error:
             raise CommandError(str(error), returncode=2) from None
-        self._tell(report)
+        self._print(report)
 
-    def _tell(self, report: SyncReport) -> None:
+    def _print(self, report: SyncReport) -> None:
         outcomes = {
             "added": report.added,
             "changed": report.changed,

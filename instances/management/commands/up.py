@@ -60,7 +60,7 @@ class Command(BaseCommand):
             # Ctrl-C has no effect while SQLite waits for a lock.
             connection.settings_dict["OPTIONS"]["timeout"] = LOCK_SECONDS
         try:
-            demo = wait_for_database(_prepare_database, tell=self._tell)
+            demo = wait_for_database(_prepare_database, report=self._print)
         except KeyboardInterrupt:
             raise CommandError("Stopped. Nothing was started.") from None
         except DatabaseError as error:
@@ -81,7 +81,7 @@ class Command(BaseCommand):
         is_announced = False
         while not processes.is_stopping:
             for sentence in processes.tend():
-                self._tell(sentence)
+                self._print(sentence)
             if not is_announced and _is_serving():
                 # This creates the first administrator. If the database is unavailable, try again at the next turn.
                 with suppress(DatabaseError):
@@ -90,7 +90,7 @@ class Command(BaseCommand):
                 connection.close()
             time.sleep(TICK_SECONDS)
 
-    def _tell(self, sentence: str) -> None:
+    def _print(self, sentence: str) -> None:
         self.stderr.write(sentence)
         self.stderr.flush()
 

@@ -57,14 +57,14 @@ _NOT_OPEN = {
 
 
 @dataclass(frozen=True, slots=True)
-class MadeLink:
+class NewLink:
     """A link and its address, which can never be shown again."""
 
     link: AuthorizationLink
     url: str = field(repr=False)
 
 
-def make_link(instance: Instance, *, user: User, note: str = "") -> MadeLink:
+def make_link(instance: Instance, *, user: User, note: str = "") -> NewLink:
     """Create a link with which an account owner can connect this instance.
 
     Raises PermissionRefusedError, StateConflictError if the instance cannot be authenticated now, and
@@ -89,7 +89,7 @@ def make_link(instance: Instance, *, user: User, note: str = "") -> MadeLink:
             digest_key_id=crypto.first_key_id(),
             expires_at=database_now() + LIFETIME,
         )
-    return MadeLink(link, f"{settings.PUBLIC_URL}/authorize/{token}")
+    return NewLink(link, f"{settings.PUBLIC_URL}/authorize/{token}")
 
 
 def _plan_as_stored(instance: Instance) -> ConnectionPlan:
@@ -132,12 +132,12 @@ def plan_by_account_owner(instance: Instance, entered: Mapping[str, Any]) -> Con
     return plan
 
 
-def send_link(made: MadeLink, *, to: str) -> None:
+def send_link(new_link: NewLink, *, to: str) -> None:
     """Send the link by e-mail.
 
     Raises InputError if it cannot be sent; the link stays valid.
     """
-    link = made.link
+    link = new_link.link
     try:
         validate_email(to)
     except ValidationError:
@@ -146,7 +146,7 @@ def send_link(made: MadeLink, *, to: str) -> None:
         "who": link.made_by.get_full_name() or link.made_by.get_username(),
         "organization": link.instance.organization,
         "element": link.instance.element.name,
-        "url": made.url,
+        "url": new_link.url,
         "note": f"\n{link.note}\n" if link.note else "",
         "until": link.expires_at.strftime("%Y-%m-%d %H:%M UTC"),
     }

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from instances.causes import CAUSES, Cause, WhoActs
 from instances.models import AuthorizationLink, Instance
-from instances.models.instances import InstanceQuerySet
+from instances.models.instance_querysets import InstanceQuerySet
 from instances.provisioning.lifecycle.states import State
 
 # How long an account owner may take, and how long the program's own work usually takes.

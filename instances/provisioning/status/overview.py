@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from instances.causes import Audience
 from instances.models import Element, Instance, ProcessBeat
-from instances.models.instances import InstanceQuerySet
+from instances.models.instance_querysets import InstanceQuerySet
 from instances.provisioning.lifecycle.states import State
 from instances.provisioning.status.explain import explain_many
 

@@ -35,7 +35,7 @@ def made(kind):
 
 LINK_ERRORS = [
     made(kind)
-    for kind in vars(errors).values()
+    for kind in [*vars(errors.authorizations).values(), *vars(errors.platforms).values()]
     if inspect.isclass(kind) and issubclass(kind, errors.PlatformError | errors.AuthorizationError)
 ]
 READERS = [Audience.OPERATOR, Audience.STAFF, Audience.VIEWER]

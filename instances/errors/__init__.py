@@ -1,0 +1,163 @@
+"""All exceptions of the app.
+
+Messages are complete sentences for an operator and contain no secret.
+
+InstancesError
+├── CatalogueError                  an element's file is invalid
+├── SecretError                     a stored secret cannot be used
+│   ├── EncryptionKeyError          a key is malformed, or one that stored data needs is missing
+│   └── UnreadableSecretError       a ciphertext cannot be decrypted here
+├── InputError                      the request is invalid; nothing was changed
+│   ├── UnknownElementError
+│   ├── InvalidConfigurationError
+│   │   ├── HostNotAllowedError     a secret would be sent to a host that is not allowed for it
+│   │   └── SecretsNeededAgainError a stored secret would be sent to another host than it was entered for
+│   ├── MissingConfigurationError   names all missing keys at once
+│   ├── MissingCodeError            an OAuth element without an authorization code
+│   ├── IdempotencyKeyReusedError   the same Idempotency-Key with another body
+│   └── PermissionRefusedError      the user may not do this
+├── TooManyAttemptsError            too many failed sign-ins or callbacks without an authorization
+├── StateConflictError              the instance's state does not allow this
+│   ├── InstanceDeletedError        another call deleted it
+│   └── StillRunningError           the first request with this Idempotency-Key is in progress
+├── TaskNotEnqueuedError            a background task could not be queued
+├── ClockSkewError                  this machine's clock differs from the database's
+├── AuthorizationError              an authorization failed
+│   ├── MissingStateError  UnknownStateError  ExpiredStateError  ReplayedStateError
+│   ├── WrongBrowserError  IssuerMismatchError
+│   ├── UnknownLinkError  LinkOverError ── LinkDoneError
+│   └── AuthorizationDeniedError    ProviderReportedError
+└── PlatformError                   an exchange with a platform or a provider failed
+    ├── UnreachableError            no connection, so nothing was sent
+    │   ├── BlockedAddressError     the address is private and not allowed
+    │   └── LeaseLostError          the lease ended before the request
+    ├── AnswerLostError             sent, but no complete response came: it may have been carried out
+    │   └── AnswerTimeoutError
+    ├── OutcomeUnknownError         a create at a remote platform may have succeeded
+    ├── RefusedError                understood and rejected (4xx)
+    │   ├── CredentialsRefusedError the account's credentials are wrong
+    │   ├── GrantRejectedError      the code, grant or refresh token is invalid (RFC 6749 invalid_grant)
+    │   ├── ClientRefusedError      the OAuth client or the organization's secrets are wrong
+    │   ├── AccessForbiddenError    403
+    │   └── GoneError               404: the platform has no such instance
+    ├── RateLimitedError            429
+    ├── ProviderFaultError          5xx
+    ├── IdentityConflictError       the response names another instance's id or token
+    └── UnusableAnswerError         the response cannot be understood, for example HTML
+"""
+
+from instances.errors.authorizations import (
+    AuthorizationDeniedError,
+    AuthorizationError,
+    ExpiredStateError,
+    IssuerMismatchError,
+    LinkDoneError,
+    LinkOverError,
+    MissingStateError,
+    ProviderReportedError,
+    ReplayedStateError,
+    UnknownLinkError,
+    UnknownStateError,
+    WrongBrowserError,
+)
+from instances.errors.base import (
+    InstancesError,
+)
+from instances.errors.conflicts import (
+    InstanceDeletedError,
+    StateConflictError,
+    StillRunningError,
+    TooManyAttemptsError,
+)
+from instances.errors.installation import (
+    CatalogueError,
+    ClockSkewError,
+    EncryptionKeyError,
+    SecretError,
+    TaskNotEnqueuedError,
+    UnreadableSecretError,
+)
+from instances.errors.invalid_input import (
+    HostNotAllowedError,
+    IdempotencyKeyReusedError,
+    InputError,
+    InvalidConfigurationError,
+    MissingCodeError,
+    MissingConfigurationError,
+    PermissionRefusedError,
+    SecretsNeededAgainError,
+    UnknownElementError,
+)
+from instances.errors.platforms import (
+    AccessForbiddenError,
+    AnswerLostError,
+    AnswerTimeoutError,
+    BlockedAddressError,
+    ClientRefusedError,
+    CredentialsRefusedError,
+    GoneError,
+    GrantRejectedError,
+    IdentityConflictError,
+    LeaseLostError,
+    OutcomeUnknownError,
+    PlatformError,
+    ProviderFaultError,
+    RateLimitedError,
+    Recorded,
+    RefusedError,
+    UnreachableError,
+    UnusableAnswerError,
+)
+
+__all__ = [
+    "AccessForbiddenError",
+    "AnswerLostError",
+    "AnswerTimeoutError",
+    "AuthorizationDeniedError",
+    "AuthorizationError",
+    "BlockedAddressError",
+    "CatalogueError",
+    "ClientRefusedError",
+    "ClockSkewError",
+    "CredentialsRefusedError",
+    "EncryptionKeyError",
+    "ExpiredStateError",
+    "GoneError",
+    "GrantRejectedError",
+    "HostNotAllowedError",
+    "IdempotencyKeyReusedError",
+    "IdentityConflictError",
+    "InputError",
+    "InstanceDeletedError",
+    "InstancesError",
+    "InvalidConfigurationError",
+    "IssuerMismatchError",
+    "LeaseLostError",
+    "LinkDoneError",
+    "LinkOverError",
+    "MissingCodeError",
+    "MissingConfigurationError",
+    "MissingStateError",
+    "OutcomeUnknownError",
+    "PermissionRefusedError",
+    "PlatformError",
+    "ProviderFaultError",
+    "ProviderReportedError",
+    "RateLimitedError",
+    "Recorded",
+    "RefusedError",
+    "ReplayedStateError",
+    "SecretError",
+    "SecretsNeededAgainError",
+    "StateConflictError",
+    "StillRunningError",
+    "TaskNotEnqueuedError",
+    "TooManyAttemptsError",
+    "UnknownElementError",
+    "UnknownLinkError",
+    "UnknownStateError",
+    "UnreachableError",
+    "UnreadableSecretError",
+    "UnusableAnswerError",
+    "WrongBrowserError",
+]
