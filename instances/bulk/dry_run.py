@@ -4,15 +4,15 @@ Nothing is sent or drafted.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from django.db.models import F
 from django.utils import timezone
 
 from instances.bulk.jobs import MAX_DRY_RUNS
+from instances.bulk.plans import Identity, RowPlanner, identity_of
 from instances.errors import InstancesError
-from instances.models import BulkJob, BulkRow, Element, Instance
-from instances.provisioning.create import check_plan, element_of, parse_body, plan_body
+from instances.models import BulkJob, BulkRow, Instance
+from instances.provisioning.create import check_plan
 
 _READ_ROWS = 500
 
@@ -48,49 +48,38 @@ def check_bulk_job(job: BulkJob) -> Iterator[BulkRow]:
 class _Check:
     def __init__(self, job: BulkJob) -> None:
         self._user = job.organization_user
+        self._planner = RowPlanner(job.organization_user)
         self._is_skipping_existing = job.is_skipping_existing
-        self._elements: dict[str, Element] = {}
         self._first_with: dict[int, int] = {}
 
     def verdicts(self, rows: list[BulkRow]) -> list[str]:
         """Say what is wrong with each row, as a sentence; empty if nothing is."""
         identities = [self._identity(row) for row in rows]
-        there = self._existing([one.name for one in identities if isinstance(one, _Identity)])
+        there = self._existing([one.name for one in identities if isinstance(one, Identity)])
         return [
             one if isinstance(one, str) else self._double(row, one, there)
             for row, one in zip(rows, identities, strict=True)
         ]
 
-    def _identity(self, row: BulkRow) -> "_Identity | str":
+    def _identity(self, row: BulkRow) -> Identity | str:
         """Identify the instance that the row would create, or say why it cannot."""
         try:
-            body = parse_body(row.body.reveal())
-            if row.element_key not in self._elements:
-                self._elements[row.element_key] = element_of(body)
-            element = self._elements[row.element_key]
-            plan = plan_body(self._user, body, element=element)
+            plan = self._planner.plan(row)
             check_plan(plan)
         except InstancesError as error:
             return str(error)
-        return _Identity(element.pk, plan.name)
+        return identity_of(plan)
 
-    def _existing(self, names: list[str]) -> set["_Identity"]:
+    def _existing(self, names: list[str]) -> set[Identity]:
         if self._is_skipping_existing:
             return set()
         there = Instance.objects.filter(organization_user=self._user, name__in=names)
-        return {_Identity(*one) for one in there.values_list("element_id", "name")}
+        return {Identity(*one) for one in there.values_list("element_id", "name")}
 
-    def _double(self, row: BulkRow, identity: "_Identity", there: set["_Identity"]) -> str:
+    def _double(self, row: BulkRow, identity: Identity, there: set[Identity]) -> str:
         first = self._first_with.setdefault(hash(identity), row.number)
         if first != row.number:
             return f"Duplicate: row {first} of this file has the same name and element."
         if identity in there:
             return "An instance with this name and element already exists; this row would create a second one."
         return ""
-
-
-class _Identity(NamedTuple):
-    """What identifies an instance in a file: rows with the same one are duplicates."""
-
-    element_id: int
-    name: str

@@ -1,7 +1,7 @@
 """One row of a bulk job: finish it, put it off, and store the outcome."""
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,15 +14,14 @@ from instances.errors import (
     RateLimitedError,
     StateConflictError,
 )
-from instances.models import BulkRow, Element, Instance, OrganizationUser
-from instances.provisioning.create import clean_name
+from instances.models import BulkRow, Instance
+from instances.provisioning.create import parse_body
 from instances.provisioning.lifecycle.provision import provision_instance
 from instances.provisioning.lifecycle.reconcile import reconcile_instance
 from instances.provisioning.lifecycle.schedule import CREATE_GRACE_PERIOD
 from instances.provisioning.lifecycle.states import State, move_instance
 from instances.queries.bulk_update import RowUpdate, update_rows
 from instances.redaction import storable
-from instances.wire import InstanceBody
 
 # With this many attempts, a row survives an outage of about two minutes.
 MAX_ATTEMPTS = 8
@@ -33,17 +32,10 @@ _ENDED = ("outcome", "error", "attempts", "due_at", "holder", "body")
 Outcome = BulkRow.Outcome
 
 
-def existing_instance(user: OrganizationUser, element: Element, name: str) -> Instance | None:
-    """Find the user's instance of this element and name, in any state."""
-    name = clean_name(name) or element.name
-    there = Instance.objects.filter(organization_user=user, element=element, name=name)
-    return there.order_by("pk").first()
-
-
-def finish_row(row: BulkRow, body: InstanceBody, *, actor: str) -> str:
+def finish_row(row: BulkRow, *, actor: str) -> str:
     """Do what the state of the row's instance requires; returns the row's outcome.
 
-    body: the rest of the row's body, which is the provider data, if any. Raises InstancesError.
+    Raises InstancesError.
     """
     instance = row.instance
     if instance is None:
@@ -54,7 +46,8 @@ def finish_row(row: BulkRow, body: InstanceBody, *, actor: str) -> str:
         case State.AWAITING_AUTHORIZATION:
             return Outcome.AWAITING_AUTHORIZATION
         case State.DRAFT | State.FAILED:
-            return _provision(instance, body, actor=actor)
+            provider_data = parse_body(row.body.reveal()).provider_data
+            return _provision(instance, provider_data, actor=actor)
         case State.PROVISIONING | State.UNKNOWN:
             reconcile_instance(instance, actor=actor, is_abandoned=True)
             return Outcome.SUCCEEDED
@@ -158,9 +151,9 @@ def _due_again_at(row: BulkRow, error: InstancesError) -> datetime:
     return due_at
 
 
-def _provision(instance: Instance, body: InstanceBody, *, actor: str) -> str:
+def _provision(instance: Instance, provider_data: Mapping[str, str], *, actor: str) -> str:
     try:
-        provision_instance(instance, actor=actor, provider_data=body.provider_data)
+        provision_instance(instance, actor=actor, provider_data=provider_data)
     except MissingCodeError:
         move_instance(
             instance,

@@ -9,8 +9,8 @@ from django.db.backends.signals import connection_created
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from instances.bulk import runner as bulk_runs
-from instances.bulk.batches import Drafting
+from instances.bulk import claiming, storing
+from instances.bulk.inserting import Inserter
 from instances.bulk.jobs import pause_bulk_job, resume_bulk_job, start_bulk_job
 from instances.bulk.runner import run_bulk_job, run_chunk
 from instances.models import BulkJob, Instance, Interaction
@@ -52,10 +52,9 @@ def on_create(provider, name, act):
     provider.answer = acting_answer
 
 
-@pytest.mark.slow
 def test_two_hundred_rows_need_few_statements_and_their_threads_none(user, monkeypatch):
-    # Long enough that every batch is full.
-    monkeypatch.setattr(bulk_runs, "STORE_EVERY_SECONDS", 10)
+    # Every batch is full, and a run that waited for more than there is would not end.
+    monkeypatch.setattr(storing, "STORE_EVERY_SECONDS", 3600)
     job = start_bulk_job(make_job(user, [body(f"Row {number}") for number in range(200)]))
     opened = []
     connection_created.connect(
@@ -147,7 +146,7 @@ def test_what_was_not_sent_when_a_job_is_paused_is_a_draft_again(provider, user,
             sent.set()
             pause_bulk_job(BulkJob.objects.get())
             connection.close()
-        time.sleep(2 * bulk_runs.POLL_SECONDS)
+        time.sleep(2 * claiming.POLL_SECONDS)
         return answer(request)
 
     provider.answer = pausing_answer
@@ -157,7 +156,7 @@ def test_what_was_not_sent_when_a_job_is_paused_is_a_draft_again(provider, user,
     assert set(job.rows.filter(outcome="pending").values_list("attempts", flat=True)) == {0}
     drafted = Instance.objects.exclude(state="connected")
     assert {instance.state for instance in drafted} == {"draft"}
-    assert len(drafted) == bulk_runs.ROWS_PER_THREAD - 1
+    assert len(drafted) == claiming.ROWS_PER_THREAD - 1
     provider.answer = answer
     list(run_bulk_job(resume_bulk_job(job)))
     assert names_at(provider) == sorted(NAMES)
@@ -181,16 +180,16 @@ def test_an_element_that_asked_to_wait_is_left_alone_and_another_is_not(provider
 
 
 def test_a_worker_that_stops_beyond_its_lease_sends_nothing_again(provider, job, monkeypatch):
-    go_on = Drafting.draft_rows
+    go_on = Inserter.insert
 
-    def stop_and_go_on(drafting, rows, **options):
+    def stop_and_go_on(inserter, rows, **options):
         """The worker holds its rows, and sleeps while another one takes them over and finishes the job."""
         monkeypatch.undo()
         pass_time()
         assert run_chunk(job) == len(NAMES)
-        return go_on(drafting, rows, **options)
+        return go_on(inserter, rows, **options)
 
-    monkeypatch.setattr(Drafting, "draft_rows", stop_and_go_on)
+    monkeypatch.setattr(Inserter, "insert", stop_and_go_on)
     assert run_chunk(job) == 0
     assert outcomes(job) == {"succeeded": len(NAMES)}
     assert names_at(provider) == sorted(NAMES)

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from instances.bulk import runner as bulk_runs
+from instances.bulk import claiming
 from instances.bulk.jobs import (
     READING_STALLED_AFTER,
     cancel_bulk_job,
@@ -46,7 +46,7 @@ def user(provider, monkeypatch):
         return answer(request)
 
     provider.answer = slow_answer
-    monkeypatch.setattr(bulk_runs, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(claiming, "POLL_SECONDS", 0.05)
     make_element()
     organization = make_organization(
         name="Remote", platform_url=provider.url, secret=ORGANIZATION_SECRET

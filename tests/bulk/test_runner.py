@@ -15,8 +15,8 @@ from django.db import OperationalError, connection, connections
 from django.utils import timezone
 
 from instances import crypto
-from instances.bulk import runner as bulk_runs
-from instances.bulk.batches import Drafting
+from instances.bulk import runner
+from instances.bulk.inserting import Inserter
 from instances.bulk.jobs import (
     cancel_bulk_job,
     pause_bulk_job,
@@ -236,7 +236,7 @@ def test_waiting_until_a_lost_create_is_certain_is_no_attempt(provider, user):
 def test_a_chunk_whose_time_is_up_leaves_the_rest_to_the_next(provider, user, monkeypatch):
     job = start_bulk_job(make_job(user, [body("One"), body("Two")]))
     job.rows.filter(number=2).update(outcome="running", attempts=3)  # its workers crashed
-    monkeypatch.setattr(bulk_runs, "CHUNK_SECONDS", 0.0)
+    monkeypatch.setattr(runner, "CHUNK_SECONDS", 0.0)
     assert run_chunk(job) == 0
     assert (outcomes(job), provider.requests) == ({"pending": 1, "running": 1}, [])
     monkeypatch.undo()
@@ -324,6 +324,47 @@ def test_an_oauth_row_ends_awaiting_its_accounts_holder(provider, user, settings
     assert (row.outcome, row.error) == ("awaiting_authorization", "")
     assert row.instance.state == "awaiting_authorization"
     assert provider.requests == []
+
+
+def test_a_row_with_an_authorization_code_is_connected_with_it_when_it_is_retried_too(
+    provider, user
+):
+    element = shipped("hubspotcrm")
+    OAuthApp.objects.create(organization=user.organization, element=element, client_id="client")
+    row = {"name": "Far", "element": {"key": "hubspotcrm"}, "providerData": {"code": "c0de"}}
+    job = start_bulk_job(make_job(user, [row]))
+    provider.override = (429, {"message": "Slowly"})
+    run_chunk(job)
+    assert outcomes(job) == {"pending": 1}
+    provider.override = None
+    pass_time()
+    run(job)
+    assert outcomes(job) == {"succeeded": 1}
+    created = [one.json for one in provider.requests if one.method == "POST"]
+    assert [one["providerData"]["code"] for one in created] == ["c0de"] * len(created)
+    assert Instance.objects.get().code_digest in crypto.digests("c0de")
+    assert not job.rows.get().body
+
+
+def test_a_row_for_which_nothing_has_to_be_sent_is_connected_when_it_is_stored():
+    job = start_bulk_job(make_job(make_organization_user(), [body("One"), body("Two")]))
+    assert len(run(job)) == 2
+    assert outcomes(job) == {"succeeded": 2}
+    for row in job.rows.select_related("instance"):
+        (change,) = row.instance.state_changes.all()
+        assert (change.to_state, change.reason) == ("connected", "Provisioned.")
+        assert row.instance.token
+    assert not Interaction.objects.exists()
+
+
+def test_of_duplicates_in_a_file_one_is_created_and_the_others_are_skipped(provider, user):
+    bodies = [body("One"), body("Two"), body("One")]
+    job = start_bulk_job(make_job(user, bodies, is_skipping_existing=True))
+    run(job)
+    assert outcomes(job) == {"succeeded": 2, "skipped": 1}
+    first, _, duplicate = job.rows.all()
+    assert (first.instance, first.is_drafted) == (duplicate.instance, not duplicate.is_drafted)
+    assert len(provider.instances) == Instance.objects.count() == 2
 
 
 def test_the_scheduler_gives_out_again_what_its_workers_left(provider, user):
@@ -415,19 +456,19 @@ def test_results_whose_commit_was_not_confirmed_are_stored_and_told_once(provide
     assert Interaction.objects.count() == len(provider.requests) == 6
 
 
-def test_drafts_whose_commit_was_not_confirmed_are_not_drafted_twice(
+def test_instances_whose_commit_was_not_confirmed_are_not_inserted_twice(
     provider, user, unheard, monkeypatch
 ):
     job = start_bulk_job(make_job(user, [body(f"Row {number}") for number in range(6)]))
-    draft_rows = Drafting.draft_rows
+    insert = Inserter.insert
 
-    def draft_unheard(*arguments, **options):
+    def insert_unheard(*arguments, **options):
         unheard()
-        return draft_rows(*arguments, **options)
+        return insert(*arguments, **options)
 
-    monkeypatch.setattr(Drafting, "draft_rows", draft_unheard)
+    monkeypatch.setattr(Inserter, "insert", insert_unheard)
     chunk = run_chunk(job)
-    monkeypatch.setattr(Drafting, "draft_rows", draft_rows)
+    monkeypatch.setattr(Inserter, "insert", insert)
     assert (chunk, Instance.objects.count()) == (0, 6)
     pass_time()
     run(job)

@@ -139,7 +139,7 @@ def test_what_is_enqueued_is_worked_on_by_the_workers(manage, file, provider):
 
 
 def test_ctrl_c_pauses_the_job_and_says_how_to_go_on(manage, file, provider, monkeypatch):
-    rows = bulk_runs._Run.rows
+    rows = bulk_runs._Runner.rows
 
     def interrupted(self):
         with_end = rows(self)
@@ -147,7 +147,7 @@ def test_ctrl_c_pauses_the_job_and_says_how_to_go_on(manage, file, provider, mon
         with_end.close()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(bulk_runs._Run, "rows", interrupted)
+    monkeypatch.setattr(bulk_runs._Runner, "rows", interrupted)
     status, _, err = manage(*provision(file))
     job = BulkJob.objects.get()
     assert (status, job.state) == (1, "paused")

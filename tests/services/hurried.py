@@ -15,7 +15,7 @@ from django.utils import timezone
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
-from instances.bulk import jobs as bulk_jobs, rows as bulk_rows, runner as bulk_runs  # noqa: E402
+from instances.bulk import jobs as bulk_jobs, rows as bulk_rows, work as bulk_work  # noqa: E402
 from instances.management.commands import scheduler  # noqa: E402
 from instances.provisioning.lifecycle import provision, reconcile  # noqa: E402
 
@@ -23,7 +23,7 @@ WAIT = timedelta(seconds=4)
 
 if __name__ == "__main__":
     reconcile.CREATE_GRACE_PERIOD = bulk_rows.CREATE_GRACE_PERIOD = WAIT  # type: ignore[attr-defined]
-    provision.SEND_WITHIN = bulk_runs.SEND_WITHIN = WAIT  # type: ignore[attr-defined]
+    provision.SEND_WITHIN = bulk_work.SEND_WITHIN = WAIT  # type: ignore[attr-defined]
     bulk_jobs.ADOPT_AFTER = WAIT
     scheduler.TICK_SECONDS = 1.0
     if "CLOCK_SKEW_SECONDS" in os.environ:
