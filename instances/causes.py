@@ -47,8 +47,11 @@ class Cause(TextChoices):
 
     CREDENTIALS_REJECTED = "credentials_rejected", _("Credentials rejected")
     GRANT_REJECTED = "grant_rejected", _("Access expired or was revoked")
+    REFRESH_LOST = "refresh_lost", _("Response to a refresh was lost")
     CLIENT_REJECTED = "client_rejected", _("OAuth app or organization secrets rejected")
     ACCESS_FORBIDDEN = "access_forbidden", _("Account lacks permissions")
+    SIGN_IN_PAGE = "sign_in_page", _("Web page instead of data")
+    DISABLED_ON_PLATFORM = "disabled_on_platform", _("Disabled on the platform")
     GONE = "gone", _("Deleted on the platform")
     REFUSED = "refused", _("Request rejected by the provider")
     RATE_LIMITED = "rate_limited", _("Rate limited by the provider")
@@ -78,6 +81,7 @@ class Cause(TextChoices):
     KEY_REUSED = "key_reused", _("Idempotency-Key reused")
     TOO_MANY_ATTEMPTS = "too_many_attempts", _("Too many attempts")
     NOT_PERMITTED = "not_permitted", _("Permission missing")
+    NO_CHECK = "no_check", _("Connector has no check")
     CONFLICT = "conflict", _("Changed by another process")
     INSTANCE_DELETED = "instance_deleted", _("Deleted by another call")
     CLOCK_WRONG = "clock_wrong", _("This machine's clock is wrong")
@@ -131,6 +135,14 @@ CAUSES: dict[str, CauseInfo] = {
         remedy=_AUTHORIZE_AGAIN,
         account_owner=_("The service did not accept the authorization. Please authorize again."),
     ),
+    Cause.REFRESH_LOST: CauseInfo(
+        sentence=_(
+            "The response to a token refresh was lost, and %(element)s no longer accepts the previous refresh token."
+        ),
+        who=WhoActs.ACCOUNT_OWNER,
+        remedy=_AUTHORIZE_AGAIN,
+        account_owner=_("The service did not accept the authorization. Please authorize again."),
+    ),
     Cause.CLIENT_REJECTED: CauseInfo(
         sentence=_("%(element)s rejected the OAuth app or the organization's secrets."),
         who=WhoActs.OPERATOR,
@@ -147,6 +159,20 @@ CAUSES: dict[str, CauseInfo] = {
         status=403,
         page_status=400,
     ),
+    Cause.SIGN_IN_PAGE: CauseInfo(
+        sentence=_("%(element)s sent a web page instead of data, for example a sign-in page."),
+        who=WhoActs.OPERATOR,
+        remedy=_("Check the credentials and the address, then try again."),
+        account_owner=_("The service did not accept what you entered. Correct it and try again."),
+    ),
+    Cause.DISABLED_ON_PLATFORM: CauseInfo(
+        sentence=_(
+            "The platform has disabled it, for example because its tokens could not be refreshed."
+        ),
+        who=WhoActs.OPERATOR,
+        remedy=_("Enable it, or authenticate it again."),
+        status=409,
+    ),
     Cause.GONE: CauseInfo(
         sentence=_("It was deleted on the platform."),
         who=WhoActs.OPERATOR,
@@ -160,7 +186,7 @@ CAUSES: dict[str, CauseInfo] = {
         remedy=_("Open the recorded exchange, fix what it reports, and try again."),
     ),
     Cause.RATE_LIMITED: CauseInfo(
-        sentence=_("%(element)s rate-limited the request (HTTP 429)."),
+        sentence=_("%(element)s rate-limited the request."),
         who=WhoActs.NOBODY,
         remedy=_TRY_LATER,
         is_retryable=True,
@@ -168,7 +194,7 @@ CAUSES: dict[str, CauseInfo] = {
         page_status=502,
     ),
     Cause.PROVIDER_DOWN: CauseInfo(
-        sentence=_("%(element)s is down: it answered with a server error."),
+        sentence=_("%(element)s is down or temporarily unavailable."),
         who=WhoActs.NOBODY,
         remedy=_TRY_LATER,
         is_retryable=True,
@@ -327,6 +353,12 @@ CAUSES: dict[str, CauseInfo] = {
         remedy=_("Ask an administrator for the permission."),
         status=403,
         page_status=400,
+    ),
+    Cause.NO_CHECK: CauseInfo(
+        sentence=_("%(element)s has no check, so the stored credentials were not verified."),
+        who=WhoActs.NOBODY,
+        remedy=_("No action needed. The credentials are verified when they are used."),
+        status=409,
     ),
     Cause.CONFLICT: CauseInfo(
         sentence=_("Another process changed it."),

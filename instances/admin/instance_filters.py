@@ -59,6 +59,10 @@ QUESTIONS: dict[str, tuple["StrOrPromise", Question]] = {
         _("No refresh token"),
         lambda rows, _: rows.without_refresh_token(),
     ),
+    "unverified": (
+        _("Credentials not verified"),
+        lambda rows, _: rows.unverified(),
+    ),
     "never-checked": (
         _("Never checked"),
         lambda rows, _: rows.never_checked(),

@@ -16,6 +16,7 @@ from instances.catalogue.configuration_keys import (
     ConfigurationKey,
     common_configuration,
 )
+from instances.catalogue.error_codes import ErrorCodes
 from instances.catalogue.templates import authority_of, variables_in
 from instances.errors import CatalogueError, InvalidConfigurationError
 from instances.redaction import is_secret_key
@@ -98,6 +99,18 @@ class Probe(_Part):
         yield from ((f"headers.{name}", value) for name, value in self.headers.items())
 
 
+class TokenAnswer(_Part):
+    """Where a token response holds its fields, as paths such as "authed_user.access_token".
+
+    Without a path, a field stands at the top, or in an object that providers often wrap tokens in.
+    """
+
+    access_token: str | None = None
+    refresh_token: str | None = None
+    expires_in: str | None = None
+    scope: str | None = None
+
+
 class Variant(_Part):
     """A named variant of a way of authentication.
 
@@ -176,6 +189,9 @@ class AuthenticationType(_Part):
     refresh: bool | None = None
     authorize_params: dict[str, str] = {}
     token_params: dict[str, str] = {}
+    token_answer: TokenAnswer = TokenAnswer()
+    # What the provider's own error codes mean.
+    error_codes: ErrorCodes = ErrorCodes()
     probe: Probe | None = None
     variants: tuple[Variant, ...] = ()
 

@@ -27,6 +27,7 @@ _CONFIGURATION_KEY = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
 # Limits of the wire and of databases: a signed 32-bit number, and short names.
 _MAX_ID = 2**31 - 1
 _MAX_CHARACTERS = {"key": 100, "name": 200, "hub": 50}
+_PATH = re.compile(r"[\w-]+(\.[\w-]+)*")
 _URL_START = re.compile(r"https?://[^/]|\{")
 _ENDPOINTS = (
     "request_token_endpoint",
@@ -81,6 +82,7 @@ def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:
     known = {*keys, *way.provider_data} | ({ACCESS_TOKEN} if way.obtains_token else set())
     yield from _problems_of_templates(way, known)
     yield from _problems_of_issuer(way, way)
+    yield from _problems_of_answers(way)
     if way.probe:
         yield from _below("probe", _problems_of_probe(way.probe, way, known))
     for index, variant in enumerate(way.variants):
@@ -208,6 +210,27 @@ def _problems_of_issuer(
     filled = {f.key for f in way.fields if f.required or f.default is not None}
     filled |= {*variables_in(stating.authorization_endpoint or way.authorization_endpoint or "")}
     yield from _problems_of_url("issuer", issuer, filled)
+
+
+def _problems_of_answers(way: AuthenticationType) -> Iterator[Problem]:
+    """Check what is said about the responses of the token endpoint."""
+    for name, path in way.token_answer.model_dump(exclude_none=True).items():
+        if not _PATH.fullmatch(path):
+            yield (
+                f"token_answer.{name}",
+                'must be names with dots between them, such as "data.token".',
+            )
+    stated = list(way.error_codes.stated())
+    for meaning, codes in stated:
+        if any(not code.strip() or code.strip() != code for code in codes):
+            yield f"error_codes.{meaning}", "has a code that is empty, or has blanks around it."
+    everything = [code.lower() for _, codes in stated for code in codes]
+    yield from _repeated("error_codes", everything, "meanings of the code")
+    if not way.obtains_token and (everything or way.token_answer.model_dump(exclude_none=True)):
+        yield (
+            "grant_type",
+            "is missing. State how a token is requested, or omit error_codes and token_answer.",
+        )
 
 
 def _problems_of_probe(probe: Probe, way: AuthenticationType, known: set[str]) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ InstancesError
 │   └── PermissionRefusedError      the user may not do this
 ├── TooManyAttemptsError            too many failed sign-ins or callbacks without an authorization
 ├── StateConflictError              the instance's state does not allow this
+│   ├── NoCheckError                the element has no check
 │   ├── InstanceDeletedError        another call deleted it
 │   └── StillRunningError           the first request with this Idempotency-Key is in progress
 ├── TaskNotEnqueuedError            a background task could not be queued
@@ -37,11 +38,14 @@ InstancesError
     ├── RefusedError                understood and rejected (4xx)
     │   ├── CredentialsRefusedError the account's credentials are wrong
     │   ├── GrantRejectedError      the code, grant or refresh token is invalid (RFC 6749 invalid_grant)
+    │   │   └── RefreshLostError    its successor was in a lost response
     │   ├── ClientRefusedError      the OAuth client or the organization's secrets are wrong
     │   ├── AccessForbiddenError    403
+    │   ├── SignInPageError         a web page instead of data
+    │   ├── DisabledOnPlatformError the platform has disabled the instance
     │   └── GoneError               404: the platform has no such instance
-    ├── RateLimitedError            429
-    ├── ProviderFaultError          5xx
+    ├── RateLimitedError            429, or a 403 that says so
+    ├── ProviderFaultError          5xx, or temporarily unavailable
     ├── IdentityConflictError       the response names another instance's id or token
     └── UnusableAnswerError         the response cannot be understood, for example HTML
 """
@@ -65,6 +69,7 @@ from instances.errors.base import (
 )
 from instances.errors.conflicts import (
     InstanceDeletedError,
+    NoCheckError,
     StateConflictError,
     StillRunningError,
     TooManyAttemptsError,
@@ -95,6 +100,7 @@ from instances.errors.platforms import (
     BlockedAddressError,
     ClientRefusedError,
     CredentialsRefusedError,
+    DisabledOnPlatformError,
     GoneError,
     GrantRejectedError,
     IdentityConflictError,
@@ -104,7 +110,9 @@ from instances.errors.platforms import (
     ProviderFaultError,
     RateLimitedError,
     Recorded,
+    RefreshLostError,
     RefusedError,
+    SignInPageError,
     UnreachableError,
     UnusableAnswerError,
 )
@@ -120,6 +128,7 @@ __all__ = [
     "ClientRefusedError",
     "ClockSkewError",
     "CredentialsRefusedError",
+    "DisabledOnPlatformError",
     "EncryptionKeyError",
     "ExpiredStateError",
     "GoneError",
@@ -138,6 +147,7 @@ __all__ = [
     "MissingCodeError",
     "MissingConfigurationError",
     "MissingStateError",
+    "NoCheckError",
     "OutcomeUnknownError",
     "PermissionRefusedError",
     "PlatformError",
@@ -145,10 +155,12 @@ __all__ = [
     "ProviderReportedError",
     "RateLimitedError",
     "Recorded",
+    "RefreshLostError",
     "RefusedError",
     "ReplayedStateError",
     "SecretError",
     "SecretsNeededAgainError",
+    "SignInPageError",
     "StateConflictError",
     "StillRunningError",
     "TaskNotEnqueuedError",

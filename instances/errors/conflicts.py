@@ -25,6 +25,21 @@ class StateConflictError(InstancesError):
     cause = Cause.CONFLICT
 
 
+class NoCheckError(StateConflictError):
+    """The element has no check, so nothing was asked and nothing is known.
+
+    label, element: how messages name them.
+    """
+
+    cause = Cause.NO_CHECK
+
+    def __init__(self, label: str, element: str) -> None:
+        super().__init__(
+            f"{label}: {element} has no check, so the stored credentials were not verified. They are verified when they "
+            "are used."
+        )
+
+
 class InstanceDeletedError(StateConflictError):
     """Another call deleted the instance or is deleting it.
 

@@ -18,6 +18,7 @@ class PlatformError(InstancesError):
 
     provider_message: the provider's own message, redacted; empty if it sent none.
     interaction: the recorded exchange; None if nothing was recorded.
+    retry_after_seconds: as the provider asked for; None if it did not, or if repeating does not help.
     """
 
     def __init__(
@@ -27,11 +28,13 @@ class PlatformError(InstancesError):
         provider_message: str = "",
         status: int | None = None,
         interaction: Recorded | None = None,
+        retry_after_seconds: float | None = None,
     ) -> None:
         super().__init__(message)
         self.provider_message = provider_message
         self.status = status
         self.interaction = interaction
+        self.retry_after_seconds = retry_after_seconds
 
     @property
     def interaction_id(self) -> int | None:
@@ -110,6 +113,12 @@ class GrantRejectedError(RefusedError):
     cause = Cause.GRANT_REJECTED
 
 
+class RefreshLostError(GrantRejectedError):
+    """The refresh token is invalid because its successor was in a response that was lost."""
+
+    cause = Cause.REFRESH_LOST
+
+
 class ClientRefusedError(RefusedError):
     """The OAuth client or the organization's secrets are wrong."""
 
@@ -122,6 +131,18 @@ class AccessForbiddenError(RefusedError):
     cause = Cause.ACCESS_FORBIDDEN
 
 
+class SignInPageError(RefusedError):
+    """The provider answered with a web page instead of data, such as its sign-in page."""
+
+    cause = Cause.SIGN_IN_PAGE
+
+
+class DisabledOnPlatformError(RefusedError):
+    """The platform has disabled the instance."""
+
+    cause = Cause.DISABLED_ON_PLATFORM
+
+
 class GoneError(RefusedError):
     """The platform has no such instance (404)."""
 
@@ -129,33 +150,13 @@ class GoneError(RefusedError):
 
 
 class RateLimitedError(PlatformError):
-    """Too many requests (429).
-
-    retry_after_seconds: as requested by the provider, or None.
-    """
+    """Too many requests: 429, or a 403 that says so."""
 
     cause = Cause.RATE_LIMITED
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        retry_after_seconds: float | None = None,
-        provider_message: str = "",
-        status: int | None = 429,
-        interaction: Recorded | None = None,
-    ) -> None:
-        super().__init__(
-            message,
-            provider_message=provider_message,
-            status=status,
-            interaction=interaction,
-        )
-        self.retry_after_seconds = retry_after_seconds
-
 
 class ProviderFaultError(PlatformError):
-    """The platform or provider failed (5xx)."""
+    """The platform or provider failed (5xx, 408), or said that it is temporarily unavailable."""
 
     cause = Cause.PROVIDER_DOWN
 

@@ -38,6 +38,7 @@ class SweepCommand(BaseCommand):
                 "total": total,
                 "succeeded": report.succeeded,
                 "failed": len(rows),
+                "unchecked": report.unchecked,
                 "rows": rows,
             }
             self.stdout.write(json.dumps(result))
@@ -45,6 +46,8 @@ class SweepCommand(BaseCommand):
             for row in rows:
                 self.stderr.write(f"{row['name']} ({row['id']}): {row['error']} {row['advice']}")
             self.stdout.write(f"{self.verb}: {report.succeeded} of {total}.")
+            if report.unchecked:
+                self.stdout.write(f"Without a check, so not verified: {report.unchecked}.")
         if rows:
             raise CommandError(f"{len(rows)} of {total} failed.", returncode=1)
 

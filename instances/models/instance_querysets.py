@@ -99,6 +99,10 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         """Instances that have been in this state since that time or longer."""
         return self.filter(state=state, state_changed_at__lte=at)
 
+    def unverified(self) -> Self:
+        """Instances that are connected and enabled, whose credentials no exchange has proved."""
+        return self.filter(state=self.model.State.CONNECTED, is_disabled=False, verified_at=None)
+
     def never_checked(self) -> Self:
         """Instances whose credentials were never checked."""
         return self.filter(last_checked_at=None)

@@ -106,6 +106,8 @@ class Instance(SealedRow):
     leased_until = models.DateTimeField(null=True, blank=True, editable=False)
     last_checked_at = models.DateTimeField(_("last checked at"), null=True, blank=True)
     last_succeeded_at = models.DateTimeField(_("last succeeded at"), null=True, blank=True)
+    # When an exchange first proved the stored credentials; None: they are unverified.
+    verified_at = models.DateTimeField(_("verified at"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     objects = InstanceQuerySet.as_manager()
@@ -130,6 +132,11 @@ class Instance(SealedRow):
             models.Index(fields=["cause", "-id"], condition=~Q(cause=""), name="instance_trouble"),
             models.Index(
                 fields=["-id"], condition=Q(last_checked_at=None), name="instance_never_checked"
+            ),
+            models.Index(
+                fields=["-id"],
+                condition=Q(state="connected", is_disabled=False, verified_at=None),
+                name="instance_unverified",
             ),
             models.Index(
                 fields=["-id"],
@@ -221,6 +228,18 @@ class Instance(SealedRow):
     @property
     def is_connected(self) -> bool:
         return self.state == self.State.CONNECTED
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether an exchange with the provider proved the stored credentials."""
+        return self.verified_at is not None
+
+    @property
+    def missing_scopes(self) -> list[str]:
+        """The scopes that the provider did not grant, although they were asked for."""
+        if "tokens" in self.unreadable_secrets():
+            return []
+        return list((self.tokens.reveal() or {}).get("missing_scopes", ()))
 
     @property
     def is_paused(self) -> bool:

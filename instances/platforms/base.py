@@ -10,7 +10,7 @@ from uuid import UUID
 from instances.catalogue.definition import AuthenticationType, ElementDefinition
 from instances.catalogue.hosts import AllowedHosts
 from instances.deadlines import Deadline
-from instances.errors import InvalidConfigurationError
+from instances.errors import InvalidConfigurationError, PlatformError
 from instances.models import Organization, OrganizationUser
 
 
@@ -26,6 +26,8 @@ class TokenSet:
     expires_at: datetime | None = None
     # The response's other string fields, which later calls need (instance_url, realmId).
     extra: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # Asked for, and not granted.
+    missing_scopes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -35,14 +37,17 @@ class TokenSet:
             "scope": self.scope,
             "expires_at": self.expires_at.isoformat() if self.expires_at else None,
             "extra": dict(self.extra),
+            "missing_scopes": list(self.missing_scopes),
         }
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         expires_at = stored["expires_at"]
-        return cls(
-            **{**stored, "expires_at": datetime.fromisoformat(expires_at) if expires_at else None}
-        )
+        read = {
+            "expires_at": datetime.fromisoformat(expires_at) if expires_at else None,
+            "missing_scopes": tuple(stored.get("missing_scopes", ())),
+        }
+        return cls(**{**stored, **read})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,8 @@ class PlatformRequest:
     # Set once the platform has the instance.
     remote_id: int | None = None
     tokens: TokenSet | None = None
+    # Whether the OAuth client, if any, is the account's own and not the operator's OAuth app.
+    has_own_client: bool = True
     # The row had an Element token that can no longer be decrypted.
     has_lost_token: bool = False
     # Where requests may go, in addition to the element's own hosts.
@@ -144,8 +151,10 @@ class PlatformInstance:
     remote_id: int | None = None
     tokens: TokenSet | None = None
     is_valid: bool = True
-    # False if the provider issued tokens, but the probe could not be sent or answered.
+    # Whether an exchange proved the credentials.
     is_proved: bool = True
+    # Why the probe could not be answered, although the provider issued tokens.
+    probe_error: PlatformError | None = None
     is_disabled: bool = False
 
 
@@ -214,7 +223,10 @@ class Platform(Protocol):
         ...
 
     def get_instance(self, request: PlatformRequest) -> PlatformInstance:
-        """Check that it works, by probe or by the remote platform's record."""
+        """Check that it works, by probe or by the remote platform's record.
+
+        Without either, the result is not proved.
+        """
         ...
 
     def refresh_tokens(self, request: PlatformRequest) -> TokenSet | None:

@@ -71,6 +71,7 @@ def _request(
         code_verifier=code_verifier,
         remote_id=remote_id,
         tokens=tokens,
+        has_own_client=plan.oauth_app is None,
         has_lost_token=has_lost_token,
         allowed_hosts=allowed_hosts(plan, hosts),
         actor=actor,

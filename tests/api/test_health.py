@@ -15,20 +15,24 @@ def health_of(api, instance):
     return response.json()
 
 
-def test_a_connected_instance_is_healthy_and_says_when_it_is_checked(api, instance):
+def test_an_instance_that_exchanged_nothing_is_unverified_and_says_when_it_is_checked(
+    api, instance
+):
     row = Instance.objects.get()
     assert health_of(api, instance) == {
         "state": "connected",
-        "status": "healthy",
+        "status": "unverified",
         "valid": True,
         "disabled": False,
+        "verified": False,
+        "missingScopes": [],
         "cause": None,
         "responsible": None,
         "advice": None,
         "nextStep": None,
         "interactionId": None,
-        "lastCheckedAt": on_the_wire(row.last_checked_at),
-        "lastSucceededAt": on_the_wire(row.last_succeeded_at),
+        "lastCheckedAt": None,
+        "lastSucceededAt": None,
         "nextCheckAt": on_the_wire(row.next_action_at),
         "nextRefreshAt": None,
         "expiresAt": None,

@@ -215,13 +215,16 @@ class InstanceHealthDocument(ResponseDocument):
     status: what pages show: healthy, attention, broken, unverified, paused, waiting or busy.
 
     nextStep: provision, authorize, check, reauthenticate, enable or delete. interactionId: the recorded exchange
-    that shows the cause. nextCheckAt, nextRefreshAt: when these are scheduled; null: not scheduled.
+    that shows the cause. verified: whether an exchange with the provider proved the credentials. missingScopes: asked
+    for, and not granted. nextCheckAt, nextRefreshAt: when these are scheduled; null: not scheduled.
     """
 
     state: str
     status: str
     valid: bool
     disabled: bool
+    verified: bool
+    missing_scopes: list[str]
     cause: str | None
     responsible: str | None
     advice: str | None
@@ -241,6 +244,8 @@ class InstanceHealthDocument(ResponseDocument):
             status=meaning_of(facts_of(instance)).status,
             valid=instance.is_connected and instance.is_readable,
             disabled=instance.is_disabled,
+            verified=instance.is_verified,
+            missing_scopes=instance.missing_scopes,
             cause=explanation.cause if explanation else None,
             responsible=explanation.who_acts if explanation else None,
             advice=explanation.advice if explanation else None,

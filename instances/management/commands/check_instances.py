@@ -26,6 +26,6 @@ class Command(SweepCommand):
             connected.update(next_action_at=timezone.now())
         total = SweepReport()
         states = [Instance.State.CONNECTED]
-        while (report := work_due_instances(states=states)).succeeded or report.failures:
+        while (report := work_due_instances(states=states)).total:
             total.add(report)
         return total

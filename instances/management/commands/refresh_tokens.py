@@ -12,6 +12,6 @@ class Command(SweepCommand):
 
     def sweep(self, **_: Any) -> SweepReport:
         total = SweepReport()
-        while (report := refresh_due_instances()).succeeded or report.failures:
+        while (report := refresh_due_instances()).total:
             total.add(report)
         return total

@@ -61,7 +61,8 @@ class EmbeddedPlatform:
         require_allowed_hosts(request)
         if request.external_authentication == "initial":
             # Nothing is sent at creation; the first refresh replaces the tokens (contract 7.4).
-            return PlatformInstance(token=_generate_token(), tokens=_imported_tokens(request))
+            tokens = _imported_tokens(request)
+            return PlatformInstance(token=_generate_token(), tokens=tokens, is_proved=False)
         return _authenticated(request, token=_generate_token())
 
     def update_instance(self, request: PlatformRequest) -> PlatformInstance:
@@ -70,7 +71,7 @@ class EmbeddedPlatform:
 
     def get_instance(self, request: PlatformRequest) -> PlatformInstance:
         prove(request)
-        return PlatformInstance(token="")
+        return PlatformInstance(token="", is_proved=request.authentication.probe is not None)
 
     def refresh_tokens(self, request: PlatformRequest) -> TokenSet | None:
         can_sign_in = request.authentication.grant_type in _WITHOUT_BROWSER
@@ -119,8 +120,10 @@ def _authenticated(request: PlatformRequest, *, token: str) -> PlatformInstance:
         # The code is used up: keep the tokens even if the probe cannot be answered now.
         if not (request.authentication.needs_browser and error.is_retryable):
             raise
-        return PlatformInstance(token=token, tokens=tokens, is_proved=False)
-    return PlatformInstance(token=token, tokens=tokens)
+        return PlatformInstance(token=token, tokens=tokens, is_proved=False, probe_error=error)
+    way = request.authentication
+    is_proved = way.probe is not None or way.obtains_token
+    return PlatformInstance(token=token, tokens=tokens, is_proved=is_proved)
 
 
 def _obtain(request: PlatformRequest) -> TokenSet | None:

@@ -1,26 +1,27 @@
 """OAuth 2.0 grants, refresh and revocation (RFC 6749, 7636, 7009)."""
 
+import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote_plus
 
 from authlib.integrations.requests_client import OAuth2Session
 from django.conf import settings
-from django.utils import timezone
 
 from instances.catalogue.definition import (
     ClientAuthenticationMethod,
     EndpointName,
     GrantType,
 )
+from instances.catalogue.error_codes import ErrorMeaning, known_codes
 from instances.catalogue.templates import fill_text
 from instances.errors import (
     AccessForbiddenError,
     ClientRefusedError,
     CredentialsRefusedError,
     GrantRejectedError,
-    InvalidConfigurationError,
     IssuerMismatchError,
     MissingCodeError,
     MissingConfigurationError,
@@ -28,13 +29,17 @@ from instances.errors import (
 )
 from instances.platforms.base import PlatformRequest, TokenSet
 from instances.platforms.embedded.templates import address_of, endpoint_of, texts_of, values_of
+from instances.platforms.embedded.token_answers import is_refusal, token_document, token_set
 from instances.platforms.transport import (
     Answer,
     Subject,
-    document_of,
+    codes_of,
     error_of,
+    is_page,
+    message_of,
     mount,
     raise_for_fault,
+    sign_in_page,
     subject_of,
     unusable,
 )
@@ -46,30 +51,35 @@ class _Rejection:
 
     kind: type[GrantRejectedError | CredentialsRefusedError]
     sentence: str
+    # Finds a rejection in the provider's message, if its code says nothing: several send invalid_request.
+    words: re.Pattern[str] | None = None
 
 
 CALLBACK_URL_KEY = "oauth.callback.url"
-_STANDARD_FIELDS = {
-    "access_token", "expires_in", "id_token", "refresh_token", "scope", "token_type"
-}  # fmt: skip
-# RFC 6749 5.2.
-_CLIENT_ERRORS = {"invalid_client", "unauthorized_client"}
-_GRANT_ERRORS = {"invalid_grant", "invalid_code", "bad_verification_code"}
+_DEAD = (
+    r"(in)?valid|expired|revoked|used|not found|does ?n.t exist|does not exist|unknown|malformed"
+)
 _CODE_REJECTED = _Rejection(
     GrantRejectedError,
-    "%(provider)s rejected the authorization code (HTTP %(status)d, %(code)s): it expired or was already used. "
-    "Authorize again.",
+    "%(provider)s rejected the authorization code (%(reason)s): it expired or was already used. Authorize again.",
+    re.compile(rf"\bcode\b.{{0,80}}\b({_DEAD})\b|\b({_DEAD})\b.{{0,40}}\bcode\b", re.IGNORECASE),
 )
 _REFRESH_TOKEN_REJECTED = _Rejection(
     GrantRejectedError,
-    "%(provider)s rejected the refresh token (HTTP %(status)d, %(code)s): it expired, was revoked or was already "
-    "used. Authorize again.",
+    "%(provider)s rejected the refresh token (%(reason)s): it expired, was revoked or was already used. Authorize "
+    "again.",
+    re.compile(
+        rf"\b(refresh[ _]?)?token\b.{{0,80}}\b({_DEAD})\b|\b({_DEAD})\b.{{0,40}}\brefresh[ _]?token\b",
+        re.IGNORECASE,
+    ),
 )
 _CREDENTIALS_REJECTED = _Rejection(
     CredentialsRefusedError,
-    "%(provider)s rejected the credentials (HTTP %(status)d). Enter valid credentials.",
+    "%(provider)s rejected the credentials (%(reason)s). Enter valid credentials.",
 )
-_CLIENT_REJECTED = "%(provider)s rejected the OAuth client (HTTP %(status)d, %(code)s): its ID or secret is wrong. Correct them."
+_CLIENT_REJECTED = (
+    "%(provider)s rejected the OAuth client (%(reason)s): its ID or secret is wrong. Correct them."
+)
 _FORBIDDEN = "%(provider)s denied access (HTTP %(status)d). Ask the account owner to grant the missing permissions."
 _REJECTED = (
     "%(provider)s rejected the request (%(operation)s, HTTP %(status)d). Open the recorded exchange and correct what "
@@ -200,14 +210,14 @@ def _request_tokens(
     """
     subject = subject_of(request, operation, timeout_seconds=timeout_seconds)
     answer = _post(request, subject, endpoint, form)
-    raise_for_fault(answer, subject)
-    document = document_of(answer, subject)
-    if "error" in document or not answer.ok:
-        raise _refusal(answer, subject, str(document.get("error", "")), rejection)
-    tokens = _token_set(document, request)
-    if not tokens.access_token:
-        raise unusable(answer, subject)
-    return tokens
+    document = token_document(answer)
+    if not answer.ok or is_refusal(document or {}):
+        raise_for_fault(answer, subject, request.authentication.error_codes, is_refused=True)
+        raise _refusal(request, answer, subject, document, rejection)
+    tokens = token_set(document or {}, request, asked_scope=_scope(request))
+    if tokens.access_token:
+        return tokens
+    raise sign_in_page(answer, subject) if is_page(answer) else unusable(answer, subject)
 
 
 def _post(
@@ -227,6 +237,18 @@ def _post(
     return answer
 
 
+def _encode_basic(
+    client: OAuth2Session, method: str, uri: str, headers: dict[str, str], body: str
+) -> tuple[str, dict[str, str], str]:
+    """Send the client as RFC 6749 2.3.1 says: form-encoded, then as user name and password.
+
+    Authlib does not encode, so that a server reads "+", "%" and ":" wrongly.
+    """
+    pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
+    headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    return uri, headers, body
+
+
 def _session(request: PlatformRequest) -> OAuth2Session:
     way = request.authentication
     client_id = _required(request, way.client_id_key)
@@ -234,14 +256,16 @@ def _session(request: PlatformRequest) -> OAuth2Session:
     method = way.token_endpoint_auth_method
     if not client_secret:
         method = ClientAuthenticationMethod.NONE
-    if method == ClientAuthenticationMethod.CLIENT_SECRET_BASIC and not client_secret.isascii():
-        raise InvalidConfigurationError(way.client_secret_key, "must be ASCII for this provider.")
-    return OAuth2Session(
+    session = OAuth2Session(
         client_id,
         client_secret,
         token_endpoint_auth_method=str(method),
         code_challenge_method="S256",
     )
+    session.register_client_auth_method(
+        (str(ClientAuthenticationMethod.CLIENT_SECRET_BASIC), _encode_basic)
+    )
+    return session
 
 
 def _code_verifier(request: PlatformRequest) -> str | None:
@@ -269,48 +293,34 @@ def _required(request: PlatformRequest, key: str | None) -> str:
     return value
 
 
-def _token_set(document: Mapping[str, Any], request: PlatformRequest) -> TokenSet:
-    """Read a token response.
+def _refusal(
+    request: PlatformRequest,
+    answer: Answer,
+    subject: Subject,
+    document: Mapping[str, Any] | None,
+    rejection: _Rejection,
+) -> RefusedError:
+    """Return the error for a token endpoint's error response, in RFC 6749 5.2's words or the provider's own."""
+    known = known_codes(codes_of(document), request.authentication.error_codes)
+    status, way = answer.status_code, request.authentication
+    # Only codes of the vocabulary are shown: the others are the provider's to choose.
+    reason = ", ".join([f"HTTP {status}", *next(iter(known.values()), [])[:1]])
+    facts = {"reason": reason}
 
-    expires_in is only RECOMMENDED (RFC 6749 5.1): without it, wait for the first 401.
-    """
-    texts = {name: value for name, value in document.items() if isinstance(value, str)}
-    way, before = request.authentication, request.tokens
-    kept = {
-        name: request.provider_data[name]
-        for name in way.provider_data
-        if name in request.provider_data
-    }
-    extra = {**(before.extra if before else {}), **kept, **texts}
-    return TokenSet(
-        access_token=texts.get("access_token", ""),
-        refresh_token=texts.get("refresh_token") or (before.refresh_token if before else ""),
-        scope=texts.get("scope", ""),
-        expires_at=_expires_at(document.get("expires_in")),
-        extra={
-            name: value for name, value in extra.items() if name not in {"code", *_STANDARD_FIELDS}
-        },
-    )
+    def error(kind: type[RefusedError], sentence: str) -> RefusedError:
+        return error_of(kind, sentence, answer, subject, facts=facts)
 
-
-def _expires_at(expires_in: Any) -> datetime | None:
-    try:
-        return timezone.now() + timedelta(seconds=int(float(expires_in)))
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _refusal(answer: Answer, subject: Subject, code: str, rejection: _Rejection) -> RefusedError:
-    """Return the error for a token endpoint's error response (RFC 6749 5.2)."""
-    if code in _CLIENT_ERRORS:
-        facts = {"code": code}
-        return error_of(ClientRefusedError, _CLIENT_REJECTED, answer, subject, facts=facts)
-    if answer.status_code == 403:
-        return error_of(AccessForbiddenError, _FORBIDDEN, answer, subject)
-    if code in _GRANT_ERRORS:
-        facts = {"code": code}
-        return error_of(rejection.kind, rejection.sentence, answer, subject, facts=facts)
-    if answer.status_code == 401:
-        rejected = _CREDENTIALS_REJECTED
-        return error_of(rejected.kind, rejected.sentence, answer, subject)
-    return error_of(RefusedError, _REJECTED, answer, subject)
+    is_client = way.grant_type == GrantType.CLIENT_CREDENTIALS
+    is_definite = status in {400, 401} and document is None
+    if ErrorMeaning.CLIENT_REJECTED in known or (is_client and (is_definite or status == 401)):
+        if is_client and request.has_own_client:
+            # The client is the account's credential, so the operator cannot renew it.
+            return error(_CREDENTIALS_REJECTED.kind, _CREDENTIALS_REJECTED.sentence)
+        return error(ClientRefusedError, _CLIENT_REJECTED)
+    has_words = rejection.words and rejection.words.search(message_of(answer, subject))
+    is_rejected = ErrorMeaning.GRANT_REJECTED in known or is_definite or has_words
+    if is_rejected or status == 401:
+        return error(rejection.kind, rejection.sentence)
+    if status == 403:
+        return error(AccessForbiddenError, _FORBIDDEN)
+    return error(RefusedError, _REJECTED)

@@ -4,7 +4,12 @@ import base64
 
 from instances.catalogue.definition import ACCESS_TOKEN, Probe, ProbeScheme
 from instances.catalogue.templates import fill_text
-from instances.errors import AccessForbiddenError, CredentialsRefusedError, RefusedError
+from instances.errors import (
+    AccessForbiddenError,
+    CredentialsRefusedError,
+    GrantRejectedError,
+    RefusedError,
+)
 from instances.platforms.base import PlatformRequest
 from instances.platforms.embedded.oauth1 import request_signed
 from instances.platforms.embedded.templates import address_of, headers_of, values_of
@@ -12,14 +17,17 @@ from instances.platforms.transport import (
     Answer,
     Subject,
     error_of,
+    is_page,
     raise_for_fault,
     session_for,
+    sign_in_page,
     subject_of,
 )
 
 _CREDENTIALS_REJECTED = (
     "%(provider)s rejected the credentials (HTTP %(status)d). Enter valid credentials."
 )
+_ACCESS_ENDED = "%(provider)s rejected the access token (HTTP %(status)d): it expired or was revoked. Authorize again."
 _PERMISSIONS_MISSING = (
     "%(provider)s accepted the credentials, but the account lacks permissions (HTTP %(status)d). Ask the account "
     "owner to grant them."
@@ -31,10 +39,10 @@ _REJECTED = (
 
 
 def prove(request: PlatformRequest) -> None:
-    """Send the probe. Without one, the credentials are accepted unverified.
+    """Send the probe, if the element has one.
 
-    Raises CredentialsRefusedError (401), AccessForbiddenError (403), RefusedError (any other 4xx), PlatformError,
-    InputError.
+    Raises CredentialsRefusedError, or GrantRejectedError for tokens of a browser (401), AccessForbiddenError (403),
+    SignInPageError (a page instead of data), RefusedError (any other 4xx), PlatformError, InputError.
     """
     probe = request.authentication.probe
     if probe is None:
@@ -46,7 +54,7 @@ def prove(request: PlatformRequest) -> None:
         answer = request_signed(request, subject, probe.method, url, headers)
     else:
         answer = session_for(subject).request(probe.method, url, headers=headers)
-    _raise_for_refusal(answer, subject)
+    _raise_for_refusal(answer, subject, request)
 
 
 def _authorization(request: PlatformRequest, probe: Probe) -> dict[str, str]:
@@ -60,11 +68,16 @@ def _authorization(request: PlatformRequest, probe: Probe) -> dict[str, str]:
     return {}
 
 
-def _raise_for_refusal(answer: Answer, subject: Subject) -> None:
+def _raise_for_refusal(answer: Answer, subject: Subject, request: PlatformRequest) -> None:
     if answer.ok:
+        # Such a page has the status 200, also for credentials that are not valid any more.
+        if is_page(answer):
+            raise sign_in_page(answer, subject)
         return
-    raise_for_fault(answer, subject)
+    raise_for_fault(answer, subject, request.authentication.error_codes)
     match answer.status_code:
+        case 401 if request.authentication.needs_browser:
+            raise error_of(GrantRejectedError, _ACCESS_ENDED, answer, subject)
         case 401:
             raise error_of(CredentialsRefusedError, _CREDENTIALS_REJECTED, answer, subject)
         case 403:

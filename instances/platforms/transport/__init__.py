@@ -1,17 +1,23 @@
 """The only way to the network.
 
-connections.py guards and limits, recording.py records, answers.py reads responses.
+connections.py guards and limits, recording.py records, answers.py reads responses, charsets.py decodes them.
 """
 
 from instances.platforms.transport.answers import (
+    FIRST_INSTANT,
+    FIRST_MILLISECONDS,
     Answer,
-    document_of,
+    codes_of,
     error_of,
+    is_page,
     json_of,
     message_of,
     raise_for_fault,
+    sign_in_page,
+    text_of,
     unusable,
 )
+from instances.platforms.transport.charsets import media_type
 from instances.platforms.transport.recording import (
     Subject,
     deferred_interactions,
@@ -22,17 +28,23 @@ from instances.platforms.transport.recording import (
 )
 
 __all__ = [
+    "FIRST_INSTANT",
+    "FIRST_MILLISECONDS",
     "Answer",
     "Subject",
+    "codes_of",
     "deferred_interactions",
-    "document_of",
     "error_of",
     "interaction_of",
+    "is_page",
     "json_of",
+    "media_type",
     "message_of",
     "mount",
     "raise_for_fault",
     "session_for",
+    "sign_in_page",
     "subject_of",
+    "text_of",
     "unusable",
 ]

@@ -1,7 +1,8 @@
 """Read responses, as far as all platforms and providers are alike."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
@@ -9,20 +10,40 @@ from typing import Any
 
 import requests
 
+from instances.catalogue.error_codes import ErrorCodes, ErrorMeaning, known_codes
 from instances.errors import (
     PlatformError,
     ProviderFaultError,
     RateLimitedError,
+    SignInPageError,
     UnusableAnswerError,
 )
+from instances.platforms.transport.charsets import decoded, media_type
 from instances.platforms.transport.recording import Subject, interaction_of
 from instances.redaction import redact_text
 
 Answer = requests.Response
 MAX_MESSAGE_CHARACTERS = 500
 MAX_RETRY_AFTER_SECONDS = 86_400.0
+# A number this large is an instant in seconds, or milliseconds, since 1970.
+FIRST_INSTANT = 1e9
+FIRST_MILLISECONDS = 1e12
 # Where providers put their own message, the most specific first.
-_MESSAGE_FIELDS = ("error_description", "providerMessage", "message", "error", "detail", "title")
+_MESSAGE_FIELDS = (
+    "error_description", "providerMessage", "message", "errmsg", "error", "errors", "detail", "title",
+)  # fmt: skip
+# Where they put their error codes. Nested objects and lists are searched too, this deep.
+_CODE_FIELDS = {
+    "code", "errcode", "error", "error_code", "error_codes", "error_subcode", "errorcode", "errors", "errortype",
+    "reason", "status", "suberror", "type",
+}  # fmt: skip
+_MAX_DEPTH = 4
+_MAX_CODES = 100
+_MAX_CODE_CHARACTERS = 100
+_AADSTS = re.compile(r"\bAADSTS\d{1,9}\b", re.IGNORECASE)
+# Tells a rate limit from missing permissions, which have the same status.
+_TOO_MANY = re.compile(r"rate.?limit|too many requests|throttl", re.IGNORECASE)
+_PAGE = re.compile(r"\s*(<!doctype html|<html)", re.IGNORECASE)
 
 
 _RATE_LIMITED = (
@@ -35,9 +56,16 @@ _RATE_LIMITED_FOR = (
 _SERVER_ERROR = (
     "%(provider)s failed with a server error (%(operation)s, HTTP %(status)d). Try again later."
 )
+_UNAVAILABLE = (
+    "%(provider)s is temporarily unavailable (%(operation)s, HTTP %(status)d). Try again later."
+)
 _HTML_PAGE = (
     "%(provider)s sent an HTML page instead of data (%(operation)s, HTTP %(status)d). Check the address, or try "
     "again later."
+)
+_SIGN_IN_PAGE = (
+    "%(provider)s sent a web page instead of data (%(operation)s, HTTP %(status)d), for example a sign-in page. Check "
+    "the credentials and the address."
 )
 _UNREADABLE = (
     "%(provider)s sent a response that could not be understood (%(operation)s, HTTP %(status)d). Check the address, "
@@ -45,23 +73,52 @@ _UNREADABLE = (
 )
 
 
-def document_of(response: Answer, subject: Subject) -> dict[str, Any]:
-    """Return the JSON object of a response.
-
-    Raises UnusableAnswerError for anything else, such as a page.
-    """
-    document = json_of(response)
-    if not isinstance(document, dict):
-        raise unusable(response, subject)
-    return document
-
-
 def json_of(response: Answer) -> Any:
-    """Return the response's JSON; None if it is not JSON."""
-    try:
-        return json.loads(response.content)
-    except (ValueError, RecursionError):
-        return None
+    """Return the response's JSON, in any character set; None if it is not JSON."""
+    for body in (response.content, text_of(response)):
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            continue
+    return None
+
+
+def text_of(response: Answer) -> str:
+    """Return the body as text."""
+    return decoded(response.content, response.headers.get("Content-Type"))
+
+
+def is_page(response: Answer) -> bool:
+    """Whether the body is a web page for people."""
+    text = text_of(response)
+    is_html = media_type(response.headers.get("Content-Type")) == "text/html"
+    return bool(_PAGE.match(text)) or (is_html and bool(text.strip()) and json_of(response) is None)
+
+
+def codes_of(document: Any) -> frozenset[str]:
+    """Return the error codes in a response's JSON, as error_codes.py writes them."""
+    codes = set()
+    for _, code in zip(range(_MAX_CODES), _codes_in(document, ""), strict=False):
+        codes.add(code)
+    return frozenset(codes)
+
+
+def _codes_in(value: Any, place: str, depth: int = 0) -> Iterator[str]:
+    if depth > _MAX_DEPTH:
+        return
+    if isinstance(value, list):
+        for item in value:
+            yield from _codes_in(item, place, depth + 1)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if name.lower() in _CODE_FIELDS:
+                yield from _codes_in(item, f"{place}.{name}".lower().lstrip("."), depth + 1)
+            elif isinstance(item, str):
+                yield from (found.lower() for found in _AADSTS.findall(item))
+    elif isinstance(value, int) and not isinstance(value, bool):
+        yield f"aadsts{value}" if place.endswith("error_codes") else f"{place}={value}"
+    elif isinstance(value, str) and len(value) <= _MAX_CODE_CHARACTERS:
+        yield value.lower()
 
 
 def error_of[E: PlatformError](
@@ -93,20 +150,50 @@ def error_of[E: PlatformError](
     )
 
 
-def raise_for_fault(response: Answer, subject: Subject) -> None:
-    """Raise RateLimitedError for 429 and ProviderFaultError for 5xx."""
-    if response.status_code == 429:
-        seconds = _retry_after_seconds(response.headers.get("Retry-After", ""))
-        raise error_of(
-            RateLimitedError,
-            _RATE_LIMITED if seconds is None else _RATE_LIMITED_FOR,
-            response,
-            subject,
-            facts={"seconds": seconds},
-            retry_after_seconds=seconds,
-        )
-    if response.status_code >= 500:
-        raise error_of(ProviderFaultError, _SERVER_ERROR, response, subject)
+def raise_for_fault(
+    response: Answer,
+    subject: Subject,
+    own_codes: ErrorCodes = ErrorCodes(),  # noqa: B008  immutable
+    *,
+    is_refused: bool = False,
+) -> None:
+    """Raise RateLimitedError or ProviderFaultError if the same request may succeed later.
+
+    That is so for 408, 425, 429 and 5xx, and for a refusal that says so. own_codes: the element's. is_refused: the
+    response is a refusal whatever its status.
+    """
+    status = response.status_code
+    is_refused = is_refused or 400 <= status < 500
+    meanings = known_codes(codes_of(json_of(response)), own_codes) if is_refused else {}
+    if status == 429 or ErrorMeaning.RATE_LIMITED in meanings or _is_rate_limit(response, subject):
+        seconds = retry_after_of(response)
+        sentence = _RATE_LIMITED if seconds is None else _RATE_LIMITED_FOR
+        raise _later(RateLimitedError, sentence, response, subject)
+    if status in {408, 425} or ErrorMeaning.TRANSIENT in meanings:
+        raise _later(ProviderFaultError, _UNAVAILABLE, response, subject)
+    if status >= 500:
+        raise _later(ProviderFaultError, _SERVER_ERROR, response, subject)
+
+
+def _is_rate_limit(response: Answer, subject: Subject) -> bool:
+    """Whether a 400 or 403 is a rate limit, as GitHub, Google and Zoho send it."""
+    if response.status_code not in {400, 403}:
+        return False
+    remaining = response.headers.get("X-RateLimit-Remaining", "").strip()
+    is_told = remaining == "0" or retry_after_of(response) is not None
+    is_limit = response.status_code == 403 and is_told
+    return is_limit or bool(_TOO_MANY.search(message_of(response, subject)))
+
+
+def _later[E: PlatformError](kind: type[E], sentence: str, response: Answer, subject: Subject) -> E:
+    seconds = retry_after_of(response)
+    facts = {"seconds": seconds}
+    return error_of(kind, sentence, response, subject, facts=facts, retry_after_seconds=seconds)
+
+
+def sign_in_page(response: Answer, subject: Subject) -> SignInPageError:
+    """Return the error for a web page in place of data."""
+    return error_of(SignInPageError, _SIGN_IN_PAGE, response, subject)
 
 
 def unusable(
@@ -120,17 +207,21 @@ def unusable(
 
     sentence and facts: as for error_of(), if more is known.
     """
-    content_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
-    general = _HTML_PAGE if content_type == "text/html" else _UNREADABLE
+    is_html = media_type(response.headers.get("Content-Type")) == "text/html"
+    general = _HTML_PAGE if is_html else _UNREADABLE
     return error_of(UnusableAnswerError, sentence or general, response, subject, facts=facts)
 
 
 def message_of(response: Answer, subject: Subject) -> str:
     """Return the response's own message, redacted and cut; empty if it has none."""
     document = json_of(response)
-    while isinstance(document, dict):
-        fields = [document[name] for name in _MESSAGE_FIELDS if document.get(name)]
-        document = fields[0] if fields else None
+    while isinstance(document, dict | list):
+        items = (
+            [document.get(name) for name in _MESSAGE_FIELDS]
+            if isinstance(document, dict)
+            else document
+        )
+        document = next((item for item in items if item), None)
     text = document if isinstance(document, str) else _plain_text_of(response)
     return redact_text(text, subject.secrets)[:MAX_MESSAGE_CHARACTERS]
 
@@ -140,22 +231,30 @@ def _plain_text_of(response: Answer) -> str:
 
     Empty for anything else.
     """
-    content_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
-    is_text = content_type in {"text/plain", "application/x-www-form-urlencoded"}
-    return response.content.decode(errors="replace").strip() if is_text else ""
+    kind = media_type(response.headers.get("Content-Type"))
+    is_text = kind in {"text/plain", "application/x-www-form-urlencoded"}
+    return text_of(response).strip() if is_text else ""
 
 
-def _retry_after_seconds(value: str) -> float | None:
-    """Parse Retry-After (RFC 9110 10.2.3), which is seconds or a date.
+def retry_after_of(response: Answer) -> float | None:
+    """Read Retry-After (RFC 9110 10.2.3): seconds or a date; some providers send an instant in seconds since 1970.
 
-    At most a day, None if it is invalid.
+    From 0 to a day; None if it is missing or invalid.
     """
-    if value.strip().isdecimal():
-        return min(float(value), MAX_RETRY_AFTER_SECONDS)
+    value = response.headers.get("Retry-After", "").strip()
     try:
-        at = parsedate_to_datetime(value)
-        aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-        seconds = (aware - datetime.now(UTC)).total_seconds()
+        number = float(value) if value[:1].isdecimal() and "_" not in value else None
+        if number is None:
+            seconds = (_aware(parsedate_to_datetime(value)) - datetime.now(UTC)).total_seconds()
+        elif number >= FIRST_INSTANT:
+            divisor = 1000 if number >= FIRST_MILLISECONDS else 1
+            seconds = number / divisor - datetime.now(UTC).timestamp()
+        else:
+            seconds = number
     except (ValueError, OverflowError):
         return None
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
+
+
+def _aware(at: datetime) -> datetime:
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -32,6 +32,7 @@ from instances.errors import (
 )
 from instances.models import Interaction
 from instances.platforms.base import PlatformRequest
+from instances.platforms.transport.charsets import decoded
 from instances.platforms.transport.connections import thread_connection
 from instances.queries.outages import outlast_outage
 from instances.redaction import redact_body, redact_headers, redact_text, redact_url, storable
@@ -326,7 +327,7 @@ def _timeout(seconds: float) -> Any:
 
 
 def _redacted_body(body: str | bytes, content_type: str | None, subject: Subject) -> str:
-    text = body.decode(errors="replace") if isinstance(body, bytes) else body
+    text = decoded(body, content_type) if isinstance(body, bytes) else body
     return redact_body(text, content_type or "", subject.secrets)
 
 

@@ -26,7 +26,7 @@ from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.changes import locked, require_as_read
 from instances.provisioning.lifecycle.identities import Identity, owned_by_others
 from instances.provisioning.lifecycle.refresh import token_columns
-from instances.provisioning.lifecycle.schedule import SEND_WITHIN, retry_after
+from instances.provisioning.lifecycle.schedule import SEND_WITHIN, check_due_at, retry_after
 from instances.provisioning.lifecycle.states import (
     NO_CAUSE,
     PROVISIONABLE,
@@ -138,17 +138,30 @@ def connected_columns(instance: Instance, result: PlatformInstance, code: str) -
     code: the authorization code that was used; empty if there was none.
     """
     now = timezone.now()
-    proved = {"last_checked_at": now, "last_succeeded_at": now}
-    columns = NO_CAUSE | (proved if result.is_proved else {"next_action_at": now + retry_after(1)})
-    columns["quarantined_at"] = None
+    proved_at = now if result.is_proved else None
+    columns = NO_CAUSE | {
+        "last_checked_at": proved_at,
+        "last_succeeded_at": proved_at,
+        "verified_at": proved_at,
+        "quarantined_at": None,
+    }
     if code:
         columns["code_digest"] = crypto.digest(code)
     if result.tokens:
         way = instance.authentication
         columns |= token_columns(way, result.tokens, at=now)
         columns["tokens"] = result.tokens.to_json()
+        columns["next_action_at"] = check_due_at(
+            way,
+            expires_at=result.tokens.expires_at,
+            has_refresh_token=bool(result.tokens.refresh_token),
+            at=now,
+        )
     elif "tokens" in instance.unreadable_secrets():
         columns |= {"tokens": "", "has_refresh_token": None}
+    if error := result.probe_error:
+        wait = retry_after(1, asked_for_seconds=error.retry_after_seconds)
+        columns |= {"last_checked_at": now, "next_action_at": now + wait, **cause_of(error)}
     return columns
 
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from django.db import Error as AnyDatabaseError
 from django.db.models import F
 from django.utils import timezone
 
@@ -22,7 +23,8 @@ from instances.errors import (
     GrantRejectedError,
     InstancesError,
     LeaseLostError,
-    RateLimitedError,
+    PlatformError,
+    RefreshLostError,
     StateConflictError,
 )
 from instances.models import Instance
@@ -30,7 +32,14 @@ from instances.platforms.base import TokenSet
 from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.leases import POLL_SECONDS, Lease, leased
 from instances.provisioning.lifecycle.schedule import lease_duration, refresh_due_at, retry_after
-from instances.provisioning.lifecycle.states import NO_CAUSE, State, cause_of, move_instance
+from instances.provisioning.lifecycle.states import (
+    NO_CAUSE,
+    State,
+    cause_of,
+    move_instance,
+    proved_columns,
+    unexpected_error,
+)
 from instances.provisioning.platform_requests import platform_request
 from instances.queries.outages import outlast_outage
 
@@ -51,6 +60,8 @@ def refresh_instance(instance: Instance, *, actor: str, at: datetime | None = No
     never does. Raises StateConflictError if the instance is not connected, if another process has just failed, or if
     it takes too long, and ClockSkewError.
     """
+    # Its response may have held the only valid refresh token.
+    is_lost = instance.refresh_started_at is not None
     deadline = time.monotonic() + 1.5 * lease_duration().total_seconds()
     expect = {name: getattr(instance, name) for name in _MOVED_BY_A_REFRESH}
     expect["state"] = State.CONNECTED
@@ -60,7 +71,7 @@ def refresh_instance(instance: Instance, *, actor: str, at: datetime | None = No
         intent = {"refresh_started_at": now, "refresh_due_at": now}
         with leased(instance.pk, at=at, expect=expect, **intent) as lease, suppress(LeaseLostError):
             if lease:
-                return _refresh_held(instance.pk, lease, actor=actor, at=now)
+                return _refresh_held(instance.pk, lease, actor=actor, at=now, is_lost=is_lost)
         if current := _refreshed_by_another(instance, expect):
             return current
         if time.monotonic() > deadline:
@@ -120,8 +131,12 @@ def _refreshed_by_another(instance: Instance, expect: Mapping[str, Any]) -> Inst
     return None
 
 
-def _refresh_held(instance_id: int, lease: Lease, *, actor: str, at: datetime) -> Instance:
+def _refresh_held(
+    instance_id: int, lease: Lease, *, actor: str, at: datetime, is_lost: bool
+) -> Instance:
     """Refresh while holding the lease; the row is read under it.
+
+    is_lost: the response to the previous refresh was lost.
 
     Raises LeaseLostError, and what refresh_instance() raises.
     """
@@ -134,15 +149,38 @@ def _refresh_held(instance_id: int, lease: Lease, *, actor: str, at: datetime) -
     except LeaseLostError:
         raise
     except InstancesError as error:
-        _record_failure(instance, error, lease, actor=actor, at=at)
+        explained = _explained(instance, error, is_lost=is_lost)
+        _record_failure(instance, explained, lease, actor=actor, at=at)
+        raise explained from error
+    except AnyDatabaseError:
+        raise
+    except Exception:
+        _record_failure(instance, unexpected_error(instance), lease, actor=actor, at=at)
         raise
     if tokens is None:
         _write_as_holder(instance, lease, refresh_due_at=None, refresh_started_at=None)
         raise StateConflictError(f"{instance.label} has no refresh token. Authorize it again.")
-    store_tokens(instance, tokens, at=at, last_succeeded_at=at, **NO_CAUSE)
+    # A cause that no refresh has met was met by a check, and new tokens alone do not remove it.
+    is_from_check = not (instance.refresh_failures or instance.refresh_refusals)
+    no_cause = {} if is_from_check else NO_CAUSE
+    store_tokens(instance, tokens, at=at, **proved_columns(instance, at=at), **no_cause)
     if instance.state == State.NEEDS_REAUTHORIZATION:
         _reconnect(instance, actor=actor, at=at)
     return instance
+
+
+def _explained(instance: Instance, error: InstancesError, *, is_lost: bool) -> InstancesError:
+    """Say so if a refresh token is rejected because its successor was lost."""
+    is_known = instance.cause == RefreshLostError.cause
+    if not (isinstance(error, GrantRejectedError) and (is_lost or is_known)):
+        return error
+    return RefreshLostError(
+        f"{instance.label}: {instance.element.name} rejected the refresh token. The response to the previous refresh was "
+        "lost, and the new refresh token with it. Authorize it again.",
+        provider_message=error.provider_message,
+        status=error.status,
+        interaction=error.interaction,
+    )
 
 
 def _reconnect(instance: Instance, *, actor: str, at: datetime) -> None:
@@ -184,8 +222,8 @@ def _record_failure(
         _record_refusal(instance, error, lease, actor=actor, at=at)
         return
     failures = instance.refresh_failures + 1
-    retry_after_seconds = error.retry_after_seconds if isinstance(error, RateLimitedError) else None
-    wait = retry_after(failures, asked_for_seconds=retry_after_seconds)
+    asked = error.retry_after_seconds if isinstance(error, PlatformError) else None
+    wait = retry_after(failures, asked_for_seconds=asked)
     # A lost response may have contained new tokens, so keep that on record until a response arrives.
     intent = {} if isinstance(error, AnswerLostError) else {"refresh_started_at": None}
     columns = {"refresh_failures": failures, "refresh_due_at": at + wait, **intent}

@@ -24,6 +24,7 @@ CREATE_GRACE_PERIOD = timedelta(minutes=1)
 # When to continue a deletion that did not finish; its process may have been killed.
 DELETION_RETRY = timedelta(seconds=40)
 
+_WITHOUT_BROWSER = {GrantType.PASSWORD, GrantType.CLIENT_CREDENTIALS}
 _WORK_DUE_AFTER: Mapping[str, timedelta | None] = {
     Instance.State.PROVISIONING: STALE_AFTER,
     Instance.State.UNKNOWN: CREATE_GRACE_PERIOD,
@@ -52,6 +53,21 @@ def next_action_at(state: str, *, at: datetime) -> datetime | None:
     return at + (_spread(after) if state == Instance.State.CONNECTED else after)
 
 
+def check_due_at(
+    way: AuthenticationType,
+    *,
+    expires_at: datetime | None,
+    has_refresh_token: bool | None,
+    at: datetime,
+) -> datetime:
+    """Return when to check a connected instance next: tomorrow, or when a token that cannot be renewed ends."""
+    tomorrow = at + _spread(CHECK_INTERVAL)
+    is_renewed = has_refresh_token or way.grant_type in _WITHOUT_BROWSER
+    if expires_at is None or expires_at <= at or is_renewed:
+        return tomorrow
+    return min(tomorrow, expires_at)
+
+
 def refresh_due_at(way: AuthenticationType, tokens: TokenSet, *, at: datetime) -> datetime | None:
     """Return when to refresh: after half of the token's life, at least 30 seconds.
 
@@ -69,8 +85,7 @@ def refresh_due_at(way: AuthenticationType, tokens: TokenSet, *, at: datetime) -
 
 def can_refresh(way: AuthenticationType, tokens: TokenSet) -> bool:
     """Return whether a refresh token or a grant without a browser can get new tokens."""
-    by_credentials = way.grant_type in {GrantType.PASSWORD, GrantType.CLIENT_CREDENTIALS}
-    return bool(tokens.refresh_token) or by_credentials
+    return bool(tokens.refresh_token) or way.grant_type in _WITHOUT_BROWSER
 
 
 def retry_after(failures: int, *, asked_for_seconds: float | None = None) -> timedelta:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -221,6 +222,16 @@ def cause_of(error: InstancesError) -> dict[str, Any]:
         "cause_message": _bounded(str(error)),
         "cause_interaction_id": error.interaction_id if isinstance(error, PlatformError) else None,
     }
+
+
+def unexpected_error(instance: Instance) -> InstancesError:
+    """Return the error to store if the program itself failed at an instance."""
+    return InstancesError(f"{instance.label}: an unexpected error occurred. See the log.")
+
+
+def proved_columns(instance: Instance, *, at: datetime) -> dict[str, Any]:
+    """Return the columns that record an exchange that the provider accepted the stored credentials in."""
+    return {"last_succeeded_at": at, "verified_at": instance.verified_at or at}
 
 
 NO_CAUSE: dict[str, Any] = {"cause": "", "cause_message": "", "cause_interaction_id": None}

@@ -18,17 +18,20 @@ from django.utils import timezone
 
 from instances.errors import (
     ClockSkewError,
+    CredentialsRefusedError,
+    GrantRejectedError,
     InstancesError,
-    RateLimitedError,
+    NoCheckError,
+    PlatformError,
     StateConflictError,
 )
 from instances.models import Instance
 from instances.provisioning.lifecycle.check import check_instance
 from instances.provisioning.lifecycle.delete import delete_instance
 from instances.provisioning.lifecycle.reconcile import reconcile_instance
-from instances.provisioning.lifecycle.refresh import refresh_instance
-from instances.provisioning.lifecycle.schedule import DELETION_RETRY, next_action_at, retry_after
-from instances.provisioning.lifecycle.states import State, cause_of
+from instances.provisioning.lifecycle.refresh import SECOND_ASKING, refresh_instance
+from instances.provisioning.lifecycle.schedule import DELETION_RETRY, check_due_at, retry_after
+from instances.provisioning.lifecycle.states import State, cause_of, unexpected_error
 from instances.queries.database_clock import require_right_clock
 
 SCHEDULER = "scheduler"
@@ -42,18 +45,23 @@ log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(slots=True)
 class SweepReport:
-    """The result of a sweep: number of successes, and errors by instance id."""
+    """The result of a sweep: number of successes, and errors by instance id.
+
+    unchecked: instances whose element has no check.
+    """
 
     succeeded: int = 0
+    unchecked: int = 0
     failures: dict[int, str] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     @property
     def total(self) -> int:
-        return self.succeeded + len(self.failures)
+        return self.succeeded + self.unchecked + len(self.failures)
 
     def add(self, other: "SweepReport") -> None:
         self.succeeded += other.succeeded
+        self.unchecked += other.unchecked
         self.failures |= other.failures
 
     def count(self, instance_id: int, error: str = "") -> None:
@@ -62,6 +70,10 @@ class SweepReport:
                 self.failures[instance_id] = error
             else:
                 self.succeeded += 1
+
+    def count_unchecked(self) -> None:
+        with self._lock:
+            self.unchecked += 1
 
 
 def refresh_due_instances(
@@ -130,25 +142,48 @@ def work_instance(instance: Instance, *, at: datetime) -> None:
     current = Instance.objects.get(pk=instance.pk)
     try:
         verbs[current.state](current, actor=SCHEDULER)
+    except NoCheckError:
+        _reschedule_check(current, at=at)
+        raise
     except InstancesError as error:
         _reschedule(current, error, at=at)
         raise
-    Instance.objects.filter(pk=current.pk, state=State.CONNECTED).update(
-        consecutive_failures=0, next_action_at=next_action_at(State.CONNECTED, at=at)
-    )
+    except AnyDatabaseError:
+        raise
+    except Exception:
+        _reschedule(current, unexpected_error(current), at=at)
+        raise
+    _reschedule_check(current, at=at)
+
+
+def _reschedule_check(instance: Instance, *, at: datetime) -> None:
+    """Check a connected instance again tomorrow, or when its access token ends."""
+    connected = Instance.objects.filter(pk=instance.pk, state=State.CONNECTED)
+    for row in connected.select_related("element"):
+        due = check_due_at(
+            row.authentication,
+            expires_at=row.expires_at,
+            has_refresh_token=row.has_refresh_token,
+            at=at,
+        )
+        connected.update(consecutive_failures=0, next_action_at=due)
 
 
 def _reschedule(instance: Instance, error: InstancesError, *, at: datetime) -> None:
     """Retry later after each failure; without a due time, a person must act."""
     failures = instance.consecutive_failures + 1
-    retry_after_seconds = error.retry_after_seconds if isinstance(error, RateLimitedError) else None
-    due = at + retry_after(failures, asked_for_seconds=retry_after_seconds)
+    asked = error.retry_after_seconds if isinstance(error, PlatformError) else None
+    is_refused = isinstance(error, CredentialsRefusedError | GrantRejectedError)
+    wait = SECOND_ASKING if is_refused else retry_after(failures, asked_for_seconds=asked)
+    due = at + wait
     row = Instance.objects.filter(pk=instance.pk).exclude(next_action_at=None)
     row.update(consecutive_failures=failures, next_action_at=due)
     if isinstance(error, StateConflictError | ClockSkewError):
         return
-    unfinished = Instance.objects.filter(state__in=[State.UNKNOWN, State.DELETING])
-    unfinished.filter(pk=instance.pk).update(**cause_of(error))
+    # A check has stored the cause itself, except of an error of the program.
+    states = {State.UNKNOWN, State.DELETING}
+    states |= set() if isinstance(error, PlatformError) else {State.CONNECTED}
+    Instance.objects.filter(pk=instance.pk, state__in=states).update(**cause_of(error))
 
 
 def _sweep(
@@ -176,6 +211,8 @@ def _run(verb: Callable[[Instance], None], instance: Instance, report: SweepRepo
     try:
         verb(instance)
         report.count(instance.pk)
+    except NoCheckError:
+        report.count_unchecked()
     except InstancesError as error:
         report.count(instance.pk, str(error))
     except AnyDatabaseError as error:

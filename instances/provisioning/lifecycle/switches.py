@@ -1,8 +1,10 @@
 """Switch an instance or its trace logging on and off."""
 
+from instances.causes import Cause
 from instances.models import Instance, StateChange
 from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.changes import locked
+from instances.provisioning.lifecycle.states import NO_CAUSE
 from instances.provisioning.platform_requests import platform_request
 
 
@@ -20,7 +22,9 @@ def set_enabled(instance: Instance, *, is_enabled: bool, actor: str) -> Instance
         platform_for(request.organization).set_enabled(request, is_enabled=is_enabled)
     with locked(instance) as stored:
         if stored.is_disabled is is_enabled:
-            Instance.objects.filter(pk=instance.pk).update(is_disabled=not is_enabled)
+            is_solved = is_enabled and stored.cause == Cause.DISABLED_ON_PLATFORM
+            no_cause = NO_CAUSE if is_solved else {}
+            Instance.objects.filter(pk=instance.pk).update(is_disabled=not is_enabled, **no_cause)
             StateChange.objects.create(
                 instance=instance,
                 from_state=stored.state,

@@ -174,8 +174,11 @@ def headline(cause: str) -> str:
 
 def _explain(instance: Instance) -> Explanation | None:
     if is_paused(instance):
+        by_platform = instance.cause == Cause.DISABLED_ON_PLATFORM
         return Explanation(
-            _("It is disabled."),
+            str(CAUSES[Cause.DISABLED_ON_PLATFORM].sentence)
+            if by_platform
+            else _("It is disabled."),
             WhoActs.OPERATOR,
             _("Enable it to use it again."),
             ENABLE,

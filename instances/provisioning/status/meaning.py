@@ -153,6 +153,7 @@ def facts_of(instance: Instance, *, at: datetime | None = None) -> Facts:
         cause=instance.cause,
         is_disabled=instance.is_disabled,
         is_unreadable=bool(instance.quarantined_at) or not instance.is_readable,
+        is_verified=instance.is_verified,
         is_token_ended=is_token_ended
         and (instance.refresh_due_at is None or instance.refresh_failures > 0),
         is_ending=_is_ending(instance, at=at),
@@ -185,6 +186,7 @@ def annotate_status(rows: InstanceQuerySet, *, at: datetime) -> InstanceQuerySet
         (has_failed & Q(refresh_refusals__gt=0), Status.ATTENTION),
         (has_failed & _is_unusable(at), Status.BROKEN),
         (has_failed | (Q(state=State.CONNECTED) & _ends(at)), Status.ATTENTION),
+        (Q(state=State.CONNECTED, verified_at=None), Status.UNVERIFIED),
         (Q(state=State.CONNECTED), Status.HEALTHY),
         (Q(state__in=_BROKEN), Status.BROKEN),
         (_is_late(_WORKING, at - WORK_LIMIT), Status.ATTENTION),
@@ -205,6 +207,7 @@ def with_own_status(rows: InstanceQuerySet, *, at: datetime) -> InstanceQuerySet
         rows.filter(quarantined_at__isnull=False),
         rows.filter(~Q(cause=""), _is_unusable(at), state=State.CONNECTED),
         rows.filter(_ends(at), state=State.CONNECTED),
+        rows.unverified(),
         rows.filter(_is_late(_WORKING, at - WORK_LIMIT)),
         rows.filter(_is_late(_FOR_OWNER, at - OWNER_LIMIT)),
     ]

@@ -17,7 +17,7 @@ def test_a_check_asks_the_probe(platform, provider, code_draft):
     draft = replace(draft, tokens=tokens)
     assert platform.get_instance(draft).is_valid
     provider.access_tokens.clear()
-    with pytest.raises(errors.CredentialsRefusedError):
+    with pytest.raises(errors.GrantRejectedError):
         platform.get_instance(draft)
 
 

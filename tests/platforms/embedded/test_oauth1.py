@@ -170,7 +170,7 @@ def test_the_tokens_are_proved_by_a_signed_probe(platform, provider, probed):
 def test_a_probe_signed_with_dead_tokens_is_refused(platform, provider, probed):
     tokens = platform.create_instance(probed).tokens
     provider.token_secrets.pop(tokens.access_token)
-    with pytest.raises(errors.CredentialsRefusedError):
+    with pytest.raises(errors.GrantRejectedError):
         platform.get_instance(replace(probed, tokens=tokens))
-    with pytest.raises(errors.CredentialsRefusedError):
+    with pytest.raises(errors.GrantRejectedError):
         platform.get_instance(replace(probed, tokens=replace(tokens, token_secret="another")))

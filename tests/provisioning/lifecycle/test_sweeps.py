@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from instances.causes import WhoActs
-from instances.errors import CredentialsRefusedError, StateConflictError
+from instances.errors import GrantRejectedError, StateConflictError
 from instances.models import Instance, Interaction
 from instances.provisioning.lifecycle.check import check_instance
 from instances.provisioning.lifecycle.delete import delete_instance
@@ -74,8 +74,13 @@ def test_a_connected_instance_is_checked_once_a_day(provider, instance):
     assert work_due_instances().succeeded == 0
 
 
-def test_rejected_credentials_are_found_by_the_check_and_not_checked_again(provider, instance):
+def test_credentials_that_are_rejected_twice_are_not_checked_again(provider, instance):
     provider.override = (401, {"message": "Unauthorized"})
+    make_due()
+    assert list(work_due_instances().failures) == [instance.pk]
+    row = Instance.objects.get()
+    assert (row.state, row.cause) == ("connected", "credentials_rejected")
+    assert row.next_action_at < timezone.now() + timedelta(minutes=2)
     make_due()
     assert list(work_due_instances().failures) == [instance.pk]
     row = Instance.objects.get()
@@ -113,7 +118,7 @@ def test_tokens_of_a_code_survive_an_outage_of_the_probe(provider, settings):
 def test_a_code_whose_tokens_the_probe_rejects_creates_no_instance(provider, settings):
     with Provider() as probed:
         settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [provider.netloc, probed.netloc]
-        with pytest.raises(CredentialsRefusedError):
+        with pytest.raises(GrantRejectedError):
             make_connected(provider, probe_url=f"{probed.url}/probe")
         assert Instance.objects.get().state == "failed"
 

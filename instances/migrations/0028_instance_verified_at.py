@@ -1,0 +1,15 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("instances", "0027_user_in_place_of_account")]
+
+    operations = [
+        migrations.AddField(
+            model_name="instance",
+            name="verified_at",
+            field=models.DateTimeField(
+                blank=True, editable=False, null=True, verbose_name="verified at"
+            ),
+        )
+    ]

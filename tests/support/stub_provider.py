@@ -1,0 +1,125 @@
+"""A provider that listens on the loopback and answers each case as its JSON file says."""
+
+import json
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import parse_qsl, urlsplit
+
+CASES = Path(__file__).parent.parent / "cases" / "providers"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One received request; grant_type: of a token request, otherwise empty."""
+
+    case: str
+    endpoint: str
+    grant_type: str
+    headers: dict[str, str]
+    form: dict[str, str]
+
+
+class StubProvider:
+    """A server whose paths are /c/<case>/<endpoint>: token, api, revoke.
+
+    A case's file holds the answers: "token" by grant type, "api" and so on by endpoint. The n-th answer of a list goes
+    to the n-th call, and the last one repeats. An answer has a status, headers, and a body as json, text or latin1.
+    "$n" in it is the number of the call, "$epoch" the present time and "$in_an_hour" the time an hour from now, in
+    seconds since 1970.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self._calls: Counter[tuple[str, str]] = Counter()
+        self._lock = threading.Lock()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.stub = self
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.01,), daemon=True
+        )
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def netloc(self) -> str:
+        return f"127.0.0.1:{self._server.server_port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.netloc}"
+
+    def requests_to(self, endpoint: str, grant_type: str = "") -> list[Request]:
+        asked = (endpoint, grant_type)
+        return [one for one in self.requests if (one.endpoint, one.grant_type) == asked]
+
+    def answer(self, request: Request) -> tuple[dict[str, Any], int]:
+        """Return the answer to a request, and which call it was."""
+        with self._lock:
+            self.requests.append(request)
+            key = request.grant_type or request.endpoint
+            self._calls[request.case, key] += 1
+            number = self._calls[request.case, key]
+        case = json.loads((CASES / f"{request.case}.json").read_text())
+        stated = case.get(request.endpoint, {})
+        answers = stated.get(request.grant_type) if request.endpoint == "token" else stated
+        answers = answers or {"json": {"ok": True}}
+        answers = [answers] if isinstance(answers, dict) else answers
+        return answers[min(number, len(answers)) - 1], number
+
+
+class _Server(ThreadingHTTPServer):
+    stub: StubProvider
+    daemon_threads = True
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 5
+    server: _Server
+
+    def _serve(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        _, _, case, endpoint, *_ = urlsplit(self.path).path.split("/")
+        form = dict(parse_qsl(body, keep_blank_values=True))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        grant_type = form.get("grant_type", "") if endpoint == "token" else ""
+        answer, number = self.server.stub.answer(Request(case, endpoint, grant_type, headers, form))
+        self._send(answer, number)
+
+    do_GET = do_POST = _serve  # noqa: N815
+
+    def _send(self, answer: dict[str, Any], number: int) -> None:
+        now = int(time.time())
+        values = {"$n": number, "$epoch": now, "$in_an_hour": now + 3600}
+
+        def filled(text: str) -> str:
+            for name, value in values.items():
+                text = text.replace(name, str(value))
+            return text
+
+        text, content_type, charset = answer.get("text", ""), "text/plain", "utf-8"
+        if "json" in answer:
+            text, content_type = json.dumps(answer["json"]), "application/json"
+        if "latin1" in answer:
+            text, charset = answer["latin1"], "latin-1"
+        body = filled(text).encode(charset)
+        headers = {"Content-Type": content_type, **dict(answer.get("headers", []))}
+        self.send_response(answer.get("status", 200))
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, filled(value))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing: see StubProvider.requests."""
