@@ -83,10 +83,11 @@ def test_a_dead_grant_needs_reauthorization_after_the_second_refusal(connect, st
     assert account.outcome() == ("connected", "", False)
     account.refresh()
     assert account.outcome() == ("connected", cause, False)
-    assert account.health["responsible"] == "account owner"
+    assert account.health["responsible"] == "nobody"
     assert account.health["valid"]
     account.refresh()
     assert account.outcome() == ("needs_reauthorization", cause, False)
+    assert account.health["responsible"] == "account owner"
     assert not account.health["valid"]
     account.refresh()
     assert len(stub.requests_to("token", "refresh_token")) == 2
@@ -211,9 +212,9 @@ def test_client_credentials_that_the_customer_revoked_are_the_customers_to_renew
     assert account.outcome() == ("connected", "", True)
     account.check()
     assert account.outcome() == ("connected", "credentials_rejected", True)
-    assert account.health["responsible"] == "account owner"
     account.refresh()
     assert account.outcome() == ("needs_reauthorization", "credentials_rejected", True)
+    assert account.health["responsible"] == "account owner"
 
 
 @pytest.mark.parametrize(
