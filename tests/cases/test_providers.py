@@ -131,7 +131,7 @@ def test_the_tokens_of_a_refresh_are_stored_and_verify_imported_ones(
     connect, stub, case, has_known_end
 ):
     account = connect.by_refresh_token(case)
-    assert account.health["lastCheckedAt"] is account.health["lastSucceededAt"] is None
+    assert (account.health["lastCheckedAt"], account.health["lastSucceededAt"]) == (None, None)
     account.refresh()
     assert account.outcome() == ("connected", "", True)
     assert account.health["lastSucceededAt"]
