@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("instances", "0027_user_in_place_of_account")]
+    dependencies = [("instances", "0028_reword_reading_label")]
 
     operations = [
         migrations.AddField(

@@ -55,6 +55,6 @@ class Migration(migrations.Migration):
     # Each batch is a transaction: a program that runs beside it waits for one at the most.
     atomic = False
 
-    dependencies = [("instances", "0028_instance_verified_at")]
+    dependencies = [("instances", "0029_instance_verified_at")]
 
     operations = [migrations.RunPython(fill, migrations.RunPython.noop)]

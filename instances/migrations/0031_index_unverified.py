@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
     # PostgreSQL creates no index concurrently inside a transaction.
     atomic = False
 
-    dependencies = [("instances", "0029_fill_verified_at")]
+    dependencies = [("instances", "0030_fill_verified_at")]
 
     operations = [
         AddIndexOnline(
