@@ -68,8 +68,8 @@ class ElementDocument(ElementSummaryDocument):
 
     authentication: AuthenticationReference
     protocol_type: Literal["http"] = "http"
-    resources: list[Any] = []
-    parameters: list[Any] = []
+    resources: tuple[()] = ()
+    parameters: tuple[()] = ()
 
     @classmethod
     def of(cls, element: Element, *, authentication_type: str = "", **details: Any) -> Self:

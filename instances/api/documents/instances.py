@@ -48,7 +48,7 @@ class InstanceDocument(ResponseDocument):
     element: ElementDocument | ElementSummaryDocument
     element_id: int
     tags: list[str]
-    provision_interactions: list[Any] = []
+    provision_interactions: tuple[()] = ()
     valid: bool
     disabled: bool
     max_cache_size: Literal[0] = 0
