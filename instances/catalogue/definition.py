@@ -366,7 +366,7 @@ class ElementDefinition(_Part):
         """Whether a configuration key's value must be sealed and masked.
 
         A declared key is secret if any way of authentication says so; an undeclared one if its name looks secret
-        (redaction.py).
+        (redaction/names.py).
         """
         declared = self._declared_secrecy.get(key)
         return is_secret_key(key) if declared is None else declared
