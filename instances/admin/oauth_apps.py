@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from instances.admin.hosts import HostsField
 from instances.models import Element, OAuthApp, Organization
 from instances.pages.admin_pages import ModelAdmin, SecretInput, secret_state
-from instances.provisioning.plan import default_callback_url, takes_oauth_app
+from instances.provisioning.plan import default_callback_url
 
 # A change of these needs the client secret again.
 _WHERE_THE_SECRET_GOES = {"organization", "element", "hosts"}
@@ -53,7 +53,7 @@ class OAuthAppForm(forms.ModelForm[OAuthApp]):
 
     def clean_element(self) -> Element:
         element: Element = self.cleaned_data["element"]
-        if not any(takes_oauth_app(way) for way in element.parsed.authentication):
+        if not any(way.obtains_token for way in element.parsed.authentication):
             raise forms.ValidationError(_("This element does not use an OAuth app."))
         return element
 

@@ -29,7 +29,6 @@ from instances.provisioning.elements import find_element
 from instances.provisioning.hosts import (
     allowed_hosts,
     host_columns,
-    hosts_in,
     require_allowed_hosts,
 )
 from instances.provisioning.lifecycle.delete import forget_instance
@@ -150,7 +149,7 @@ def check_plan(plan: ConnectionPlan, *, is_incomplete: bool = False) -> None:
     """
     if not is_incomplete:
         _require_keys(plan)
-    require_allowed_hosts(plan, allowed_hosts(plan, hosts_in(plan)))
+    require_allowed_hosts(plan, allowed_hosts(plan, plan.own_hosts))
 
 
 def _require_keys(plan: ConnectionPlan) -> None:
@@ -184,7 +183,7 @@ def new_instance(plan: ConnectionPlan, *, is_incomplete: bool = False) -> Instan
         authentication_type=plan.authentication.type,
         external_authentication=plan.external_authentication,
         **split_secrets(plan.element.parsed, plan.own_configuration),
-        **host_columns(hosts_in(plan)),
+        **host_columns(plan.own_hosts),
     )
     instance.tag_names = list(plan.tags)
     return instance

@@ -7,17 +7,13 @@ listed.
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from django.conf import settings
-
 from instances.catalogue.hosts import (
     AllowedHosts,
     NamedHost,
     is_listed,
     is_providers,
-    named_hosts,
     refused_host,
 )
-from instances.catalogue.templates import overridden
 from instances.errors import (
     HostNotAllowedError,
     MissingConfigurationError,
@@ -36,15 +32,6 @@ def allowed_hosts(plan: ConnectionPlan, own: Collection[NamedHost]) -> AllowedHo
     if plan.oauth_app is None:
         return AllowedHosts(listed, frozenset(own))
     return AllowedHosts((*listed, *plan.oauth_app.hosts))
-
-
-def hosts_in(plan: ConnectionPlan) -> set[NamedHost]:
-    """Return the hosts in the element's URL templates that the own configuration fills in.
-
-    Hosts that are fixed by the element's file or an endpoint override are not included.
-    """
-    values = plan.authentication.values_of(plan.own_configuration)
-    return set(named_hosts(_templates(plan), values))
 
 
 def own_hosts(instance: Instance) -> set[NamedHost]:
@@ -66,7 +53,7 @@ def require_allowed_hosts(plan: ConnectionPlan, allowed: AllowedHosts) -> None:
     """
     way = plan.authentication
     values = way.values_of(plan.configuration)
-    if refused := refused_host(way, _templates(plan), values, allowed=allowed):
+    if refused := refused_host(way, plan.url_templates, values, allowed=allowed):
         raise HostNotAllowedError(*refused, plan.element.name)
 
 
@@ -98,15 +85,15 @@ def moved_hosts(instance: Instance, plan: ConnectionPlan) -> set[NamedHost]:
 
     The element's default hosts, used where nothing is configured, do not count: no caller can change them.
     """
-    stored = instance.readable_configuration()
-    by_default = {key: value for key, value in stored.items() if key not in _host_keys(instance)}
+    stored, host_keys = instance.readable_configuration(), _host_keys(instance)
+    by_default = {key: value for key, value in stored.items() if key not in host_keys}
     default = _hosts_of(instance, stored) & _hosts_of(instance, by_default)
-    return hosts_in(plan) - own_hosts(instance) - default
+    return set(plan.own_hosts) - own_hosts(instance) - default
 
 
 def hosts_to_store(instance: Instance, plan: ConnectionPlan) -> set[NamedHost]:
     """Return the hosts that a plan's secrets belong to once it is stored."""
-    hosts, known = hosts_in(plan), own_hosts(instance)
+    hosts, known = set(plan.own_hosts), own_hosts(instance)
     stored, changed = instance.readable_configuration(), plan.own_configuration
     is_same = all(stored.get(key) == changed.get(key) for key in _secret_keys(instance, changed))
     return known if is_same and hosts <= known else hosts
@@ -148,12 +135,4 @@ def _host_keys(instance: Instance) -> set[str]:
 
 
 def _hosts_of(instance: Instance, configuration: Mapping[str, Any]) -> set[NamedHost]:
-    return hosts_in(plan_of(instance, configuration))
-
-
-def _templates(plan: ConnectionPlan) -> list[str]:
-    overrides = plan.organization.endpoint_overrides.get(plan.element.key, {})
-    return [
-        overridden(template, overrides, public_url=settings.PUBLIC_URL)
-        for _, template in plan.authentication.url_templates()
-    ]
+    return set(plan_of(instance, configuration).own_hosts)

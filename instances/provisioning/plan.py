@@ -9,8 +9,11 @@ from functools import cached_property
 from typing import Any, Self
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from instances.catalogue.definition import AuthenticationKind, AuthenticationType, ElementDefinition
+from instances.catalogue.hosts import NamedHost, named_hosts
+from instances.catalogue.templates import overridden
 from instances.errors import MissingConfigurationError
 from instances.models import Element, Instance, OAuthApp, Organization, OrganizationUser
 from instances.platforms.base import code_in
@@ -54,10 +57,9 @@ class ConnectionPlan:
         """The organization's OAuth app, if the configuration has no client of its own."""
         has_client = bool(self.own_configuration.get("oauth.api.key"))
         # The public call for OAuth URLs has no organization.
-        if not takes_oauth_app(self.authentication) or has_client or self.organization.pk is None:
+        if not self.authentication.obtains_token or has_client or self.organization.pk is None:
             return None
-        apps = OAuthApp.objects.filter(organization=self.organization, element=self.element)
-        return apps.first()
+        return oauth_apps(self.organization, self.element).first()
 
     @cached_property
     def configuration(self) -> dict[str, Any]:
@@ -74,6 +76,24 @@ class ConnectionPlan:
             if app.scope:
                 client["oauth.scope"] = app.scope
         return {**client, **self.own_configuration}
+
+    @cached_property
+    def url_templates(self) -> list[str]:
+        """The element's URL templates, with the organization's endpoint overrides."""
+        overrides = self.organization.endpoint_overrides.get(self.element.key, {})
+        return [
+            overridden(template, overrides, public_url=settings.PUBLIC_URL)
+            for _, template in self.authentication.url_templates()
+        ]
+
+    @cached_property
+    def own_hosts(self) -> frozenset[NamedHost]:
+        """The hosts in the URL templates that the own configuration fills in.
+
+        Hosts that are fixed by the element's file or an endpoint override are not included.
+        """
+        values = self.authentication.values_of(self.own_configuration)
+        return frozenset(named_hosts(self.url_templates, values))
 
     @property
     def missing_keys(self) -> list[str]:
@@ -102,8 +122,8 @@ class ConnectionPlan:
 
     def require_complete(self) -> None:
         """Raise MissingConfigurationError, which names every missing key, if one is."""
-        if self.missing_keys:
-            raise MissingConfigurationError(self.missing_keys)
+        if missing := self.missing_keys:
+            raise MissingConfigurationError(missing)
 
 
 def plan_connection(
@@ -208,14 +228,13 @@ def default_callback_url() -> str:
     return f"{settings.PUBLIC_URL}/oauth/callback"
 
 
-def takes_oauth_app(authentication: AuthenticationType) -> bool:
-    """Return whether this way of authentication needs an OAuth client."""
-    return authentication.obtains_token
+def oauth_apps(organization: Organization, element: Element) -> QuerySet[OAuthApp]:
+    """Select the OAuth app of an organization for an element; there is at most one."""
+    return OAuthApp.objects.filter(organization=organization, element=element)
 
 
 def has_oauth_app(
     organization: Organization, element: Element, authentication: AuthenticationType
 ) -> bool:
     """Return whether the organization has an OAuth app that supplies the client."""
-    apps = OAuthApp.objects.filter(organization=organization, element=element)
-    return takes_oauth_app(authentication) and apps.exists()
+    return authentication.obtains_token and oauth_apps(organization, element).exists()

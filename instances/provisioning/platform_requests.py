@@ -5,7 +5,7 @@ from collections.abc import Collection
 from instances.catalogue.hosts import NamedHost
 from instances.models import Instance
 from instances.platforms.base import PlatformRequest, TokenSet
-from instances.provisioning.hosts import allowed_hosts, hosts_in, hosts_to_store, own_hosts
+from instances.provisioning.hosts import allowed_hosts, hosts_to_store, own_hosts
 from instances.provisioning.plan import ConnectionPlan, plan_of
 
 
@@ -41,7 +41,7 @@ def platform_request(
 
 def create_request(instance: Instance, plan: ConnectionPlan, *, actor: str) -> PlatformRequest:
     """Build the request for a new instance, made from the plan."""
-    return _request(instance, plan, hosts_in(plan), actor=actor)
+    return _request(instance, plan, plan.own_hosts, actor=actor)
 
 
 def _request(

@@ -11,7 +11,7 @@ from instances.errors import InputError, MissingConfigurationError
 from instances.models import Element, Organization, OrganizationUser
 from instances.platforms.base import PlatformRequest, RequestToken
 from instances.platforms.registry import platform_for
-from instances.provisioning.hosts import allowed_hosts, hosts_in
+from instances.provisioning.hosts import allowed_hosts
 from instances.provisioning.plan import plan_connection
 
 # Parameters that set a configuration key with another name.
@@ -99,7 +99,7 @@ def _platform_request(
         authentication=plan.authentication,
         configuration=plan.configuration,
         provider_data={"oauth_token": given["requestToken"]} if "requestToken" in given else {},
-        allowed_hosts=allowed_hosts(plan, hosts_in(plan)),
+        allowed_hosts=allowed_hosts(plan, plan.own_hosts),
         actor=actor,
     )
 
