@@ -9,6 +9,7 @@ from django.db import transaction
 from instances.bulk.plans import Identity, RowPlanner, identity_of
 from instances.bulk.rows import MAX_ATTEMPTS, Outcome, end_row, hold_rows
 from instances.bulk.work import Result, Run, Work
+from instances.causes import Cause
 from instances.deadlines import Deadline
 from instances.errors import InstancesError
 from instances.models import BulkRow, Instance
@@ -57,7 +58,7 @@ class Inserter:
         batch = self._plan(fresh)
         self._write(batch)
         for row in lost:
-            end_row(row, Outcome.FAILED, _WORKER_LOST)
+            end_row(row, Outcome.FAILED, _WORKER_LOST, cause=Cause.UNEXPECTED)
         for row in batch.existing:
             end_row(row, Outcome.SKIPPED)
         connected = [row for row, create in batch.creates.items() if create.is_connected]

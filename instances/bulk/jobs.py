@@ -11,6 +11,7 @@ from django.db.models import Count, Exists, OuterRef, Q
 
 from instances.bulk.files import MAX_ERRORS_SHOWN, file_error
 from instances.bulk.lines import FileRow
+from instances.causes import Cause
 from instances.errors import StateConflictError
 from instances.models import BulkJob, BulkRow, Instance, OrganizationUser
 from instances.models.bulk_jobs import DEFAULT_CONCURRENCY
@@ -129,7 +130,9 @@ def retry_failures(job: BulkJob) -> BulkJob:
     with transaction.atomic():
         resumed = _resumed(job, left_out=failed.count())
         moved = _move(job, State.RUNNING, expect={State.FINISHED}, finished_at=None, **resumed)
-        failed.update(outcome=Outcome.PENDING, attempts=0, due_at=database_now(), error="")
+        failed.update(
+            outcome=Outcome.PENDING, attempts=0, due_at=database_now(), error="", cause=""
+        )
     return moved
 
 
@@ -293,6 +296,7 @@ def _row_of(job: BulkJob, read: FileRow) -> BulkRow:
         element_key=str(element.get("key") or element.get("id") or "").replace("\x00", "")[:100],
         outcome=Outcome.FAILED if read.error else Outcome.PENDING,
         error=read.error,
+        cause=Cause.CONFIGURATION_WRONG if read.error else "",
         due_at=None if read.error else database_now(),
     )
     row.body = read.body

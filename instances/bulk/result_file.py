@@ -16,18 +16,19 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def result_file(
-    job: BulkJob, *, user: User | AnonymousUser, has_tokens: bool = False
+    job: BulkJob, *, user: User | AnonymousUser, has_tokens: bool = False, cause: str = ""
 ) -> Iterator[str]:
     """Yield the CSV in pages of rows.
 
-    has_tokens: include the Element tokens, and record each as revealed.
+    has_tokens: include the Element tokens, and record each as revealed. cause: only the rows that failed for it.
 
     Raises PermissionRefusedError if the account may not reveal tokens.
     """
     tokens = ["element token"] if has_tokens else []
     yield _csv([["row", "name", "element", "outcome", "instance", "cause", *tokens]])
     last = 0
-    rows = job.rows.select_related("instance__element", "instance__organization_user__organization")
+    of_job = job.rows.failed().filter(cause=cause) if cause else job.rows
+    rows = of_job.select_related("instance__element", "instance__organization_user__organization")
     while page := list(rows.filter(number__gt=last)[:_READ_ROWS]):
         yield _csv(_line(row, user if has_tokens else None) for row in page)
         last = page[-1].number

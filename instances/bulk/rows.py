@@ -27,7 +27,7 @@ from instances.redaction import storable
 MAX_ATTEMPTS = 8
 FIRST_WAIT = timedelta(seconds=1)
 _HELD = ("due_at", "body", "instance_id", "is_drafted")
-_ENDED = ("outcome", "error", "attempts", "due_at", "holder", "body")
+_ENDED = ("outcome", "error", "cause", "attempts", "due_at", "holder", "body")
 
 Outcome = BulkRow.Outcome
 
@@ -56,9 +56,9 @@ def finish_row(row: BulkRow, *, actor: str) -> str:
     )
 
 
-def end_row(row: BulkRow, outcome: str, error: str = "") -> None:
+def end_row(row: BulkRow, outcome: str, error: str = "", *, cause: str = "") -> None:
     """Set the row's final outcome in memory; store_rows() writes it."""
-    row.outcome, row.error = outcome, storable(error)
+    row.outcome, row.error, row.cause = outcome, storable(error), cause
     row.due_at = row.holder = None
     # A failed row keeps its body: a retry may need the provider data.
     if outcome != Outcome.FAILED:
@@ -77,7 +77,7 @@ def end_or_put_off_row(row: BulkRow, error: InstancesError) -> None:
         row.error = storable(str(error))
         _make_due(row, at=_due_again_at(row, error))
     else:
-        end_row(row, Outcome.FAILED, str(error))
+        end_row(row, Outcome.FAILED, str(error), cause=error.cause)
 
 
 def give_back_row(row: BulkRow, *, due_at: datetime) -> None:

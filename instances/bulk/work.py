@@ -13,6 +13,7 @@ from django.db import Error as AnyDatabaseError, connection
 from django.utils import timezone
 
 from instances.bulk.rows import Outcome, end_or_put_off_row, end_row, give_back_row
+from instances.causes import Cause
 from instances.deadlines import Deadline
 from instances.errors import InstancesError, RateLimitedError
 from instances.models import BulkJob, BulkRow, Interaction
@@ -99,7 +100,8 @@ class Run:
 
 def fault(row: BulkRow) -> Result:
     """Let a row fail because of an error in this program, which the log shows."""
-    end_row(row, Outcome.FAILED, "An unexpected error occurred. See the log for details.")
+    message = "An unexpected error occurred. See the log for details."
+    end_row(row, Outcome.FAILED, message, cause=Cause.UNEXPECTED)
     return Result(row)
 
 

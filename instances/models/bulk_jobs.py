@@ -182,6 +182,8 @@ class BulkRow(SealedRow):
     # The problem that the dry run found; empty if none.
     verdict = models.TextField(_("dry run"), blank=True)
     error = models.TextField(_("error"), blank=True)
+    # Why the row failed: a code of causes.Cause.
+    cause = models.CharField(_("cause"), max_length=50, blank=True)
 
     objects = BulkRowQuerySet.as_manager()
 

@@ -143,6 +143,18 @@ class Instance(SealedRow):
                 condition=Q(has_refresh_token=False),
                 name="instance_no_refresh_token",
             ),
+            models.Index(fields=["-id"], condition=Q(is_disabled=True), name="instance_disabled"),
+            # For the status of instances, which these two decide whatever their state.
+            models.Index(
+                fields=["-id"],
+                condition=Q(quarantined_at__isnull=False),
+                name="instance_quarantined",
+            ),
+            models.Index(
+                fields=["expires_at"],
+                condition=Q(has_refresh_token=False, refresh_due_at=None),
+                name="instance_ending",
+            ),
         ]
         constraints = [
             models.CheckConstraint(

@@ -9,8 +9,10 @@ from django.contrib.admin.options import ActionLocation
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.utils.csp import CSP, build_policy
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from unfold import admin as unfold_admin
 from unfold.widgets import UnfoldAdminPasswordWidget
@@ -87,6 +89,13 @@ def secret_state(row: SealedRow, name: str) -> str:
         )
     sealed: Sealed[Any] = getattr(row, name)
     return str(sealed) or _("None")
+
+
+def status_cell(meaning: str, text: str) -> str:
+    """Return a status for a cell of a list."""
+    context = {"meaning": meaning, "text": text}
+    status = render_to_string("instances/components/status.html", context)
+    return format_html('<span class="im">{}</span>', status)
 
 
 def render_page(

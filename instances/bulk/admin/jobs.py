@@ -1,12 +1,10 @@
 """Admin pages of bulk jobs: the list, and one job with its rows and actions."""
 
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -15,38 +13,42 @@ from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _, gettext_lazy
 from django.views.decorators.csrf import csrf_exempt
-from unfold.contrib.filters.admin import ChoicesDropdownFilter
-from unfold.decorators import display
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
+from unfold.views import ChangeList
 
-from instances.bulk.admin.actions import ACTIONS, BulkAction, confirm
+from instances.bulk.admin.actions import confirm
+from instances.bulk.admin.job_page import job_page, status_of
 from instances.bulk.admin.uploads import template_file, upload_page
-from instances.bulk.jobs import Progress, is_dry_run_given_up, is_reading_stalled, progress_of
+from instances.bulk.jobs import progress_of_each
 from instances.bulk.result_file import result_file
-from instances.models import BulkJob, BulkRow, OrganizationUser
-from instances.pages.admin_pages import ModelAdmin, render_confirmation, render_page
+from instances.models import BulkJob, OrganizationUser
+from instances.pages.admin_pages import (
+    ModelAdmin,
+    render_confirmation,
+    render_page,
+    status_cell,
+)
 
-_State = BulkJob.State
-STALLED = "stalled"
-STATE_COLOURS: dict[str, str] = {
-    _State.READING: "info",
-    _State.DRAFT: "default",
-    _State.RUNNING: "info",
-    _State.PAUSED: "warning",
-    _State.CANCELLED: "default",
-    _State.FINISHED: "success",
-    STALLED: "warning",
-}
 
-ROWS_PAGE = 50
-REFRESH_SECONDS = 2
-WRONG = "wrong"
+class JobList(ChangeList):
+    """The list, with the progress of its jobs read in one query."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        jobs: list[BulkJob] = list(self.result_list)  # type: ignore[has-type]
+        for job, progress in (progress_of_each(jobs) if jobs else {}).items():
+            job.progress = progress  # type: ignore[attr-defined]
+        self.result_list = jobs
 
 
 @admin.register(BulkJob)
 class BulkJobAdmin(ModelAdmin):
     list_display = ["__str__", "name", "state_label", "progress", "organization_user", "created_at"]
     list_select_related = ["organization_user__organization"]
-    list_filter = [("state", ChoicesDropdownFilter)]
+    list_filter = [
+        ("state", ChoicesDropdownFilter),
+        ("organization_user__organization", AutocompleteSelectFilter),
+    ]
     list_filter_submit = True
     list_per_page = 25
     search_fields = ["name", "organization_user__email"]
@@ -58,19 +60,19 @@ class BulkJobAdmin(ModelAdmin):
         operated = OrganizationUser.objects.operated_by(request.user)
         return super().get_queryset(request).filter(organization_user__in=operated)
 
-    @display(description=gettext_lazy("state"), label=STATE_COLOURS, ordering="state")
-    def state_label(self, job: BulkJob) -> tuple[str, str]:
-        if is_reading_stalled(job):
-            return STALLED, _("stalled while reading")
-        return job.state, job.get_state_display()
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[JobList]:
+        return JobList
 
-    @display(description=gettext_lazy("rows"))
-    def progress(self, job: BulkJob) -> str:
-        progress = progress_of(job)
+    @admin.display(description=gettext_lazy("state"), ordering="state")
+    def state_label(self, job: Any) -> str:
+        return status_cell(*status_of(job, job.progress))
+
+    @admin.display(description=gettext_lazy("rows"))
+    def progress(self, job: Any) -> str:
         return _("%(ended)d of %(total)d, %(failed)d failed") % {
-            "ended": progress.ended,
-            "total": progress.total,
-            "failed": progress.failed,
+            "ended": job.progress.ended,
+            "total": job.progress.total,
+            "failed": job.progress.failed,
         }
 
     def get_urls(self) -> list[URLPattern]:
@@ -121,7 +123,7 @@ class BulkJobAdmin(ModelAdmin):
     ) -> HttpResponse:
         """Show a job. It is changed only through its buttons."""
         job = self.visible_object(request, object_id)
-        return render_page(self, request, "bulk_job.html", self._page_of(request, job))
+        return render_page(self, request, "bulk_job.html", job_page(request, job))
 
     def result_view(self, request: HttpRequest, object_id: int) -> HttpResponseBase:
         return self._send_results(request, self.visible_object(request, str(object_id)))
@@ -152,67 +154,7 @@ class BulkJobAdmin(ModelAdmin):
         self, request: HttpRequest, job: BulkJob, *, has_tokens: bool = False
     ) -> StreamingHttpResponse:
         headers = {"Content-Disposition": f'attachment; filename="bulk-job-{job.pk}.csv"'}
-        lines = result_file(job, user=request.user, has_tokens=has_tokens)
+        lines = result_file(
+            job, user=request.user, has_tokens=has_tokens, cause=request.GET.get("cause", "")
+        )
         return StreamingHttpResponse(lines, content_type="text/csv", headers=headers)
-
-    def _page_of(self, request: HttpRequest, job: BulkJob) -> dict[str, Any]:
-        progress = progress_of(job)
-        chosen = request.GET.get("rows", "")
-        rows = Paginator(_chosen_rows(job, chosen), ROWS_PAGE).get_page(request.GET.get("page"))
-        return {
-            "title": f"{job} {job.name}".capitalize(),
-            "original": job,
-            "state_colour": STATE_COLOURS[_State(job.state)],
-            "progress": progress,
-            "time_left": _time_left(progress),
-            "is_reading_stalled": is_reading_stalled(job),
-            "is_dry_run_given_up": is_dry_run_given_up(job),
-            "refresh_seconds": REFRESH_SECONDS if _is_changing(job) else None,
-            "wrong_count": job.rows.exclude(verdict="").count(),
-            "buttons": [
-                {"action": action, "url": action.url(job)}
-                for action in ACTIONS.values()
-                if _is_offered(action, job, progress) and action.is_allowed(request.user)
-            ],
-            "filters": _filters(progress, chosen),
-            "rows": rows,
-            "chosen": chosen,
-            "may_see_tokens": request.user.has_perm("instances.reveal_token"),
-        }
-
-
-def _is_offered(action: BulkAction, job: BulkJob, progress: Progress) -> bool:
-    is_idle_retry = action.name == "retry" and not progress.failed
-    return job.state in action.states and not is_idle_retry
-
-
-def _is_changing(job: BulkJob) -> bool:
-    is_being_checked = job.state == _State.DRAFT and job.checked_at is None
-    is_being_read = job.state == _State.READING and not is_reading_stalled(job)
-    return is_being_checked or is_being_read or job.state == _State.RUNNING
-
-
-def _chosen_rows(job: BulkJob, chosen: str) -> QuerySet[BulkRow]:
-    rows = job.rows.select_related("instance")
-    if chosen == WRONG:
-        return rows.exclude(verdict="")
-    return rows.filter(outcome=chosen) if chosen in BulkRow.Outcome.values else rows
-
-
-def _filters(progress: Progress, chosen: str) -> list[dict[str, Any]]:
-    """Build the filters: all rows, and each outcome that occurs."""
-    outcomes = [("", _("all"), progress.total)]
-    outcomes += [
-        (outcome.value, str(outcome.label), progress.counts[outcome])
-        for outcome in BulkRow.Outcome
-        if progress.counts[outcome]
-    ]
-    return [
-        {"value": value, "label": label, "count": count, "is_current": value == chosen}
-        for value, label, count in outcomes
-    ]
-
-
-def _time_left(progress: Progress) -> str:
-    seconds = progress.seconds_left
-    return "" if seconds is None else str(timedelta(seconds=seconds))

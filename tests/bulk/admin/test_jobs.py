@@ -21,7 +21,13 @@ from instances.bulk.jobs import (
 )
 from instances.bulk.lines import FileRow
 from instances.models import BulkJob, BulkRow, Instance, Interaction
-from tests.support.factories import make_element, make_member, make_organization_user, make_user
+from tests.support.factories import (
+    make_element,
+    make_instance,
+    make_member,
+    make_organization_user,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -69,7 +75,7 @@ def test_a_file_is_uploaded_checked_started_and_its_result_downloaded(operator, 
     assert "The dry run found no problems." in page.text
     assert provider.requests == []
     done = do(operator, job, "start")
-    assert "2 of 2 rows are done, 0 failed." in done.text
+    assert "2 of 2 rows connected" in done.text
     assert Instance.objects.filter(state="connected").count() == len(provider.instances) == 2
     result = operator.get(reverse("admin:instances_bulkjob_result", args=[job.pk]))
     lines = list(csv.DictReader(io.StringIO(result.getvalue().decode())))
@@ -92,7 +98,7 @@ def test_a_long_file_is_read_in_few_statements_and_left_to_a_worker(
     content = "\n".join(["name;element;site;api.key", *rows])
     with django_assert_max_num_queries(60):
         page = upload(operator, user, content)
-    assert "0 of 3000 rows are done, 0 failed." in page.text
+    assert "0 of 3,000 rows done" in page.text
     assert "The dry run is in progress." in page.text
     assert 'data-refresh-seconds="2"' in page.text
     stored = BulkRow.objects.values_list("body", flat=True)
@@ -190,15 +196,15 @@ def test_an_upload_from_elsewhere_is_refused(user):
 def test_a_job_is_paused_resumed_and_its_failures_retried(operator, user, provider):
     job = make_job(user)
     provider.override = (401, {"message": "Who are you?"})
-    assert "2 failed" in do(operator, job, "start").text
+    assert "Finished with failures" in do(operator, job, "start").text
     assert "Retry failures" in page_of(operator, job).text
     provider.override = None
-    assert "2 of 2 rows are done, 0 failed." in do(operator, job, "retry").text
+    assert "2 of 2 rows connected" in do(operator, job, "retry").text
     BulkJob.objects.update(state="running")
     assert "data-refresh-seconds" in page_of(operator, job).text
-    assert "paused" in do(operator, job, "pause").text
+    assert "Paused" in do(operator, job, "pause").text
     assert "data-refresh-seconds" not in page_of(operator, job).text
-    assert "finished" in do(operator, job, "resume").text
+    assert "Finished" in do(operator, job, "resume").text
     assert "is finished, so this action is not available now" in do(operator, job, "pause").text
 
 
@@ -314,3 +320,113 @@ def test_a_file_that_is_not_read_on_is_told_and_can_be_cancelled_and_deleted(ope
     assert not any(row.body for row in job.rows.all())
     do(operator, job, "delete")
     assert not BulkJob.objects.exists()
+
+
+def end_rows(job, **columns):
+    """End both rows of a job, as if it had run."""
+    outcome = columns.pop("outcome", "failed")
+    job.rows.update(outcome=outcome, due_at=None, attempts=1, **columns)
+    BulkJob.objects.filter(pk=job.pk).update(state="finished", finished_at=timezone.now())
+
+
+def steps_of(page):
+    return [
+        (step.count, str(step.title), [str(way.label) for way in step.ways])
+        for step in page.context["next_steps"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "step"),
+    [
+        (
+            {"cause": "configuration_wrong"},
+            (2, "Configuration incomplete or invalid", ["Rows to correct", "Upload"]),
+        ),
+        ({"cause": "provider_down"}, (2, "Provider is down", ["Retry failures"])),
+        (
+            {"cause": "credentials_rejected", "has_instance": True},
+            (2, "Credentials rejected", ["Show rows"]),
+        ),
+        (
+            {"cause": "client_rejected", "has_instance": True},
+            (2, "OAuth app or organization secrets rejected", ["Retry failures", "Show rows"]),
+        ),
+        (
+            {"outcome": "awaiting_authorization", "has_instance": True},
+            (2, "Waiting for account owners to authorize", ["Show rows"]),
+        ),
+    ],
+)
+def test_each_cause_has_its_own_way_on(operator, user, columns, step):
+    job = make_job(user)
+    if columns.pop("has_instance", False):
+        columns["instance"] = make_instance(organization_user=user)
+    end_rows(job, **columns)
+    page = page_of(operator, job)
+    assert steps_of(page) == [step]
+    assert page.context["meaning"] == "attention"
+    for way in page.context["next_steps"][0].ways:
+        address = way.url if way.url.startswith("/") else page.request["PATH_INFO"] + way.url
+        assert operator.get(address.partition("#")[0]).status_code == 200
+
+
+def test_a_retry_is_offered_to_those_who_may_retry(sign_in, user):
+    job = make_job(user)
+    end_rows(job, cause="provider_down")
+    page = page_of(sign_in("view_bulkjob"), job)
+    assert steps_of(page) == [(2, "Provider is down", [])]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "meaning", "words"),
+    [
+        ("succeeded", "healthy", "finished"),
+        ("failed", "attention", "finished with failures"),
+        ("awaiting_authorization", "attention", "finished, awaiting authorization"),
+        ("skipped", "healthy", "finished"),
+    ],
+)
+def test_a_job_is_green_only_without_failures(operator, user, outcome, meaning, words):
+    job = make_job(user)
+    end_rows(job, outcome=outcome)
+    page = page_of(operator, job)
+    assert (page.context["meaning"], page.context["status"]) == (meaning, words)
+    listed = operator.get(reverse("admin:instances_bulkjob_changelist")).text
+    assert re.search(rf'im-status im-{meaning}".*?<span>{words}</span>', listed, re.DOTALL)
+
+
+def test_the_rows_to_correct_are_those_that_failed_for_the_cause(operator, user):
+    job = make_job(user)
+    end_rows(job, outcome="succeeded")
+    job.rows.filter(number=2).update(outcome="failed", cause="configuration_wrong")
+    url = reverse("admin:instances_bulkjob_result", args=[job.pk])
+    result = operator.get(url, {"cause": "configuration_wrong"}).getvalue().decode()
+    assert [line["name"] for line in csv.DictReader(io.StringIO(result))] == ["Row 2"]
+
+
+def test_the_failed_rows_of_an_ended_job_come_first(operator, user):
+    job = make_job(user)
+    end_rows(job, outcome="succeeded")
+    job.rows.filter(number=2).update(outcome="failed", cause="refused", error="Why.")
+    assert [row.number for row in page_of(operator, job).context["rows"]] == [2]
+    assert [row.number for row in page_of(operator, job, rows="all").context["rows"]] == [1, 2]
+
+
+def test_the_list_of_jobs_reads_their_progress_at_once(
+    operator, user, django_assert_max_num_queries
+):
+    for _ in range(5):
+        make_job(user)
+    with django_assert_max_num_queries(12):
+        operator.get(reverse("admin:instances_bulkjob_changelist"))
+
+
+def test_a_row_keeps_the_cause_of_its_failure(operator, user, provider):
+    job = make_job(user)
+    provider.override = (401, {"message": "Who are you?"})
+    do(operator, job, "start")
+    assert set(job.rows.values_list("outcome", "cause")) == {("failed", "client_rejected")}
+    provider.override = None
+    do(operator, job, "retry")
+    assert set(job.rows.values_list("outcome", "cause")) == {("succeeded", "")}
