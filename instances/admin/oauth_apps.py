@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from instances.admin.hosts import HostsField
 from instances.models import Element, OAuthApp, Organization
@@ -63,6 +64,8 @@ class OAuthAppAdmin(ModelAdmin):
     form = OAuthAppForm
     list_display = ["element", "organization", "client_id", "callback_address"]
     list_select_related = ["element", "organization"]
+    list_filter = [("organization", AutocompleteSelectFilter)]
+    list_filter_submit = True
     search_fields = ["element__key", "element__name", "organization__name", "client_id"]
     autocomplete_fields = ["organization", "element"]
     readonly_fields = ["default_callback", "client_secret_state"]

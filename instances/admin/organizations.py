@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
@@ -11,10 +11,11 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _, gettext_lazy
-from unfold.contrib.filters.admin import BooleanRadioFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, BooleanRadioFilter
 
 from instances.admin.handover import handover_page, remind_of_connections
 from instances.admin.hosts import clean_private_hosts
+from instances.admin.related import Related, related_to_organization, related_to_owner
 from instances.catalogue.hosts import host_of
 from instances.errors import InputError
 from instances.models import Membership, Organization, OrganizationUser
@@ -189,7 +190,13 @@ class SecretOwnerAdmin(ModelAdmin):
         if obj and not organization_of(obj).is_remote:
             name = f"admin:instances_{self.opts.model_name}_rotate"
             context["rotate_url"] = reverse(name, args=[obj.pk])
+        if obj:
+            context["related"] = self.related_to(obj, request)
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+    @abstractmethod
+    def related_to(self, owner: Owner, request: HttpRequest) -> list[Related]:
+        """Return the panels of what belongs to the owner."""
 
     def save_model(self, request: HttpRequest, obj: Owner, form: SecretForm, change: bool) -> None:
         if entered := form.cleaned_data["new_secret"]:
@@ -266,6 +273,9 @@ class OrganizationAdmin(SecretOwnerAdmin):
         "private_hosts",
     ]
 
+    def related_to(self, owner: Owner, request: HttpRequest) -> list[Related]:
+        return related_to_organization(organization_of(owner), request.user)
+
     @admin.display(description=gettext_lazy("platform"))
     def platform(self, organization: Organization) -> str:
         return organization.platform_url or _("Embedded")
@@ -276,7 +286,11 @@ class OrganizationUserAdmin(SecretOwnerAdmin):
     form = OrganizationUserForm
     list_display = ["email", "organization", "first_name", "last_name", "user"]
     list_select_related = ["organization", "user"]
-    list_filter = [("user__is_active", BooleanRadioFilter)]
+    list_filter = [
+        ("organization", AutocompleteSelectFilter),
+        ("user__is_active", BooleanRadioFilter),
+    ]
+    list_filter_submit = True
     search_fields = ["email", "first_name", "last_name", "organization__name"]
     autocomplete_fields = ["organization", "user"]
     fields = [
@@ -296,6 +310,9 @@ class OrganizationUserAdmin(SecretOwnerAdmin):
             name="instances_organizationuser_handover",
         )
         return [handover, *super().get_urls()]
+
+    def related_to(self, owner: Owner, request: HttpRequest) -> list[Related]:
+        return related_to_owner(cast(OrganizationUser, owner), request.user)
 
     def render_change_form(
         self,

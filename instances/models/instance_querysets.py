@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from instances import crypto
+from instances.causes import Cause
 from instances.models.organizations import OrganizationUser, inline_ids
 
 if TYPE_CHECKING:
@@ -85,7 +86,12 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 
         cause: a code of causes.Cause; empty for instances without one.
         """
-        return self.filter(cause=cause).exclude(state=self.model.State.CONNECTED, is_disabled=True)
+        never_paused = [self.model.State.DRAFT, self.model.State.DELETING]
+        rows = self.filter(Q(is_disabled=False) | Q(state__in=never_paused))
+        is_quarantined = Q(quarantined_at__isnull=False)
+        if cause == Cause.SECRETS_UNREADABLE:
+            return rows.filter(Q(cause=cause) | is_quarantined)
+        return rows.filter(~is_quarantined, cause=cause)
 
     def paused(self) -> Self:
         """Instances that are connected and disabled."""

@@ -7,13 +7,16 @@ from html import unescape
 import pytest
 from django.test import Client
 
-from instances.models import Organization, OrganizationUser
+from instances.models import BulkJob, Organization, OrganizationUser
 from tests.support.factories import (
     make_instance,
+    make_member,
+    make_oauth_app,
     make_organization,
     make_organization_user,
     make_user,
 )
+from tests.support.lists import make_in_state, names
 
 ORGANIZATIONS = "/admin/instances/organization/"
 USERS = "/admin/instances/organizationuser/"
@@ -180,3 +183,55 @@ def test_the_page_loads_when_the_secret_cannot_be_read(operator, settings):
     settings.ENCRYPTION_KEYS = ["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]
     page = operator.get(f"{ORGANIZATIONS}{organization.pk}/change/")
     assert "Unreadable: its encryption key is missing" in page.text
+
+
+def panels_of(page):
+    return {str(panel.title): panel for panel in page.context["related"]}
+
+
+def test_an_organizations_page_lists_what_belongs_to_it(operator):
+    instance = make_in_state("failed", name="broken")
+    organization = instance.organization
+    app = make_oauth_app(organization=organization, element=instance.element)
+    job = BulkJob.objects.create(organization_user=instance.organization_user, name="f.csv")
+    make_in_state("failed", name="elsewhere")
+    page = operator.get(f"{ORGANIZATIONS}{organization.pk}/change/")
+    panels = panels_of(page)
+    assert {title: panel.count for title, panel in panels.items()} == {
+        "Instances": 1,
+        "Organization users": 1,
+        "OAuth apps": 1,
+        "Bulk jobs": 1,
+    }
+    for row in (instance.organization_user, app, job):
+        assert f'/{row._meta.model_name}/{row.pk}/change/">' in page.text
+    [part] = panels["Instances"].parts
+    assert (part.meaning, names(operator.get(part.url))) == ("broken", ["broken"])
+    for panel in panels.values():
+        assert len(operator.get(panel.all_url).context["cl"].result_list) == 1
+
+
+def test_a_viewer_of_an_organization_sees_neither_its_oauth_apps_nor_its_jobs(client, db):
+    organization = make_organization_user().organization
+    permissions = ("instance", "organization", "organizationuser", "oauthapp", "bulkjob")
+    viewer = make_user("vera", permissions=tuple(f"view_{name}" for name in permissions))
+    make_member(viewer, organization, "viewer")
+    client.force_login(viewer)
+    page = client.get(f"{ORGANIZATIONS}{organization.pk}/change/")
+    assert set(panels_of(page)) == {"Instances", "Organization users"}
+    assert not any(panel.add_url for panel in panels_of(page).values())
+
+
+def test_a_panel_needs_the_permission_to_view_its_list(sign_in):
+    organization = make_organization_user().organization
+    page = sign_in("view_organization").get(f"{ORGANIZATIONS}{organization.pk}/change/")
+    assert page.context["related"] == []
+
+
+def test_an_organization_users_page_leads_to_their_instances(operator):
+    own = make_in_state("connected", name="own")
+    other = make_organization_user(organization=own.organization)
+    make_instance(organization_user=other)
+    page = operator.get(f"{USERS}{own.organization_user_id}/change/")
+    [panel] = page.context["related"]
+    assert names(operator.get(panel.all_url)) == ["own"]

@@ -3,7 +3,7 @@
 meaning_of() is the table. annotate_status() says the same in SQL, for filters and counts; a test compares both.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -177,15 +177,14 @@ def _is_ending(instance: Instance, *, at: datetime) -> bool:
 def annotate_status(rows: InstanceQuerySet, *, at: datetime) -> InstanceQuerySet:
     """Annotate shown_status, as meaning_of() says it. Secrets count as unreadable once they are quarantined."""
     is_disabled = Q(is_disabled=True) & ~Q(state__in=_NEVER_PAUSED)
-    has_failed = Q(state=State.CONNECTED) & ~Q(cause="")
     is_open = AuthorizationLink.objects.open(at=at).filter(instance=OuterRef("pk"))
     is_for_owner = Q(state=State.AWAITING_AUTHORIZATION) | Q(Exists(is_open), state=State.DRAFT)
     rules = [
-        (Q(quarantined_at__isnull=False), Status.BROKEN),
+        (_IS_QUARANTINED, Status.BROKEN),
         (is_disabled, Status.PAUSED),
-        (has_failed & Q(refresh_refusals__gt=0), Status.ATTENTION),
-        (has_failed & _is_unusable(at), Status.BROKEN),
-        (has_failed | (Q(state=State.CONNECTED) & _ends(at)), Status.ATTENTION),
+        (_HAS_FAILED & Q(refresh_refusals__gt=0), Status.ATTENTION),
+        (_HAS_FAILED & _is_unusable(at), Status.BROKEN),
+        (_HAS_FAILED | (Q(state=State.CONNECTED) & _ends(at)), Status.ATTENTION),
         (Q(state=State.CONNECTED, verified_at=None), Status.UNVERIFIED),
         (Q(state=State.CONNECTED), Status.HEALTHY),
         (Q(state__in=_BROKEN), Status.BROKEN),
@@ -198,14 +197,20 @@ def annotate_status(rows: InstanceQuerySet, *, at: datetime) -> InstanceQuerySet
     return rows.annotate(shown_status=status)
 
 
+def with_status(rows: InstanceQuerySet, status: Status, *, at: datetime) -> InstanceQuerySet:
+    """Keep the rows with a status."""
+    may_have = _MAY_HAVE[status](at)
+    return annotate_status(rows.filter(may_have), at=at).filter(Q(("shown_status", status)))
+
+
 def with_own_status(rows: InstanceQuerySet, *, at: datetime) -> InstanceQuerySet:
     """Keep the rows whose status may differ from what state, disabled and cause alone say.
 
     Each part has an index, so that the status of millions is counted from an index and these few rows.
     """
     parts = [
-        rows.filter(quarantined_at__isnull=False),
-        rows.filter(~Q(cause=""), _is_unusable(at), state=State.CONNECTED),
+        rows.filter(_IS_QUARANTINED),
+        rows.filter(_HAS_FAILED & _is_unusable(at)),
         rows.filter(_ends(at), state=State.CONNECTED),
         rows.unverified(),
         rows.filter(_is_late(_WORKING, at - WORK_LIMIT)),
@@ -227,3 +232,19 @@ def _ends(at: datetime) -> Q:
 
 def _is_late(states: Collection[State], limit: datetime) -> Q:
     return Q(state__in=states, state_changed_at__lte=limit)
+
+
+_IS_QUARANTINED = Q(quarantined_at__isnull=False)
+_HAS_FAILED = Q(state=State.CONNECTED) & ~Q(cause="")
+# What an index finds, and every instance of a status meets.
+_MAY_HAVE: dict[Status, Callable[[datetime], Q]] = {
+    Status.BROKEN: lambda at: Q(state__in=_BROKEN) | _HAS_FAILED | _IS_QUARANTINED,
+    Status.ATTENTION: lambda at: (
+        Q(state__in=_WORKING | _FOR_OWNER) | _HAS_FAILED | (Q(state=State.CONNECTED) & _ends(at))
+    ),
+    Status.UNVERIFIED: lambda at: Q(state=State.CONNECTED),
+    Status.PAUSED: lambda at: Q(is_disabled=True),
+    Status.WAITING: lambda at: Q(state__in=_FOR_OWNER),
+    Status.BUSY: lambda at: Q(state__in=_WORKING),
+    Status.HEALTHY: lambda at: Q(state=State.CONNECTED),
+}

@@ -1,54 +1,42 @@
-"""Count the instances that a user may see, and group the problems by cause."""
+"""Count the instances that a user may see by status, and group the problems by cause."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Count
+from django.core.cache import cache
+from django.db.models import Case, Count, F, Min, Value, When
 from django.utils import timezone
 
-from instances.causes import Audience
-from instances.models import Element, Instance, ProcessBeat
+from instances.causes import Audience, Cause, WhoActs
+from instances.models import Element, Instance
 from instances.models.instance_querysets import InstanceQuerySet
-from instances.provisioning.lifecycle.states import State
+from instances.provisioning.lifecycle.states import CREATED, State
 from instances.provisioning.status.explain import explain_many
+from instances.provisioning.status.meaning import (
+    Facts,
+    Status,
+    annotate_status,
+    meaning_of,
+    who_acts_on_many,
+    with_own_status,
+)
 
 # Stop counting overdue refreshes here.
 MAX_COUNTED = 1_000
-# Not finished by a person yet, or in progress here: not a problem.
-_IN_PROGRESS = {State.DRAFT, State.AWAITING_AUTHORIZATION, State.PROVISIONING}
-# The most urgent first.
-_URGENCY = [
-    State.NEEDS_REAUTHORIZATION,
-    State.FAILED,
-    State.CONNECTED,
-    State.UNKNOWN,
-    State.DELETING,
-]
-
-
-@dataclass(slots=True)
-class ElementCount:
-    """The number of instances of one element.
-
-    connected: enabled and healthy. other: not finished yet, or disabled.
-    """
-
-    element: Element
-    connected: int = 0
-    problems: int = 0
-    other: int = 0
-
-    @property
-    def total(self) -> int:
-        return self.connected + self.problems + self.other
+# Read at most so many instances of a group to find out since when they fail.
+MAX_READ = 1_000
+BADGE_SECONDS = 60
+_PROBLEMS = (Status.BROKEN, Status.ATTENTION)
 
 
 @dataclass(slots=True)
 class ProblemGroup:
-    """The instances with the same state and cause, by element."""
+    """The instances with the same status, state and cause, by element."""
 
+    status: Status
     state: str
     cause: str
     elements: Counter[str] = field(default_factory=Counter)
@@ -57,102 +45,146 @@ class ProblemGroup:
     def count(self) -> int:
         return self.elements.total()
 
+    @property
+    def needs_action(self) -> bool:
+        """Whether somebody must act; the others are retried automatically."""
+        return who_acts_on_many(self.status, self.state, self.cause) != WhoActs.NOBODY
+
     def explain_to(self, audience: Audience) -> tuple[str, str, str]:
         """Return what happened, who must act, and the advice."""
         return explain_many(self.state, self.cause, audience)
+
+    def since(self, user: User | AnonymousUser) -> datetime | None:
+        """Return since when at least one of them has the problem; None if that is not recorded.
+
+        A connected instance fails since some time after its last success.
+        """
+        rows = Instance.objects.listed_for(user).filter(state=self.state).with_problem(self.cause)
+        if self.state != State.CONNECTED:
+            oldest = rows.order_by("state_changed_at").values_list("state_changed_at", flat=True)
+            return oldest.first()
+        some = rows.order_by("-pk")[:MAX_READ]
+        since: datetime | None = some.aggregate(since=Min("last_succeeded_at"))["since"]
+        return since
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
     """The instances that a user may see, counted.
 
-    disabled: the connected ones that are disabled. elements: the largest first. overdue: refreshes, counted up to
-    MAX_COUNTED.
+    problems: the most urgent first. overdue: refreshes, counted up to MAX_COUNTED.
     """
 
-    states: Counter[str]
-    disabled: int
-    elements: list[ElementCount]
+    statuses: Counter[Status]
     problems: list[ProblemGroup]
     overdue: int
-    is_scheduler_alive: bool
-    # Whether a process has stopped working because its clock differs from the database's.
-    is_clock_wrong: bool
+    # Whether any of them was ever connected.
+    has_connected: bool
 
     @property
     def total(self) -> int:
-        return self.states.total()
+        return self.statuses.total()
+
+    @property
+    def needing_action(self) -> list[ProblemGroup]:
+        return [group for group in self.problems if group.needs_action]
+
+    @property
+    def retried(self) -> list[ProblemGroup]:
+        return [group for group in self.problems if not group.needs_action]
+
+    @property
+    def action_count(self) -> int:
+        return sum(group.count for group in self.needing_action)
 
 
 @dataclass(frozen=True, slots=True)
 class _Count:
-    element: Element
+    element: int
     state: str
     is_disabled: bool
     cause: str
+    status: Status
     number: int
-
-    @property
-    def is_paused(self) -> bool:
-        return self.is_disabled and self.state == State.CONNECTED
-
-    @property
-    def is_fine(self) -> bool:
-        return self.state == State.CONNECTED and not self.is_disabled and not self.cause
-
-    @property
-    def has_problem(self) -> bool:
-        return not (self.is_fine or self.is_paused or self.state in _IN_PROGRESS)
 
 
 def overview_of(user: User | AnonymousUser) -> Overview:
     now = timezone.now()
     visible = Instance.objects.listed_for(user)
-    counts = _counts(visible)
-    states: Counter[str] = Counter()
-    for count in counts:
-        states[count.state] += count.number
-    alive = set(ProcessBeat.objects.alive().values_list("kind", flat=True))
-    return Overview(
-        states=states,
-        disabled=sum(count.number for count in counts if count.is_paused),
-        elements=_by_element(counts),
+    counts = _counts(visible, at=now)
+    overview = Overview(
+        statuses=_by_status(counts),
         problems=_by_cause(counts),
         overdue=visible.overdue_for_refresh(at=now).order_by()[:MAX_COUNTED].count(),
-        is_scheduler_alive=ProcessBeat.Kind.SCHEDULER in alive,
-        is_clock_wrong=ProcessBeat.Kind.WRONG_CLOCK in alive,
+        has_connected=any(count.state in CREATED for count in counts),
     )
+    cache.set(_badge_key(user), overview.action_count, BADGE_SECONDS)
+    return overview
 
 
-def _counts(visible: InstanceQuerySet) -> list[_Count]:
+def count_statuses(rows: InstanceQuerySet) -> Counter[Status]:
+    """Count some instances by status."""
+    return _by_status(_counts(rows, at=timezone.now()))
+
+
+def action_count(user: User | AnonymousUser) -> int:
+    """Return how many instances need somebody to act, as it was at most a minute ago."""
+    count: int | None = cache.get(_badge_key(user))
+    return overview_of(user).action_count if count is None else count
+
+
+def _badge_key(user: User | AnonymousUser) -> str:
+    return f"action-count-{user.pk}"
+
+
+def _counts(visible: InstanceQuerySet, *, at: datetime) -> list[_Count]:
+    """Count all instances from an index, then correct the few whose own columns say more.
+
+    Reading a million rows for their dates would take seconds.
+    """
     # Only columns of the index instance_overview, so that the rows themselves are not read.
-    columns = visible.order_by().values_list("element", "state", "is_disabled", "cause")
-    counted = list(columns.annotate(number=Count("*")))
-    elements = Element.objects.only("name").in_bulk({element for element, *_ in counted})
-    return [_Count(elements[element], *rest) for element, *rest in counted]
+    columns = ("element", "state", "is_disabled", "cause")
+    counted = visible.order_by().values_list(*columns).annotate(number=Count("*"))
+    counts = [
+        _Count(element, state, is_disabled, cause, _plain_status(state, is_disabled, cause), number)
+        for element, state, is_disabled, cause, number in counted
+    ]
+    own = with_own_status(visible, at=at)
+    is_unreadable = When(quarantined_at__isnull=False, then=Value(Cause.SECRETS_UNREADABLE))
+    shown_cause = Case(is_unreadable, default=F("cause"))
+    annotated = annotate_status(own, at=at).annotate(shown_cause=shown_cause).order_by()
+    grouped = annotated.values_list(*columns, "shown_cause", "shown_status")
+    for element, state, is_disabled, cause, shown, status, number in grouped.annotate(
+        number=Count("*")
+    ):
+        plain = _plain_status(state, is_disabled, cause)
+        counts.append(_Count(element, state, is_disabled, shown, Status(status), number))
+        counts.append(_Count(element, state, is_disabled, cause, plain, -number))
+    return counts
 
 
-def _by_element(counts: Iterable[_Count]) -> list[ElementCount]:
-    elements: dict[int, ElementCount] = {}
+def _plain_status(state: str, is_disabled: bool, cause: str) -> Status:
+    return meaning_of(Facts(state=state, is_disabled=is_disabled, cause=cause)).status
+
+
+def _by_status(counts: Iterable[_Count]) -> Counter[Status]:
+    statuses: Counter[Status] = Counter()
     for count in counts:
-        element = elements.setdefault(count.element.pk, ElementCount(count.element))
-        if count.has_problem:
-            element.problems += count.number
-        elif count.is_fine:
-            element.connected += count.number
-        else:
-            element.other += count.number
-    return sorted(elements.values(), key=lambda element: (-element.total, element.element.name))
+        statuses[count.status] += count.number
+    return +statuses
 
 
 def _by_cause(counts: Iterable[_Count]) -> list[ProblemGroup]:
-    groups: dict[tuple[str, str], ProblemGroup] = {}
-    for count in counts:
-        if count.has_problem:
-            group = groups.setdefault(
-                (count.state, count.cause), ProblemGroup(count.state, count.cause)
-            )
-            group.elements[count.element.name] += count.number
-    return sorted(
-        groups.values(), key=lambda group: (_URGENCY.index(State(group.state)), -group.count)
+    groups: dict[tuple[Status, str, str], ProblemGroup] = {}
+    problems = [count for count in counts if count.status in _PROBLEMS]
+    names = dict(
+        Element.objects.filter(pk__in={count.element for count in problems}).values_list(
+            "pk", "name"
+        )
     )
+    for count in problems:
+        key = (count.status, count.state, count.cause)
+        group = groups.setdefault(key, ProblemGroup(*key))
+        group.elements[names[count.element]] += count.number
+    remaining = [group for group in groups.values() if group.count]
+    return sorted(remaining, key=lambda group: (_PROBLEMS.index(group.status), -group.count))

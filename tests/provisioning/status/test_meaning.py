@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import Q
 from django.utils import timezone
 
 from instances.causes import Cause, WhoActs
@@ -18,6 +19,7 @@ from instances.provisioning.status.meaning import (
     facts_of,
     meaning_of,
     with_own_status,
+    with_status,
 )
 from tests.support.factories import make_instance, make_organization_user, make_user
 
@@ -173,6 +175,19 @@ def test_the_query_says_the_same_as_the_table(every_combination):
     rows = list(every_combination.with_links())
     assert {row.pk: meaning_of(facts_of(row, at=NOW)).status for row in rows} == shown
     assert set(shown.values()) == set(Status)
+
+
+def test_each_status_is_found_by_its_filter(every_combination):
+    annotated = annotate_status(every_combination, at=NOW)
+    expected = {
+        status: set(annotated.filter(Q(("shown_status", status))).values_list("pk", flat=True))
+        for status in Status
+    }
+    found = {
+        status: set(with_status(every_combination, status, at=NOW).values_list("pk", flat=True))
+        for status in Status
+    }
+    assert found == expected
 
 
 def test_the_others_have_the_status_of_state_cause_and_disabled_alone(every_combination):
