@@ -46,7 +46,8 @@ _SIDEBAR: list[dict[str, Any]] = [
                 "cable",
                 "instances.instance",
                 _("Connect accounts and see the status of each connection."),
-            ),
+            )
+            | {"badge": "instances.admin.console.action_badge", "badge_variant": "danger"},
             _listed(
                 _("Bulk jobs"),
                 "playlist_add_check",
@@ -144,7 +145,7 @@ _THEME: dict[str, Any] = {
         }
     ],
     "STYLES": [_file(f"{name}.css") for name in ("tokens", "im", "frame", "admin")],
-    "SCRIPTS": [_file(f"{name}.js") for name in ("time_zone", "busy", "pages")],
+    "SCRIPTS": [_file(f"{name}.js") for name in ("time_zone", "busy", "pages", "select_names")],
     "COLORS": {
         # The greys of tokens.css, so that Unfold's panels and forms agree with ours.
         "base": {

@@ -7,7 +7,7 @@ from instances.api.urls import api
 from instances.callbacks.authorize_link import authorize
 from instances.callbacks.oauth_callback import oauth_callback
 from instances.selfservice import catalogue, connections, links, steps
-from instances.sign_in.views import PasswordView, SignInView, SignOutView
+from instances.sign_in.views import PasswordView, SignInView, SignOutView, home
 
 self_service: list[URLPattern | URLResolver] = [
     path("", connections.connections, name="connections"),
@@ -30,6 +30,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("oauth/callback", oauth_callback, name="oauth_callback"),
     path("authorize/<str:token>", authorize, name="authorize"),
     path("connect/", include(self_service)),
+    path("", home, name="home"),
 ]
 
 if settings.SANDBOX_ENABLED:

@@ -65,6 +65,7 @@ OPEN = {
 # For every account that works in the admin: what concerns itself alone.
 OF_ANY_STAFF = {
     "admin:index",
+    "home",
     "admin:logout",
     "admin:password_change",
     "admin:password_change_done",

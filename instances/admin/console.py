@@ -1,147 +1,119 @@
-"""The admin's start page: instances by state, what needs attention and why, and recent activity."""
+"""The admin's start page: the fleet by status, what needs action and why, and what is in progress."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from datetime import datetime
+from typing import Any
 
+from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext as _, ngettext
 
+from instances.admin.first_run import first_run
+from instances.admin.fleet import fleet_of, list_url
 from instances.admin.instance_filters import NO_CAUSE
-from instances.admin.instance_search import SEARCH_HELP
-from instances.admin.instances import STATE_COLOURS
-from instances.admin.interactions import exchange_of
-from instances.causes import Audience
-from instances.models import Instance, Interaction
+from instances.causes import Audience, Cause
+from instances.pages.bars import sentence_of
 from instances.pages.console_panels import console_panels
 from instances.provisioning.status.audience import audience_of_many
+from instances.provisioning.status.meaning import Status
 from instances.provisioning.status.overview import (
     MAX_COUNTED,
-    ElementCount,
     Overview,
     ProblemGroup,
+    action_count,
     overview_of,
 )
+from instances.taskqueue.health import background_health
 
-if TYPE_CHECKING:
-    from django_stubs_ext import StrOrPromise
-
-# The length of a full bar.
-BAR_UNITS = 1_000
-MAX_ELEMENTS = 8
+MAX_GROUPS = 5
 MAX_NAMED = 3
-MAX_INTERACTIONS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One line of a chart. parts: colour, start and length, in BAR_UNITS. detail: the parts in words."""
-
-    label: "StrOrPromise"
-    count: int
-    url: str
-    parts: list[tuple[str, int, int]]
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A group of instances with the same cause and remedy."""
+    """A group of instances with the same cause and remedy, and the one button that leads to it."""
 
     group: ProblemGroup
-    colour: str
-    state: "StrOrPromise"
     headline: str
     who: str
     advice: str
     elements: str
+    since: datetime | None
     url: str
+    button: str
+    button_url: str
+
+    @property
+    def count_label(self) -> str:
+        count = self.group.count
+        text = ngettext("Show %(count)d instance", "Show %(count)d instances", count)
+        return text % {"count": count}
+
+    @property
+    def is_broken(self) -> bool:
+        return self.group.status == Status.BROKEN
 
 
 def console(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Unfold's DASHBOARD_CALLBACK: add the sections that the signed-in user may view."""
     user = request.user
-    if user.has_perm("instances.view_instance"):
-        context |= _instances(overview_of(user), audience_of_many(user))
-    if user.has_perm("instances.view_interaction"):
-        latest = Interaction.objects.visible_to(user)[:MAX_INTERACTIONS]
-        context["exchanges"] = [exchange_of(interaction) for interaction in latest]
     context["panels"] = console_panels(user)
     for panel in context["panels"]:
         context |= panel.context(user)
-    return context
+    if not user.has_perm("instances.view_instance"):
+        return context
+    overview = overview_of(user)
+    context |= {"overview": overview, "system": background_health()}
+    if not overview.has_connected:
+        context |= first_run(user)
+    is_showing_all = "causes" in request.GET
+    return context | _sections(overview, user, limit=None if is_showing_all else MAX_GROUPS)
 
 
-def _instances(overview: Overview, audience: Audience) -> dict[str, Any]:
+def action_badge(request: HttpRequest) -> str:
+    """Return the sidebar's count of instances that need somebody to act; empty if there are none."""
+    if not request.user.has_perm("instances.view_instance"):
+        return ""
+    count = action_count(request.user)
+    return f"{count:,}" if count else ""
+
+
+def _sections(
+    overview: Overview, user: User | AnonymousUser, *, limit: int | None
+) -> dict[str, Any]:
+    audience = audience_of_many(user)
+    fleet = fleet_of(overview.statuses)
+    to_act = overview.needing_action
     return {
-        "overview": overview,
-        "search_help": SEARCH_HELP,
-        "max_counted": MAX_COUNTED,
-        "by_state": _bars_of_states(overview),
-        "by_element": [
-            _bar_of_element(count, overview.elements[0].total)
-            for count in overview.elements[:MAX_ELEMENTS]
-        ],
-        "other_elements": len(overview.elements[MAX_ELEMENTS:]),
-        "disabled_url": list_url(question="disabled"),
+        "fleet": fleet,
+        "fleet_sentence": sentence_of(fleet),
+        "problems": [_problem_of(group, user, audience) for group in to_act[:limit]],
+        "cause_count": len(to_act),
+        "retried": [_problem_of(group, user, audience) for group in overview.retried[:limit]],
         "overdue_url": list_url(question="overdue-refresh"),
-        "problems": [_problem_of(group, audience) for group in overview.problems],
+        "max_counted": MAX_COUNTED,
     }
 
 
-def list_url(**filters: Any) -> str:
-    """Return the address of the filtered list of instances."""
-    return f"{reverse('admin:instances_instance_changelist')}?{urlencode(filters)}"
-
-
-def _bars_of_states(overview: Overview) -> list[Bar]:
-    most = max(overview.states.values(), default=0)
-    return [
-        Bar(
-            state.label,
-            overview.states[state],
-            list_url(state__exact=state),
-            _parts([(STATE_COLOURS[state], overview.states[state])], most),
-        )
-        for state in Instance.State
-        if overview.states[state]
-    ]
-
-
-def _bar_of_element(count: ElementCount, most: int) -> Bar:
-    parts = [("success", count.connected), ("danger", count.problems), ("default", count.other)]
-    url = list_url(element__id__exact=count.element.pk)
-    numbers = {"healthy": count.connected, "problems": count.problems, "other": count.other}
-    detail = _("%(healthy)d healthy · %(problems)d need attention · %(other)d other") % numbers
-    return Bar(count.element.name, count.total, url, _parts(parts, most), detail)
-
-
-def _parts(counts: Iterable[tuple[str, int]], most: int) -> list[tuple[str, int, int]]:
-    """Return colour, start and length of each part. Parts that are not empty are long enough to see."""
-    parts, start = [], 0
-    for colour, count in counts:
-        if count:
-            length = max(BAR_UNITS * count // most, 4)
-            parts.append((colour, start, length))
-            start += length
-    return parts
-
-
-def _problem_of(group: ProblemGroup, audience: Audience) -> Problem:
+def _problem_of(group: ProblemGroup, user: User | AnonymousUser, audience: Audience) -> Problem:
     headline, who, advice = group.explain_to(audience)
-    named = [f"{name} ({count})" for name, count in group.elements.most_common(MAX_NAMED)]
-    more = len(group.elements) - MAX_NAMED
-    # Connected instances still work, or seem to.
-    colour = "warning" if group.state == Instance.State.CONNECTED else STATE_COLOURS[group.state]
+    named = [name for name, _count in group.elements.most_common(MAX_NAMED)]
+    more = len(group.elements) - len(named)
+    url = list_url(status=group.status, state__exact=group.state, cause=group.cause or NO_CAUSE)
+    button, button_url = _("Review"), url
+    if group.cause == Cause.CLIENT_REJECTED and user.has_perm("instances.change_oauthapp"):
+        button, button_url = _("Correct OAuth app"), reverse("admin:instances_oauthapp_changelist")
+    elif group.status == Status.BROKEN:
+        button = _("Repair")
     return Problem(
         group,
-        colour,
-        Instance.State(group.state).label,
         headline,
         who,
         advice,
         ", ".join(named) + (f" + {more}" if more > 0 else ""),
-        list_url(state__exact=group.state, cause=group.cause or NO_CAUSE),
+        group.since(user),
+        url,
+        button,
+        button_url,
     )

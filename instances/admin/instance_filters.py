@@ -18,6 +18,7 @@ from instances.models import Authorization, Instance, OrganizationUser
 from instances.models.instance_querysets import InstanceQuerySet
 from instances.models.organizations import inline_ids
 from instances.provisioning.status.explain import explain_many
+from instances.provisioning.status.meaning import Status, with_status
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -112,6 +113,20 @@ class QuestionFilter(DropdownFilter):
     def queryset(self, request: HttpRequest, queryset: InstanceQuerySet) -> InstanceQuerySet:
         chosen = QUESTIONS.get(self.value() or "")
         return chosen[1](queryset, timezone.now()) if chosen else queryset
+
+
+class StatusFilter(DropdownFilter):
+    title = _("status")
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(Status.choices)
+
+    def queryset(self, request: HttpRequest, queryset: InstanceQuerySet) -> InstanceQuerySet:
+        chosen = self.value()
+        if chosen not in Status:
+            return queryset
+        return with_status(queryset, Status(chosen), at=timezone.now())
 
 
 class CauseFilter(DropdownFilter):

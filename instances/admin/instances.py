@@ -30,6 +30,7 @@ from instances.admin.instance_confirmations import bulk_action
 from instances.admin.instance_filters import (
     CauseFilter,
     QuestionFilter,
+    StatusFilter,
     TagFilter,
     question_links,
     search_conditions,
@@ -85,6 +86,7 @@ class InstanceAdmin(KeysetAdmin):
     list_select_related = ["element", "organization_user__organization"]
     list_filter = [
         QuestionFilter,
+        StatusFilter,
         ("state", ChoicesCheckboxFilter),
         CauseFilter,
         TagFilter,

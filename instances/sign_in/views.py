@@ -1,12 +1,15 @@
-"""Signing in, signing out, and changing one's own password."""
+"""Signing in, signing out, changing one's own password, and the first page after that."""
 
 from typing import Any
 
 from django.contrib.auth import views
+from django.contrib.auth.decorators import login_required
 from django.contrib.messages.views import SuccessMessageMixin
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
 
 from instances.pages.forms import SignInForm
 from instances.passwords import with_retry_after
@@ -29,3 +32,10 @@ class PasswordView(SuccessMessageMixin, views.PasswordChangeView):  # type: igno
     template_name = "instances/connect/password.html"
     success_url = reverse_lazy("connections")
     success_message = _("Your password was changed.")
+
+
+@never_cache
+@login_required
+def home(request: HttpRequest) -> HttpResponse:
+    """Lead to the admin, or to self-service for users who do not work in the admin."""
+    return redirect("admin:index" if request.user.is_staff else "connections")

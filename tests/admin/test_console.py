@@ -1,4 +1,4 @@
-"""The admin's start page: instances by state, what needs attention, and where its links lead."""
+"""The admin's start page: the fleet by status, what needs action, and where its links lead."""
 
 import re
 from datetime import timedelta
@@ -6,14 +6,13 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from instances.models import BulkJob, BulkRow, Element, ProcessBeat
+from instances.models import BulkJob, BulkRow, Element, Instance, ProcessBeat
 from instances.provisioning.status.explain import explain_many
 from instances.provisioning.status.overview import overview_of
 from tests.support.factories import (
     KEY_DEFINITION,
     make_element,
     make_instance,
-    make_interaction,
     make_member,
     make_organization_user,
     make_user,
@@ -22,6 +21,7 @@ from tests.support.lists import make_in_state, names
 from tests.test_docs import ERRORS
 
 PATH = "/admin/"
+LONG_AGO = timedelta(hours=25)
 
 
 @pytest.fixture
@@ -29,133 +29,212 @@ def scheduler(db):
     ProcessBeat.objects.beat(ProcessBeat.Kind.SCHEDULER, at=timezone.now())
 
 
-def groups(page):
-    return [(problem.headline, problem.group.count) for problem in page.context["problems"]]
+@pytest.fixture
+def connected(db):
+    """An instance that works, so that the console replaces the first run."""
+    return make_in_state("connected", name="works")
+
+
+def groups(page, name="problems"):
+    return [(problem.headline, problem.group.count) for problem in page.context[name]]
 
 
 def follow(client, url):
     return sorted(names(client.get(url)))
 
 
-@pytest.mark.usefixtures("scheduler")
-def test_problems_are_grouped_by_cause_the_worst_first(operator):
+def text_of(page):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text))
+
+
+@pytest.mark.usefixtures("scheduler", "connected")
+def test_problems_are_grouped_by_cause_broken_and_large_groups_first(operator):
     for number in range(3):
         make_in_state("failed", cause="credentials_rejected", name=f"wrong {number}")
-    make_in_state("failed", cause="access_forbidden", name="forbidden")
     make_in_state("needs_reauthorization", cause="grant_rejected", name="revoked")
-    make_in_state("connected", cause="provider_down", name="outage")
+    make_in_state("connected", cause="access_forbidden", name="forbidden")
     page = operator.get(PATH)
     assert groups(page) == [
-        ("Access expired or was revoked", 1),
         ("Credentials rejected", 3),
+        ("Access expired or was revoked", 1),
         ("Account lacks permissions", 1),
-        ("Provider is down", 1),
     ]
-    assert "Get valid credentials from the account owner and enter them." in page.text
-    assert "Account owner must act." in page.text
-    assert "Keyed (3)" in page.text
+    text = text_of(page)
+    assert "5 instances, 3 causes" in text
+    assert "Get valid credentials from the account owner and enter them." in text
+    assert "Account owner must act." in text
 
 
-def test_each_group_leads_to_exactly_its_instances(operator):
-    make_in_state("failed", cause="credentials_rejected", name="wrong")
-    make_in_state("failed", name="without a cause")
-    make_in_state("needs_reauthorization", cause="credentials_rejected", name="wrong since")
+@pytest.mark.usefixtures("connected")
+def test_what_is_retried_automatically_needs_no_action(operator):
     make_in_state("connected", cause="provider_down", name="outage")
-    make_in_state("connected", cause="provider_down", name="at rest", is_disabled=True)
-    make_in_state("failed", cause="configuration_wrong", name="incomplete")
     page = operator.get(PATH)
-    found = {name for problem in page.context["problems"] for name in follow(operator, problem.url)}
-    assert found == {"wrong", "without a cause", "wrong since", "outage", "incomplete"}
-    for problem in page.context["problems"]:
-        assert len(follow(operator, problem.url)) == problem.group.count == 1
-        assert problem.headline.removesuffix(".") in operator.get(problem.url).text
+    assert groups(page) == []
+    assert groups(page, "retried") == [("Provider is down", 1)]
+    assert "No instance needs anybody to act." in page.text
 
 
-@pytest.mark.usefixtures("scheduler")
-def test_the_page_says_when_nothing_needs_attention(operator):
-    make_in_state("connected", name="fine")
+@pytest.mark.usefixtures("connected")
+def test_only_broken_groups_have_a_solid_button(operator):
+    make_in_state("failed", cause="credentials_rejected")
+    make_in_state("connected", cause="access_forbidden", name="forbidden")
+    page = operator.get(PATH)
+    buttons = re.findall(r'class="im-btn( im-btn-primary)?"[^>]*>(Repair|Review)<', page.text)
+    assert buttons == [(" im-btn-primary", "Repair"), ("", "Review")]
+
+
+@pytest.mark.usefixtures("connected")
+def test_five_causes_are_shown_until_all_are_asked_for(operator):
+    causes = [
+        "refused",
+        "gone",
+        "grant_rejected",
+        "access_forbidden",
+        "not_permitted",
+        "key_reused",
+    ]
+    for cause in causes:
+        make_in_state("failed", cause=cause, name=cause)
+    page = operator.get(PATH)
+    assert len(groups(page)) == 5
+    assert '<a href="?causes=all">All 6 causes</a>' in page.text
+    everything = operator.get(PATH, {"causes": "all"})
+    assert len(groups(everything)) == 6
+    assert "All 6 causes" not in everything.text
+
+
+@pytest.mark.parametrize(
+    ("state", "columns"),
+    [
+        ("failed", {"cause": "credentials_rejected"}),
+        ("failed", {}),
+        ("needs_reauthorization", {"cause": "credentials_rejected"}),
+        ("connected", {"cause": "access_forbidden"}),
+        ("connected", {"has_refresh_token": False, "expires_at": timezone.now()}),
+        ("awaiting_authorization", {"state_changed_at": timezone.now() - LONG_AGO}),
+        ("failed", {"cause": "refused", "quarantined_at": timezone.now()}),
+    ],
+)
+def test_a_group_leads_to_exactly_its_instances(operator, connected, state, columns):
+    make_in_state(state, name="sought", **columns)
+    make_in_state("failed", cause="configuration_wrong", name="another")
+    make_in_state("connected", cause="access_forbidden", name="at rest", is_disabled=True)
+    make_in_state("awaiting_authorization", name="just begun")
+    page = operator.get(PATH)
+    others = {"another", "just begun", "at rest", connected.name}
+    problems = [
+        problem
+        for problem in page.context["problems"]
+        if problem.group.cause != "configuration_wrong"
+    ]
+    [problem] = problems
+    assert problem.group.count == 1
+    assert follow(operator, problem.url) == ["sought"]
+    assert not others & set(follow(operator, problem.url))
+
+
+@pytest.mark.usefixtures("scheduler", "connected")
+def test_the_page_says_when_nothing_needs_action(operator):
     make_in_state("connected", name="at rest", cause="grant_rejected", is_disabled=True)
     for state in ("draft", "awaiting_authorization", "provisioning"):
         make_in_state(state)
     page = operator.get(PATH)
     assert groups(page) == []
-    assert "Nothing needs attention. All connections work." in page.text
+    assert "No instance needs anybody to act." in page.text
+    assert "Scheduler and workers are running" in page.text
 
 
-def test_instances_are_counted_by_state_and_by_element(operator):
-    other = make_element(KEY_DEFINITION | {"key": "other", "id": 900002, "name": "Other"})
-    make_in_state("connected", name="one")
-    make_in_state("connected", name="two", element_id=other.pk)
-    make_in_state("connected", name="three", is_disabled=True)
-    make_in_state("failed", name="four")
+def test_each_number_of_the_fleet_leads_to_its_instances(operator, connected):
+    make_in_state("connected", name="disabled", is_disabled=True)
+    make_in_state("connected", name="forbidden", cause="access_forbidden")
+    make_in_state("failed", name="failed")
+    make_in_state("draft", name="draft")
+    make_in_state("unknown", name="unknown")
     page = operator.get(PATH)
-    by_state = {str(bar.label): bar for bar in page.context["by_state"]}
-    assert {label: bar.count for label, bar in by_state.items()} == {"connected": 3, "failed": 1}
-    assert follow(operator, by_state["connected"].url) == ["one", "three", "two"]
-    assert follow(operator, page.context["disabled_url"]) == ["three"]
-    by_element = {bar.label: bar for bar in page.context["by_element"]}
-    assert {label: bar.count for label, bar in by_element.items()} == {"Keyed": 3, "Other": 1}
-    assert by_element["Keyed"].detail == "1 healthy · 1 need attention · 1 other"
-    assert follow(operator, by_element["Other"].url) == ["two"]
-    text = re.sub(r"\s+", " ", page.text)
-    assert "4 instances by state" in text
-    assert '<span class="im-bar-label">connected</span> <span class="im-bar-count">3</span>' in text
+    found = {part.meaning: follow(operator, part.url) for part in page.context["fleet"]}
+    assert found == {
+        "healthy": [connected.name],
+        "paused": ["disabled"],
+        "attention": ["forbidden"],
+        "broken": ["failed"],
+        "waiting": ["draft"],
+        "busy": ["unknown"],
+    }
+    assert {part.meaning: part.count for part in page.context["fleet"]} == dict.fromkeys(found, 1)
+    assert "6 instances" in text_of(page)
+    last = page.context["fleet"][-1]
+    assert last.start + last.width == 1_000
 
 
-def test_the_length_of_bars_follows_their_numbers(operator):
-    for name in "abcd":
-        make_in_state("connected", name=name)
-    make_in_state("failed", name="e")
-    parts = {str(bar.label): bar.parts for bar in operator.get(PATH).context["by_state"]}
-    assert parts == {"connected": [("success", 0, 1000)], "failed": [("danger", 0, 250)]}
+@pytest.mark.parametrize(
+    ("state", "columns", "status"),
+    [
+        ("connected", {"cause": "provider_down", "expires_at": timezone.now()}, "broken"),
+        ("connected", {"expires_at": timezone.now(), "has_refresh_token": False}, "attention"),
+        ("unknown", {"state_changed_at": timezone.now() - LONG_AGO}, "attention"),
+        ("draft", {"state_changed_at": timezone.now() - LONG_AGO}, "waiting"),
+        ("draft", {"quarantined_at": timezone.now()}, "broken"),
+        ("connected", {"quarantined_at": timezone.now(), "is_disabled": True}, "broken"),
+    ],
+)
+def test_columns_beyond_the_index_count_as_well(db, state, columns, status):
+    make_in_state(state, **columns)
+    overview = overview_of(make_user(is_superuser=True))
+    assert dict(overview.statuses) == {status: 1}
+    assert overview.total == 1
+
+
+@pytest.mark.usefixtures("connected")
+def test_a_group_says_since_when(operator):
+    for days in (1, 3, 2):
+        since = timezone.now() - timedelta(days=days)
+        make_in_state("failed", cause="refused", name=f"{days}", state_changed_at=since)
+    [problem] = operator.get(PATH).context["problems"]
+    assert timezone.now() - problem.since >= timedelta(days=3)
+
+
+@pytest.mark.usefixtures("connected")
+def test_the_sidebar_counts_what_needs_action_once_a_minute(operator):
+    make_in_state("failed", cause="refused")
+    make_in_state("connected", cause="provider_down", name="retried")
+    badge = re.compile(r"badge[^<]*>\s*1\s*<|>\s*1\s*</span>")
+    assert badge.search(operator.get("/admin/instances/element/").text)
 
 
 def test_everything_is_limited_to_what_the_user_may_view(sign_in):
-    seen = make_in_state("failed", cause="credentials_rejected", name="seen")
-    make_interaction(organization=seen.organization, instance=seen, subject="seen")
-    client = sign_in("view_instance", "view_interaction")
-    hidden = make_in_state("failed", cause="credentials_rejected", name="hidden")
-    make_interaction(organization=hidden.organization, instance=hidden, subject="hidden")
+    make_in_state("failed", cause="credentials_rejected", name="seen")
+    make_in_state("connected", organization_user=Instance.objects.get().organization_user)
+    client = sign_in("view_instance")
+    make_in_state("failed", cause="credentials_rejected", name="hidden")
     page = client.get(PATH)
     assert groups(page) == [("Credentials rejected", 1)]
-    assert [one.interaction.subject for one in page.context["exchanges"]] == ["seen"]
+    assert page.context["overview"].total == 2
 
 
-def test_a_user_sees_the_interactions_of_their_own_instances(db):
-    user = make_user(permissions=("view_instance", "view_interaction"))
+def test_a_user_counts_their_own_instances(db):
+    user = make_user(permissions=("view_instance",))
     own = make_instance(organization_user=make_organization_user(user=user))
-    theirs = make_instance(organization_user=make_organization_user(organization=own.organization))
-    for one in (own, theirs):
-        make_interaction(organization=one.organization, instance=one, subject=one.label)
+    make_instance(organization_user=make_organization_user(organization=own.organization))
     assert overview_of(user).total == 1
-    found = own.interactions.model.objects.visible_to(user)
-    assert [one.subject for one in found] == [own.label]
 
 
-def test_parts_need_their_permissions(sign_in):
+def test_without_a_role_the_page_has_a_way_out(sign_in):
     make_instance()
     page = sign_in("view_interaction").get(PATH)
-    assert "Recent interactions" in page.text
-    for title in ("Needs attention", "by state", "Bulk jobs in progress", "Find an instance"):
+    assert "Nothing to show here" in page.text
+    assert 'href="/connect/"' in page.text
+    for title in ("Action needed", "In progress", "Find an instance"):
         assert title not in page.text
 
 
-def test_failed_interactions_stand_out_among_the_recent_ones(operator):
-    make_interaction(operation="check")
-    make_interaction(
-        operation="refresh", status=401, error="The provider refused the refresh token."
-    )
-    page = operator.get(PATH)
-    assert [one.colour for one in page.context["exchanges"]] == ["danger", "success"]
-    assert "The provider refused the refresh token." in page.text
-
-
+@pytest.mark.usefixtures("connected")
 def test_a_missing_scheduler_and_overdue_refreshes_are_shown_with_what_to_do(operator):
     late = timezone.now() - timedelta(minutes=6)
     make_in_state("connected", name="late", refresh_due_at=late)
     page = operator.get(PATH)
     assert "The scheduler is not running" in page.text
     assert "manage.py scheduler" in page.text
+    assert "Not all parts are running" in page.text
     assert follow(operator, page.context["overdue_url"]) == ["late"]
     ProcessBeat.objects.beat(ProcessBeat.Kind.SCHEDULER, at=timezone.now())
     assert "The scheduler is not running" not in operator.get(PATH).text
@@ -178,17 +257,9 @@ def test_unfinished_bulk_jobs_are_shown_with_their_progress_to_their_operators(c
     make_job("running", make_organization_user(), ["pending"])
     client.force_login(account)
     page = client.get(PATH)
-    [(job, progress)] = page.context["jobs"]
-    assert (job.state, progress.percent) == ("running", 50)
-    assert "2 of 4 rows are done, 1 failed." in page.text
-
-
-def test_without_any_instance_the_page_says_how_to_start(operator, sign_in):
-    page = operator.get(PATH)
-    assert "No accounts connected yet" in page.text
-    assert "/admin/instances/instance/add/" in page.text
-    assert "No interactions yet" in page.text
-    assert "Ask an administrator to add you to one" in sign_in("view_instance").get(PATH).text
+    [job] = page.context["jobs"]
+    assert job["title"] == "f.csv"
+    assert "2 of 4 rows done, 1 failed" in page.text
 
 
 @pytest.mark.parametrize("error", ERRORS)
@@ -200,8 +271,22 @@ def test_every_error_has_a_headline_and_a_remedy_for_many(state, error):
     assert advice.endswith(".")
 
 
+@pytest.mark.usefixtures("connected")
 def test_the_page_reads_no_definition_of_an_element(operator, django_assert_max_num_queries):
-    make_in_state("connected", name="one")
+    other = make_element(KEY_DEFINITION | {"key": "other", "id": 900002, "name": "Other"})
+    make_in_state("failed", element_id=other.pk, name="failed")
     Element.objects.update(definition={"broken": True})
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(14):
         assert operator.get(PATH).status_code == 200
+
+
+@pytest.mark.usefixtures("connected")
+def test_the_number_of_statements_does_not_grow_with_the_causes(
+    operator, django_assert_max_num_queries
+):
+    for cause in ("refused", "gone", "grant_rejected", "access_forbidden", "not_permitted"):
+        for state in ("failed", "needs_reauthorization"):
+            make_in_state(state, cause=cause, name=f"{cause} {state}")
+    # One for each of the five groups, which says since when.
+    with django_assert_max_num_queries(18):
+        operator.get(PATH)

@@ -1,5 +1,7 @@
 """The main pages on desktop and phone, light and dark, and by keyboard."""
 
+import re
+
 import pytest
 
 from tests.browser.conftest import in_every_look
@@ -88,9 +90,9 @@ def test_the_next_step_is_taken_by_keyboard(operator, open_browser, password, ph
     tab_to(page, "Password*")
     page.keyboard.type(password)
     press_enter(page)
-    for name in ("Instances", "Keyboard", "Connect"):
+    # The theme's icon is a part of the first one's text.
+    for name in (re.compile("Instances$"), "Keyboard", "Connect"):
         tab_to(page, name)
-        photograph(page, f"at-{name}")
         press_enter(page)
     tab_to(page, "Connect")
     press_enter(page)

@@ -225,3 +225,14 @@ def test_people_change_their_own_password(client, db):
     assert "Your password was changed." in page.text
     user.refresh_from_db()
     assert user.check_password("n3w-and-long-enough")
+
+
+@pytest.mark.parametrize(("is_staff", "path"), [(True, "/admin/"), (False, "/connect/")])
+def test_the_first_page_is_that_of_the_role(client, db, is_staff, path):
+    user = make_user()
+    user.is_staff = is_staff
+    user.save()
+    asked = client.get("/")
+    assert asked["Location"] == "/connect/sign-in?next=/"
+    answer = client.post(asked["Location"], {"username": "ada", "password": PASSWORD}, follow=True)
+    assert answer.redirect_chain[-1][0] == path
