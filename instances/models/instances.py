@@ -155,6 +155,11 @@ class Instance(SealedRow):
                 condition=Q(has_refresh_token=False, refresh_due_at=None),
                 name="instance_ending",
             ),
+            models.Index(
+                fields=["organization_user"],
+                condition=Q(state="connected", is_disabled=False, cause="", verified_at=None),
+                name="instance_unverified_count",
+            ),
         ]
         constraints = [
             models.CheckConstraint(

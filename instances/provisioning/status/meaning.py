@@ -204,7 +204,7 @@ def with_status(rows: InstanceQuerySet, status: Status, *, at: datetime) -> Inst
 
 
 def with_own_status(rows: InstanceQuerySet, *, at: datetime) -> InstanceQuerySet:
-    """Keep the rows whose status may differ from what state, disabled and cause alone say.
+    """Keep the rows whose status may differ from what state, disabled, cause and verified alone say.
 
     Each part has an index, so that the status of millions is counted from an index and these few rows.
     """
@@ -212,7 +212,6 @@ def with_own_status(rows: InstanceQuerySet, *, at: datetime) -> InstanceQuerySet
         rows.filter(_IS_QUARANTINED),
         rows.filter(_HAS_FAILED & _is_unusable(at)),
         rows.filter(_ends(at), state=State.CONNECTED),
-        rows.unverified(),
         rows.filter(_is_late(_WORKING, at - WORK_LIMIT)),
         rows.filter(_is_late(_FOR_OWNER, at - OWNER_LIMIT)),
     ]

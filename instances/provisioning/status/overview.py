@@ -100,9 +100,9 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class _Count:
-    element: int
+    # None: any.
+    element: int | None
     state: str
-    is_disabled: bool
     cause: str
     status: Status
     number: int
@@ -138,7 +138,7 @@ def _badge_key(user: User | AnonymousUser) -> str:
 
 
 def _counts(visible: InstanceQuerySet, *, at: datetime) -> list[_Count]:
-    """Count all instances from an index, then correct the few whose own columns say more.
+    """Count all instances from indexes, then correct the few whose own columns say more.
 
     Reading a million rows for their dates would take seconds.
     """
@@ -146,25 +146,43 @@ def _counts(visible: InstanceQuerySet, *, at: datetime) -> list[_Count]:
     columns = ("element", "state", "is_disabled", "cause")
     counted = visible.order_by().values_list(*columns).annotate(number=Count("*"))
     counts = [
-        _Count(element, state, is_disabled, cause, _plain_status(state, is_disabled, cause), number)
+        _Count(element, state, cause, _plain_status(state, is_disabled, cause), number)
         for element, state, is_disabled, cause, number in counted
     ]
+    unverified = visible.unverified().filter(cause="").order_by().count()
+    counts += _moved(unverified, Status.HEALTHY, Status.UNVERIFIED)
+    return counts + _corrections(visible, at=at)
+
+
+def _moved(number: int, before: Status, after: Status) -> list[_Count]:
+    """Count so many connected instances, of any element, as another status."""
+    state = State.CONNECTED
+    return [_Count(None, state, "", before, -number), _Count(None, state, "", after, number)]
+
+
+def _corrections(visible: InstanceQuerySet, *, at: datetime) -> list[_Count]:
     own = with_own_status(visible, at=at)
     is_unreadable = When(quarantined_at__isnull=False, then=Value(Cause.SECRETS_UNREADABLE))
-    shown_cause = Case(is_unreadable, default=F("cause"))
-    annotated = annotate_status(own, at=at).annotate(shown_cause=shown_cause).order_by()
-    grouped = annotated.values_list(*columns, "shown_cause", "shown_status")
-    for element, state, is_disabled, cause, shown, status, number in grouped.annotate(
-        number=Count("*")
-    ):
-        plain = _plain_status(state, is_disabled, cause)
-        counts.append(_Count(element, state, is_disabled, shown, Status(status), number))
-        counts.append(_Count(element, state, is_disabled, cause, plain, -number))
-    return counts
+    annotated = annotate_status(own, at=at).annotate(
+        shown_cause=Case(is_unreadable, default=F("cause")),
+        is_unverified=Case(When(verified_at=None, then=Value(True)), default=Value(False)),
+    )
+    columns = ("element", "state", "is_disabled", "cause", "is_unverified")
+    grouped = annotated.order_by().values_list(*columns, "shown_cause", "shown_status")
+    corrections = []
+    for row in grouped.annotate(number=Count("*")):
+        element, state, is_disabled, cause, is_unverified, shown_cause, status, number = row
+        plain = _plain_status(state, is_disabled, cause, is_verified=not is_unverified)
+        corrections += [
+            _Count(element, state, shown_cause, Status(status), number),
+            _Count(element, state, cause, plain, -number),
+        ]
+    return corrections
 
 
-def _plain_status(state: str, is_disabled: bool, cause: str) -> Status:
-    return meaning_of(Facts(state=state, is_disabled=is_disabled, cause=cause)).status
+def _plain_status(state: str, is_disabled: bool, cause: str, *, is_verified: bool = True) -> Status:
+    facts = Facts(state=state, is_disabled=is_disabled, cause=cause, is_verified=is_verified)
+    return meaning_of(facts).status
 
 
 def _by_status(counts: Iterable[_Count]) -> Counter[Status]:
@@ -185,6 +203,7 @@ def _by_cause(counts: Iterable[_Count]) -> list[ProblemGroup]:
     for count in problems:
         key = (count.status, count.state, count.cause)
         group = groups.setdefault(key, ProblemGroup(*key))
-        group.elements[names[count.element]] += count.number
+        if count.element is not None:
+            group.elements[names[count.element]] += count.number
     remaining = [group for group in groups.values() if group.count]
     return sorted(remaining, key=lambda group: (_PROBLEMS.index(group.status), -group.count))

@@ -1,6 +1,7 @@
 """The status of every instance: one table, in Python and in SQL."""
 
 import itertools
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from instances.provisioning.status.meaning import (
     with_own_status,
     with_status,
 )
+from instances.provisioning.status.overview import count_statuses
 from tests.support.factories import make_instance, make_organization_user, make_user
 
 State = Instance.State
@@ -103,6 +105,7 @@ def test_every_row_of_the_table_has_its_status_and_who_acts(facts, meaning):
     assert meaning_of(facts) == meaning
 
 
+# No time below is close to a limit, since count_statuses() reads the clock itself.
 NOW = timezone.now()
 # What can be read from the columns of a row, apart from the state.
 COLUMNS: dict[str, list[dict[str, Any]]] = {
@@ -123,12 +126,12 @@ COLUMNS: dict[str, list[dict[str, Any]]] = {
             "refresh_due_at": NOW,
             "refresh_failures": 1,
         },
+        {"refresh_refusals": 1},
+        {"refresh_refusals": 1, "expires_at": NOW - timedelta(minutes=1)},
     ],
-    "refusals": [{}, {"refresh_refusals": 1}],
     "age": [{}, {"age": timedelta(hours=1)}, {"age": timedelta(hours=25)}],
     "verified": [{"verified_at": NOW}, {"verified_at": None}],
-    "quarantine": [{}, {"quarantined_at": NOW}],
-    "link": [{}, {"link": True}],
+    "other": [{}, {"quarantined_at": NOW}, {"link": True}],
 }
 
 
@@ -190,18 +193,28 @@ def test_each_status_is_found_by_its_filter(every_combination):
     assert found == expected
 
 
-def test_the_others_have_the_status_of_state_cause_and_disabled_alone(every_combination):
+def test_the_others_have_the_status_of_a_few_columns_alone(every_combination):
     own = with_own_status(every_combination, at=NOW)
     others = annotate_status(every_combination, at=NOW).exclude(pk__in=own.values("pk"))
-    columns = ["state", "is_disabled", "cause", "shown_status"]
+    columns = ["state", "is_disabled", "cause", "verified_at", "shown_status"]
     found = set(others.values_list(*columns))
     plain = {
-        (state, is_disabled, cause): meaning_of(
-            Facts(state=state, is_disabled=is_disabled, cause=cause)
+        (state, is_disabled, cause, verified_at): meaning_of(
+            Facts(
+                state=state,
+                is_disabled=is_disabled,
+                cause=cause,
+                is_verified=verified_at is not None,
+            )
         ).status
-        for state, is_disabled, cause, _ in found
+        for state, is_disabled, cause, verified_at, _ in found
     }
     assert found == {(*key, status) for key, status in plain.items()}
+
+
+def test_the_counts_are_those_of_the_rows(every_combination):
+    annotated = annotate_status(every_combination, at=NOW).values_list(*["shown_status"])
+    assert count_statuses(every_combination) == Counter(status for (status,) in annotated)
 
 
 def test_a_token_that_ends_soon_and_cannot_be_renewed_is_the_account_owners(db):

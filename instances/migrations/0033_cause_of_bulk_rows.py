@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("instances", "0029_index_what_decides_a_status"),
+        ("instances", "0032_index_what_decides_a_status"),
     ]
 
     operations = [
