@@ -32,7 +32,7 @@ def scheduler(db):
 @pytest.fixture
 def connected(db):
     """An instance that works, so that the console replaces the first run."""
-    return make_in_state("connected", name="works")
+    return make_in_state("connected", name="works", verified_at=timezone.now())
 
 
 def groups(page, name="problems"):
@@ -174,6 +174,8 @@ def test_each_number_of_the_fleet_leads_to_its_instances(operator, connected):
         ("unknown", {"state_changed_at": timezone.now() - LONG_AGO}, "attention"),
         ("draft", {"state_changed_at": timezone.now() - LONG_AGO}, "waiting"),
         ("draft", {"quarantined_at": timezone.now()}, "broken"),
+        ("connected", {}, "unverified"),
+        ("connected", {"verified_at": timezone.now()}, "healthy"),
         ("connected", {"quarantined_at": timezone.now(), "is_disabled": True}, "broken"),
     ],
 )
