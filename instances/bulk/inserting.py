@@ -126,11 +126,11 @@ class Inserter:
 @contextmanager
 def _transaction_of(rows: Collection[BulkRow]) -> Iterator[None]:
     """Run a transaction that also restores the rows in memory if it is rolled back."""
-    before = [(row, row.instance, row.body) for row in rows]
+    before = [(row, row.instance, row.body, row.is_drafted) for row in rows]
     try:
         with transaction.atomic():
             yield
     except BaseException:
-        for row, instance, body in before:
-            row.instance, row.body = instance, body
+        for row, instance, body, is_drafted in before:
+            row.instance, row.body, row.is_drafted = instance, body, is_drafted
         raise

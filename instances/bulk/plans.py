@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from instances.bulk.rows import INSTANCE_DELETED
+from instances.errors import InputError
 from instances.models import BulkRow, Element, OrganizationUser
 from instances.provisioning.create import element_of, parse_body, plan_body
 from instances.provisioning.plan import ConnectionPlan
@@ -26,6 +28,9 @@ class RowPlanner:
 
         Raises InputError, UnreadableSecretError.
         """
+        if row.is_drafted and row.instance_id is None:
+            # The body went to the instance.
+            raise InputError(INSTANCE_DELETED)
         body = parse_body(row.body.reveal())
         if row.element_key not in self._elements:
             self._elements[row.element_key] = element_of(body)

@@ -26,6 +26,7 @@ from instances.redaction import storable
 # With this many attempts, a row survives an outage of about two minutes.
 MAX_ATTEMPTS = 8
 FIRST_WAIT = timedelta(seconds=1)
+INSTANCE_DELETED = "The instance was deleted in the meantime."
 _HELD = ("due_at", "body", "instance_id", "is_drafted")
 _ENDED = ("outcome", "error", "cause", "attempts", "due_at", "holder", "body")
 
@@ -39,7 +40,7 @@ def finish_row(row: BulkRow, *, actor: str) -> str:
     """
     instance = row.instance
     if instance is None:
-        raise InputError("The instance was deleted in the meantime.")
+        raise InputError(INSTANCE_DELETED)
     match instance.state:
         case State.CONNECTED:
             return Outcome.SUCCEEDED

@@ -357,6 +357,19 @@ def test_a_row_for_which_nothing_has_to_be_sent_is_connected_when_it_is_stored()
     assert not Interaction.objects.exists()
 
 
+def test_a_row_whose_instance_was_deleted_says_so_and_creates_no_other_one(provider, user):
+    job = start_bulk_job(make_job(user, [body("One")]))
+    provider.override = (429, {"message": "Slowly"})
+    run_chunk(job)
+    job.rows.get().instance.delete()
+    provider.override = None
+    pass_time()
+    run(job)
+    assert job.rows.get().error == "The instance was deleted in the meantime."
+    assert outcomes(job) == {"failed": 1}
+    assert not Instance.objects.exists()
+
+
 def test_of_duplicates_in_a_file_one_is_created_and_the_others_are_skipped(provider, user):
     bodies = [body("One"), body("Two"), body("One")]
     job = start_bulk_job(make_job(user, bodies, is_skipping_existing=True))
