@@ -11,7 +11,7 @@ from instances.errors import (
     InputError,
     InstancesError,
     MissingCodeError,
-    RateLimitedError,
+    PlatformError,
     StateConflictError,
 )
 from instances.models import BulkRow, Instance
@@ -147,7 +147,7 @@ def _due_again_at(row: BulkRow, error: InstancesError) -> datetime:
     """Back off exponentially from 1 s, and respect the platform's Retry-After."""
     now = timezone.now()
     due_at: datetime = now + FIRST_WAIT * 2 ** (row.attempts - 1) * random.uniform(0.8, 1.2)  # noqa: S311
-    if isinstance(error, RateLimitedError) and error.retry_after_seconds:
+    if isinstance(error, PlatformError) and error.retry_after_seconds:
         due_at = max(due_at, now + timedelta(seconds=error.retry_after_seconds))
     return due_at
 

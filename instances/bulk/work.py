@@ -15,7 +15,7 @@ from django.utils import timezone
 from instances.bulk.rows import Outcome, end_or_put_off_row, end_row, give_back_row
 from instances.causes import Cause
 from instances.deadlines import Deadline
-from instances.errors import InstancesError, RateLimitedError
+from instances.errors import InstancesError, PlatformError
 from instances.models import BulkJob, BulkRow, Interaction
 from instances.provisioning.create import NewCreate
 from instances.provisioning.lifecycle.provision import CreateResult
@@ -83,7 +83,7 @@ class Run:
 
     def refuse(self, row: BulkRow, error: InstancesError) -> Result:
         """Put the row off or let it fail, and its element's other rows wait if the platform asked for that."""
-        if isinstance(error, RateLimitedError) and error.retry_after_seconds:
+        if isinstance(error, PlatformError) and error.retry_after_seconds:
             rest = timedelta(seconds=error.retry_after_seconds)
             self._backoff_until[row.element_key] = timezone.now() + rest
         end_or_put_off_row(row, error)

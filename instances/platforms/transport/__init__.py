@@ -1,6 +1,7 @@
 """The only way to the network.
 
-connections.py guards and limits, recording.py records, answers.py reads responses, charsets.py decodes them.
+connections.py guards and limits, recording.py records, answers.py reads responses, charsets.py decodes them,
+tls.py explains failed handshakes.
 """
 
 from instances.platforms.transport.answers import (

@@ -34,6 +34,7 @@ from instances.models import Interaction
 from instances.platforms.base import PlatformRequest
 from instances.platforms.transport.charsets import decoded
 from instances.platforms.transport.connections import thread_connection
+from instances.platforms.transport.tls import tls_reason
 from instances.queries.outages import outlast_outage
 from instances.redaction import redact_body, redact_headers, redact_text, redact_url, storable
 
@@ -57,8 +58,7 @@ _CONNECT_TIMED_OUT = (
     "Try again later."
 )
 _TLS_FAILED = (
-    "No trusted TLS connection to %(host)s could be made, so nothing was sent (%(operation)s). Check the address "
-    "and the certificate."
+    "No trusted TLS connection to %(host)s could be made, so nothing was sent (%(operation)s)."
 )
 _CLOSED_EARLY = "%(host)s closed the connection before the request, so nothing was sent (%(operation)s). Check the address."
 _INVALID_ADDRESS = (
@@ -359,7 +359,7 @@ def _kind_and_sentence(cause: Exception) -> tuple[type[PlatformError], str]:
     if is_timeout:
         return UnreachableError, _CONNECT_TIMED_OUT
     if isinstance(cause, urllib3.exceptions.SSLError):
-        return UnreachableError, _TLS_FAILED
+        return UnreachableError, f"{_TLS_FAILED} {tls_reason(cause)}"
     if isinstance(cause, urllib3.exceptions.ProtocolError):
         return UnreachableError, _CLOSED_EARLY
     return UnreachableError, _INVALID_ADDRESS
