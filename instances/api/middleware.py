@@ -28,6 +28,8 @@ EXPOSED_HEADERS = (
 )
 _BODY_METHODS = {"POST", "PUT", "PATCH"}
 _DOCUMENTATION = {f"{API_PREFIX}/docs", f"{API_PREFIX}/openapi.json"}
+# A NUL as JSON writes it. After an escaped backslash, u0000 is plain text.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _MESSAGES = {
     404: "No resource found at this path; see /elements/api-v2/docs for all paths",
     405: "Method {method} is not allowed at this path; allowed: {allow}",
@@ -128,7 +130,7 @@ class PlatformApiMiddleware:
             text = json.dumps(json.loads(body), ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             return error_response(request, 400, "The body is not valid UTF-8 encoded JSON")
-        if rb"\u0000" in text:
+        if _NUL.search(text):
             return error_response(request, 400, "The body contains a NUL character")
         return None
 

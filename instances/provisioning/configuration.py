@@ -1,6 +1,7 @@
 """Normalise the values of a configuration, and split them into columns."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from instances.errors import InvalidConfigurationError
 from instances.redaction import storable
 
 MAX_VALUE_CHARACTERS = 20_000
+_PASSWORD = re.compile(r"passw(or)?d|passphrase", re.IGNORECASE)
 
 
 def normalise_configuration(
@@ -30,7 +32,7 @@ def normalise_configuration(
             raise InvalidConfigurationError(
                 storable(key), "the key contains a character that cannot be stored."
             )
-        text = _to_text(key, value)
+        text = _trimmed(key, _to_text(key, value))
         if text in {"", MASK}:
             continue
         _check_form(key, text, types.get(key, KeyType.STRING))
@@ -50,6 +52,14 @@ def split_secrets(
         "secret_configuration": secret,
         "secret_keys": sorted(secret),
     }
+
+
+def _trimmed(key: str, text: str) -> str:
+    """Remove the blanks and line ends that come with a pasted id, key or secret.
+
+    A password may begin or end with a blank, but not with a line end.
+    """
+    return text.strip("\r\n") if _PASSWORD.search(key) else text.strip()
 
 
 def _to_text(key: str, value: Any) -> str:

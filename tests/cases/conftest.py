@@ -92,8 +92,8 @@ class Connect:
             externalAuthentication="initial",
         )
 
-    def by_key(self, case: str) -> Account:
-        return Account(self._api, case, "stub-key", configuration={"api.key": "some-api-key-1"})
+    def by_key(self, case: str, key: str = "some-api-key-1") -> Account:
+        return Account(self._api, case, "stub-key", configuration={"api.key": key})
 
     def by_password(self, case: str) -> Account:
         password = {"username": "ada", "password": "wrong-password-1"}

@@ -238,6 +238,20 @@ def test_a_key_is_accepted_refused_or_tried_later_as_the_probe_says(connect, cas
     assert Instance.objects.count() == (status == 200)
 
 
+def test_a_backslash_before_u0000_is_no_nul_character(connect):
+    account = connect.by_key("70-good", key=r"C:\u0000path")
+    assert account.answer.status_code == 200
+    assert account.row.full_configuration()["api.key"] == r"C:\u0000path"
+
+
+def test_a_line_end_behind_a_pasted_secret_is_not_sent(connect, stub):
+    client = {"oauth.api.secret": "client-secret-1\n"}
+    account = connect.by_code("131a-post-trailing-newline", **client)
+    assert account.answer.status_code == 200
+    [token] = stub.requests_to("token", "authorization_code")
+    assert token.form["client_secret"] == "client-secret-1"
+
+
 @pytest.mark.parametrize(
     ("case", "outcome", "calls"),
     [

@@ -379,3 +379,21 @@ def test_what_a_callback_brings_states_its_hosts_too():
     way = OAUTH2 | {"provider_data": ["code", "location"], "token_endpoint": "https://{location}/t"}
     assert problems(way)["authentication[0].provider_data_hosts"].startswith("location: is missing")
     assert problems(way | {"provider_data_hosts": {"location": ["*.acme.test"]}}) == {}
+
+
+def test_what_is_said_of_responses_is_checked():
+    way = OAUTH2 | {
+        "token_answer": {"access_token": "authed_user..token"},
+        "error_codes": {"grant_rejected": ["dead ", "gone"], "transient": ["GONE"]},
+    }
+    assert problems(way) == {
+        "authentication[0].token_answer.access_token": 'must be names with dots between them, such as "data.token".',
+        "authentication[0].error_codes.grant_rejected": "has a code that is empty, or has blanks around it.",
+        "authentication[0].error_codes": "2 meanings of the code gone. Keep one.",
+    }
+
+
+def test_only_what_gets_a_token_has_a_token_response():
+    assert problems(BASIC | {"error_codes": {"transient": ["later"]}}) == {
+        "authentication[0].grant_type": "is missing. State how a token is requested, or omit error_codes and token_answer."
+    }

@@ -161,8 +161,8 @@ def _refresh_held(
         _write_as_holder(instance, lease, refresh_due_at=None, refresh_started_at=None)
         raise StateConflictError(f"{instance.label} has no refresh token. Authorize it again.")
     # A cause that no refresh has met was met by a check, and new tokens alone do not remove it.
-    is_from_check = not (instance.refresh_failures or instance.refresh_refusals)
-    no_cause = {} if is_from_check else NO_CAUSE
+    has_failed = instance.refresh_failures or instance.refresh_refusals
+    no_cause = NO_CAUSE if has_failed or not instance.cause else {}
     store_tokens(instance, tokens, at=at, **proved_columns(instance, at=at), **no_cause)
     if instance.state == State.NEEDS_REAUTHORIZATION:
         _reconnect(instance, actor=actor, at=at)
