@@ -106,7 +106,7 @@ def test_a_response_lost_with_its_process_costs_the_grant_only_if_reuse_revokes_
     within_the_time(lambda: Instance.objects.get(pk=strict.pk).state == "needs_reauthorization")
     explanation = explain(Instance.objects.get(pk=strict.pk))
     assert "rejected the refresh token" in explanation.detail
-    assert explanation.step == "authorize"
+    assert explanation.action.name == "authorize"
 
 
 def test_a_deletion_that_is_killed_is_finished_here_and_at_the_provider(

@@ -141,7 +141,7 @@ def test_an_outage_backs_off_and_never_disconnects(provider, instance):
     assert 1.5 <= waits[0] <= 2.5
     assert waits == sorted(waits[:5]) + waits[5:]
     assert all(45 <= wait <= 75 for wait in waits[6:])
-    assert explain(row).step == "check"
+    assert explain(row).action.name == "check"
     provider.override = None
     make_due(instance)
     refresh_due_instances()
@@ -171,7 +171,7 @@ def test_a_rejected_grant_is_tried_twice_and_never_again(provider, instance):
     row = Instance.objects.get()
     assert (row.state, row.cause) == ("needs_reauthorization", "grant_rejected")
     assert row.cause_interaction.operation == "Refresh token"
-    assert explain(row).step == "authorize"
+    assert explain(row).action.name == "authorize"
     make_due(instance)
     assert refresh_due_instances().failures == {}
     assert len(token_requests(provider)) == 2

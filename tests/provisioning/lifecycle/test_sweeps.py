@@ -239,7 +239,7 @@ def test_an_unfinished_deletion_is_finished_automatically(provider, remote_insta
     with pytest.raises(Exception, match="Far"):
         delete_instance(remote_instance, actor="test")
     row = Instance.objects.get()
-    assert (row.state, explain(row).step) == ("deleting", "delete")
+    assert (row.state, explain(row).action.name) == ("deleting", "delete")
     assert row.next_action_at < timezone.now() + timedelta(seconds=60)
     provider.mode = "obey"
     make_due()
