@@ -26,6 +26,7 @@ def explain_error(
     info = error.info
     context = {
         "heading": info.heading or _("Could not connect"),
+        "meaning": "healthy" if isinstance(error, errors.LinkDoneError) else "attention",
         "sentence": message_for_account_owner(error) if is_by_link else str(error),
         "back_link": back_link,
         "is_by_link": is_by_link,

@@ -49,6 +49,12 @@ class Element(models.Model):
     def __str__(self) -> str:
         return f"{self.name} ({self.key})"
 
+    @property
+    def initials(self) -> str:
+        """One or two letters in place of a logo."""
+        words = [word for word in self.name.split() if word[0].isalnum()]
+        return "".join(word[0] for word in words[:2]).upper()
+
     @cached_property
     def parsed(self) -> ElementDefinition:
         """The parsed definition."""
