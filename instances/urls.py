@@ -16,6 +16,7 @@ self_service: list[URLPattern | URLResolver] = [
     path("password", PasswordView.as_view(), name="password"),
     path("catalogue/", catalogue.catalogue, name="catalogue"),
     path("catalogue/<str:key>/", catalogue.connect, name="connect"),
+    path("catalogue/<str:key>/request", catalogue.request_set_up, name="request_set_up"),
     path("links/<int:pk>/revoke/", links.revoke, name="revoke_link"),
     path("<int:pk>/", connections.connection, name="connection"),
     path("<int:pk>/edit/", connections.edit, name="edit_connection"),

@@ -16,6 +16,7 @@ from instances.models import (
     Authorization,
     AuthorizationLink,
     BulkJob,
+    ElementRequest,
     Instance,
     OrganizationUser,
 )
@@ -128,6 +129,9 @@ def rows(instance):
         "organizationuser": owner.pk,
         "oauthapp": make_oauth_app(organization=owner.organization, element=instance.element).pk,
         "authorization": authorization.pk,
+        "elementrequest": ElementRequest.objects.create(
+            organization=owner.organization, element=instance.element, requested_by=user
+        ).pk,
         "authorizationlink": link.pk,
         "interaction": make_interaction(instance=instance, organization=owner.organization).pk,
         "membership": make_member(user, owner.organization).pk,

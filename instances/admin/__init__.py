@@ -3,6 +3,7 @@
 from instances.admin import (
     authorization_links,
     authorizations,
+    element_requests,
     elements,
     instances,
     interactions,
@@ -14,6 +15,7 @@ from instances.admin import (
 __all__ = [
     "authorization_links",
     "authorizations",
+    "element_requests",
     "elements",
     "instances",
     "interactions",

@@ -240,6 +240,11 @@ class AuthenticationType(_Part):
         return frozenset(OAUTH_CLIENT_KEYS | stated)
 
     @property
+    def requires_client(self) -> bool:
+        """Whether account owners cannot connect without an OAuth app."""
+        return not self.client_keys.isdisjoint(self.missing_keys({}))
+
+    @property
     def credential_keys(self) -> frozenset[str]:
         """Keys of the account's secrets and of the names that belong to them."""
         texts = [text for _, text in self.probe.text_templates()] if self.probe else []

@@ -3,6 +3,7 @@
 from instances.models.authorization_links import AuthorizationLink
 from instances.models.authorizations import Authorization
 from instances.models.bulk_jobs import BulkJob, BulkRow
+from instances.models.element_requests import ElementRequest
 from instances.models.elements import Element
 from instances.models.idempotency_keys import IdempotencyKey
 from instances.models.instances import Instance, StateChange, Tag
@@ -17,6 +18,7 @@ __all__ = [
     "BulkJob",
     "BulkRow",
     "Element",
+    "ElementRequest",
     "IdempotencyKey",
     "Instance",
     "Interaction",

@@ -2,28 +2,45 @@
 
 from typing import Any
 
+from django.contrib import messages
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import urlencode
-from django.views.decorators.http import require_safe
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
 
 from instances.catalogue.definition import AuthenticationType
-from instances.errors import InputError, InvalidConfigurationError, UnreadableSecretError
-from instances.models import Element, Instance, OrganizationUser
+from instances.errors import (
+    InputError,
+    InvalidConfigurationError,
+    PermissionRefusedError,
+    UnreadableSecretError,
+)
+from instances.models import Element, ElementRequest, Instance, Organization, OrganizationUser
 from instances.pages.confirm import carry_out
 from instances.pages.forms import WAY_LABELS, NewInstanceForm, split_tags
 from instances.pages.frames import SELF_SERVICE, signed_in_user
+from instances.provisioning.access.element_requests import ready_elements, request_element
 from instances.provisioning.actions import AUTHORIZE, PROVISION
 from instances.provisioning.create import create_draft
 from instances.provisioning.plan import has_oauth_app
+from instances.provisioning.status.audience import audiences_for
+from instances.provisioning.status.explain import Explanation, explain
 from instances.selfservice.pages import query_parameter, self_service
+
+# A search finds the others.
+MAX_NOT_READY = 24
+MAX_BROKEN = 3
 
 
 @self_service
 @require_safe
 def catalogue(request: HttpRequest) -> HttpResponse:
+    """List the user's broken connections, then what can be connected now, then what an operator must set up."""
+    user = signed_in_user(request)
     query, hub = query_parameter(request, "q"), query_parameter(request, "hub")
     elements = Element.objects.active().defer("definition")
     hubs = elements.order_by("hub").values_list("hub", flat=True).distinct()
@@ -31,19 +48,57 @@ def catalogue(request: HttpRequest) -> HttpResponse:
         elements = elements.filter(Q(name__icontains=query) | Q(key__icontains=query))
     if hub:
         elements = elements.filter(hub=hub)
+    owners = OrganizationUser.objects.operated_by(user)
+    organizations = Organization.objects.filter(pk__in=owners.values("organization"))
+    ready = ready_elements(organizations)
+    requests = ElementRequest.objects.filter(organization__in=organizations)
+    requested = dict(requests.values_list("element", "created_at"))
+    not_ready = [element for element in elements if element.pk not in ready]
     context = {
         "query": query,
         "hub": hub,
         "hubs": hubs,
-        "elements": [(element, initials_of(element.name)) for element in elements],
+        "may_connect": user.has_perm("instances.add_instance") and organizations.exists(),
+        "broken": [] if query or hub else _own_broken(user),
+        "ready": [element for element in elements if element.pk in ready],
+        "not_ready": [
+            (element, requested.get(element.pk)) for element in not_ready[:MAX_NOT_READY]
+        ],
+        "not_shown": max(0, len(not_ready) - MAX_NOT_READY),
     }
     return render(request, "instances/connect/catalogue.html", context)
 
 
-def initials_of(name: str) -> str:
-    """Return one or two letters in place of a logo."""
-    words = [word for word in name.split() if word[0].isalnum()]
-    return "".join(word[0] for word in words[:2]).upper()
+def _own_broken(user: User) -> list[tuple[Instance, Explanation | None]]:
+    """Return some of the user's own connections that someone must repair, with the reason."""
+    rows = Instance.objects.visible_to(user).filter(
+        organization_user__user=user,
+        state__in=[Instance.State.NEEDS_REAUTHORIZATION, Instance.State.FAILED],
+    )
+    shown = rows.with_links().select_related(
+        "element", "organization_user__organization", "cause_interaction"
+    )[:MAX_BROKEN]
+    audience_of = audiences_for(user)
+    return [(instance, explain(instance, audience_of(instance))) for instance in shown]
+
+
+@self_service
+@require_POST
+def request_set_up(request: HttpRequest, key: str) -> HttpResponse:
+    """Ask the operators for an element that needs an OAuth app."""
+    element = get_object_or_404(Element.objects.active(), key=key)
+    try:
+        request_element(element, user=signed_in_user(request))
+    except PermissionRefusedError:
+        raise PermissionDenied from None
+    except InputError as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(
+            request,
+            _("Your operators see that you need %s. Look here again in a few days.") % element.name,
+        )
+    return redirect("catalogue")
 
 
 @self_service

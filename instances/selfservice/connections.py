@@ -22,6 +22,7 @@ from instances.provisioning.access.permissions import InstancePermission, is_per
 from instances.provisioning.actions import permitted_actions
 from instances.provisioning.status.audience import audiences_for
 from instances.provisioning.status.explain import explain
+from instances.provisioning.status.meaning import facts_of, meaning_of
 from instances.provisioning.update import rename_instance
 from instances.queries.cursor_pages import EVERY, Order, page_of
 from instances.selfservice.pages import query_parameter, self_service
@@ -65,7 +66,14 @@ def connections(request: HttpRequest) -> HttpResponse:
     context = {
         "query": query,
         "page": page,
-        "rows": [(instance, explain(instance, audience_of(instance))) for instance in page.rows],
+        "rows": [
+            (
+                instance,
+                explain(instance, audience_of(instance)),
+                meaning_of(facts_of(instance)).status,
+            )
+            for instance in page.rows
+        ],
         "may_connect": may_connect,
         "lacks_owner": may_add and not may_connect,
     }
