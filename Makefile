@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 SERVICES_DATABASE_URL ?= postgres://postgres@localhost:5432/postgres
 
-.PHONY: run setup test check deployment-check format lock bench screenshots browser-test services-test fault-run endurance-test
+.PHONY: run setup test check deployment-check format lock messages bench screenshots browser-test services-test fault-run endurance-test
 .DELETE_ON_ERROR:
 
 run: setup
@@ -77,6 +77,9 @@ lock:
 	@$(UV) --version >/dev/null 2>&1 || { echo "uv was not found. Install it (pipx install uv), or name it: make lock UV=/path/to/uv" >&2; exit 1; }
 	$(COMPILE) --all-extras pyproject.toml -o requirements.lock
 	$(COMPILE) --all-extras --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+messages: $(DEVELOPMENT)
+	@$(PY) -m tests.support.messages
 
 # Production settings for the check: https, no debugging, no sandbox, and throwaway keys.
 PRODUCTION = DEBUG=false SANDBOX_ENABLED=false PUBLIC_URL=https://instances.example.com \

@@ -101,6 +101,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "instances.pages.time_zone.in_readers_zone",
+    "instances.pages.language.in_readers_language",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES: list[dict[str, Any]] = [
@@ -316,6 +317,8 @@ CONNECT_CSP: dict[str, list[str]] = SECURE_CSP | _LEAVING
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
 LANGUAGE_CODE = "en"
+# Of link pages and mails to account owners.
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 FORMAT_MODULE_PATH = ["config.formats"]
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True

@@ -317,7 +317,7 @@ CAUSES: dict[str, CauseInfo] = {
         who=WhoActs.OPERATOR,
         remedy=_("Create a new link."),
         page_status=410,
-        heading=_("This link has expired"),
+        heading=_("This link no longer works"),
     ),
     Cause.LINK_DONE: CauseInfo(
         has_own_words=True,

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
@@ -15,6 +16,7 @@ from instances.callbacks.authorize_link import thank
 from instances.callbacks.error_pages import explain_error
 from instances.client_address import client_address
 from instances.models import Authorization, Instance
+from instances.pages.language import with_language
 from instances.pages.oauth_redirect import browser_secrets, remember_browser
 from instances.provisioning.access.permissions import InstancePermission, is_permitted
 from instances.provisioning.oauth.authorize import new_browser_secret
@@ -43,6 +45,19 @@ def oauth_callback(request: HttpRequest) -> HttpResponse:
     }
     trip = _trip_of(parameters.get("state", ""))
     is_by_link = bool(trip and trip.link_id)
+    if not is_by_link:
+        return _respond(request, parameters, trip, is_by_link=False)
+    with translation.override(translation.get_language_from_request(request)):
+        return with_language(_respond(request, parameters, trip, is_by_link=True))
+
+
+def _respond(
+    request: HttpRequest,
+    parameters: dict[str, str],
+    trip: Authorization | None,
+    *,
+    is_by_link: bool,
+) -> HttpResponse:
     renewed_secret = new_browser_secret()
     try:
         instance = _complete(request, parameters, renewed_secret)

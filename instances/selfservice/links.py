@@ -31,10 +31,14 @@ class LinkForm(forms.Form):
         help_text=gettext_lazy("Optional. Leave blank to copy the link and send it yourself."),
     )
 
+    language = forms.ChoiceField(
+        label=gettext_lazy("Language of the email"), choices=settings.LANGUAGES, required=False
+    )
+
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         if not settings.CAN_SEND_EMAIL:
-            del self.fields["email"]
+            del self.fields["email"], self.fields["language"]
 
 
 @self_service
@@ -56,7 +60,12 @@ def _make(request: HttpRequest, instance: Instance, form: LinkForm) -> NewLink |
         return None
     if address := form.cleaned_data.get("email"):
         try:
+<<<<<<< HEAD
             send_link(new_link, to=address)
+=======
+            language = form.cleaned_data["language"] or settings.LANGUAGE_CODE
+            send_link(made, to=address, language=language)
+>>>>>>> 2165e1d (Show link pages and mails to account owners in German too)
         except InputError as error:
             messages.error(request, str(error))
         else:

@@ -116,7 +116,7 @@ def test_an_expired_link_says_so_and_whom_to_ask(open_as_staff, open_browser, pr
     program.manage("shell", "--no-imports", "--command", EXPIRE_LINKS)
     customer = open_browser(viewport=PHONE)
     assert customer.goto(link).status == 410
-    expect(customer.get_by_role("heading", name="This link has expired")).to_be_visible()
+    expect(customer.get_by_role("heading", name="This link no longer works")).to_be_visible()
     expect(customer.get_by_text("Ask the person who sent it for a new one.")).to_be_visible()
 
 

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from instances import crypto
 from instances.catalogue.definition import GrantType
@@ -129,8 +130,10 @@ def _check_browser(
     if not (is_browser and is_person):
         # This may be a stranger's browser, so the message does not name the instance.
         raise WrongBrowserError(
-            "This authorization was started in another browser, under another host name, or by another user. "
-            "Finish it there, or start again here."
+            _(
+                "This authorization was started in another browser, under another host name, or by another user. "
+                "Finish it there, or start again here."
+            )
         )
 
 

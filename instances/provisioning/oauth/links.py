@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.core.validators import validate_email
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _, gettext_lazy
 
 from instances import crypto
@@ -132,8 +132,8 @@ def plan_by_account_owner(instance: Instance, entered: Mapping[str, Any]) -> Con
     return plan
 
 
-def send_link(new_link: NewLink, *, to: str) -> None:
-    """Send the link by e-mail.
+def send_link(new_link: NewLink, *, to: str, language: str) -> None:
+    """Send the link by e-mail, in the account owner's language (settings.LANGUAGES).
 
     Raises InputError if it cannot be sent; the link stays valid.
     """
@@ -150,12 +150,13 @@ def send_link(new_link: NewLink, *, to: str) -> None:
         "note": f"\n{link.note}\n" if link.note else "",
         "until": link.expires_at.strftime("%Y-%m-%d %H:%M UTC"),
     }
-    subject = _("%(who)s asks you to connect your %(element)s account") % words
-    body = _(
-        "%(who)s of %(organization)s asks you to connect your %(element)s account.\n%(note)s\n"
-        "Open this link to review the request, and to allow or decline it:\n\n%(url)s\n\n"
-        "The link works once and expires at %(until)s. If you did not expect this e-mail, ignore it.\n"
-    )
+    with translation.override(language):
+        subject = _("%(who)s asks you to connect your %(element)s account") % words
+        body = _(
+            "%(who)s of %(organization)s asks you to connect your %(element)s account.\n%(note)s\n"
+            "Open this link to review the request, and to allow or decline it:\n\n%(url)s\n\n"
+            "The link works once and expires at %(until)s. If you did not expect this e-mail, ignore it.\n"
+        )
     try:
         EmailMessage(subject, body % words, to=[to]).send()
     except (OSError, SMTPException):
