@@ -5,7 +5,6 @@ from datetime import datetime
 from operator import attrgetter
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -49,7 +48,7 @@ def connections(request: HttpRequest) -> HttpResponse:
     """List connections, those that need attention first."""
     user = signed_in_user(request)
     if not user.has_perm("instances.view_instance"):
-        raise PermissionDenied
+        return render(request, "instances/connect/no_role.html", status=403)
     query = query_parameter(request, "q")
     rows = Instance.objects.listed_for(user).with_place().with_links()
     related = rows.select_related("element", "organization_user__organization", "cause_interaction")

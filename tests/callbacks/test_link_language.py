@@ -37,7 +37,7 @@ def test_a_link_speaks_the_language_of_the_browser(make, german):
     page = german.get(path)
 
     assert '<html lang="de">' in page.text
-    assert "Verbinden Sie Ihr Microsoft Dynamics CRM-Konto" in page.text
+    assert "Verbinden Sie Ihr Konto bei Microsoft Dynamics CRM" in page.text
     assert page["Content-Language"] == "de"
     assert "Accept-Language" in page["Vary"]
     assert "Connect your Microsoft Dynamics CRM account" in Client().get(path).text
@@ -93,6 +93,6 @@ def test_a_mail_is_sent_in_the_chosen_language(staff, sandbox, dynamics, setting
 
     assert "The link was sent to ada@example.com." in page.text
     assert mail.outbox[0].subject == (
-        "mina bittet Sie, Ihr Microsoft Dynamics CRM-Konto zu verbinden"
+        "mina bittet Sie, Ihr Konto bei Microsoft Dynamics CRM zu verbinden"
     )
     assert "Öffnen Sie diesen Link" in mail.outbox[0].body
