@@ -60,12 +60,8 @@ def _make(request: HttpRequest, instance: Instance, form: LinkForm) -> NewLink |
         return None
     if address := form.cleaned_data.get("email"):
         try:
-<<<<<<< HEAD
-            send_link(new_link, to=address)
-=======
             language = form.cleaned_data["language"] or settings.LANGUAGE_CODE
-            send_link(made, to=address, language=language)
->>>>>>> 2165e1d (Show link pages and mails to account owners in German too)
+            send_link(new_link, to=address, language=language)
         except InputError as error:
             messages.error(request, str(error))
         else:
