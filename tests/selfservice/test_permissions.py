@@ -15,7 +15,7 @@ from instances.urls import self_service
 from tests.support.factories import make_instance, make_organization_user, make_user
 
 OPEN = {"sign_in", "sign_out"}
-OF_ACCOUNT = {"connections", "catalogue", "password", "connect"}
+OF_ACCOUNT = {"connections", "catalogue", "password", "connect", "request_set_up"}
 # The pages of a connection, and whether a viewer may open each one.
 OF_CONNECTION = {
     "connection": True,

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("instances", "0027_user_in_place_of_account"),
+        ("instances", "0028_reword_reading_label"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
