@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("instances", "0028_reword_reading_label"),
+        ("instances", "0031_index_unverified"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
