@@ -41,7 +41,7 @@ def enter(page: Page, values: dict[str, str]) -> None:
 
 
 def allow_at_sandbox(page: Page) -> None:
-    enter(page, {"User name": SANDBOX_USERNAME, "Password": SANDBOX_PASSWORD})
+    enter(page, {"User name (required)": SANDBOX_USERNAME, "Password (required)": SANDBOX_PASSWORD})
     press_enter(page)
     take(page, "Allow")
 
