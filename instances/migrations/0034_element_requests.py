@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("instances", "0031_index_unverified"),
+        ("instances", "0033_cause_of_bulk_rows"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
