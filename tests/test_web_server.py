@@ -12,6 +12,9 @@ from config.web_server import GATHERED_BYTES
 from instances.api.middleware import MAX_BODY_BYTES
 from tests.support.server import THREADS, Server
 
+# All of them share a server.
+pytestmark = pytest.mark.xdist_group("web server")
+
 STALLED = 5 * THREADS
 ANSWERED_WITHIN_SECONDS = 5
 # Without an Authorization it is answered with 401, but only after its whole body was found to be JSON.

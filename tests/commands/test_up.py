@@ -144,6 +144,7 @@ def wait_until(is_so, seconds=START_SECONDS):
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_a_part_that_dies_is_told_and_restarted(up, environment):
     with socket.create_server(("127.0.0.1", 0)) as free:
         environment["SCHEDULER_HEALTH_PORT"] = str(free.getsockname()[1])
