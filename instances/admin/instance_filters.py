@@ -88,10 +88,21 @@ class QuestionLink:
     is_current: bool
 
 
-def question_links(request: HttpRequest) -> list[QuestionLink]:
-    """Return links to all instances, to each question, and to the cause that the start page led to."""
-    asked = request.GET.get(QuestionFilter.parameter_name, "")
+def view_links(request: HttpRequest) -> list[QuestionLink]:
+    """Return links to all instances, and to those of each status, the most urgent first."""
+    chosen = request.GET.get(StatusFilter.parameter_name, "")
     links = [QuestionLink("?", _("All"), not request.GET)]
+    links += [
+        QuestionLink(f"?{StatusFilter.parameter_name}={status}", status.label, status == chosen)
+        for status in Status
+    ]
+    return links
+
+
+def question_links(request: HttpRequest) -> list[QuestionLink]:
+    """Return links to each question, and to the cause that the start page led to."""
+    asked = request.GET.get(QuestionFilter.parameter_name, "")
+    links = []
     if cause := request.GET.get(CauseFilter.parameter_name):
         state = request.GET.get("state__exact", "")
         headline = explain_many(state, "" if cause == NO_CAUSE else cause)[0]

@@ -34,9 +34,11 @@ from instances.admin.instance_filters import (
     TagFilter,
     question_links,
     search_conditions,
+    view_links,
 )
 from instances.admin.instance_forms import RenameForm
 from instances.admin.instance_search import SEARCH_HELP, hide_token, search_page
+from instances.admin.instance_status import status_in_list
 from instances.admin.interactions import exchange_of
 from instances.admin.keyset import KeysetAdmin
 from instances.errors import InputError, StateConflictError
@@ -55,6 +57,7 @@ from instances.provisioning.actions import (
 )
 from instances.provisioning.status.audience import audiences_for
 from instances.provisioning.status.explain import explain
+from instances.provisioning.status.meaning import Status, annotate_status
 from instances.provisioning.update import rename_instance
 from instances.queries.cursor_pages import page_of
 
@@ -77,7 +80,7 @@ TIMELINE_PAGE = 20
 class InstanceAdmin(KeysetAdmin):
     list_display = [
         "name",
-        "state_label",
+        "status",
         "element",
         "organization_user",
         "tag_list",
@@ -104,13 +107,14 @@ class InstanceAdmin(KeysetAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Instance]:
         rows = super().get_queryset(request)
         visible = rows.listed_for(request.user).select_related(*self.list_select_related)
-        return visible.prefetch_related("tags")
+        return annotate_status(visible, at=timezone.now()).prefetch_related("tags")
 
     def search_conditions(self, text: str) -> list[Q]:
         return search_conditions(text)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        context = {"questions": question_links(request), **(extra_context or {})}
+        links = {"views": view_links(request), "questions": question_links(request)}
+        context = {**links, **(extra_context or {})}
         return hide_token(request) or super().changelist_view(request, context)
 
     def has_change_permission(self, request: HttpRequest, obj: Instance | None = None) -> bool:
@@ -125,6 +129,11 @@ class InstanceAdmin(KeysetAdmin):
         actions = super().get_actions(request, action_location)
         actions.pop("delete_selected", None)
         return actions
+
+    @admin.display(description=gettext_lazy("status"))
+    def status(self, instance: Any) -> str:
+        """Show the cause in place of a bare status, who must act, and since when."""
+        return status_in_list(instance, Status(instance.shown_status))
 
     @display(description=gettext_lazy("state"), label=STATE_COLOURS)
     def state_label(self, instance: Instance) -> tuple[str, str]:
