@@ -1,5 +1,6 @@
 """What belongs to an organization or to one of its users: panels on their pages, each with links."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -58,7 +59,7 @@ def related_to_organization(
         of_users = {"organization_user__organization__id__exact": organization.pk}
         panels += [
             _panel(_("OAuth apps"), apps.select_related("element", "organization"), user, own),
-            _panel(_("Bulk jobs"), jobs, user, of_users),
+            _panel(_("Bulk jobs"), jobs, user, of_users, text=lambda job: job.name or str(job)),
         ]
     return [panel for panel in panels if panel]
 
@@ -84,13 +85,18 @@ def _instances(user: User | AnonymousUser, **owner: Model) -> Related | None:
 
 
 def _panel(
-    title: "StrOrPromise", rows: QuerySet[Any], user: User | AnonymousUser, filters: dict[str, Any]
+    title: "StrOrPromise",
+    rows: QuerySet[Any],
+    user: User | AnonymousUser,
+    filters: dict[str, Any],
+    *,
+    text: Callable[[Any], str] = str,
 ) -> Related | None:
     name = rows.model._meta.model_name
     if not user.has_perm(f"instances.view_{name}"):
         return None
     lines = [
-        Line(str(row), reverse(f"admin:instances_{name}_change", args=[row.pk]))
+        Line(text(row), reverse(f"admin:instances_{name}_change", args=[row.pk]))
         for row in rows[:MAX_LISTED]
     ]
     all_url = f"{reverse(f'admin:instances_{name}_changelist')}?{urlencode(filters)}"
