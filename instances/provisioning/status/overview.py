@@ -116,7 +116,7 @@ def overview_of(user: User | AnonymousUser) -> Overview:
         statuses=_by_status(counts),
         problems=_by_cause(counts),
         overdue=visible.overdue_for_refresh(at=now).order_by()[:MAX_COUNTED].count(),
-        has_connected=any(count.state in CREATED for count in counts),
+        has_connected=any(count.number > 0 for count in counts if count.state in CREATED),
     )
     cache.set(_badge_key(user), overview.action_count, BADGE_SECONDS)
     return overview
