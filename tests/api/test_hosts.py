@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
+from django.test import Client
 
 from instances.errors import HostNotAllowedError, InstancesError
 from instances.models import Element, Instance, Interaction
@@ -50,6 +51,13 @@ def internet(settings, monkeypatch):
         settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [internet.netloc]
         lead_everything_to(internet, monkeypatch)
         yield internet
+
+
+@pytest.fixture
+def operator(db):
+    client = Client()
+    client.force_login(make_user("operator", is_superuser=True))
+    return client
 
 
 @pytest.fixture
@@ -175,6 +183,25 @@ def test_an_oauth_app_that_comes_later_does_not_go_along_either(verb, api, inter
     make_oauth_app(organization=api.user.organization, element=element)
     with pytest.raises(HostNotAllowedError, match=r"evil\.example"):
         verb(instance, actor="test")
+    assert internet.requests == []
+
+
+def test_an_authorization_does_not_begin_at_another_host_with_a_stored_secret(
+    api, internet, operator
+):
+    shipped("sfdc")
+    own = {"site.address": "crm.example"} | OWN_CLIENT | CALLBACK
+    instance = connected(api, "sfdc", own, providerData=CODE)
+    internet.requests.clear()
+    url = f"/admin/instances/instance/{instance.pk}/actions/reauthenticate/"
+
+    def reauthenticate(**entered):
+        return operator.post(url, {f"configuration.{key}": one for key, one in entered.items()})
+
+    page = reauthenticate(**CALLBACK, **{"site.address": "evil.example"})
+    assert "Stored secrets are only sent to the host that they were entered for" in page.text
+    page = reauthenticate(**CALLBACK, **OWN_CLIENT, **{"site.address": "elsewhere.example"})
+    assert page["Location"].startswith("https://elsewhere.example/")
     assert internet.requests == []
 
 
