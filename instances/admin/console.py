@@ -91,6 +91,8 @@ def _sections(
         "problems": [_problem_of(group, user, audience) for group in to_act[:limit]],
         "cause_count": len(to_act),
         "retried": [_problem_of(group, user, audience) for group in overview.retried[:limit]],
+        "unverified_count": overview.statuses[Status.UNVERIFIED],
+        "unverified_url": list_url(status=Status.UNVERIFIED),
         "overdue_url": list_url(question="overdue-refresh"),
         "max_counted": MAX_COUNTED,
     }

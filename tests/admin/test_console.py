@@ -75,6 +75,17 @@ def test_what_is_retried_automatically_needs_no_action(operator):
 
 
 @pytest.mark.usefixtures("connected")
+def test_credentials_that_nothing_has_proved_are_a_group_of_their_own(operator):
+    assert "Credentials stored, not verified" not in operator.get(PATH).text
+    make_in_state("connected", name="trusted")
+    make_in_state("connected", name="failing", cause="provider_down")
+    page = operator.get(PATH)
+    assert "Credentials stored, not verified" in page.text
+    assert page.context["unverified_count"] == 1
+    assert follow(operator, page.context["unverified_url"]) == ["trusted"]
+
+
+@pytest.mark.usefixtures("connected")
 def test_only_broken_groups_have_a_solid_button(operator):
     make_in_state("failed", cause="credentials_rejected")
     make_in_state("connected", cause="access_forbidden", name="forbidden")

@@ -44,6 +44,7 @@ _AADSTS = re.compile(r"\bAADSTS\d{1,9}\b", re.IGNORECASE)
 # Tells a rate limit from missing permissions, which have the same status.
 _TOO_MANY = re.compile(r"rate.?limit|too many requests|throttl", re.IGNORECASE)
 _PAGE = re.compile(r"\s*(<!doctype html|<html)", re.IGNORECASE)
+_PART_OF_PAGE = re.compile(r"<(html|head|title|body|form)\b", re.IGNORECASE)
 
 
 _RATE_LIMITED = (
@@ -89,10 +90,14 @@ def text_of(response: Answer) -> str:
 
 
 def is_page(response: Answer) -> bool:
-    """Whether the body is a web page for people."""
+    """Whether the body is a web page for people.
+
+    Data may have the type text/html too, because it is the default of some servers.
+    """
     text = text_of(response)
     is_html = media_type(response.headers.get("Content-Type")) == "text/html"
-    return bool(_PAGE.match(text)) or (is_html and bool(text.strip()) and json_of(response) is None)
+    has_part = is_html and _PART_OF_PAGE.search(text) and json_of(response) is None
+    return bool(_PAGE.match(text) or has_part)
 
 
 def codes_of(document: Any) -> frozenset[str]:

@@ -40,7 +40,11 @@ _NO_RESULT = (StateConflictError, ClockSkewError, LeaseLostError)
 
 
 class _NotRenewedError(Exception):
-    """A refresh failed during a check. The refresh has recorded its error, which is the cause."""
+    """A refresh failed during a check, and has recorded its error."""
+
+    def __init__(self, error: InstancesError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 def check_instance(instance: Instance, *, actor: str) -> Instance:
@@ -69,7 +73,7 @@ def check_instance(instance: Instance, *, actor: str) -> Instance:
         raise
     except _NotRenewedError as failed:
         Instance.objects.filter(pk=instance.pk).update(last_checked_at=now)
-        raise failed.__cause__ or failed from None
+        raise failed.error from None
     except InstancesError as error:
         _record_failure(instance, error, actor=actor, at=now)
         raise
@@ -153,8 +157,10 @@ def _renew(instance: Instance, *, actor: str) -> None:
     """Refresh the tokens. Raises _NotRenewedError."""
     try:
         refresh_instance(instance, actor=actor)
+    except _NO_RESULT:
+        raise
     except InstancesError as error:
-        raise _NotRenewedError from error
+        raise _NotRenewedError(error) from error
     instance.refresh_from_db()
 
 

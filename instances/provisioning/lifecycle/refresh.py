@@ -151,6 +151,8 @@ def _refresh_held(
     except InstancesError as error:
         explained = _explained(instance, error, is_lost=is_lost)
         _record_failure(instance, explained, lease, actor=actor, at=at)
+        if explained is error:
+            raise
         raise explained from error
     except AnyDatabaseError:
         raise

@@ -148,6 +148,13 @@ def test_a_web_page_in_place_of_data_is_no_success(provider, probed):
     assert row.last_succeeded_at == before.last_succeeded_at
 
 
+@pytest.mark.parametrize("body", ["OK", '{"ok": true}', "<?xml version='1.0'?><user/>", ""])
+def test_data_with_the_type_of_a_web_page_is_a_success(provider, probed, body):
+    provider.override = (200, body)
+    provider.override_headers = {"Content-Type": "text/html"}
+    assert check(probed).cause == ""
+
+
 def test_a_redirect_to_a_sign_in_page_is_no_success(provider, probed):
     provider.mode, provider.redirect_to = "redirect", f"{provider.url}/redirected"
     provider.override = (200, "<!DOCTYPE html><html><title>Sign in</title></html>")
