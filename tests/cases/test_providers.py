@@ -179,6 +179,16 @@ def test_what_a_check_meets_is_kept_and_shown(connect, case, cause):
     assert account.health["interactionId"]
 
 
+def test_a_key_that_is_changed_without_asking_is_unverified_until_a_check(connect):
+    account = connect.by_key("70-good")
+    account.store_key("some-api-key-1")
+    assert account.outcome() == ("connected", "", True)
+    account.store_key("another-api-key-1")
+    assert account.outcome() == ("connected", "", False)
+    account.check()
+    assert account.outcome() == ("connected", "", True)
+
+
 def test_a_rate_limit_that_a_check_meets_is_kept_and_shown(connect):
     account = connect.by_code("152-probe-403-later")
     assert account.outcome() == ("connected", "", True)

@@ -60,6 +60,9 @@ def save_changes(
         columns = (
             _merged(stored, configuration, is_authorizing=is_authorizing) if configuration else {}
         )
+        if configuration and _changes_credentials(stored, configuration):
+            # No exchange has proved what is stored now.
+            columns["verified_at"] = None
         columns |= {} if name is None else {"name": name}
         for column, value in columns.items():
             setattr(stored, column, value)
@@ -130,6 +133,12 @@ def _columns(stored: Instance, plan: ConnectionPlan) -> dict[str, Any]:
     """Return the columns of a planned configuration and of its secrets' hosts."""
     hosts = host_columns(hosts_to_store(stored, plan))
     return hosts | split_secrets(plan.element.parsed, plan.own_configuration)
+
+
+def _changes_credentials(stored: Instance, changes: Mapping[str, str]) -> bool:
+    before = stored.readable_configuration()
+    changed = {name for name, value in changes.items() if before.get(name) != value}
+    return bool(changed & _proved_names(stored.authentication))
 
 
 def _proved_names(way: AuthenticationType) -> set[str]:
