@@ -7,11 +7,13 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.formats import localize
 from django.utils.translation import gettext as _, gettext_lazy
 from unfold.contrib.filters.admin import AllValuesCheckboxFilter, ChoicesCheckboxFilter
 
+from instances.admin.fleet import list_url
 from instances.catalogue.definition import AuthenticationType
-from instances.models import Element
+from instances.models import Element, Instance
 from instances.pages.admin_pages import ModelAdmin, render_page
 from instances.pages.forms import WAY_LABELS
 
@@ -22,6 +24,16 @@ _ENDPOINTS = {
     "revocation_endpoint": gettext_lazy("Revocation endpoint"),
     "request_token_endpoint": gettext_lazy("Request token endpoint"),
 }
+
+
+_COLUMNS = (
+    gettext_lazy("Configuration key"),
+    gettext_lazy("Label"),
+    gettext_lazy("Type"),
+    gettext_lazy("Required"),
+    gettext_lazy("Secret"),
+    gettext_lazy("Default"),
+)
 
 
 @admin.register(Element)
@@ -82,6 +94,8 @@ class ElementAdmin(ModelAdmin):
             "title": element.name,
             "original": element,
             "may_switch": may_switch,
+            "facts": _facts_of(element, request),
+            "columns": [str(column) for column in _COLUMNS],
             "ways": [_describe(way) for way in element.parsed.authentication],
         }
         return render_page(self, request, "element.html", context)
@@ -95,11 +109,43 @@ class ElementAdmin(ModelAdmin):
         return redirect("admin:instances_element_change", element.pk)
 
 
+def _facts_of(element: Element, request: HttpRequest) -> list[dict[str, Any]]:
+    facts: list[dict[str, Any]] = [
+        {"label": _("Key"), "value": element.key},
+        {"label": _("ID"), "value": str(element.pk)},
+        {"label": _("Hub"), "value": element.hub},
+        {"label": _("Source"), "value": element.get_source_display()},
+        {"label": _("Active"), "value": _("yes") if element.is_active else _("no")},
+    ]
+    if request.user.has_perm("instances.view_instance"):
+        visible = Instance.objects.listed_for(request.user).filter(element=element)
+        url = list_url(element__id__exact=element.pk)
+        facts.append({"label": _("Instances"), "value": localize(visible.count()), "url": url})
+    return facts
+
+
 def _describe(way: AuthenticationType) -> dict[str, Any]:
     endpoints = [(title, getattr(way, name)) for name, title in _ENDPOINTS.items()]
+    facts = [*endpoints, (_("Scope"), way.scope_separator.join(way.scopes))]
+    if way.probe:
+        facts.append((_("Checked with"), f"{way.probe.method} {way.probe.url}"))
     return {
         "label": WAY_LABELS[way.type],
         "way": way,
-        "endpoints": [(title, url) for title, url in endpoints if url],
-        "scope": way.scope_separator.join(way.scopes),
+        "facts": [{"label": label, "value": value} for label, value in facts if value],
+        "rows": [_row_of(field) for field in way.fields],
     }
+
+
+def _row_of(field: Any) -> list[dict[str, Any]]:
+    values = [
+        field.key,
+        field.label,
+        field.type,
+        _("yes") if field.required else _("no"),
+        _("yes") if field.secret else _("no"),
+        field.default or "",
+    ]
+    return [
+        {"text": value, "label": column} for column, value in zip(_COLUMNS, values, strict=True)
+    ]

@@ -2,6 +2,7 @@
 
 from instances.models import Element
 from tests.support.factories import make_element, make_instance
+from tests.support.lists import names
 
 PATH = "/admin/instances/element/"
 
@@ -53,3 +54,13 @@ def test_elements_are_found_by_key_name_and_hub(operator, dynamics):
 
 def test_an_unknown_element_is_not_found(operator):
     assert operator.get(f"{PATH}999999/change/").status_code == 404
+
+
+def test_the_page_leads_to_the_instances_that_the_user_may_view(sign_in):
+    instance = make_instance(name="seen")
+    client = sign_in("view_element", "view_instance")
+    make_instance(name="of another organization")
+    page = client.get(f"{PATH}{instance.element_id}/change/")
+    [fact] = [fact for fact in page.context["facts"] if fact["label"] == "Instances"]
+    assert fact["value"] == "1"
+    assert names(client.get(fact["url"])) == ["seen"]

@@ -21,6 +21,7 @@ PAGES = {
     "bulk-jobs": f"{ADMIN}/bulkjob/",
     "bulk-upload": f"{ADMIN}/bulkjob/add/",
     "organization": f"{ADMIN}/organization/1/change/",
+    "elements": f"{ADMIN}/element/?q=dynamicscrmadfs",
     "organization-user": f"{ADMIN}/organizationuser/1/change/",
 }
 NEWCOMER, NEWCOMERS_PASSWORD = "nora", "tall-oak-lantern"
@@ -88,6 +89,10 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(
     for name, path in PAGES.items():
         page.goto(path)
         look(name)
+    page.goto(PAGES["elements"])
+    page.locator("#result_list tbody th a").first.click()
+    expect(page.get_by_role("heading", name="Details")).to_be_visible()
+    look("element")
     open_last_job(page)
     look("bulk-job")
 
