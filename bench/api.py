@@ -117,7 +117,7 @@ def _reads(authorization: str) -> tuple[Callable[[], bytes], Callable[[], bytes]
     from instances.models import Instance
 
     def around(path: str, ids: list[int]) -> Callable[[], bytes]:
-        requests = [_request("GET", f"{path}/{one}", authorization) for one in ids]
+        requests = [_request("GET", f"{path}/{number}", authorization) for number in ids]
         turn = itertools.cycle(requests)
         return lambda: next(turn)
 

@@ -130,10 +130,10 @@ def _compare_memory(port: int) -> None:
 
 
 def _compare_workers(port: int) -> None:
-    one = _workers_rate(port, 1)
+    single = _workers_rate(port, 1)
     many = _workers_rate(port, WORKERS)
     _say(
-        f"workers  1: {one:.1f}/s, {WORKERS}: {many:.1f}/s, ratio {many / one:.2f} "
+        f"workers  1: {single:.1f}/s, {WORKERS}: {many:.1f}/s, ratio {many / single:.2f} "
         f"({WORKERS_DELAY_SECONDS * 1000:.0f} ms, {CONCURRENCY} at once in each)"
     )
 

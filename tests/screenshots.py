@@ -24,7 +24,7 @@ from tests.support.program import PROJECT, Program
 
 FOLDER = PROJECT / "docs/screenshots"
 DESK: ViewportSize = {"width": 1280, "height": 800}
-CUSTOMER: ViewportSize = {"width": 640, "height": 560}
+CUSTOMER: ViewportSize = {"width": 640, "height": 900}
 GOOD = (
     "Contoso",
     "Northwind Traders",

@@ -55,10 +55,12 @@ class _Check:
     def verdicts(self, rows: list[BulkRow]) -> list[str]:
         """Say what is wrong with each row, as a sentence; empty if nothing is."""
         identities = [self._identity(row) for row in rows]
-        there = self._existing([one.name for one in identities if isinstance(one, Identity)])
+        there = self._existing(
+            [identity.name for identity in identities if isinstance(identity, Identity)]
+        )
         return [
-            one if isinstance(one, str) else self._double(row, one, there)
-            for row, one in zip(rows, identities, strict=True)
+            identity if isinstance(identity, str) else self._double(row, identity, there)
+            for row, identity in zip(rows, identities, strict=True)
         ]
 
     def _identity(self, row: BulkRow) -> Identity | str:
@@ -74,7 +76,7 @@ class _Check:
         if self._is_skipping_existing:
             return set()
         there = Instance.objects.filter(organization_user=self._user, name__in=names)
-        return {Identity(*one) for one in there.values_list("element_id", "name")}
+        return {Identity(*identity) for identity in there.values_list("element_id", "name")}
 
     def _double(self, row: BulkRow, identity: Identity, there: set[Identity]) -> str:
         first = self._first_with.setdefault(hash(identity), row.number)

@@ -103,7 +103,10 @@ class Inserter:
             return {}
         user, names = self._job.organization_user, [plan.name for plan in plans]
         there = Instance.objects.filter(organization_user=user, name__in=names)
-        return {Identity(one.element_id, one.name): one for one in there.order_by("-pk")}
+        return {
+            Identity(instance.element_id, instance.name): instance
+            for instance in there.order_by("-pk")
+        }
 
     def _write(self, batch: _Batch) -> None:
         new = batch.new

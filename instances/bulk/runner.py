@@ -117,8 +117,8 @@ class _Runner:
         if self._is_interrupted():
             return False
         try:
-            for one in self._claimer.claim(self._under_way):
-                self._senders.put(one)
+            for item in self._claimer.claim(self._under_way):
+                self._senders.put(item)
             return self._under_way > 0 or self._claimer.wait_for_rows()
         except AnyDatabaseError as error:
             # Claimed rows become due again when their lease expires.

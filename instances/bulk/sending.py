@@ -39,12 +39,12 @@ class Senders:
             # Daemons: an interrupted process does not wait for a provider that never answers.
             threading.Thread(target=self._work_off, daemon=True).start()
 
-    def put(self, one: Work | Result) -> None:
+    def put(self, item: Work | Result) -> None:
         """Queue work, or the result of a row that needs none."""
-        if isinstance(one, Work):
-            self._work.put(one)
+        if isinstance(item, Work):
+            self._work.put(item)
         else:
-            self.results.put(one)
+            self.results.put(item)
 
     def stop(self) -> None:
         """End each thread after the row that it is at, and give back the others."""
@@ -107,11 +107,11 @@ class Senders:
         row = work.row
         if work.is_unconfirmed:
             row.refresh_from_db()
-        [one] = self._inserter.insert([row], deadline=work.deadline)
-        if isinstance(one, Result):
-            return one
-        if one.create:
-            return self._send(one, one.create)
+        [inserted] = self._inserter.insert([row], deadline=work.deadline)
+        if isinstance(inserted, Result):
+            return inserted
+        if inserted.create:
+            return self._send(inserted, inserted.create)
         row.due_at = timezone.now() + row_lease()
         hold_rows([row], holder=self._run.holder)
         end_row(row, finish_row(row, actor=self._run.job.actor))

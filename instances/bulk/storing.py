@@ -86,7 +86,7 @@ class ResultStore:
         if not self._is_unconfirmed:
             return []
         before = stored_before([result.row for result in self._unstored])
-        self._unstored = [one for one in self._unstored if one.row not in before]
+        self._unstored = [result for result in self._unstored if result.row not in before]
         self.settled += len(before)
         self._is_unconfirmed = False
         return [row for row in before if row.due_at is None]
@@ -103,7 +103,7 @@ class ResultStore:
 
         Returns the rows that are finished.
         """
-        interactions = [one for result in results for one in result.interactions]
+        interactions = [interaction for result in results for interaction in result.interactions]
         for interaction in interactions:
             # It has an id if an earlier attempt to store it was rolled back.
             interaction.pk = None
@@ -115,7 +115,9 @@ class ResultStore:
                 if is_moved and (conflict := conflicts.get(result.row.instance_id or 0)):
                     end_or_put_off_row(result.row, conflict)
             held = store_rows([result.row for result in results], holder=self._run.holder)
-        return [one.row for one in results if one.row.pk in held and one.row.due_at is None]
+        return [
+            result.row for result in results if result.row.pk in held and result.row.due_at is None
+        ]
 
     def _move_instances(self, results: Sequence[Result]) -> dict[int, InstancesError]:
         """Change the states of the results' instances; returns the errors by instance id."""

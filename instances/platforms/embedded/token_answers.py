@@ -99,7 +99,7 @@ def _unwrapped(document: Mapping[str, Any]) -> Mapping[str, Any]:
     if document.get("access_token"):
         return document
     inner = (document.get(name) for name in _WRAPPERS)
-    holders = (one for one in inner if isinstance(one, dict) and one.get("access_token"))
+    holders = (value for value in inner if isinstance(value, dict) and value.get("access_token"))
     return next(holders, document)
 
 
@@ -123,7 +123,9 @@ def _text(value: Any) -> str | None:
 
 
 def _texts_only(fields: Mapping[str, Any]) -> dict[str, str]:
-    return {storable(name): storable(one) for name, one in fields.items() if isinstance(one, str)}
+    return {
+        storable(name): storable(value) for name, value in fields.items() if isinstance(value, str)
+    }
 
 
 def _expires_at(fields: Mapping[str, Any], *, now: datetime) -> datetime | None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from instances.errors import GrantRejectedError, PlatformError, StateConflictError
 from instances.models import Instance, Interaction
 from instances.platforms.base import TokenSet
-from instances.provisioning.lifecycle import schedule as due_times
+from instances.provisioning.lifecycle import schedule
 from instances.provisioning.lifecycle.check import check_instance
 from instances.provisioning.lifecycle.delete import delete_instance
 from instances.provisioning.lifecycle.leases import leased
@@ -46,7 +46,7 @@ def test_tokens_are_refreshed_at_half_of_their_life(instance):
 def test_the_refresh_is_due_at_half_of_the_life(instance, life_minutes, due_minutes):
     at = timezone.now()
     tokens = TokenSet("a", "r", expires_at=at + timedelta(minutes=life_minutes))
-    due = due_times.refresh_due_at(instance.authentication, tokens, at=at)
+    due = schedule.refresh_due_at(instance.authentication, tokens, at=at)
     assert due == at + timedelta(minutes=due_minutes)
 
 
@@ -197,12 +197,12 @@ def test_the_lease_of_a_killed_process_expires(provider, instance):
     now = timezone.now()
     Instance.objects.update(
         lease_holder="6b1f8f3e-0000-0000-0000-000000000000",
-        leased_until=now + due_times.lease_duration(),
+        leased_until=now + schedule.lease_duration(),
         refresh_started_at=now,
     )
     assert refresh_due_instances().succeeded == 0
-    later = now + due_times.lease_duration() + timedelta(seconds=1)
-    assert due_times.lease_duration() < timedelta(seconds=50)
+    later = now + schedule.lease_duration() + timedelta(seconds=1)
+    assert schedule.lease_duration() < timedelta(seconds=50)
     assert refresh_due_instances(at=later).succeeded == 1
 
 
