@@ -47,7 +47,7 @@ def test_what_needs_an_oauth_app_is_requested_and_reaches_the_operators(
     assert 'aria-label="Request Slack"' not in page.text
     console = operator.browser.get("/admin/").text
     assert "Requested by staff" in console
-    assert "Add an OAuth app for Slack" in console
+    assert "Add OAuth app for Slack" in console
     assert "Slack" in operator.browser.get("/admin/instances/elementrequest/").text
 
 
