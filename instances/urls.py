@@ -6,7 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from instances.api.urls import api
 from instances.callbacks.authorize_link import authorize
 from instances.callbacks.oauth_callback import oauth_callback
-from instances.selfservice import catalogue, connections, links, steps
+from instances.selfservice import catalogue, connections
 from instances.sign_in.views import PasswordView, SignInView, SignOutView, home
 
 self_service: list[URLPattern | URLResolver] = [
@@ -17,11 +17,8 @@ self_service: list[URLPattern | URLResolver] = [
     path("catalogue/", catalogue.catalogue, name="catalogue"),
     path("catalogue/<str:key>/", catalogue.connect, name="connect"),
     path("catalogue/<str:key>/request", catalogue.request_set_up, name="request_set_up"),
-    path("links/<int:pk>/revoke/", links.revoke, name="revoke_link"),
+    path("links/<int:pk>/revoke/", connections.revoke, name="revoke_link"),
     path("<int:pk>/", connections.connection, name="connection"),
-    path("<int:pk>/edit/", connections.edit, name="edit_connection"),
-    path("<int:pk>/link/", links.make, name="make_link"),
-    path("<int:pk>/reauthenticate/", steps.reconnect, name="reconnect"),
     path("<int:pk>/<slug:name>/", connections.action, name="connection_action"),
 ]
 

@@ -85,7 +85,7 @@ def _capture_self_service(browser: Browser, program: Program) -> None:
     )
     page.get_by_role("button", name="Create link").click()
     customer = browser.new_page(base_url=program.url, viewport=CUSTOMER)
-    customer.goto(page.get_by_label("Link", exact=True).input_value())
+    customer.goto(page.get_by_role("region", name="Link", exact=True).inner_text().strip())
     _save(customer, "authorize")
 
 

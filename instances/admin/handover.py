@@ -12,27 +12,25 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _, gettext_lazy, ngettext
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from instances.models import Authorization, Instance, OrganizationUser
 from instances.pages.admin_pages import ModelAdmin, render_page
+from instances.pages.forms import PageForm
 from instances.provisioning.access.handover import Handover, hand_over_instances
 
 MAX_AT_ONCE = 500
 
 
-class HandoverForm(forms.Form):
+class HandoverForm(PageForm):
     """The new owner and the reason. All instances are selected by default."""
 
     to = forms.ModelChoiceField(
         OrganizationUser.objects.none(),
         label=gettext_lazy("Hand over to"),
-        widget=UnfoldAdminSelectWidget,
     )
     why = forms.CharField(
         label=gettext_lazy("Reason"),
         max_length=200,
-        widget=UnfoldAdminTextInputWidget,
         help_text=gettext_lazy("Recorded in the history of each connection, with your name."),
     )
 
@@ -97,7 +95,7 @@ def remind_of_connections(request: HttpRequest, user: User) -> None:
     if not visible.filter(organization_user__user=user).exists():
         return
     warning = _("{name} still owns connections.")
-    link = '<a class="im-link" href="{url}">{label}</a>'
+    link = '<a href="{url}">{label}</a>'
     messages.warning(
         request,
         format_html(

@@ -1,41 +1,23 @@
-"""Instance forms with the theme's widgets."""
+"""The form that begins a new instance."""
 
 from typing import Any
 
-from django import forms as django_forms
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.models import AnonymousUser, User
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import (
-    UnfoldAdminIntegerFieldWidget,
-    UnfoldAdminSelectWidget,
-    UnfoldAdminTextInputWidget,
-    UnfoldAdminURLInputWidget,
-    UnfoldBooleanWidget,
-)
 
 from instances.models import Element, Instance, OrganizationUser
-from instances.pages import forms
-from instances.pages.admin_pages import SecretInput
 
 
-class Widgets(forms.Widgets):
-    text = UnfoldAdminTextInputWidget
-    secret = SecretInput
-    integer = UnfoldAdminIntegerFieldWidget
-    url = UnfoldAdminURLInputWidget
-    boolean = UnfoldBooleanWidget
-    choice = UnfoldAdminSelectWidget
-
-
-class ChoiceForm(django_forms.Form):
+class ChoiceForm(forms.Form):
     """The organization user and the element of a new instance."""
 
-    organization_user = django_forms.ModelChoiceField(
+    organization_user = forms.ModelChoiceField(
         OrganizationUser.objects.none(), label=_("Organization user")
     )
-    element = django_forms.ModelChoiceField(
+    element = forms.ModelChoiceField(
         Element.objects.active(),
         label=_("Element"),
         help_text=_("Search by name, key or hub."),
@@ -49,15 +31,3 @@ class ChoiceForm(django_forms.Form):
             source = Instance._meta.get_field(name)
             field.widget = AutocompleteSelect(source, admin.site)
             field.widget.choices = field.choices  # type: ignore[attr-defined]
-
-
-class RenameForm(forms.RenameForm):
-    widgets = Widgets
-
-
-class ConfigurationForm(forms.ConfigurationForm):
-    widgets = Widgets
-
-
-class NewInstanceForm(forms.NewInstanceForm):
-    widgets = Widgets

@@ -1,19 +1,16 @@
-"""Instances: the list, and the page of one with its state, its history and its actions."""
+"""Instances: the list, and where its pages are."""
 
 from functools import partial
-from operator import itemgetter
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.options import ActionLocation
-from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.formats import date_format
-from django.utils.translation import gettext as _, gettext_lazy
+from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import (
     AllValuesCheckboxFilter,
     AutocompleteSelectFilter,
@@ -21,11 +18,7 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.decorators import display
 
-from instances.admin.instance_configuration import (
-    choose_page,
-    configure_page,
-    reauthenticate_page,
-)
+from instances.admin.instance_configuration import choose_page, configure_page
 from instances.admin.instance_confirmations import bulk_action
 from instances.admin.instance_filters import (
     CauseFilter,
@@ -36,44 +29,17 @@ from instances.admin.instance_filters import (
     search_conditions,
     view_links,
 )
-from instances.admin.instance_forms import RenameForm
 from instances.admin.instance_search import SEARCH_HELP, hide_token, search_page
 from instances.admin.instance_status import status_in_list
-from instances.admin.interactions import exchange_of
 from instances.admin.keyset import KeysetAdmin
-from instances.errors import InputError, StateConflictError
 from instances.models import Instance
 from instances.pages.actions import action_page
-from instances.pages.admin_pages import render_page, secret_state
-from instances.pages.forms import WAY_LABELS
 from instances.pages.frames import ADMIN
+from instances.pages.instance import instance_page
+from instances.pages.links import revoke_page
 from instances.provisioning.access.permissions import InstancePermission, is_permitted
-from instances.provisioning.actions import (
-    ACTIONS,
-    EDIT,
-    LINK,
-    Action,
-    permitted_actions,
-)
-from instances.provisioning.status.audience import audiences_for
-from instances.provisioning.status.explain import explain
+from instances.provisioning.actions import ACTIONS
 from instances.provisioning.status.meaning import Status, annotate_status
-from instances.provisioning.update import rename_instance
-from instances.queries.cursor_pages import page_of
-
-_State = Instance.State
-STATE_COLOURS = {
-    _State.DRAFT: "default",
-    _State.AWAITING_AUTHORIZATION: "info",
-    _State.PROVISIONING: "info",
-    _State.CONNECTED: "success",
-    _State.FAILED: "danger",
-    _State.UNKNOWN: "warning",
-    _State.NEEDS_REAUTHORIZATION: "warning",
-    _State.DELETING: "warning",
-    "disabled": "default",
-}
-TIMELINE_PAGE = 20
 
 
 @admin.register(Instance)
@@ -135,10 +101,6 @@ class InstanceAdmin(KeysetAdmin):
         """Show the cause in place of a bare status, who must act, and since when."""
         return status_in_list(instance, Status(instance.shown_status))
 
-    @display(description=gettext_lazy("state"), label=STATE_COLOURS)
-    def state_label(self, instance: Instance) -> tuple[str, str]:
-        return instance.shown_state
-
     @display(description=gettext_lazy("tags"))
     def tag_list(self, instance: Instance) -> str:
         return ", ".join(instance.tag_names)
@@ -157,8 +119,9 @@ class InstanceAdmin(KeysetAdmin):
                 name="instances_instance_configure",
             ),
             path(
-                "<int:object_id>/actions/reauthenticate/",
-                wrap(partial(reauthenticate_page, self)),
+                "links/<int:pk>/revoke/",
+                wrap(partial(revoke_page, frame=ADMIN)),
+                name="instances_instance_revoke_link",
             ),
             path(
                 "<int:pk>/actions/<slug:name>/",
@@ -187,101 +150,6 @@ class InstanceAdmin(KeysetAdmin):
         form_url: str = "",
         extra_context: Any = None,
     ) -> HttpResponse:
-        instance = self.visible_object(request, object_id)
-        may_change = self.has_change_permission(request, instance)
-        if request.method == "POST" and not may_change:
-            raise PermissionDenied
-        form = RenameForm(
-            request.POST if request.method == "POST" else None,
-            initial={"name": instance.name, "tags": ", ".join(instance.tag_names)},
-        )
-        if form.is_valid() and self._rename(request, instance, form):
-            return redirect("admin:instances_instance_change", instance.pk)
-        context = {"form": form, "may_change": may_change, **self._page_context(request, instance)}
-        return render_page(self, request, "instance.html", context)
-
-    def _rename(self, request: HttpRequest, instance: Instance, form: RenameForm) -> bool:
-        try:
-            rename_instance(instance, **form.changes)
-        except (InputError, StateConflictError) as refusal:
-            form.add_error(None, str(refusal))
-            return False
-        self.log_change(request, instance, _("Changed the name or tags."))
-        messages.success(request, _("The name and tags of %s were saved.") % instance.name)
-        return True
-
-    def _page_context(self, request: HttpRequest, instance: Instance) -> dict[str, Any]:
-        explanation = explain(instance, audiences_for(request.user)(instance))
-        offered = permitted_actions(instance, request.user)
-        remedy = explanation.action if explanation else None
-        buttons = [_button(action, instance) for action in offered if action not in {EDIT, remedy}]
-        position = request.GET.get("page", "")
-        timeline = page_of(instance.interactions.all(), position, size=TIMELINE_PAGE)
-        return {
-            "title": instance.name,
-            "original": instance,
-            "state": self.state_label(instance),
-            "state_colour": STATE_COLOURS[self.state_label(instance)[0]],
-            "explanation": explanation,
-            "next_step": _button(remedy, instance) if remedy in offered else None,
-            "buttons": sorted(buttons, key=itemgetter("is_destructive")),
-            "facts": facts_of(instance),
-            "configuration": configuration_of(instance),
-            "state_changes": instance.state_changes.all()[:TIMELINE_PAGE],
-            "timeline": timeline,
-            "exchanges": [exchange_of(interaction) for interaction in timeline.rows],
-        }
-
-
-def facts_of(instance: Instance) -> list[tuple[str, Any]]:
-    organization = instance.organization
-    way = WAY_LABELS.get(instance.authentication_type, instance.authentication_type)
-    return [
-        (_("Element"), instance.element),
-        (_("Organization user"), instance.organization_user),
-        (_("Platform"), organization.platform_url or _("Embedded")),
-        (_("Authentication"), way),
-        (_("Element token"), secret_state(instance, "token")),
-        (_("Provider tokens"), secret_state(instance, "tokens")),
-        (_("Scopes not granted"), ", ".join(instance.missing_scopes) or None),
-        (_("Access token expires"), instance.expires_at),
-        (_("Next refresh"), instance.next_refresh_at),
-        (_("Refresh status"), refresh_status(instance)),
-        (_("Verified"), instance.verified_at),
-        (_("Last checked"), instance.last_checked_at),
-        (_("Last success"), instance.last_succeeded_at),
-        (_("Next check"), instance.next_check_at),
-        (_("Consecutive failures"), instance.consecutive_failures),
-        (_("Created"), instance.created_at),
-        (_("ID"), str(instance.pk)),
-        (_("ID on the remote platform"), instance.remote_id and str(instance.remote_id)),
-        (_("UID"), instance.uid),
-    ]
-
-
-def refresh_status(instance: Instance) -> str | None:
-    """Say whether a refresh is in progress, lost its response, or failed, and how often in a row."""
-    if not instance.tokens:
-        return None
-    is_in_progress = bool(instance.leased_until and instance.leased_until > timezone.now())
-    if instance.refresh_started_at and is_in_progress:
-        return _("In progress since %s.") % date_format(instance.refresh_started_at, "H:i:s")
-    if instance.refresh_started_at:
-        return _("The last response was lost. The refresh token will be tried once more.")
-    failures = instance.refresh_failures + instance.refresh_refusals
-    return _("Failed %d times in a row.") % failures if failures else _("No failures.")
-
-
-def configuration_of(instance: Instance) -> list[tuple[str, str]]:
-    """Return the configuration with a mask in place of each secret."""
-    masked = dict.fromkeys(instance.secret_keys, secret_state(instance, "secret_configuration"))
-    return sorted({**instance.configuration, **masked}.items())
-
-
-def _button(action: Action, instance: Instance) -> dict[str, Any]:
-    url = reverse("make_link", args=[instance.pk]) if action is LINK else None
-    return {
-        "label": action.label,
-        "url": url or ADMIN.action_url(action, instance),
-        "is_destructive": action.is_destructive,
-    }
+        if not object_id.isdecimal():
+            raise Http404
+        return instance_page(request, int(object_id), frame=ADMIN)

@@ -1,7 +1,5 @@
-"""Interactions: every recorded exchange, in a list and in an instance's timeline."""
+"""Interactions: the list of every recorded exchange, and the page of one."""
 
-import json
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,35 +15,7 @@ from instances.admin.keyset import KeysetAdmin
 from instances.models import Interaction
 from instances.models.interactions import InteractionQuerySet
 from instances.pages.admin_pages import ReadOnlyAdmin, render_page
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """An interaction for display. parts: title and text of each part that is not empty; JSON is indented."""
-
-    interaction: Interaction
-    parts: list[tuple[Any, str]]
-
-    @property
-    def colour(self) -> str:
-        return "danger" if self.interaction.is_failure else "success"
-
-    @property
-    def status(self) -> str:
-        if self.interaction.status:
-            return str(self.interaction.status)
-        is_received = self.interaction.direction == Interaction.Direction.IN
-        return str(_("received") if is_received else _("no response"))
-
-
-def exchange_of(interaction: Interaction) -> Exchange:
-    parts = [
-        (_("Request headers"), _headers(interaction.request_headers)),
-        (_("Request body"), _indented(interaction.request_body)),
-        (_("Response headers"), _headers(interaction.response_headers)),
-        (_("Response body"), _indented(interaction.response_body)),
-    ]
-    return Exchange(interaction, [(title, text) for title, text in parts if text])
+from instances.pages.exchanges import Exchange, exchange_of
 
 
 class OutcomeFilter(DropdownFilter):
@@ -119,14 +89,3 @@ class InteractionAdmin(ReadOnlyAdmin, KeysetAdmin):
             "exchange": exchange_of(interaction),
         }
         return render_page(self, request, "interaction.html", context)
-
-
-def _headers(headers: dict[str, str]) -> str:
-    return "\n".join(f"{name}: {value}" for name, value in headers.items())
-
-
-def _indented(body: str) -> str:
-    try:
-        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    except ValueError:
-        return body

@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin, UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
+from django.forms import BoundField
 from django.http import HttpRequest
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
@@ -30,6 +31,8 @@ admin.site.unregister([User, Group])
 
 class AdminSignInForm(SignInForm, AuthenticationForm):
     """The theme's sign-in form, with the throttling that all sign-ins share."""
+
+    bound_field_class = BoundField
 
 
 admin.site.login_form = AdminSignInForm

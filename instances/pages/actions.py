@@ -1,18 +1,45 @@
-"""The pages of actions, in the admin and in self-service."""
+"""Actions on the pages of an instance: their buttons, and the page that each one opens."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from django.http import Http404, HttpRequest, HttpResponse
 
+from instances.models import Instance
+from instances.pages.configure import reauthenticate_page
 from instances.pages.confirm import confirm_page
+from instances.pages.edit import edit_page
 from instances.pages.frames import Frame, permitted_instance
-from instances.provisioning.actions import ACTIONS, EDIT, LINK, REAUTHENTICATE
+from instances.pages.links import link_page
+from instances.provisioning.actions import ACTIONS, EDIT, LINK, REAUTHENTICATE, Action
 
-_WITH_OWN_PAGE = {REAUTHENTICATE, EDIT, LINK}
+# The other actions are confirmed.
+_PAGES: dict[str, Callable[..., HttpResponse]] = {
+    REAUTHENTICATE.name: reauthenticate_page,
+    LINK.name: link_page,
+    EDIT.name: edit_page,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """The button of an action. opens_page: it leads to a page, and does not act itself."""
+
+    action: Action
+    url: str
+    opens_page: bool
+
+
+def button_of(action: Action, instance: Instance, *, frame: Frame) -> Button:
+    opens_page = action.needs_confirmation or action.name in _PAGES
+    return Button(action, frame.action_url(action, instance), opens_page)
 
 
 def action_page(request: HttpRequest, pk: int, name: str, *, frame: Frame) -> HttpResponse:
-    """Show the page of an action on an instance."""
+    """Show the page of an action on an instance, or carry it out."""
     action = ACTIONS.get(name)
-    if action is None or action in _WITH_OWN_PAGE:
+    if action is None:
         raise Http404
     instance = permitted_instance(request, pk, action.permission)
-    return confirm_page(request, instance, action, frame=frame)
+    page = _PAGES.get(name, confirm_page)
+    return page(request, instance, action, frame=frame)

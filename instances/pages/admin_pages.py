@@ -102,17 +102,21 @@ def render_page(
     model_admin: ModelAdmin, request: HttpRequest, template: str, context: Mapping[str, Any]
 ) -> TemplateResponse:
     """Render one of our own pages in the admin's frame. context has a title, and original for the page of a row."""
+    return _render(model_admin, request, f"admin/instances/{template}", context)
+
+
+def _render(
+    model_admin: ModelAdmin, request: HttpRequest, template: str, context: Mapping[str, Any]
+) -> TemplateResponse:
     frame = model_admin.admin_site.each_context(request)
-    return TemplateResponse(
-        request, f"admin/instances/{template}", {**frame, "opts": model_admin.opts, **context}
-    )
+    return TemplateResponse(request, template, {**frame, "opts": model_admin.opts, **context})
 
 
 def render_confirmation(
     model_admin: ModelAdmin, request: HttpRequest, context: Mapping[str, Any]
 ) -> TemplateResponse:
     """Ask before changing anything. context: title, effect, is_destructive, back_url, and instances or rows."""
-    return render_page(model_admin, request, "confirmation.html", context)
+    return _render(model_admin, request, "instances/pages/confirmation.html", context)
 
 
 def render_secrets(
@@ -121,7 +125,7 @@ def render_secrets(
     """Show secrets once, on a page that browsers do not store. context: title, advice, secrets (label to value),
     done_url.
     """
-    return render_page(model_admin, request, "shown_once.html", context)
+    return _render(model_admin, request, "instances/pages/shown_once.html", context)
 
 
 def allow_leaving(response: HttpResponse) -> HttpResponse:

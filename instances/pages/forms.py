@@ -1,10 +1,7 @@
-"""Forms shared by the admin and self-service: an instance's configuration, its name and tags, and the sign-in.
-
-The admin's theme only replaces the widgets.
-"""
+"""Forms shared by the admin and self-service: an instance's configuration, its name and tags, and the sign-in."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
@@ -54,26 +51,30 @@ class SecretInput(forms.PasswordInput):
         super().__init__(attrs={"autocomplete": "new-password"}, render_value=False)
 
 
-class Widgets:
-    """The widgets of these forms."""
+class PageField(forms.BoundField):
+    """A field whose input has the class that our stylesheet expects."""
 
-    text: type[forms.Widget] = forms.TextInput
-    secret: type[forms.Widget] = SecretInput
-    integer: type[forms.Widget] = forms.NumberInput
-    url: type[forms.Widget] = forms.URLInput
-    boolean: type[forms.Widget] = forms.CheckboxInput
-    choice: type[forms.Select] = forms.Select
+    def build_widget_attrs(
+        self, attrs: dict[str, Any], widget: forms.Widget | None = None
+    ) -> dict[str, Any]:
+        is_checkbox = self.widget_type == "checkbox"
+        own = {"class": "im-check" if is_checkbox else "im-input"}
+        return super().build_widget_attrs(own | attrs, widget)
 
 
-class RenameForm(forms.Form):
+class PageForm(forms.Form):
+    """A form of one of our own pages."""
+
+    bound_field_class = PageField
+
+
+class RenameForm(PageForm):
     """The name and tags of an instance, which no platform or provider is involved in."""
-
-    widgets: ClassVar[type[Widgets]] = Widgets
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["name"] = _name_field(self.widgets, required=True)
-        self.fields["tags"] = _tags_field(self.widgets, _("Separated by commas."))
+        self.fields["name"] = _name_field(required=True)
+        self.fields["tags"] = _tags_field(_("Separated by commas."))
         for field in self.fields.values():
             field.show_hidden_initial = True
 
@@ -84,15 +85,13 @@ class RenameForm(forms.Form):
         return {name: value for name, value in entered.items() if not is_untouched(self, name)}
 
 
-class ConfigurationForm(forms.Form):
+class ConfigurationForm(PageForm):
     """One field for each configuration key. Secrets are entered and never shown.
 
     instance: an existing instance, whose values are shown and whose secrets may be left blank.
     has_oauth_app: the organization's OAuth app supplies the client, so its keys get no field.
     is_incomplete: someone else enters what is left blank.
     """
-
-    widgets: ClassVar[type[Widgets]] = Widgets
 
     def __init__(
         self,
@@ -170,23 +169,19 @@ class ConfigurationForm(forms.Form):
                 hint = gettext("Leave blank to keep the current value.")
                 options["help_text"] = f"{key.description} {hint}".strip()
             is_required = key.required and not is_stored
-            return forms.CharField(
-                **options, required=is_required, strip=False, widget=self.widgets.secret
-            )
+            return forms.CharField(**options, required=is_required, strip=False, widget=SecretInput)
         if key.type == KeyType.BOOLEAN:
             is_on = str(initial).lower() == "true"
-            return forms.BooleanField(
-                **options, required=False, initial=is_on, widget=self.widgets.boolean
-            )
+            return forms.BooleanField(**options, required=False, initial=is_on)
         options |= {"required": key.required, "initial": initial}
         if key.options:
             blank = [] if key.required and initial else [("", "---------")]
             choices = [*blank, *((option, option) for option in key.options)]
-            return forms.ChoiceField(**options, choices=choices, widget=self.widgets.choice)
+            return forms.ChoiceField(**options, choices=choices)
         if key.key == "oauth.callback.url":
             options["initial"] = initial or default_callback_url()
-        widgets = {KeyType.INTEGER: self.widgets.integer, KeyType.URL: self.widgets.url}
-        return forms.CharField(**options, widget=widgets.get(key.type, self.widgets.text))
+        widgets = {KeyType.INTEGER: forms.NumberInput, KeyType.URL: forms.URLInput}
+        return forms.CharField(**options, widget=widgets.get(key.type, forms.TextInput))
 
     def _variant_field(self, way: AuthenticationType) -> forms.ChoiceField:
         named = [(variant.name, variant.description or variant.name) for variant in way.variants]
@@ -195,7 +190,7 @@ class ConfigurationForm(forms.Form):
             required=False,
             initial=self._stored.get(VARIANT_KEY),
             choices=[("", _("Standard")), *named],
-            widget=self.widgets.choice,
+            widget=forms.Select,
         )
 
 
@@ -205,8 +200,8 @@ class NewInstanceForm(ConfigurationForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         labels = {
-            "name": _name_field(self.widgets, required=False),
-            "tags": _tags_field(self.widgets, _("Separated by commas. Defaults to the name.")),
+            "name": _name_field(required=False),
+            "tags": _tags_field(_("Separated by commas. Defaults to the name.")),
         }
         self.fields = labels | self.fields
 
@@ -228,6 +223,7 @@ class SignInForm(AuthenticationForm):
     retry_after_seconds: how long to wait after too many failures, otherwise 0.
     """
 
+    bound_field_class: type[forms.BoundField] = PageField
     retry_after_seconds = 0
 
     def clean(self) -> dict[str, Any]:
@@ -245,20 +241,17 @@ class SignInForm(AuthenticationForm):
         return self.cleaned_data
 
 
-def _name_field(widgets: type[Widgets], *, required: bool) -> forms.CharField:
+def _name_field(*, required: bool) -> forms.CharField:
     return forms.CharField(
         label=_("Name"),
         max_length=200,
         required=required,
         help_text="" if required else _("Defaults to the element's name."),
-        widget=widgets.text,
     )
 
 
-def _tags_field(widgets: type[Widgets], help_text: Any) -> forms.CharField:
-    return forms.CharField(
-        label=_("Tags"), required=False, help_text=help_text, widget=widgets.text
-    )
+def _tags_field(help_text: Any) -> forms.CharField:
+    return forms.CharField(label=_("Tags"), required=False, help_text=help_text)
 
 
 def _as_text(value: Any) -> str:

@@ -20,13 +20,14 @@ from instances.provisioning.actions import Action
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What surrounds a page: the names of its own addresses, and the folder of its templates."""
+    """What surrounds a page: the template that it extends, and the names of its addresses."""
 
     is_admin: bool
-    templates: str
+    base: str
     list_name: str
     instance_name: str
     action_name: str
+    revoke_name: str
 
     @property
     def list_url(self) -> str:
@@ -43,24 +44,26 @@ class Frame:
     ) -> HttpResponse:
         """Render a page whose forms may redirect to a provider."""
         own = admin.site.each_context(request) | {"opts": Instance._meta} if self.is_admin else {}
-        name = f"{self.templates}/{template}"
+        name = f"instances/pages/{template}"
         response = TemplateResponse(request, name, {**own, "frame": self, **context})
         return allow_leaving(response) if self.is_admin else response
 
 
 ADMIN = Frame(
     is_admin=True,
-    templates="admin/instances",
+    base="admin/instances/page.html",
     list_name="admin:instances_instance_changelist",
     instance_name="admin:instances_instance_change",
     action_name="admin:instances_instance_action",
+    revoke_name="admin:instances_instance_revoke_link",
 )
 SELF_SERVICE = Frame(
     is_admin=False,
-    templates="instances/connect",
+    base="instances/pages/self_service.html",
     list_name="connections",
     instance_name="connection",
     action_name="connection_action",
+    revoke_name="revoke_link",
 )
 
 

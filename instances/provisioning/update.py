@@ -5,8 +5,10 @@ The rules for changes by several callers at once are in `lifecycle.changes`.
 
 from collections.abc import Iterable
 
+from django.db import transaction
+
 from instances import crypto
-from instances.models import Instance
+from instances.models import Instance, StateChange
 from instances.platforms.base import code_in
 from instances.provisioning.create import clean_name, clean_tags
 from instances.provisioning.hosts import allowed_hosts, hosts_to_store, require_allowed_hosts
@@ -19,17 +21,28 @@ from instances.wire import InstanceBody
 
 
 def rename_instance(
-    instance: Instance, *, name: str | None = None, tags: Iterable[str] | None = None
+    instance: Instance, *, actor: str, name: str | None = None, tags: Iterable[str] | None = None
 ) -> Instance:
-    """Change the name or tags without contacting the provider (contract 7.6).
+    """Change the name or tags without contacting the provider (contract 7.6), and record who did.
 
     Raises InputError, InstanceDeletedError.
     """
-    save_changes(
-        instance,
-        name=None if name is None else clean_name(name) or instance.element.name,
-        tags=None if tags is None else clean_tags(tags),
-    )
+    former = instance.name
+    with transaction.atomic():
+        save_changes(
+            instance,
+            name=None if name is None else clean_name(name) or instance.element.name,
+            tags=None if tags is None else clean_tags(tags),
+        )
+        if name is None and tags is None:
+            return instance
+        StateChange.objects.create(
+            instance=instance,
+            from_state=instance.state,
+            to_state=instance.state,
+            actor=actor,
+            reason="Changed the tags." if instance.name == former else f"Renamed from {former}.",
+        )
     return instance
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib.auth import views
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.messages.views import SuccessMessageMixin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -11,7 +12,7 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
-from instances.pages.forms import SignInForm
+from instances.pages.forms import PageField, SignInForm
 from instances.passwords import with_retry_after
 
 
@@ -28,8 +29,13 @@ class SignOutView(views.LogoutView):
     next_page = "sign_in"
 
 
+class PasswordForm(PasswordChangeForm):
+    bound_field_class = PageField
+
+
 class PasswordView(SuccessMessageMixin, views.PasswordChangeView):  # type: ignore[type-arg]
     template_name = "instances/connect/password.html"
+    form_class = PasswordForm
     success_url = reverse_lazy("connections")
     success_message = _("Your password was changed.")
 

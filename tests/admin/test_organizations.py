@@ -25,7 +25,9 @@ REMOTE_SECRET = "s3cret0fTheRemotePlatform"
 
 
 def shown_secret(page):
-    return unescape(re.findall(r"<code>(.+)</code>", page.text)[0])
+    found = re.search(r'<pre class="im-code"[^>]*>(.+)</pre>', page.text)
+    assert found, page.text
+    return unescape(found[1])
 
 
 def test_a_new_organizations_secret_is_shown_once(operator):

@@ -29,13 +29,19 @@ class Operator:
         expect(self.page.get_by_role("heading", level=1, name=first_page)).to_be_visible()
 
     def fill(self, label: str, value: str) -> None:
-        # The label of a required field ends with an asterisk.
-        self.page.get_by_label(re.compile(rf"^\s*{re.escape(label)}\W*$")).fill(value)
+        # The label of a required field says so: with an asterisk in the theme's own forms.
+        label_pattern = rf"^\s*{re.escape(label)}\W*(\(required\)\s*)?$"
+        self.page.get_by_label(re.compile(label_pattern)).fill(value)
 
     def press(self, name: str) -> None:
         """Click a button, or a link that looks like one."""
         button = self.page.get_by_role("button", name=name, exact=True)
         button.or_(self.page.get_by_role("link", name=name, exact=True)).click()
+
+    def press_in_menu(self, name: str) -> None:
+        """Open the menu of further actions, and choose one."""
+        self.page.locator("summary[aria-label='More actions']").click()
+        self.press(name)
 
     def choose_dynamics(self) -> None:
         """Take the first step of adding an instance: choose the owner and the element."""
@@ -43,7 +49,10 @@ class Operator:
         self.find("Organization user", DEMO_USER)
         self.find("Element", DYNAMICS)
         self.press("Next")
-        expect(self.page.get_by_text("Step 2 of 2")).to_be_visible()
+        expect(
+            self.page.get_by_role("heading", name="Connect Microsoft Dynamics CRM")
+        ).to_be_visible()
+        self.press("Custom")
 
     def find(self, label: str, text: str) -> None:
         """Search in a field and choose the result."""
@@ -54,6 +63,7 @@ class Operator:
     def fill_in_account(self, name: str, *, password: str = SANDBOX_PASSWORD) -> None:
         """Take the second step, with username and password."""
         self.fill("Name", name)
+        self.page.get_by_text("Advanced settings").click()
         self.fill("Tags", "demo, journey")
         self.fill("User Name", SANDBOX_USERNAME)
         self.fill("User password", password)
@@ -64,15 +74,20 @@ class Operator:
         self.press("OAuth 2.0")
         self.fill("Name", name)
         self.fill("Dynamics CRM URL", TENANT)
-        self.press("Save and authorize")
+        self.press("Continue to Microsoft Dynamics CRM")
 
-    def expect_state(self, state: str) -> None:
-        heading = self.page.get_by_role("heading", name="State", exact=False).first
-        expect(heading).to_have_text(re.compile(rf"State\s+{state}", re.IGNORECASE))
+    def expect_status(self, status: str) -> None:
+        """Expect the status of the instance whose page is open."""
+        expect(self.page.locator(".im-pill")).to_have_text(re.compile(rf"^\s*{status}\s*$"))
 
     @property
     def timeline(self) -> Locator:
-        return self.page.get_by_role("region", name="Interactions")
+        return self.page.get_by_role("region", name="Timeline")
+
+    @property
+    def events(self) -> Locator:
+        """The lines of the timeline, without its days."""
+        return self.timeline.locator("li:not(.im-day)")
 
     @property
     def instance_id(self) -> int:
@@ -108,6 +123,7 @@ def tab_to(page: Page, name: str | re.Pattern[str]) -> None:
             """() => {
               const focused = document.activeElement
               return (focused.labels?.[0] ?? focused.querySelector("strong") ?? focused).innerText
+                     || focused.ariaLabel || ""
             }"""
         ).strip()
         if name.search(label) if isinstance(name, re.Pattern) else label == name:

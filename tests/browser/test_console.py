@@ -29,8 +29,8 @@ def fail(operator, name):
     """Connect an account with a wrong password."""
     operator.choose_dynamics()
     operator.fill_in_account(name, password="wr0ng-p4ssword")
-    operator.press("Save and provision")
-    operator.expect_state("failed")
+    operator.press("Connect")
+    operator.expect_status("Broken")
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_the_cause_of_a_problem_is_two_clicks_away(operator, photograph):
     group.get_by_role("link", name=re.compile(r"^Show \d+ instance")).click()
     photograph(page, "its-instances")
     page.locator("#result_list").get_by_role("link", name="Broken", exact=True).click()
-    operator.expect_state("failed")
+    operator.expect_status("Broken")
     expect(page.get_by_text("rejected the username, password or key").first).to_be_visible()
     photograph(page, "its-cause")
 
@@ -89,19 +89,19 @@ def test_the_cause_is_reached_without_a_mouse(operator, photograph):
     press_enter(page)
     tab_to(page, "By keyboard alone")
     press_enter(page)
-    operator.expect_state("failed")
+    operator.expect_status("Broken")
 
 
 @pytest.mark.usefixtures("connected")
 def test_an_instance_is_found_by_its_element_token_alone(operator):
     operator.choose_dynamics()
     operator.fill_in_account("Has a token")
-    operator.press("Save and provision")
-    operator.expect_state("connected")
+    operator.press("Connect")
+    operator.expect_status("Healthy")
     found = operator.page.url
+    operator.press_in_menu("Reveal Element token")
     operator.press("Reveal Element token")
-    operator.press("Reveal Element token")
-    token = operator.page.locator(".im-secret dd").inner_text()
+    token = operator.page.locator(".im-copy pre").inner_text()
     seen = []
     operator.page.on("request", lambda request: seen.append(request.url))
     operator.page.goto("/admin/")

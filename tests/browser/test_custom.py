@@ -18,12 +18,12 @@ def test_an_account_is_connected_and_its_exchanges_can_be_read(operator, photogr
     operator.choose_dynamics()
     photograph(page, "second-step")
     operator.fill_in_account("Contoso")
-    operator.press("Save and provision")
+    operator.press("Connect")
     expect(page.get_by_text("Contoso is connected.")).to_be_visible()
-    operator.expect_state("connected")
+    operator.expect_status("Healthy")
     photograph(page, "connected")
 
-    exchange = operator.timeline.get_by_role("listitem").last
+    exchange = operator.events.filter(has_text="Get access token")
     expect(exchange).to_contain_text("200")
     expect(exchange).to_contain_text(re.compile(r"\d+ ms"))
     expect(exchange).to_contain_text("/sandbox/organizations/oauth2/token")
@@ -37,7 +37,7 @@ def test_an_account_is_connected_and_its_exchanges_can_be_read(operator, photogr
 def test_missing_values_are_shown_at_their_fields(operator, photograph):
     operator.choose_dynamics()
     operator.fill("Name", "Half a form")
-    operator.press("Save and provision")
+    operator.press("Connect")
     expect(operator.page.get_by_text("This field is required.")).to_have_count(3)
     photograph(operator.page, "missing")
 
@@ -46,8 +46,8 @@ def test_a_wrong_password_is_explained_and_corrected(operator, photograph):
     page = operator.page
     operator.choose_dynamics()
     operator.fill_in_account("Fabrikam", password=WRONG_PASSWORD)
-    operator.press("Save and provision")
-    operator.expect_state("failed")
+    operator.press("Connect")
+    operator.expect_status("Broken")
     expect(page.get_by_text("Account owner must act.")).to_be_visible()
     photograph(page, "failed")
     assert WRONG_PASSWORD not in page.content()
@@ -56,8 +56,8 @@ def test_a_wrong_password_is_explained_and_corrected(operator, photograph):
     operator.press("Enter credentials")
     photograph(page, "correct-it")
     operator.fill("User password", SANDBOX_PASSWORD)
-    operator.press("Re-authenticate")
-    operator.expect_state("connected")
+    operator.press("Connect")
+    operator.expect_status("Healthy")
     photograph(page, "corrected")
     assert operator.instance_id == instance_id
-    expect(operator.timeline.get_by_role("listitem")).to_have_count(3)
+    expect(operator.events.filter(has_text="Get access token")).to_have_count(2)

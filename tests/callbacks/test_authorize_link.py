@@ -34,7 +34,7 @@ def make(staff, sandbox, dynamics):
         data = TENANT | {"name": "Contoso", "link": "yes"}
         drafted = staff.browser.post(f"/connect/catalogue/dynamicscrmadfs/?way={way}", data)
         page = staff.browser.post(drafted["Location"], note)
-        found = re.search(r'value="[^"]+(/authorize/[\w-]+)"', page.text)
+        found = re.search(r">https?://[^<]+(/authorize/[\w-]+)<", page.text)
         assert found, page.text
         return found[1]
 
@@ -60,7 +60,7 @@ def test_the_account_owner_sees_who_asks_for_what_and_connects_by_consent(
     instance = Instance.objects.get()
     assert instance.is_connected
     told = staff.browser.get(f"/connect/{instance.pk}/").text
-    assert "mina · connected" in told
+    assert "mina" in told
     assert "authorization link" in told
 
 
@@ -235,7 +235,7 @@ def test_seven_days_are_left_to_it(make):
 def test_its_maker_revokes_it_even_while_the_account_owner_is_away(make, account_owner, staff):
     back = decide(account_owner.post(make())["Location"], "allow")
     url = reverse("revoke_link", args=[AuthorizationLink.objects.get().pk])
-    assert "Revoke the link for Contoso" in staff.browser.get(url).text
+    assert "The link stops working." in staff.browser.get(url).text
     assert "The link was revoked." in staff.browser.post(url, follow=True).text
     assert account_owner.get(back).status_code == 410
     assert "is no longer open (revoked)" in staff.browser.post(url, follow=True).text
@@ -297,7 +297,9 @@ def test_it_ends_with_the_membership_of_an_operator_who_made_it(
 ):
     make()
     boss = person("operator", of=sandbox.organization, name="boss")
-    made = boss.browser.post(reverse("make_link", args=[Instance.objects.get().pk]), {})
+    made = boss.browser.post(
+        reverse("connection_action", args=[Instance.objects.get().pk, "link"]), {}
+    )
     path = re.findall(r"/authorize/[\w-]+", made.text)[0]
     assert account_owner.get(path).status_code == 200
     if role == "removed":
@@ -320,7 +322,7 @@ def test_no_page_says_that_it_waits_for_a_link_that_has_ended(make, person, staf
     for page in pages:
         assert waits not in boss.browser.get(page).text
     told = boss.browser.get(pages[1]).text
-    assert "mina · its creator no longer has access" in told
+    assert "Its creator no longer has access" in told
     assert "Revoke" in told
 
 
@@ -340,7 +342,7 @@ def test_a_superusers_link_works_wherever_the_instance_is(make, account_owner):
     make()
     root = Client()
     root.force_login(make_user("root", is_superuser=True))
-    made = root.post(reverse("make_link", args=[Instance.objects.get().pk]), {})
+    made = root.post(reverse("connection_action", args=[Instance.objects.get().pk, "link"]), {})
     assert account_owner.get(re.findall(r"/authorize/[\w-]+", made.text)[0]).status_code == 200
 
 
@@ -349,7 +351,7 @@ def test_the_link_of_a_superuser_ends_when_that_account_is_closed(make, account_
     make(way)
     root = Client()
     root.force_login(make_user("root", is_superuser=True))
-    made = root.post(reverse("make_link", args=[Instance.objects.get().pk]), {})
+    made = root.post(reverse("connection_action", args=[Instance.objects.get().pk, "link"]), {})
     path = re.findall(r"/authorize/[\w-]+", made.text)[0]
     before = Instance.objects.get().state
     User.objects.filter(username="root").update(is_active=False)
@@ -372,7 +374,9 @@ def test_the_list_asks_as_much_for_many_links_as_for_one(
         staff.browser.get("/connect/")
     few = len(for_one) - before
     for _number in range(3):
-        staff.browser.post(reverse("make_link", args=[Instance.objects.get().pk]), {})
+        staff.browser.post(
+            reverse("connection_action", args=[Instance.objects.get().pk, "link"]), {}
+        )
     with django_assert_max_num_queries(few):
         staff.browser.get("/connect/")
 
@@ -395,7 +399,7 @@ def test_an_instance_without_an_oauth_app_is_not_left_to_its_account_owner(
 def test_a_connection_is_renewed_by_a_link_and_keeps_its_token(make, account_owner, staff):
     account_owner.post(make("custom"), CREDENTIALS | TENANT)
     before = Instance.objects.get()
-    page = staff.browser.post(reverse("make_link", args=[before.pk]), {})
+    page = staff.browser.post(reverse("connection_action", args=[before.pk, "link"]), {})
     path = re.findall(r"/authorize/[\w-]+", page.text)[0]
     assert "Thank you" in Client().post(path, CREDENTIALS | TENANT).text
     assert Instance.objects.get().token.reveal() == before.token.reveal()
@@ -422,7 +426,9 @@ def test_the_page_is_not_stored_and_tells_no_other_site_its_address(make, accoun
 
 def test_the_page_that_shows_a_link_once_is_not_stored(make, staff):
     make()
-    page = staff.browser.post(reverse("make_link", args=[Instance.objects.get().pk]), {})
+    page = staff.browser.post(
+        reverse("connection_action", args=[Instance.objects.get().pk, "link"]), {}
+    )
     assert "/authorize/" in page.text
     assert "no-store" in page["Cache-Control"]
 
@@ -474,7 +480,7 @@ def test_it_reaches_the_account_owner_through_a_mail_server(make, mail_server):
 def test_a_link_that_could_not_be_sent_is_there_to_be_copied(make, staff, mail_server):
     mail_server.__exit__()
     assert "/authorize/" in make(email="account_owner@example.com")
-    url = reverse("make_link", args=[Instance.objects.get().pk])
+    url = reverse("connection_action", args=[Instance.objects.get().pk, "link"])
     page = staff.browser.post(url, {"email": "account_owner@example.com"})
     assert "The e-mail could not be sent. Copy the link and send it yourself." in page.text
 
@@ -482,6 +488,6 @@ def test_a_link_that_could_not_be_sent_is_there_to_be_copied(make, staff, mail_s
 def test_no_page_offers_email_where_there_is_none(make, staff, settings):
     make(email="account_owner@example.com")
     assert mail.outbox == []
-    page = staff.browser.get(reverse("make_link", args=[Instance.objects.get().pk]))
+    page = staff.browser.get(reverse("connection_action", args=[Instance.objects.get().pk, "link"]))
     assert 'name="email"' not in page.text
     assert "No mail server is configured (setting EMAIL_URL)" in page.text

@@ -16,7 +16,7 @@ from tests.support.factories import make_instance, make_organization_user
 # The pages of an instance's name and tags, and of its configuration.
 ENTRANCES = {
     "operator": (
-        "/admin/instances/instance/{}/change/",
+        "/admin/instances/instance/{}/actions/edit/",
         "/admin/instances/instance/{}/actions/reauthenticate/",
     ),
     "staff": ("/connect/{}/edit/", "/connect/{}/reauthenticate/"),
@@ -61,13 +61,13 @@ def entered_on(page):
 
 def test_a_name_and_tags_that_two_people_change_at_once_are_both_saved(entrance):
     entered = entered_on(entrance.browser.get(entrance.edit))
-    rename_instance(Instance.objects.get(), tags=["of", "another"])
+    rename_instance(Instance.objects.get(), actor="another", tags=["of", "another"])
     answer = entrance.browser.post(entrance.edit, entered | {"name": "Renamed"})
     assert answer.status_code == 302
     current = Instance.objects.get()
     assert (current.name, current.tag_names) == ("Renamed", ["of", "another"])
     entered = entered_on(entrance.browser.get(entrance.edit))
-    rename_instance(current, name="Of another")
+    rename_instance(current, actor="another", name="Of another")
     entrance.browser.post(entrance.edit, entered | {"tags": ""})
     current = Instance.objects.get()
     assert (current.name, current.tag_names) == ("Of another", [])

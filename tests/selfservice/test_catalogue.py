@@ -30,7 +30,7 @@ def test_wrong_credentials_are_explained_and_can_be_entered_again(staff, dynamic
     page = staff.browser.post(f"{PATH}?way=custom", entered(wrong, name="Contoso"), follow=True)
     assert "Account owner must act. If the account is yours, that is you." in page.text
     assert "wr0ng-password" not in page.text
-    url = reverse("reconnect", args=[Instance.objects.get().pk])
+    url = reverse("connection_action", args=[Instance.objects.get().pk, "reauthenticate"])
     page = staff.browser.post(url, entered(CUSTOM_CONFIGURATION), follow=True)
     assert "Contoso is connected." in page.text
     assert Instance.objects.get().is_connected
@@ -60,7 +60,7 @@ def test_after_a_denial_staff_go_back_and_try_again(staff, dynamics):
     assert denied.status_code == 403
     url = reverse("connection", args=[instance.pk])
     assert f'href="{url}"' in denied.text
-    assert ">Authorize<" in staff.browser.get(url).text
+    assert "Authorize" in staff.browser.get(url).text
     again = staff.browser.post(reverse("connection_action", args=[instance.pk, "authorize"]))
     staff.browser.get(decide(again["Location"], "allow"))
     assert Instance.objects.get().is_connected

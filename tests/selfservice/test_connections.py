@@ -81,7 +81,7 @@ def test_other_actions_are_not_found(staff, connected):
 
 
 def test_name_and_tags_are_changed(staff, connected):
-    url = reverse("edit_connection", args=[connected.pk])
+    url = reverse("connection_action", args=[connected.pk, "edit"])
     page = staff.browser.post(url, {"name": "Fabrikam", "tags": "north, south"}, follow=True)
     assert "The name and tags of Fabrikam were saved." in page.text
     assert Instance.objects.get().tag_names == ["north", "south"]
@@ -91,7 +91,7 @@ def test_name_and_tags_are_changed(staff, connected):
 
 def test_the_timeline_shows_state_changes_and_exchanges_without_secrets(staff, connected):
     page = staff.browser.get(reverse("connection", args=[connected.pk])).text
-    for text in ("Provisioning started.", "Provisioned.", "HTTP 200"):
+    for text in ("Provisioning started.", "Provisioned.", ">200<"):
         assert text in page
     for secret in ("sandbox-password", connected.token.reveal()):
         assert secret not in page

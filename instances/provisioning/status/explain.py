@@ -18,6 +18,7 @@ from instances.provisioning.actions import (
     CHECK,
     DELETE,
     ENABLE,
+    LINK,
     PROVISION,
     REAUTHENTICATE,
     Action,
@@ -149,6 +150,25 @@ def explain(instance: Instance, audience: Audience = Audience.OPERATOR) -> Expla
         explanation = replace(explanation, who_acts=WhoActs.ACCOUNT_OWNER, advice=advice)
     who = _who(instance.state, explanation.who_acts, audience, is_operator_only=is_operator_only)
     return replace(explanation, who=who)
+
+
+def remedies_of(
+    instance: Instance, explanation: Explanation | None, audience: Audience
+) -> list[Action]:
+    """Return the next steps for an audience, the best first.
+
+    What needs the account owner can be done through a link too; operators send one first.
+    """
+    if explanation is None:
+        return []
+    by_owner = explanation.who_acts == WhoActs.ACCOUNT_OWNER
+    is_connecting = explanation.action in (PROVISION, AUTHORIZE, REAUTHENTICATE)
+    takes_link = LINK.is_offered(instance) and not instance.has_open_link
+    if not (is_connecting and takes_link and (by_owner or instance.state == State.DRAFT)):
+        return [explanation.action]
+    if by_owner and audience == Audience.OPERATOR:
+        return [LINK, explanation.action]
+    return [explanation.action, LINK]
 
 
 def explain_many(

@@ -41,7 +41,7 @@ def hand_over(instance):
 
 
 VERBS = {
-    "rename": lambda one: rename_instance(one, name="Other", tags=["a"]),
+    "rename": lambda one: rename_instance(one, actor="test", name="Other", tags=["a"]),
     "change": lambda one: update_instance(
         one, parse_body({"configuration": {"my.note": "hi"}}), actor="test"
     ),
@@ -111,7 +111,7 @@ def test_a_callback_whose_instance_is_deleted_meanwhile_is_recorded(provider, mo
 def test_a_draft_is_provisioned_with_the_configuration_that_is_stored():
     mine, yours = make_instance(), Instance.objects.get()
     reauthenticated = Instance.objects.get()
-    rename_instance(yours, name="Other")
+    rename_instance(yours, actor="test", name="Other")
     update_instance(
         yours,
         parse_body({"configuration": {"site": "elsewhere"}}),

@@ -1,21 +1,21 @@
-"""Authorization links for their creators: create, show once, send by email, revoke."""
+"""Authorization links for their creators: create one, show it once, send it by email, revoke it."""
 
 from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _, gettext_lazy
 
 from instances.errors import InputError, InstancesError
 from instances.models import AuthorizationLink, Instance
-from instances.pages.frames import permitted_instance, signed_in_user
-from instances.provisioning.access.permissions import InstancePermission
+from instances.pages.forms import PageForm
+from instances.pages.frames import Frame, permitted_instance, signed_in_user
+from instances.provisioning.actions import LINK, Action
 from instances.provisioning.oauth.links import NewLink, make_link, revoke_link, send_link
-from instances.selfservice.pages import self_service
 
 
-class LinkForm(forms.Form):
+class LinkForm(PageForm):
     """A note for the account owner, and the address to send the link to."""
 
     note = forms.CharField(
@@ -41,15 +41,27 @@ class LinkForm(forms.Form):
             del self.fields["email"], self.fields["language"]
 
 
-@self_service
-def make(request: HttpRequest, pk: int) -> HttpResponse:
+def link_page(
+    request: HttpRequest, instance: Instance, action: Action, *, frame: Frame
+) -> HttpResponse:
     """Create a link. The response to the POST shows it; afterwards it cannot be shown again."""
-    instance = permitted_instance(request, pk, InstancePermission.CHANGE)
     form = LinkForm(request.POST if request.method == "POST" else None)
+    context = {
+        "title": action.label,
+        "original": instance,
+        "form": form,
+        "back_url": frame.instance_url(instance),
+    }
     if form.is_valid() and (new_link := _make(request, instance, form)):
-        context = {"instance": instance, "new_link": new_link}
-        return render(request, "instances/connect/link_made.html", context)
-    return render(request, "instances/connect/make_link.html", {"instance": instance, "form": form})
+        shown = {
+            "secrets": {_("Link"): new_link.url},
+            "advice": _(
+                "Copy it now; it cannot be shown again. Send it only to the account owner."
+            ),
+            "done_url": frame.instance_url(instance),
+        }
+        return frame.render(request, "shown_once.html", context | shown)
+    return frame.render(request, "link.html", context)
 
 
 def _make(request: HttpRequest, instance: Instance, form: LinkForm) -> NewLink | None:
@@ -69,18 +81,26 @@ def _make(request: HttpRequest, instance: Instance, form: LinkForm) -> NewLink |
     return new_link
 
 
-@self_service
-def revoke(request: HttpRequest, pk: int) -> HttpResponse:
+def revoke_page(request: HttpRequest, pk: int, *, frame: Frame) -> HttpResponse:
     """Revoke a link: a GET asks, the POST acts."""
     rows = AuthorizationLink.objects.visible_to(signed_in_user(request)).select_related("made_by")
     link = get_object_or_404(rows, pk=pk)
-    instance = permitted_instance(request, link.instance_id, InstancePermission.CHANGE)
+    instance = permitted_instance(request, link.instance_id, LINK.permission)
     if request.method != "POST":
-        return render(request, "instances/connect/revoke_link.html", {"link": link})
+        context = {
+            "title": _("Revoke link"),
+            "original": instance,
+            "effect": _(
+                "The link stops working. An account that was connected with it stays connected."
+            ),
+            "instances": [instance],
+            "back_url": frame.instance_url(instance),
+        }
+        return frame.render(request, "confirmation.html", context)
     try:
         revoke_link(link, user=signed_in_user(request))
     except InstancesError as error:
         messages.error(request, str(error))
     else:
         messages.success(request, _("The link was revoked."))
-    return redirect("connection", instance.pk)
+    return redirect(frame.instance_url(instance))

@@ -1,0 +1,129 @@
+"""The page of an instance: its status with the right next step, the facts that matter, and one timeline."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.http import urlencode
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _, ngettext
+
+from instances.models import Instance
+from instances.pages.actions import Button, button_of
+from instances.pages.facts import MAX_COUNTED, bounded, configuration_of, details_of, key_facts
+from instances.pages.frames import Frame, permitted_instance, signed_in_user
+from instances.pages.timeline import timeline_of
+from instances.provisioning.access.permissions import InstancePermission
+from instances.provisioning.actions import (
+    CHECK,
+    DELETE,
+    DISABLE,
+    EDIT,
+    REAUTHENTICATE,
+    Action,
+    permitted_actions,
+)
+from instances.provisioning.lifecycle.states import State
+from instances.provisioning.status.audience import audiences_for
+from instances.provisioning.status.explain import Explanation, explain, remedies_of
+from instances.provisioning.status.meaning import facts_of, meaning_of
+
+LINKS = 10
+_DANGER = (DISABLE, DELETE)
+
+
+def instance_page(request: HttpRequest, pk: int, *, frame: Frame) -> HttpResponse:
+    instance = permitted_instance(request, pk, InstancePermission.VIEW)
+    if request.method not in {"GET", "HEAD"}:
+        return HttpResponseNotAllowed(["GET", "HEAD"])
+    user = signed_in_user(request)
+    audience = audiences_for(user)(instance)
+    explanation = explain(instance, audience)
+    offered = permitted_actions(instance, user)
+    remedies = [
+        action for action in remedies_of(instance, explanation, audience) if action in offered
+    ]
+    daily = [action for action in (CHECK,) if action in offered and not explanation]
+    others = [action for action in offered if action not in (*remedies, *daily, *_DANGER)]
+    has_exchanges = user.has_perm("instances.view_interaction")
+    status = meaning_of(facts_of(instance)).status
+    position = request.GET.get("before", "")
+
+    def buttons(actions: Iterable[Action]) -> list[Button]:
+        return [button_of(action, instance, frame=frame) for action in actions]
+
+    context = {
+        "title": instance.name,
+        "original": instance,
+        "status": status,
+        "status_text": capfirst(status.label),
+        "explanation": explanation,
+        "since": _since(instance) if explanation else "",
+        "same_cause": _same_cause(request, instance, frame) if explanation else None,
+        "exchange_url": _exchange_url(explanation, frame) if has_exchanges else "",
+        "remedies": buttons(remedies),
+        "daily": buttons(daily),
+        "menu": buttons(others),
+        "danger": buttons(action for action in _DANGER if action in offered),
+        "edit_url": frame.action_url(EDIT, instance) if EDIT in offered else "",
+        "configure_url": (
+            frame.action_url(REAUTHENTICATE, instance) if REAUTHENTICATE in offered else ""
+        ),
+        "key_facts": key_facts(instance, has_exchanges=has_exchanges),
+        "details": details_of(instance),
+        "configuration": configuration_of(instance),
+        "links": _links(instance, frame) if EDIT in offered else [],
+        "is_older": bool(position),
+        "timeline": timeline_of(instance, position=position, has_exchanges=has_exchanges),
+    }
+    return frame.render(request, "instance.html", context)
+
+
+def _since(instance: Instance) -> str:
+    """Say since when it has been in a state that somebody must end."""
+    if instance.state not in {State.FAILED, State.NEEDS_REAUTHORIZATION}:
+        return ""
+    at = date_format(timezone.localtime(instance.state_changed_at), "DATETIME_FORMAT")
+    return _("Since %(time)s.") % {"time": at}
+
+
+def _exchange_url(explanation: Explanation | None, frame: Frame) -> str:
+    """Return the address of the exchange that shows the cause."""
+    if explanation is None or explanation.interaction is None or not frame.is_admin:
+        return ""
+    return reverse("admin:instances_interaction_change", args=[explanation.interaction.pk])
+
+
+def _same_cause(request: HttpRequest, instance: Instance, frame: Frame) -> dict[str, str] | None:
+    """Say how many other instances have the same cause, with a link to them."""
+    if not (frame.is_admin and instance.cause):
+        return None
+    rows = Instance.objects.listed_for(request.user).with_problem(instance.cause)
+    count = rows.filter(state=instance.state).exclude(pk=instance.pk)[:MAX_COUNTED].count()
+    if not count:
+        return None
+    text = ngettext(
+        "%(count)s other instance has the same cause.",
+        "%(count)s other instances have the same cause.",
+        count,
+    )
+    query = urlencode({"state__exact": instance.state, "cause": instance.cause})
+    return {
+        "text": text % {"count": bounded(count)},
+        "url": f"{frame.list_url}?{query}",
+        "label": _("Show them"),
+    }
+
+
+def _links(instance: Instance, frame: Frame) -> list[dict[str, Any]]:
+    rows = instance.links.with_status().select_related("made_by")[:LINKS]
+    return [
+        {
+            "link": link,
+            "revoke_url": reverse(frame.revoke_name, args=[link.pk]) if link.is_revocable else "",
+        }
+        for link in rows
+    ]
