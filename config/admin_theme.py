@@ -144,7 +144,7 @@ _THEME: dict[str, Any] = {
             "href": _file("favicon.svg"),
         }
     ],
-    "STYLES": [_file(f"{name}.css") for name in ("tokens", "im", "frame", "admin")],
+    "STYLES": [_file(f"{name}.css") for name in ("tokens", "im", "frame")],
     "SCRIPTS": [_file(f"{name}.js") for name in ("time_zone", "busy", "pages", "select_names")],
     "COLORS": {
         # The greys of tokens.css, so that Unfold's panels and forms agree with ours.

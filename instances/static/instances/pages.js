@@ -73,5 +73,5 @@ addEventListener("DOMContentLoaded", () => {
   document.querySelector(".im-views [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
 
   // The first field with an error.
-  document.querySelector(":is(.im-wrong, .wrong) :is(input, select, textarea)")?.focus();
+  document.querySelector(".im-wrong :is(input, select, textarea)")?.focus();
 });
