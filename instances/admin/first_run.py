@@ -49,7 +49,10 @@ def _organization_step(user: User | AnonymousUser) -> FirstStep:
     organization = Organization.objects.operated_by(user).first()
     if organization:
         text = _("%(organization)s needs a user: the person or program that owns its instances.")
-        url = reverse("admin:instances_organizationuser_add")
+        may_add = _may(user, "organizationuser")
+        url = reverse("admin:instances_organizationuser_add") if may_add else ""
+        if not may_add:
+            text = _("%(organization)s needs a user. Ask an administrator to add one.")
         names = {"organization": organization.name}
         return FirstStep(title, text % names, url, _("Add an organization user"))
     return FirstStep(

@@ -90,7 +90,9 @@ def test_steps_are_those_of_the_users_own_organizations(client, db):
     client.force_login(user)
     page = client.get(PATH)
     assert own.name in str(page.context["first_steps"][0].text)
-    # Without the permission to add an OAuth app there is no button for it.
+    assert "Ask an administrator to add one." in page.text
+    # Without the permission there is no button.
+    assert "/admin/instances/organizationuser/add/" not in page.text
     assert "/admin/instances/oauthapp/add/" not in page.text
 
 
