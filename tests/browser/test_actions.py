@@ -108,12 +108,12 @@ def test_a_bulk_action_runs_on_several_instances(operator, connect, photograph):
     operator.press("Disable")
     expect(page.get_by_text("2 instances in progress")).to_be_visible()
     photograph(page, "in-progress")
-    for name, state in [("one", "disabled"), ("two", "disabled"), ("three", "connected")]:
+    for name, status in [("one", "paused"), ("two", "paused"), ("three", "healthy")]:
         row = page.get_by_role("row", name=f"Litware {name}")
         for _ in range(20):
-            if state in row.inner_text().lower():
+            if status in row.inner_text().lower():
                 break
             page.wait_for_timeout(500)
             page.goto(f"{LIST}?q=Litware")
-        expect(row).to_contain_text(state, ignore_case=True)
+        expect(row).to_contain_text(status, ignore_case=True)
     photograph(page, "done")
