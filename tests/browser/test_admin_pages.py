@@ -10,7 +10,8 @@ from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
 from tests.browser.axe import complaints_of_axe
 from tests.browser.people import DEMO_USER, TENANT, Operator, press_enter, tab_to
 
-pytestmark = pytest.mark.browser
+# Slow: these walk through many pages.
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ADMIN = "/admin/instances"
 PAGES = {

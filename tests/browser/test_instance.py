@@ -7,7 +7,8 @@ from tests.browser.axe import complaints_of_axe
 from tests.browser.conftest import in_every_look
 from tests.browser.people import Operator
 
-pytestmark = pytest.mark.browser
+# Slow: these walk through many pages.
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SMALLEST = {"width": 360, "height": 740}
 ACTIONS = ["reauthenticate", "link", "edit", "delete", "check"]

@@ -9,7 +9,8 @@ from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
 from tests.browser.conftest import STAFF_PASSWORD, STAFF_USERNAME
 from tests.browser.people import TENANT, press_enter, tab_to
 
-pytestmark = pytest.mark.browser
+# Slow: these walk through many pages.
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PROVIDER = "Continue to Microsoft Dynamics CRM"
 CREDENTIALS = {

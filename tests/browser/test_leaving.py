@@ -9,7 +9,8 @@ from tests.browser.axe import complaints_of_axe
 from tests.browser.conftest import in_every_look
 from tests.browser.people import Operator
 
-pytestmark = pytest.mark.browser
+# Slow: these walk through many pages.
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 LEAVER = "leaver@example.com"
 MAKE_LEAVER = """

@@ -7,7 +7,8 @@ import pytest
 from tests.browser.conftest import in_every_look
 from tests.browser.people import Operator, press_enter, sign_in_at_sandbox, tab_to
 
-pytestmark = pytest.mark.browser
+# Slow: these walk through many pages.
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ADMIN = "/admin/instances"
 PAGES = {

@@ -305,8 +305,10 @@ def test_a_check_by_a_process_with_a_wrong_clock_is_dated_and_followed_by_the_da
     provision_instance(instance, actor="test")
     provider.override = (401, {})
     set_clock(skew)
-    with pytest.raises(CredentialsRefusedError):
-        check_instance(instance, actor="test")
+    for _ in range(2):
+        # The second refusal counts.
+        with pytest.raises(CredentialsRefusedError):
+            check_instance(Instance.objects.get(), actor="test")
     provider.override = None
     check_instance(Instance.objects.get(), actor="test")
     set_clock(timedelta(0))
