@@ -23,7 +23,7 @@ from tests.support.provider import CLIENT_ID, CLIENT_SECRET
 from tests.support.server import CALL_SECONDS, Link, Server
 
 # Starting two processes takes longer than all the requests.
-pytestmark = pytest.mark.xdist_group("gateway")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("gateway")]
 
 CALLBACK = "http://127.0.0.1:51234/oauth/callback"
 CODE_CONFIGURATION = {

@@ -40,12 +40,12 @@ RESULTS = PROJECT / "test-results"
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 PATIENCE_MS = 8_000
-# The two most different looks, and the other two in the slow half of the suite.
+# One look, and the others in the slow half of the suite.
 in_every_look = pytest.mark.parametrize(
     ("viewport", "color_scheme"),
     [
         pytest.param(WIDE, "light", id="desk-light"),
-        pytest.param(PHONE, "dark", id="phone-dark"),
+        pytest.param(PHONE, "dark", id="phone-dark", marks=pytest.mark.slow),
         pytest.param(WIDE, "dark", id="desk-dark", marks=pytest.mark.slow),
         pytest.param(PHONE, "light", id="phone-light", marks=pytest.mark.slow),
     ],

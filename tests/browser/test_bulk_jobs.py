@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
 from tests.browser.people import DEMO_USER, TENANT
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 # With the slow sandbox, these take a minute, which leaves time to click Pause.
 ROWS = 400

@@ -85,6 +85,7 @@ def run(job):
     return list(run_bulk_job(job))
 
 
+@pytest.mark.slow
 def test_every_row_becomes_exactly_one_instance_at_a_platform_that_misbehaves(settings):
     with FlakyProvider() as provider:
         settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [provider.netloc]
@@ -326,6 +327,7 @@ def test_an_oauth_row_ends_awaiting_its_accounts_holder(provider, user, settings
     assert provider.requests == []
 
 
+@pytest.mark.slow
 def test_a_row_with_an_authorization_code_is_connected_with_it_when_it_is_retried_too(
     provider, user
 ):
@@ -357,6 +359,7 @@ def test_a_row_for_which_nothing_has_to_be_sent_is_connected_when_it_is_stored()
     assert not Interaction.objects.exists()
 
 
+@pytest.mark.slow
 def test_a_row_whose_instance_was_deleted_says_so_and_creates_no_other_one(provider, user):
     job = start_bulk_job(make_job(user, [body("One")]))
     provider.override = (429, {"message": "Slowly"})

@@ -11,7 +11,11 @@ from instances.provisioning.lifecycle.delete import delete_instance
 from instances.provisioning.lifecycle.refresh import refresh_instance
 from tests.support.connected import make_connected, make_due, token_requests, tokens_of
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("lifecycle")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.slow,
+    pytest.mark.xdist_group("lifecycle"),
+]
 
 PROCESSES = 3
 WORKER = ("-m", "tests.support.worker")
