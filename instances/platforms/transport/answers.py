@@ -191,7 +191,9 @@ def _is_rate_limit(response: Answer, subject: Subject) -> bool:
 
 
 def _later[E: PlatformError](kind: type[E], sentence: str, response: Answer, subject: Subject) -> E:
-    seconds = retry_after_of(response)
+    # Of the server errors, only 503 gives Retry-After a meaning (RFC 9110 10.2.3).
+    has_meaning = response.status_code < 500 or response.status_code == 503
+    seconds = retry_after_of(response) if has_meaning else None
     facts = {"seconds": seconds}
     return error_of(kind, sentence, response, subject, facts=facts, retry_after_seconds=seconds)
 
