@@ -1,48 +1,43 @@
-"""Read and write CSV files of instances (RFC 4180).
-
-Columns: name, element, tags, and one per configuration key.
-"""
+"""Read and write CSV files of instances (RFC 4180)."""
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from typing import Any
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
 
-from instances.bulk.lines import FileRow, lines_of
+from instances.bulk.lines import FileRow, text_lines_of
+from instances.bulk.tables import OWN_COLUMNS, Header, Record, find_header, read_table
 from instances.errors import InputError
 from instances.models import Element
 
-OWN_COLUMNS = ("name", "element", "tags")
-TAG_SEPARATOR = ";"
 # If several split the header into equally many columns, the first one wins.
-_DELIMITERS = ",;\t"
+_DELIMITERS = ",;\t|"
+# The first line that Excel understands and writes to name the delimiter.
+_SEPARATOR = re.compile(r'\s*"?sep=([^\w\s"]|\t)"?[\s,;|]*', re.IGNORECASE)
+# The header and all above it are within these lines.
+_HEAD_LINES = 100
+# A longer one is a quotation mark that is never closed.
+_MAX_CELL_CHARACTERS = 131_072
 _NOT_IN_TEMPLATE = {"oauth.callback.url"}
 
 
-def read_csv(chunks: Iterator[bytes]) -> Iterator[FileRow]:
+def read_csv(chunks: Iterator[bytes], *, on_note: Callable[[str], object]) -> Iterator[FileRow]:
     """Yield the rows, one in memory at a time.
 
-    The header decides the delimiter: comma, semicolon or tab.
+    The header decides the delimiter, unless the first line names it ("sep=;").
 
-    Raises InputError if the header is not usable, for example without a column "name".
+    Raises InputError if the header is not usable, or the file cannot be read any further.
     """
-    # Invalid UTF-8 is reported later, with its line and column.
-    lines = (line.decode(errors="surrogateescape") for line in lines_of(chunks))
-    first = next(lines)
-    delimiter = max(_DELIMITERS, key=lambda delimiter: len(_cells(first, delimiter)))
-    header = _read_header(_cells(first, delimiter))
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    while True:
-        number = reader.line_num + 2
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield FileRow(number, {}, f"Line {number}: invalid CSV ({error}).")
-            continue
-        if any(cell.strip() for cell in cells):
-            yield _row(number, header, cells)
+    lines = text_lines_of(chunks)
+    head = list(islice(lines, _HEAD_LINES))
+    delimiters, skipped = _DELIMITERS, 0
+    if head and (separator := _SEPARATOR.fullmatch(head[0])):
+        delimiters, skipped = separator[1], 1
+    body = head[skipped:]
+    delimiter = max(delimiters, key=lambda delimiter: _columns(_header_of(body, delimiter)))
+    records = _records(chain(body, lines), delimiter, skipped=skipped)
+    return read_table(records, place="Line", on_note=on_note)
 
 
 def csv_template(element: Element) -> str:
@@ -59,60 +54,34 @@ def csv_template(element: Element) -> str:
     return written.getvalue()
 
 
-def _cells(line: str, delimiter: str) -> list[str]:
+def _header_of(lines: Sequence[str], delimiter: str) -> Header | None:
     try:
-        return next(csv.reader([line], delimiter=delimiter), [])
-    except csv.Error:
-        return []
+        return find_header(_records(iter(lines), delimiter, skipped=0))
+    except InputError:
+        # Under this delimiter, a quotation mark is never closed.
+        return None
 
 
-def _read_header(cells: Sequence[str]) -> list[str]:
-    header = [cell.strip() for cell in cells]
-    header = [name.lower() if name.lower() in OWN_COLUMNS else name for name in header]
-    if "name" not in header:
-        # Line 1 is not quoted: if the header is missing, it may hold secrets.
-        raise InputError(
-            'Line 1: the column "name" is missing. The first line of a CSV file must name the columns: name, element, '
-            "tags and configuration keys. Run `manage.py bulk_template KEY` for an example, or upload JSON."
-        )
-    if twice := sorted({name for name in header if name and header.count(name) > 1}):
-        raise InputError(f"Line 1: duplicate columns: {', '.join(twice)}.")
-    if any(not name.isprintable() for name in header):
-        raise InputError("Line 1: the column names are not valid UTF-8.")
-    return header
+def _columns(header: Header | None) -> int:
+    return len(header.names) if header else 0
 
 
-def _row(number: int, header: Sequence[str], cells: Sequence[str]) -> FileRow:
-    values: dict[str, str] = {}
-    for position, cell in enumerate(cells):
-        name = header[position] if position < len(header) else ""
-        if cell and not name:
-            why = f"column {position + 1} has a value, but no name in line 1."
-            return FileRow(number, {}, f"Line {number}: {why}")
-        if not _is_text(cell):
-            why = f"column {name}: the text is not valid UTF-8."
-            return FileRow(number, {}, f"Line {number}, {why}")
-        if cell:
-            values[name] = cell
-    return FileRow(number, _body(values))
+def _records(lines: Iterator[str], delimiter: str, *, skipped: int) -> Iterator[Record]:
+    """Yield the records, numbered by their first line. skipped: lines above the first one.
 
-
-def _body(values: dict[str, str]) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "configuration": {k: v for k, v in values.items() if k not in OWN_COLUMNS}
-    }
-    if name := values.get("name"):
-        body["name"] = name
-    if key := values.get("element", "").strip():
-        body["element"] = {"key": key}
-    if tags := [tag for tag in values.get("tags", "").split(TAG_SEPARATOR) if tag.strip()]:
-        body["tags"] = tags
-    return body
-
-
-def _is_text(cell: str) -> bool:
-    try:
-        cell.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    Raises InputError for a quotation mark that is never closed: what follows would be swallowed without a word.
+    """
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        number = skipped + reader.line_num + 1
+        try:
+            yield Record(number, next(reader))
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if "unexpected end" in str(error) or "field limit" in str(error):
+                raise InputError(
+                    f"Line {number}: a quotation mark is never closed, or a cell has more than "
+                    f"{_MAX_CELL_CHARACTERS:,} characters."
+                ) from None
+            yield Record(number, (), error=f"invalid CSV ({error}).")

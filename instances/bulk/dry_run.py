@@ -9,10 +9,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from instances.bulk.jobs import MAX_DRY_RUNS
-from instances.bulk.plans import Identity, RowPlanner, identity_of
+from instances.bulk.plans import Identity, RowPlanner, identity_of, prepare
 from instances.errors import InstancesError
 from instances.models import BulkJob, BulkRow, Instance
-from instances.provisioning.create import check_plan
 
 _READ_ROWS = 500
 
@@ -48,6 +47,7 @@ def check_bulk_job(job: BulkJob) -> Iterator[BulkRow]:
 class _Check:
     def __init__(self, job: BulkJob) -> None:
         self._user = job.organization_user
+        self._actor = job.actor
         self._planner = RowPlanner(job.organization_user)
         self._is_skipping_existing = job.is_skipping_existing
         self._first_with: dict[int, int] = {}
@@ -67,7 +67,7 @@ class _Check:
         """Identify the instance that the row would create, or say why it cannot."""
         try:
             plan = self._planner.plan(row)
-            check_plan(plan)
+            prepare(plan, actor=self._actor)
         except InstancesError as error:
             return str(error)
         return identity_of(plan)

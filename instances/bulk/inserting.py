@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 from django.db import transaction
 
-from instances.bulk.plans import Identity, RowPlanner, identity_of
+from instances.bulk.plans import Identity, RowPlanner, identity_of, prepare
 from instances.bulk.rows import MAX_ATTEMPTS, Outcome, end_row, hold_rows
 from instances.bulk.work import Result, Run, Work
 from instances.causes import Cause
 from instances.deadlines import Deadline
 from instances.errors import InstancesError
 from instances.models import BulkRow, Instance
-from instances.provisioning.create import NewCreate, insert_creates, new_create, new_instance
+from instances.provisioning.create import NewCreate, insert_creates
 from instances.provisioning.lifecycle.states import State, insert_in_state
 from instances.provisioning.plan import ConnectionPlan
 
@@ -83,14 +83,15 @@ class Inserter:
                 batch.existing[row] = existing
                 continue
             try:
-                if plan.needs_code:
-                    instance = batch.drafts[row] = new_instance(plan)
-                else:
-                    create = batch.creates[row] = new_create(plan, actor=self._job.actor)
-                    instance = create.instance
+                prepared = prepare(plan, actor=self._job.actor)
             except InstancesError as error:
                 batch.refused[row] = error
                 continue
+            if isinstance(prepared, NewCreate):
+                batch.creates[row] = prepared
+                instance = prepared.instance
+            else:
+                batch.drafts[row] = instance = prepared
             batch.provider_data[row] = dict(plan.provider_data)
             if self._job.is_skipping_existing:
                 # Of duplicates within the file, only the first is created.

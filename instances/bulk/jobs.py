@@ -1,6 +1,6 @@
 """Bulk jobs: read, start, pause, resume and cancel them, and measure progress."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import batched
@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q
 
+from instances.bulk.columns import ColumnMatcher
 from instances.bulk.files import MAX_ERRORS_SHOWN, file_error
 from instances.bulk.lines import FileRow
 from instances.causes import Cause
@@ -41,11 +42,13 @@ def read_bulk_job(
     concurrency: int = DEFAULT_CONCURRENCY,
     is_skipping_existing: bool = False,
     is_keeping_wrong_rows: bool = False,
+    on_note: Callable[[str], object] = lambda note: None,
 ) -> BulkJob:
     """Store the rows of a file as a draft job, each sealed as it is read.
 
     Nothing is sent.
 
+    on_note: is called with what the user should know, such as keys that an element does not know.
     is_keeping_wrong_rows: store malformed rows as failed ones, instead of raising InputError that lists them.
 
     Raises InputError if the file cannot be read any further, and StateConflictError if the job is cancelled
@@ -59,14 +62,17 @@ def read_bulk_job(
         is_skipping_existing=is_skipping_existing,
         reading_at=database_now(),
     )
+    matcher = ColumnMatcher()
     try:
-        errors, count = _store(job, rows)
+        errors, count = _store(job, map(matcher.match, rows))
         if errors and not is_keeping_wrong_rows:
             raise file_error(errors, count)
     except BaseException:
         # A cancelled job stays, so that whoever cancelled it can see it.
         BulkJob.objects.filter(pk=job.pk, state=State.READING).delete()
         raise
+    for note in matcher.notes():
+        on_note(note)
     return _move(job, State.DRAFT, expect={State.READING})
 
 

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, NoReturn
 
-from instances.bulk.lines import MAX_ROW_BYTES, FileRow, lines_of, text_of
+from instances.bulk.lines import MAX_ROW_BYTES, FileRow, lines_of, not_utf8, text_of
 from instances.errors import InputError
 from instances.provisioning.create import parse_body
+
+# Lists of a body.
+_OWN_LISTS = {"tags"}
 
 
 def read_json_list(
@@ -55,7 +58,7 @@ def read_json_objects(chunks: Iterator[bytes]) -> Iterator[FileRow]:
         try:
             yield _row("Line", number, _load(line.decode()))
         except UnicodeDecodeError:
-            yield FileRow(number, {}, f"Line {number}: the text is not valid UTF-8.")
+            raise not_utf8(number) from None
         except json.JSONDecodeError as error:
             yield FileRow(number, {}, str(_not_json(error.msg, number, error.colno)))
         except InputError as error:
@@ -83,9 +86,26 @@ def _read_single(first: tuple[int, bytes], rest: Iterator[tuple[int, bytes]]) ->
             raise InputError(f"The body is too long: the limit is {MAX_ROW_BYTES} bytes.")
     text = "".join(text_of([content]))
     try:
-        return _row("Row", 1, _load(text))
+        document = _load(text)
+        _require_single(document)
+        return _row("Row", 1, document)
     except json.JSONDecodeError as error:
         raise _not_json(error.msg, error.lineno, error.colno) from None
+
+
+def _require_single(document: Any) -> None:
+    """Refuse an object around a list that is not the first thing in it."""
+    for key, value in document.items() if isinstance(document, dict) else ():
+        if (
+            key not in _OWN_LISTS
+            and isinstance(value, list)
+            and value
+            and isinstance(value[0], dict)
+        ):
+            raise InputError(
+                f"The file is one object with a list in “{key[:100]}”. If that list holds the instances, save it alone, "
+                'or as {"instances": [...]}.'
+            )
 
 
 def _row(place: str, number: int, document: Any) -> FileRow:

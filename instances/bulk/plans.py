@@ -2,10 +2,18 @@
 
 from typing import NamedTuple
 
+from instances.bulk.columns import ElementKeys
 from instances.bulk.rows import INSTANCE_DELETED
-from instances.errors import InputError
-from instances.models import BulkRow, Element, OrganizationUser
-from instances.provisioning.create import element_of, parse_body, plan_body
+from instances.errors import InputError, MissingConfigurationError
+from instances.models import BulkRow, Element, Instance, OrganizationUser
+from instances.provisioning.create import (
+    NewCreate,
+    element_of,
+    new_create,
+    new_instance,
+    parse_body,
+    plan_body,
+)
 from instances.provisioning.plan import ConnectionPlan
 
 
@@ -35,6 +43,21 @@ class RowPlanner:
         if row.element_key not in self._elements:
             self._elements[row.element_key] = element_of(body)
         return plan_body(self._user, body, element=self._elements[row.element_key])
+
+
+def prepare(plan: ConnectionPlan, *, actor: str) -> NewCreate | Instance:
+    """Make the instance that is planned in memory: to be sent, or a draft that waits for an authorization.
+
+    The dry run and the job both do it, so that the one refuses what the other refuses.
+
+    Raises InputError, PlatformError. If keys are missing, unknown ones are named: one may be a typing error.
+    """
+    try:
+        return new_instance(plan) if plan.needs_code else new_create(plan, actor=actor)
+    except MissingConfigurationError as error:
+        keys = ElementKeys(plan.element.parsed)
+        unknown = keys.describe_unknown(plan.own_configuration)
+        raise MissingConfigurationError(error.keys, hint=unknown) from None
 
 
 def identity_of(plan: ConnectionPlan) -> Identity:

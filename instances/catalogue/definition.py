@@ -4,7 +4,7 @@ These classes define the shape of a definition; validation.py checks its content
 when the checks become stricter.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from enum import StrEnum
 from functools import cached_property
 from typing import Literal, Self, get_args
@@ -375,6 +375,11 @@ class ElementDefinition(_Part):
         """
         declared = self._declared_secrecy.get(key)
         return is_secret_key(key) if declared is None else declared
+
+    @property
+    def declared_keys(self) -> Collection[str]:
+        """Every configuration key that some way of authentication knows, aliases included."""
+        return self._declared_secrecy.keys()
 
     @cached_property
     def _declared_secrecy(self) -> dict[str, bool]:

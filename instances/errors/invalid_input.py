@@ -70,11 +70,12 @@ class SecretsNeededAgainError(InvalidConfigurationError):
 class MissingConfigurationError(InputError):
     """Required configuration is missing.
 
-    The message names all missing keys (contract 7.5).
+    The message names all missing keys (contract 7.5). hint: a sentence to add.
     """
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        super().__init__(f"Missing required configuration: {', '.join(keys)}")
+    def __init__(self, keys: Sequence[str], *, hint: str = "") -> None:
+        message = f"Missing required configuration: {', '.join(keys)}"
+        super().__init__(f"{message}. {hint}" if hint else message)
         self.keys = list(keys)
 
 

@@ -12,6 +12,12 @@ from instances.errors import InvalidConfigurationError
 from instances.redaction import storable
 
 MAX_VALUE_CHARACTERS = 20_000
+# Zero-width characters, byte order marks and marks of direction come along when text is copied from web pages.
+_INVISIBLE = "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062\u2063\u2064\ufeff"
+_LINE_ENDS = "\r\n" + _INVISIBLE
+_BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001)))) + _INVISIBLE
+# Others have a meaning inside a word, in Persian for example.
+_NEVER_INSIDE = frozenset("\u200b\u2060\ufeff")
 _PASSWORD = re.compile(r"passw(or)?d|passphrase", re.IGNORECASE)
 
 
@@ -32,7 +38,7 @@ def normalise_configuration(
             raise InvalidConfigurationError(
                 storable(key), "the key contains a character that cannot be stored."
             )
-        text = _trimmed(key, _to_text(key, value))
+        text = _trimmed_value(key, _to_text(key, value))
         if text in {"", MASK}:
             continue
         _check_form(key, text, types.get(key, KeyType.STRING))
@@ -54,12 +60,26 @@ def split_secrets(
     }
 
 
-def _trimmed(key: str, text: str) -> str:
-    """Remove the blanks and line ends that come with a pasted id, key or secret.
+def trimmed(text: str) -> str:
+    """Remove the blanks, line ends and invisible characters around a pasted text."""
+    return text.strip(_BLANKS)
 
-    A password may begin or end with a blank, but not with a line end.
+
+def _trimmed_value(key: str, text: str) -> str:
+    """Trim a pasted id, key or secret.
+
+    A password may begin or end with a blank, but not with a line end or an invisible character.
+
+    Raises InvalidConfigurationError for an invisible character inside, which nobody can see to remove.
     """
-    return text.strip("\r\n") if _PASSWORD.search(key) else text.strip()
+    text = text.strip(_LINE_ENDS) if _PASSWORD.search(key) else trimmed(text)
+    if not text.isascii() and (inside := set(text) & _NEVER_INSIDE):
+        code = f"U+{ord(min(inside)):04X}"
+        raise InvalidConfigurationError(
+            key,
+            f"contains an invisible character ({code}). Type it again, or paste it as plain text.",
+        )
+    return text
 
 
 def _to_text(key: str, value: Any) -> str:

@@ -24,7 +24,7 @@ from instances.errors import (
 from instances.models import Element, Instance, OrganizationUser
 from instances.platforms.base import PlatformRequest
 from instances.platforms.registry import platform_for
-from instances.provisioning.configuration import split_secrets
+from instances.provisioning.configuration import split_secrets, trimmed
 from instances.provisioning.elements import find_element
 from instances.provisioning.hosts import (
     allowed_hosts,
@@ -269,7 +269,7 @@ def clean_name(name: str) -> str:
 
     Raises InputError if it is too long.
     """
-    cleaned = strip_tags(storable(name)).strip()
+    cleaned = trimmed(strip_tags(storable(name)))
     if len(cleaned) > MAX_NAME_CHARACTERS:
         raise InputError(f"A name has at most {MAX_NAME_CHARACTERS} characters. Shorten it.")
     return cleaned
@@ -280,7 +280,7 @@ def clean_tags(tags: Iterable[str]) -> list[str]:
 
     Raises InputError if one is empty or too long.
     """
-    names = list(dict.fromkeys(tag.strip() for tag in tags))
+    names = list(dict.fromkeys(trimmed(tag) for tag in tags))
     is_usable = [0 < len(name) <= MAX_NAME_CHARACTERS and storable(name) == name for name in names]
     if not all(is_usable):
         raise InputError(f"A tag has 1 to {MAX_NAME_CHARACTERS} characters.")

@@ -1,6 +1,7 @@
 """Upload a file of instances. It is kept in memory and sealed row by row."""
 
 import io
+from functools import partial
 from pathlib import PurePath
 from typing import Any, cast
 
@@ -15,13 +16,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _, gettext_lazy
 from django.views.decorators.csrf import csrf_protect
-from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldBooleanWidget
+from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, UnfoldBooleanWidget
 
 from instances.bulk import tasks
 from instances.bulk.admin.actions import later
 from instances.bulk.csv_files import csv_template
 from instances.bulk.files import read_rows
 from instances.bulk.jobs import read_bulk_job
+from instances.bulk.lines import WINDOWS_1252
 from instances.errors import InputError, StateConflictError, TaskNotEnqueuedError
 from instances.models import BulkJob, Element, Instance, OrganizationUser
 from instances.pages.admin_pages import ModelAdmin, render_page
@@ -78,6 +80,15 @@ class UploadForm(forms.Form):
         help_text=gettext_lazy(
             "CSV, JSON Lines or a JSON list. The file is not stored; its rows are encrypted as they are read."
         ),
+    )
+    encoding = forms.ChoiceField(
+        label=gettext_lazy("Text encoding"),
+        choices=[
+            ("", gettext_lazy("UTF-8 or UTF-16")),
+            (WINDOWS_1252, gettext_lazy("Windows-1252 or ISO-8859-1")),
+        ],
+        required=False,
+        widget=UnfoldAdminSelectWidget,
     )
     is_skipping_existing = forms.BooleanField(
         label=gettext_lazy("Skip instances that already exist (same name and element)"),
@@ -164,10 +175,18 @@ def _read(request: HttpRequest, form: UploadForm) -> BulkJob | None:
     """
     chosen = form.cleaned_data
     default_element = chosen["element"].key if chosen["element"] else ""
+    on_note = partial(messages.warning, request)
+    rows = read_rows(
+        chosen["file"].file,
+        default_element=default_element,
+        encoding=chosen["encoding"],
+        on_note=on_note,
+    )
     try:
         return read_bulk_job(
             chosen["organization_user"],
-            read_rows(chosen["file"].file, default_element=default_element),
+            rows,
+            on_note=on_note,
             actor=request.user.get_username(),
             name=PurePath(chosen["file"].name).name,
             is_skipping_existing=chosen["is_skipping_existing"],

@@ -12,7 +12,7 @@ from instances.bulk.commands import BulkCommand, RowResult
 from instances.bulk.dry_run import check_bulk_job
 from instances.bulk.files import read_rows
 from instances.bulk.jobs import read_bulk_job, start_bulk_job
-from instances.bulk.lines import FileRow
+from instances.bulk.lines import WINDOWS_1252, FileRow
 from instances.errors import InputError, StateConflictError
 from instances.models import BulkJob, BulkRow
 from instances.models.bulk_jobs import DEFAULT_CONCURRENCY
@@ -49,6 +49,12 @@ class Command(BulkCommand):
             action="store_true",
             help="skip instances that already exist (same name and element)",
         )
+        parser.add_argument(
+            "--encoding",
+            choices=[WINDOWS_1252],
+            default="",
+            help="of a text file that is neither UTF-8 nor UTF-16; ISO-8859-1 is part of windows-1252",
+        )
         self.add_run_arguments(parser)
 
     def handle(self, **options: Any) -> None:
@@ -61,7 +67,12 @@ class Command(BulkCommand):
         try:
             organization_user = find_user(user, options["organization"] or "")
             with _opened(file) as stream:
-                rows = read_rows(stream, default_element=options["element"] or "")
+                rows = read_rows(
+                    stream,
+                    default_element=options["element"] or "",
+                    encoding=options["encoding"],
+                    on_note=self.stderr.write,
+                )
                 job = read_bulk_job(
                     organization_user,
                     _interruptible(rows, interruption),
@@ -69,6 +80,7 @@ class Command(BulkCommand):
                     name=Path(file).name,
                     concurrency=options["concurrency"] or DEFAULT_CONCURRENCY,
                     is_skipping_existing=options["skip_existing"],
+                    on_note=self.stderr.write,
                 )
         except (InputError, StateConflictError) as error:
             raise CommandError(str(error), returncode=2) from None
