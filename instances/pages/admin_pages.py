@@ -1,13 +1,14 @@
 """Parts shared by the admin's pages: base classes, the confirmation page, and the display of secrets."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.options import ActionLocation
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model
+from django.db.models import DateTimeField, Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
@@ -21,8 +22,30 @@ from instances.fields import Sealed, SealedRow
 from instances.pages.reach import hide_strangers, is_all_within_reach
 
 
+@cache
+def _time_column(field: DateTimeField[Any, Any]) -> Callable[[Model], str | None]:
+    """Return a column of a list that shows a time as all other pages do."""
+
+    @admin.display(description=field.verbose_name, ordering=field.name)
+    def column(row: Model) -> str | None:
+        at = getattr(row, field.name)
+        return render_to_string("instances/time.html", {"at": at}) if at else None
+
+    column.__name__ = field.name
+    return column
+
+
 class ModelAdmin(unfold_admin.ModelAdmin):
     """Unfold's, with the signature that Django 6.1 gave to get_action_choices()."""
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        columns = super().get_list_display(request)
+        times = {
+            field.name: field
+            for field in self.opts.concrete_fields
+            if isinstance(field, DateTimeField)
+        }
+        return [_time_column(times[name]) if name in times else name for name in columns]
 
     def get_action_choices(
         self,

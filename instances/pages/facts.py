@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from instances.models import Instance
 from instances.pages.admin_pages import secret_state
 from instances.pages.forms import WAY_LABELS
+from instances.times import format_time
 
 # Count no further than this: an instance may have many exchanges, and a cause many instances.
 MAX_COUNTED = 1_000
@@ -55,7 +55,7 @@ def _access(instance: Instance) -> Fact:
     note = _("Cannot be renewed")
     if instance.next_refresh_at:
         note = _("Refreshed automatically at %(time)s") % {
-            "time": date_format(timezone.localtime(instance.next_refresh_at), "H:i")
+            "time": format_time(instance.next_refresh_at)
         }
     return Fact(_("Access token valid until"), at=instance.expires_at, note=note)
 
@@ -98,7 +98,7 @@ def _refresh_status(instance: Instance) -> str:
         return ""
     is_in_progress = bool(instance.leased_until and instance.leased_until > timezone.now())
     if instance.refresh_started_at and is_in_progress:
-        return _("In progress since %s.") % date_format(instance.refresh_started_at, "H:i:s")
+        return _("In progress since %s.") % format_time(instance.refresh_started_at)
     if instance.refresh_started_at:
         return _("The last response was lost. The refresh token will be tried once more.")
     failures = instance.refresh_failures + instance.refresh_refusals

@@ -5,8 +5,6 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import reverse
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.http import urlencode
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _, ngettext
@@ -30,6 +28,7 @@ from instances.provisioning.lifecycle.states import State
 from instances.provisioning.status.audience import audiences_for
 from instances.provisioning.status.explain import Explanation, explain, remedies_of
 from instances.provisioning.status.meaning import facts_of, meaning_of
+from instances.times import format_time
 
 LINKS = 10
 _DANGER = (DISABLE, DELETE)
@@ -86,8 +85,7 @@ def _since(instance: Instance) -> str:
     """Say since when it has been in a state that somebody must end."""
     if instance.state not in {State.FAILED, State.NEEDS_REAUTHORIZATION}:
         return ""
-    at = date_format(timezone.localtime(instance.state_changed_at), "DATETIME_FORMAT")
-    return _("Since %(time)s.") % {"time": at}
+    return _("Since %(time)s.") % {"time": format_time(instance.state_changed_at)}
 
 
 def _exchange_url(explanation: Explanation | None, frame: Frame) -> str:

@@ -1,10 +1,11 @@
 """Times in the reader's time zone. The browser sends it in a cookie (time_zone.js), and every page uses it."""
 
 from collections.abc import Callable
-from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+
+from instances.times import ReadersZone
 
 COOKIE = "time_zone"
 MAX_NAME_CHARACTERS = 64
@@ -22,11 +23,11 @@ def in_readers_zone(
     return respond
 
 
-def _zone_named(name: str) -> ZoneInfo | None:
+def _zone_named(name: str) -> ReadersZone | None:
     if not name or len(name) > MAX_NAME_CHARACTERS:
         return None
     try:
-        return ZoneInfo(name)
+        return ReadersZone(name)
     except (KeyError, OSError, ValueError):
         # Missing, a folder of zones, or not a zone's name.
         return None

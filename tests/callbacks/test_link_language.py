@@ -1,5 +1,7 @@
 """Links and their mails speak German or English; operators and staff read English."""
 
+import re
+
 import pytest
 from django.core import mail
 from django.test import Client
@@ -96,3 +98,4 @@ def test_a_mail_is_sent_in_the_chosen_language(staff, sandbox, dynamics, setting
         "mina bittet Sie, Ihr Konto bei Microsoft Dynamics CRM zu verbinden"
     )
     assert "Öffnen Sie diesen Link" in mail.outbox[0].body
+    assert re.search(r"\d\d\.\d\d\.\d{4}, \d\d:\d\d UTC", str(mail.outbox[0].body))

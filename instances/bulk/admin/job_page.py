@@ -7,7 +7,7 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.formats import date_format, localize
+from django.utils.formats import localize
 from django.utils.translation import gettext as _, ngettext
 
 from instances.bulk.admin.actions import ACTIONS, BulkAction
@@ -15,6 +15,7 @@ from instances.bulk.admin.next_steps import next_steps, rows_url
 from instances.bulk.jobs import Progress, is_dry_run_given_up, is_reading_stalled, progress_of
 from instances.models import BulkJob, BulkRow
 from instances.pages.bars import Part, bar_of, sentence_of
+from instances.times import format_time
 
 _State = BulkJob.State
 _Outcome = BulkRow.Outcome
@@ -114,7 +115,7 @@ def _context_line(job: BulkJob, progress: Progress) -> str:
     rows = ngettext("%(n)s row", "%(n)s rows", progress.total) % {"n": localize(progress.total)}
     started = _("created by %(actor)s, %(at)s") % {
         "actor": job.actor,
-        "at": date_format(job.created_at, "SHORT_DATETIME_FORMAT"),
+        "at": format_time(job.created_at),
     }
     parts = [str(job), rows, started]
     if job.started_at and job.finished_at:
@@ -146,7 +147,7 @@ def _facts(job: BulkJob) -> list[dict[str, Any]]:
 
 
 def _time(at: Any) -> str:
-    return date_format(at, "SHORT_DATETIME_FORMAT") if at else _("not yet")
+    return format_time(at) if at else _("not yet")
 
 
 def _is_offered(action: BulkAction, job: BulkJob, progress: Progress) -> bool:

@@ -7,6 +7,7 @@ the links of a message do no harm.
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from smtplib import SMTPException
 from typing import Any
 
@@ -37,6 +38,7 @@ from instances.provisioning.lifecycle.changes import locked
 from instances.provisioning.lifecycle.reauthenticate import reauthenticate_as_planned
 from instances.provisioning.plan import ConnectionPlan, plan_changes, plan_of
 from instances.queries.database_clock import database_now
+from instances.times import format_full_time
 
 TOKEN_BYTES = 32
 _NOT_OPEN = {
@@ -148,9 +150,10 @@ def send_link(new_link: NewLink, *, to: str, language: str) -> None:
         "element": link.instance.element.name,
         "url": new_link.url,
         "note": f"\n{link.note}\n" if link.note else "",
-        "until": link.expires_at.strftime("%Y-%m-%d %H:%M UTC"),
     }
-    with translation.override(language):
+    # Not in the sender's time zone: the account owner may live in another one.
+    with translation.override(language), timezone.override(UTC):
+        words["until"] = format_full_time(link.expires_at)
         subject = _("%(who)s asks you to connect your %(element)s account") % words
         body = _(
             "%(who)s of %(organization)s asks you to connect your %(element)s account.\n%(note)s\n"

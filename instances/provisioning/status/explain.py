@@ -4,11 +4,9 @@ All entrances use explain() and explain_many(), so they all say the same.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _, gettext_lazy
 
 from instances.causes import CAUSES, Audience, Cause, CauseInfo, WhoActs
@@ -33,6 +31,7 @@ from instances.provisioning.status.meaning import (
     is_paused,
     meaning_of,
 )
+from instances.times import format_time
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -294,8 +293,12 @@ def _validity(instance: Instance) -> str:
     if instance.expires_at is None:
         return ""
     if instance.expires_at <= timezone.now():
-        return _("Its access token expired at %(time)s.") % {"time": _time(instance.expires_at)}
-    return _("Its access token is valid until %(time)s.") % {"time": _time(instance.expires_at)}
+        return _("Its access token expired at %(time)s.") % {
+            "time": format_time(instance.expires_at)
+        }
+    return _("Its access token is valid until %(time)s.") % {
+        "time": format_time(instance.expires_at)
+    }
 
 
 def _retry(instance: Instance) -> str:
@@ -303,14 +306,9 @@ def _retry(instance: Instance) -> str:
     if not dates:
         return _("Run a check to try again.")
     at = max(min(dates), timezone.now())
-    return _("Retrying automatically at %(time)s. To retry now, run a check.") % {"time": _time(at)}
-
-
-def _time(at: datetime) -> str:
-    """Format a time in the reader's time zone, with the date if it is not today."""
-    local = timezone.localtime(at)
-    is_today = local.date() == timezone.localdate()
-    return local.strftime("%H:%M") if is_today else date_format(local, "SHORT_DATETIME_FORMAT")
+    return _("Retrying automatically at %(time)s. To retry now, run a check.") % {
+        "time": format_time(at)
+    }
 
 
 def _remedy_action(instance: Instance, cause: str = "") -> Action:

@@ -1,8 +1,16 @@
 // Every page works without this script: it adds copying, menus, a search key, and the number of selected rows.
 addEventListener("DOMContentLoaded", () => {
-  // Times as the reader writes them, in the reader's time zone.
-  for (const time of document.querySelectorAll("time[data-local]")) {
-    time.textContent = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  // Until the server knows the reader's time zone (time_zone.js), its times are in another one, which they name.
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  const date = { year: "numeric", month: "2-digit", day: "2-digit" };
+  const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  // Swedish is written as ISO 8601. The server's forms are those of config/formats.
+  const language = document.documentElement.lang === "de" ? "de" : "sv";
+  for (const time of document.querySelectorAll("time[data-zone]")) {
+    if (time.dataset.zone === timeZone) continue;
+    const at = new Date(time.dateTime);
+    const isToday = at.toDateString() === new Date().toDateString();
+    time.textContent = at.toLocaleString(language, isToday ? clock : { ...date, ...clock });
   }
 
   // Copy buttons: the whole text of an element, or the value of a field.
