@@ -130,10 +130,7 @@ def list_configurations_of_type(
     request: HttpRequest, key_or_id: KeyOrId, kind: str, response: HttpResponse
 ) -> list[ElementConfigurationDocument]:
     """List the configuration keys of one authentication type."""
-    element = get_element(request, key_or_id)
-    keys = {key.key for key in element.parsed.authentication_type(kind).fields}
-    entries = ElementConfigurationDocument.all_of(element)
-    items = (entry for entry in entries if entry.key in keys)
+    items = ElementConfigurationDocument.of_type(get_element(request, key_or_id), kind)
     return complete_list(response, items, things="configuration")
 
 

@@ -1,5 +1,6 @@
 """`/instances` and `/elements/{keyOrId}/instances` (contract 7 and 8.2)."""
 
+import json
 from typing import Annotated
 
 from django.core.exceptions import BadRequest
@@ -28,7 +29,7 @@ from instances.api.responses import BODY, PLATFORM, answers
 from instances.api.security import PLATFORM_CALL
 from instances.api.visible import VISIBLE, as_stored, shown_token, visible_instances
 from instances.models import Element, Instance
-from instances.provisioning import create, idempotency, update
+from instances.provisioning import idempotency, update
 from instances.provisioning.lifecycle import delete
 from instances.wire import InstanceBody
 
@@ -57,18 +58,16 @@ def create_instance(
 ) -> InstanceDocument:
     """Provision an instance. An element in the path takes precedence over one in the body."""
     caller = require_caller(request)
-    if idempotency_key:
-        instance = idempotency.create_instance_once(
-            caller.organization_user,
-            body,
-            key=idempotency_key,
-            body_text=f"{request.path_info}\n{request.body.decode()}",
-            actor=caller.actor,
-            element=element,
-        )
-    else:
-        plan = create.plan_body(caller.organization_user, body, element=element)
-        instance = create.create(plan, actor=caller.actor).require_created()
+    # The same JSON is the same body, whatever its white space and the order of its names.
+    text = json.dumps(json.loads(request.body), sort_keys=True)
+    instance = idempotency.create_instance_once(
+        caller.organization_user,
+        body,
+        key=idempotency_key,
+        body_text=f"{request.path_info}\n{text}",
+        actor=caller.actor,
+        element=element,
+    )
     return _document(caller, instance)
 
 

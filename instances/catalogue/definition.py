@@ -331,6 +331,8 @@ class ElementDefinition(_Part):
     name: str
     hub: str
     description: str
+    # What to prepare before connecting, for whoever does it (contract 6).
+    config_description: str = ""
     active: bool = True
     # The element whose ways of authentication this one shares.
     alias_of: str | None = None

@@ -1,9 +1,11 @@
 """Idempotency keys: clients repeat a create without creating a second instance."""
 
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
+from uuid import UUID
 
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from instances import crypto
@@ -16,6 +18,13 @@ LIFETIME = timedelta(hours=24)
 class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):
     def with_key(self, key: str) -> Self:
         return self.filter(key_digest__in=crypto.digests(key))
+
+    def held_by(self, holder: UUID) -> Self:
+        return self.filter(holder=holder)
+
+    def lost(self, *, at: Any) -> Self:
+        """Keys whose request has ended, with or without a result. at: a time, or the database's."""
+        return self.filter(Q(held_until=None) | Q(held_until__lt=at))
 
     def live(self, *, at: datetime) -> Self:
         """Keys that a client may still repeat."""
@@ -37,6 +46,9 @@ class IdempotencyKey(models.Model):
     )
     # The created instance; None while the first request is in progress.
     instance = models.ForeignKey(Instance, on_delete=models.CASCADE, null=True, related_name="+")
+    # The request that creates it. It renews held_until meanwhile; afterwards another request may take over.
+    holder = models.UUIDField(null=True, editable=False)
+    held_until = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(_("created at"), db_index=True)
 
     objects = IdempotencyKeyQuerySet.as_manager()

@@ -44,10 +44,10 @@ from instances.provisioning.plan import (
     OAUTH1_TOKEN_KEYS,
     TOKEN_KEYS,
     ConnectionPlan,
-    choose_authentication,
     plan_connection,
 )
 from instances.provisioning.platform_requests import create_request
+from instances.provisioning.ways import choose_authentication
 from instances.queries.database_clock import require_right_clock
 from instances.redaction import storable
 from instances.wire import InstanceBody
@@ -122,7 +122,10 @@ def plan_body(
         name=body.name or "",
         tags=body.tags,
         authentication_type=choose_authentication(
-            element.parsed, body.configuration, body.provider_data
+            element.parsed,
+            body.configuration,
+            body.provider_data,
+            external_authentication=body.external_authentication,
         ),
         configuration=body.configuration,
         provider_data=body.provider_data,
@@ -236,21 +239,26 @@ def insert_creates(creates: Sequence[NewCreate], *, actor: str) -> None:
 
 
 def create(
-    plan: ConnectionPlan, *, actor: str, on_insert: Callable[[Instance], None] | None = None
+    plan: ConnectionPlan,
+    *,
+    actor: str,
+    on_insert: Callable[[Instance], None] | None = None,
+    deadline: Deadline | None = None,
 ) -> CreateResult:
     """Create an instance and provision it.
 
     A rejected create leaves no instance, only its interactions (contract 12.6). If the platform's response is lost, the
     instance is kept in the state `unknown`, since it may exist there.
 
-    on_insert: called in the transaction that inserts the instance, before anything is sent.
+    on_insert: called in the transaction that inserts the instance, before anything is sent. deadline: nothing is sent
+    after it; by default that of create_deadline().
 
     Raises InputError and ClockSkewError, before anything is stored; later errors are part of the result.
     """
     new = new_create(plan, actor=actor)
     if not new.is_connected:
         require_right_clock()
-    deadline = create_deadline()
+    deadline = deadline or create_deadline()
     # Without on_insert it is a single statement, which needs no transaction.
     with transaction.atomic() if on_insert else nullcontext():
         insert_creates([new], actor=actor)

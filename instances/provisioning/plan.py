@@ -11,7 +11,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.db.models import QuerySet
 
-from instances.catalogue.definition import AuthenticationKind, AuthenticationType, ElementDefinition
+from instances.catalogue.definition import AuthenticationType
 from instances.catalogue.hosts import NamedHost, named_hosts
 from instances.catalogue.templates import overridden
 from instances.errors import MissingConfigurationError
@@ -197,30 +197,6 @@ def plan_changes(
         provider_data=provider_data or {},
         unreadable_keys=tuple(field.key for field in way.fields if field.key in lost),
     )
-
-
-def choose_authentication(
-    definition: ElementDefinition,
-    configuration: Mapping[str, Any],
-    provider_data: Mapping[str, str],
-) -> str:
-    """Choose the kind of authentication that a body asks for (contract 7.2).
-
-    `authentication.type` decides. Without it: OAuth 1.0a if there is a verifier, OAuth 2.0 if there is a code, else the
-    first way without a browser whose required keys are all given. If none is, OAuth, so that the error names the
-    missing code.
-    """
-    if named := configuration.get("authentication.type"):
-        return str(named)
-    has_verifier = "oauth_verifier" in provider_data
-    browser = sorted(
-        (way for way in definition.authentication if way.needs_browser),
-        key=lambda way: (way.type == AuthenticationKind.OAUTH1) is not has_verifier,
-    )
-    direct = [way for way in definition.authentication if not way.needs_browser]
-    complete = [way for way in direct if not way.missing_keys(configuration)]
-    preferred = [*browser, *direct] if provider_data else [*complete, *browser, *direct]
-    return str(preferred[0].type)
 
 
 def default_callback_url() -> str:

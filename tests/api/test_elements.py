@@ -5,9 +5,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from instances.models import Element
-from tests.api.conftest import make_api_client
+from tests.api.conftest import KEYED_BODY, make_api_client
 from tests.conftest import shipped
-from tests.support.factories import make_oauth_app
+from tests.support.factories import KEY_DEFINITION, make_element, make_oauth_app
 
 pytestmark = pytest.mark.django_db
 
@@ -87,6 +87,38 @@ def test_ways_of_authentication_have_their_configurations(api, catalogue):
     assert [one["key"] for one in entries][:2] == ["user.username", "user.password"]
     wrong = public(api, "elements/sfdc/authentication-types/oauth9/configurations")
     assert wrong.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("kind", "label", "is_required"),
+    [
+        ("custom", "Client ID in Microsoft Entra ID", False),
+        ("OAuth2", "OAuth Client ID in Azure AD", True),
+    ],
+)
+def test_the_configurations_of_a_way_are_those_of_that_way(
+    api, catalogue, kind, label, is_required
+):
+    path = f"elements/dynamicscrmadfs/authentication-types/{kind}/configurations"
+    entries = public(api, path).json()
+    [client] = [entry for entry in entries if entry["key"] == "oauth.api.key"]
+    assert (client["name"], client["required"]) == (label, is_required)
+    assert [entry["displayOrder"] for entry in entries] == list(range(len(entries)))
+    every = public(api, "elements/dynamicscrmadfs/configuration").json()
+    assert {(one["id"], one["key"]) for one in entries} < {(one["id"], one["key"]) for one in every}
+
+
+def test_an_element_says_how_it_is_configured(api, catalogue):
+    make_element(KEY_DEFINITION | {"config_description": "Copy the key from the settings."})
+    own = api.get("elements/keyed").json()
+    assert own["configDescription"] == "Copy the key from the settings."
+    described = public(api, "elements/dynamicscrmadfs").json()["configDescription"]
+    assert described.startswith("To connect Microsoft Dynamics CRM, enter User Name, ")
+    listed = public(api, "elements?where=abridged='true'").json()
+    assert all(one["configDescription"] for one in listed)
+    api.post("instances", KEYED_BODY)
+    [instance] = api.get("instances").json()
+    assert instance["element"]["configDescription"] == own["configDescription"]
 
 
 def test_hubs(api, catalogue):

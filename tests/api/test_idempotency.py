@@ -1,19 +1,20 @@
 """`Idempotency-Key` on creates, our own addition: a repeated request returns the same instance."""
 
+import json
 import threading
 import time
 from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from instances import crypto
 from instances.models import IdempotencyKey, Instance, OrganizationUser
 from instances.provisioning import create, idempotency
 from instances.provisioning.lifecycle.delete import forget_instance
-from instances.provisioning.lifecycle.schedule import STALE_AFTER
-from tests.api.conftest import KEYED_BODY, ApiClient, make_api_client
+from tests.api.conftest import BASE, KEYED_BODY, ApiClient, make_api_client
 from tests.support.factories import make_element, make_organization, make_organization_user
 from tests.support.keyed import keyed_definition
 from tests.support.provider import API_KEY, ORGANIZATION_SECRET, USER_SECRET
@@ -61,8 +62,59 @@ def test_while_the_first_still_runs_the_second_is_told_when_to_come_again(api, i
     IdempotencyKey.objects.update(instance=None)
     response = api.post("instances", KEYED_BODY, **KEY)
     assert (response.status_code, int(response["Retry-After"]) > 0) == (409, True)
-    IdempotencyKey.objects.update(created_at=timezone.now() - 2 * STALE_AFTER)
+    other = api.post("instances", KEYED_BODY | {"name": "Other"}, **KEY)
+    assert "already used with a different body" in other.json()["message"]
+
+
+def seconds_ago(seconds):
+    return timezone.now() - timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("held_until", [None, 1], ids=["of an older release", "of this one"])
+def test_a_key_whose_holder_was_killed_before_it_began_is_taken_over(api, held_until):
+    api.post("instances", KEYED_BODY, **KEY)
+    held_until = held_until and seconds_ago(held_until)
+    IdempotencyKey.objects.update(instance=None, held_until=held_until)
     assert api.post("instances", KEYED_BODY, **KEY).status_code == 200
+    assert IdempotencyKey.objects.get().instance_id
+
+
+def test_a_create_whose_process_was_killed_is_finished_within_seconds(api, provider, accepted):
+    first = api.post("instances", accepted, **KEY).json()
+    QuerySet.update(Instance.objects.all(), state="provisioning", state_changed_at=seconds_ago(8))
+    IdempotencyKey.objects.update(held_until=timezone.now() + timedelta(seconds=5))
+    assert api.post("instances", accepted, **KEY).status_code == 409
+    IdempotencyKey.objects.update(held_until=seconds_ago(1))
+    asked = len(provider.requests)
+    again = api.post("instances", accepted, **KEY)
+    assert (again.status_code, again.json()["id"]) == (200, first["id"])
+    assert (len(provider.requests), Instance.objects.get().state) == (asked + 1, "connected")
+
+
+def test_a_create_that_another_process_has_begun_again_is_left_to_it(api, accepted):
+    api.post("instances", accepted, **KEY)
+    QuerySet.update(Instance.objects.all(), state="provisioning", state_changed_at=seconds_ago(1))
+    IdempotencyKey.objects.update(held_until=seconds_ago(8))
+    assert api.post("instances", accepted, **KEY).status_code == 409
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        json.dumps(KEYED_BODY, indent=3),
+        json.dumps(dict(reversed(KEYED_BODY.items()))),
+        json.dumps(KEYED_BODY).replace("Acme", "\\u0041cme"),
+    ],
+)
+def test_the_same_json_written_otherwise_is_the_same_body(api, written):
+    first = api.post("instances", KEYED_BODY, **KEY)
+    again = api.django.post(
+        f"{BASE}/instances",
+        written,
+        content_type="application/json",
+        headers={"Authorization": api.header} | KEY,
+    )
+    assert (again.status_code, again.json()) == (200, first.json())
 
 
 def test_of_many_at_once_one_creates(api):
@@ -101,9 +153,15 @@ def in_thread(call):
 
 
 @pytest.fixture
-def refusing(api, provider):
+def refusing(accepted, provider):
     """A body that the provider refuses, until provider.override is None."""
     provider.override = (401, {"message": "Unauthorized"})
+    return accepted
+
+
+@pytest.fixture
+def accepted(api, provider):
+    """A body that the provider is asked about."""
     definition = keyed_definition(provider.url)
     make_element(definition)
     return KEYED_BODY | {
@@ -137,7 +195,7 @@ def test_a_request_that_was_stopped_while_a_retry_took_over_creates_nothing(api,
 
     def stop_and_create(*arguments, **options):
         monkeypatch.undo()
-        IdempotencyKey.objects.update(created_at=timezone.now() - 2 * STALE_AFTER)
+        IdempotencyKey.objects.update(held_until=seconds_ago(1))
         retries.append(in_thread(lambda: api.post("instances", KEYED_BODY, **KEY)))
         return create.create(*arguments, **options)
 

@@ -82,16 +82,20 @@ class Connect:
     """connect.by_code(case), … connect an account of a stub element in the way that the case is about."""
 
     def __init__(self, api: ApiClient) -> None:
-        self._api = api
+        self.api = api
+
+    def sign_in(self, organization: str, email: str) -> None:
+        """Go on as a user of another organization."""
+        self.api = make_api_client(organization, email)
 
     def by_code(self, case: str, element: str = "stub-code", **client: str) -> Account:
         code = {"code": "the-code"}
-        return Account(self._api, case, element, configuration=CLIENT | client, providerData=code)
+        return Account(self.api, case, element, configuration=CLIENT | client, providerData=code)
 
     def by_refresh_token(self, case: str, element: str = "stub-code") -> Account:
         tokens = {"oauth.user.refresh_token": "old-refresh-token-1"}
         return Account(
-            self._api,
+            self.api,
             case,
             element,
             configuration=CLIENT | tokens,
@@ -99,14 +103,14 @@ class Connect:
         )
 
     def by_key(self, case: str, key: str = "some-api-key-1") -> Account:
-        return Account(self._api, case, "stub-key", configuration={"api.key": key})
+        return Account(self.api, case, "stub-key", configuration={"api.key": key})
 
     def by_password(self, case: str) -> Account:
         password = {"username": "ada", "password": "wrong-password-1"}
-        return Account(self._api, case, "stub-password", configuration=CLIENT | password)
+        return Account(self.api, case, "stub-password", configuration=CLIENT | password)
 
     def by_client_credentials(self, case: str) -> Account:
-        return Account(self._api, case, "stub-cc", configuration=CLIENT)
+        return Account(self.api, case, "stub-cc", configuration=CLIENT)
 
 
 @pytest.fixture

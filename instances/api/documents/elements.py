@@ -5,7 +5,11 @@ from zlib import crc32
 
 from instances.api.documents.base import ResponseDocument
 from instances.catalogue.configuration_keys import ConfigurationKey, KeyType, common_configuration
-from instances.catalogue.definition import AuthenticationType, ElementDefinition
+from instances.catalogue.definition import (
+    OAUTH_CLIENT_KEYS,
+    AuthenticationType,
+    ElementDefinition,
+)
 from instances.models import Element
 
 # More than any element has configuration keys, so that entry ids are unique across elements and across instances
@@ -32,6 +36,7 @@ class ElementSummaryDocument(ResponseDocument):
     key: str
     name: str
     description: str
+    config_description: str
     hub: str
     image: str
     active: bool
@@ -54,6 +59,7 @@ class ElementSummaryDocument(ResponseDocument):
             key=element.key,
             name=element.name,
             description=element.parsed.description,
+            config_description=_config_description(element.parsed),
             hub=element.hub,
             image=_image(element),
             active=element.is_active,
@@ -120,16 +126,32 @@ class ElementConfigurationDocument(ConfigurationEntry):
     @classmethod
     def all_of(cls, element: Element) -> list[Self]:
         """Build the configuration keys of all authentication types."""
+        keys = configuration_keys(element.parsed)
+        return [cls._at(number, key, element, number) for number, key in enumerate(keys)]
+
+    @classmethod
+    def of_type(cls, element: Element, kind: str) -> list[Self]:
+        """Build the configuration keys of one authentication type, as that type declares them.
+
+        An entry keeps the id that it has among the keys of all types.
+
+        Raises InvalidConfigurationError.
+        """
+        numbers = [key.key for key in configuration_keys(element.parsed)]
+        fields = element.parsed.authentication_type(kind).fields
         return [
-            cls.of(
-                key,
-                owner=element.pk,
-                number=number,
-                default_value=key.default,
-                display_order=number,
-            )
-            for number, key in enumerate(configuration_keys(element.parsed))
+            cls._at(numbers.index(key.key), key, element, order) for order, key in enumerate(fields)
         ]
+
+    @classmethod
+    def _at(cls, number: int, key: ConfigurationKey, element: Element, order: int) -> Self:
+        return cls.of(
+            key,
+            owner=element.pk,
+            number=number,
+            default_value=key.default,
+            display_order=order,
+        )
 
 
 class ConfigurableElementDocument(ElementDocument):
@@ -255,6 +277,27 @@ def configuration_keys(definition: ElementDefinition) -> list[ConfigurationKey]:
     for key in [*ways, *common_configuration()]:
         unique.setdefault(key.key, key)
     return list(unique.values())
+
+
+def _config_description(definition: ElementDefinition) -> str:
+    """Say what connecting takes, in the element file's words or by the labels of the required keys."""
+    if definition.config_description:
+        return definition.config_description
+    needs = "; or ".join(filter(None, map(_needs_of, definition.authentication)))
+    return f"To connect {definition.name}, {needs}." if needs else definition.description
+
+
+def _needs_of(way: AuthenticationType) -> str:
+    # With a browser, the OAuth app usually supplies the client.
+    supplied = OAUTH_CLIENT_KEYS if way.needs_browser else ()
+    labels = [
+        key.label
+        for key in way.fields
+        if key.required and key.default is None and key.key not in supplied
+    ]
+    entered = f"enter {', '.join(labels)}" if labels else ""
+    consent = "authorize access in a browser" if way.needs_browser else ""
+    return " and ".join(filter(None, [entered, consent]))
 
 
 def _image(element: Element) -> str:

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import structlog
 from django.db import Error as AnyDatabaseError, connection
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from instances.deadlines import Deadline
@@ -59,22 +60,18 @@ def leased(
     """
     if at is None:
         require_right_clock()
-    lease = Lease(uuid4(), _deadline())
+    lease = Lease(uuid4(), deadline_of(lease_duration()))
     now = at or Now()
     free = Instance.objects.filter(pk=instance_id, **(expect or {})).unleased(at=now)
     claimed = free.update(lease_holder=lease.holder, leased_until=now + lease_duration(), **intent)
     if claimed != 1:
         yield None
         return
-    ended = threading.Event()
-    keeper = threading.Thread(target=_renew, args=(instance_id, lease, ended), daemon=True)
-    keeper.start()
+    held = Instance.objects.filter(pk=instance_id, lease_holder=lease.holder)
     try:
-        yield lease
+        with renewed(held, "leased_until", lease_duration(), lease.deadline):
+            yield lease
     finally:
-        ended.set()
-        # The thread may be waiting for a database that does not respond.
-        keeper.join(timeout=RELEASE_WITHIN.total_seconds())
         _release(instance_id, lease)
 
 
@@ -84,33 +81,59 @@ def wait_until_unleased(instance_id: int) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _deadline() -> Deadline:
-    """Return a deadline that passes shortly before the lease ends.
+def deadline_of(duration: timedelta) -> Deadline:
+    """Return a deadline that passes shortly before a lease of this duration ends.
 
     Call it before the lease is taken or renewed. The margin is for requests that are on their way.
     """
-    return Deadline(0.9 * lease_duration())
+    return Deadline(0.9 * duration)
 
 
-def _renew(instance_id: int, lease: Lease, ended: threading.Event) -> None:
+@contextmanager
+def renewed(
+    held: QuerySet[Any], column: str, duration: timedelta, deadline: Deadline, *, count: int = 1
+) -> Iterator[None]:
+    """Renew a lease for a block, and move its deadline with it.
+
+    held: the rows that this process holds, `count` of them; if they become fewer, another process has taken over and
+    nothing is renewed any more. column: until when they are held.
+    """
+    ended = threading.Event()
+    arguments = (held, column, duration, deadline, count, ended)
+    keeper = threading.Thread(target=_renew, args=arguments, daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        # The thread may be waiting for a database that does not respond.
+        keeper.join(timeout=RELEASE_WITHIN.total_seconds())
+
+
+def _renew(
+    held: QuerySet[Any],
+    column: str,
+    duration: timedelta,
+    deadline: Deadline,
+    count: int,
+    ended: threading.Event,
+) -> None:
     """Renew the lease while the provider is slow; for a fast one no query is made."""
-    wait_seconds = lease_duration().total_seconds() / 3
+    wait_seconds = duration.total_seconds() / 3
     try:
         while not ended.wait(wait_seconds):
-            deadline = _deadline()
+            later = deadline_of(duration)
             try:
-                renewed = Instance.objects.filter(pk=instance_id, lease_holder=lease.holder).update(
-                    leased_until=Now() + lease_duration()
-                )
+                renewed_count = held.update(**{column: Now() + duration})
             except AnyDatabaseError as error:
                 log.warning("lease not renewed yet", error=type(error).__name__)
                 connection.close()
                 wait_seconds = min(wait_seconds, RENEWAL_RETRY_SECONDS)
                 continue
-            if renewed != 1:
+            if renewed_count != count:
                 return
-            lease.deadline.move_to(deadline)
-            wait_seconds = lease_duration().total_seconds() / 3
+            deadline.move_to(later)
+            wait_seconds = duration.total_seconds() / 3
     finally:
         connection.close()
 

@@ -215,9 +215,9 @@ def create_deadline() -> Deadline:
     return Deadline(SEND_WITHIN)
 
 
-def sent_in_time(request: PlatformRequest) -> PlatformRequest:
-    """Set the deadline of a create that starts now."""
-    return replace(request, deadline=create_deadline())
+def sent_in_time(request: PlatformRequest, deadline: Deadline | None = None) -> PlatformRequest:
+    """Set the deadline of a create that starts now. deadline: in place of create_deadline()."""
+    return replace(request, deadline=deadline or create_deadline())
 
 
 def create_at_platform(

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from django.utils import timezone
 
+from instances.deadlines import Deadline
 from instances.errors import GrantRejectedError, StateConflictError
 from instances.models import Instance
 from instances.platforms.base import PlatformInstance, PlatformRequest
@@ -23,14 +24,20 @@ from instances.provisioning.platform_requests import platform_request
 from instances.queries.database_clock import database_now, require_right_clock
 
 
-def reconcile_instance(instance: Instance, *, actor: str, is_abandoned: bool = False) -> Instance:
+def reconcile_instance(
+    instance: Instance,
+    *,
+    actor: str,
+    is_abandoned: bool = False,
+    deadline: Deadline | None = None,
+) -> Instance:
     """Look up an instance by its tag after the response to its create was lost.
 
     If it is found, its id and token are stored and duplicates are deleted. If it is not found and the create can no
     longer be in progress, it is created again, or moved to failed if that needs a new OAuth code.
 
     is_abandoned: the caller knows that the process that was provisioning it has ended. The embedded platform creates
-    nothing before it responds, so no waiting time is needed there.
+    nothing before it responds, so no waiting time is needed there. deadline: see sent_in_time().
 
     Raises StateConflictError if there is nothing to reconcile or it is too early, and PlatformError.
     """
@@ -48,7 +55,7 @@ def reconcile_instance(instance: Instance, *, actor: str, is_abandoned: bool = F
             f"{instance.label} was not found on the platform, but its creation may still be in progress. "
             f"Check again in {int(CREATE_GRACE_PERIOD.total_seconds())} seconds."
         )
-    request = sent_in_time(request)
+    request = sent_in_time(request, deadline)
     move_instance(
         instance,
         State.PROVISIONING,
