@@ -1,6 +1,6 @@
 """What a caller may see: elements, instances and Element tokens (contract 2.2)."""
 
-from django.db.models import BigIntegerField, Q
+from django.db.models import FETCH_PEERS, BigIntegerField, Q
 from django.http import HttpRequest
 
 from instances.api.authentication import Caller, optional_caller, require_instance
@@ -20,7 +20,8 @@ VISIBLE = Q(token_digest__isnull=False) & ~Q(state=Instance.State.DELETING)
 
 def visible_elements(request: HttpRequest) -> ElementQuerySet:
     """Select the public catalogue, and for authenticated callers the operator's own elements."""
-    elements = Element.objects.active()
+    # Parsed definitions stay in memory; those that are not yet there are read at once, in one query.
+    elements = Element.objects.active().defer("definition").fetch_mode(FETCH_PEERS)
     if optional_caller(request) is None:
         elements = elements.filter(source=Element.Source.SHIPPED)
     return elements
