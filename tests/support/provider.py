@@ -10,9 +10,10 @@ import socket
 import threading
 import time
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal, Self
+from typing import Any, Literal
 from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+from tests.support.loopback import LoopbackHandler, LoopbackServer
 
 type Answer = tuple[int, Any]
 type Mode = Literal[
@@ -59,7 +60,7 @@ class Request:
         return json.loads(self.body)
 
 
-class Provider:
+class Provider(LoopbackServer):
     """A server that really listens, and behaves well unless told otherwise.
 
     with Provider() as provider:
@@ -79,6 +80,7 @@ class Provider:
     """
 
     def __init__(self) -> None:
+        super().__init__(_Handler)
         self.mode: Mode = "obey"
         self.override: Answer | None = None
         self.override_headers: dict[str, str] = {}
@@ -94,28 +96,10 @@ class Provider:
         self.issued: set[str] = set()
         self._numbers = itertools.count(4711)
         self.released = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.provider = self
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.01,), daemon=True
-        )
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.released.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def netloc(self) -> str:
-        return f"127.0.0.1:{self._server.server_port}"
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.netloc}"
+        super().__exit__(*exception)
 
     @property
     def last(self) -> Request:
@@ -253,41 +237,14 @@ class Provider:
         return (200, page) if page else _error(404, "No instances found")
 
 
-class _Server(ThreadingHTTPServer):
-    provider: Provider
-    # With a longer backlog, many simultaneous clients need not retransmit their SYN.
-    request_queue_size = 128
-
-    def handle_error(self, *_: object) -> None:
-        """Print nothing: some tests are about clients that disconnect."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 5
-    # Headers and body are sent as two packets; the second must not wait for the first one's acknowledgement.
-    disable_nagle_algorithm = True
-    server: _Server
-
+class _Handler(LoopbackHandler):
     def setup(self) -> None:
         super().setup()
-        self.server.provider.connections += 1
-
-    def do_GET(self) -> None:
-        self._serve()
-
-    def do_POST(self) -> None:
-        self._serve()
-
-    def do_PUT(self) -> None:
-        self._serve()
-
-    def do_DELETE(self) -> None:
-        self._serve()
+        self.server.owner.connections += 1
 
     def _serve(self) -> None:
-        provider = self.server.provider
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        provider: Provider = self.server.owner
+        body = self.read_body().decode()
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -330,6 +287,8 @@ class _Handler(BaseHTTPRequestHandler):
                 extra = {"Content-Type": content_type, **provider.override_headers}
                 self._send(status, sent.encode(), extra)
 
+    do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815
+
     def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
@@ -354,9 +313,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
         except OSError:
             return
-
-    def log_message(self, *_: object) -> None:
-        """Print nothing: see provider.requests."""
 
 
 def _error(status: int, message: str) -> Answer:

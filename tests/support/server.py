@@ -5,17 +5,16 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 import requests
 
 from instances import crypto
+from tests.support.loopback import LoopbackHandler, LoopbackServer
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60
@@ -127,7 +126,7 @@ class Server:
             return False
 
 
-class Link:
+class Link(LoopbackServer):
     """A link between a client and a server. fate: what happens to each request from now on.
 
     delivered: request and response pass. request lost: the connection is closed before the server gets the request.
@@ -135,35 +134,16 @@ class Link:
     """
 
     def __init__(self, port: int) -> None:
+        super().__init__(_LinkHandler)
         self.fate: Literal["delivered", "request lost", "answer lost"] = "delivered"
         self.before_the_cut: Callable[[], None] = lambda: None
         self.port = port
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _LinkHandler)
-        self._server.link = self  # type: ignore[attr-defined]
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.01,), daemon=True
-        )
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def netloc(self) -> str:
-        return f"127.0.0.1:{self._server.server_port}"
 
 
-class _LinkHandler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 5
-
+class _LinkHandler(LoopbackHandler):
     def _pass_on(self) -> None:
-        link: Link = self.server.link  # type: ignore[attr-defined]
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        link: Link = self.server.owner
+        body = self.read_body()
         if link.fate == "request lost":
             return self._cut()
         connection = HTTPConnection("127.0.0.1", link.port, timeout=CALL_SECONDS)
@@ -191,6 +171,3 @@ class _LinkHandler(BaseHTTPRequestHandler):
     def _cut(self) -> None:
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
-
-    def log_message(self, *_: object) -> None:
-        """Print nothing."""

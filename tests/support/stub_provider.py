@@ -5,10 +5,11 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.support.loopback import LoopbackHandler, LoopbackServer
 
 CASES = Path(__file__).parent.parent / "cases" / "providers"
 
@@ -24,7 +25,7 @@ class Request:
     form: dict[str, str]
 
 
-class StubProvider:
+class StubProvider(LoopbackServer):
     """A server whose paths are /c/<case>/<endpoint>: token, api, revoke.
 
     A case's file holds the answers: "token" by grant type, "api" and so on by endpoint. The n-th answer of a list goes
@@ -34,30 +35,10 @@ class StubProvider:
     """
 
     def __init__(self) -> None:
+        super().__init__(_Handler)
         self.requests: list[Request] = []
         self._calls: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.stub = self
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.01,), daemon=True
-        )
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def netloc(self) -> str:
-        return f"127.0.0.1:{self._server.server_port}"
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.netloc}"
 
     def requests_to(self, endpoint: str, grant_type: str = "") -> list[Request]:
         asked = (endpoint, grant_type)
@@ -78,23 +59,15 @@ class StubProvider:
         return answers[min(number, len(answers)) - 1], number
 
 
-class _Server(ThreadingHTTPServer):
-    stub: StubProvider
-    daemon_threads = True
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 5
-    server: _Server
-
+class _Handler(LoopbackHandler):
     def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        body = self.read_body().decode()
         _, _, case, endpoint, *_ = urlsplit(self.path).path.split("/")
         form = dict(parse_qsl(body, keep_blank_values=True))
         headers = {name.lower(): value for name, value in self.headers.items()}
         grant_type = form.get("grant_type", "") if endpoint == "token" else ""
-        answer, number = self.server.stub.answer(Request(case, endpoint, grant_type, headers, form))
+        stub: StubProvider = self.server.owner
+        answer, number = stub.answer(Request(case, endpoint, grant_type, headers, form))
         self._send(answer, number)
 
     do_GET = do_POST = _serve  # noqa: N815
@@ -120,6 +93,3 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, filled(value))
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Print nothing: see StubProvider.requests."""
