@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from django.contrib.admin.views.main import PAGE_VAR
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
@@ -17,7 +18,6 @@ from instances.causes import Cause
 from instances.models import Authorization, Instance, OrganizationUser
 from instances.models.instance_querysets import InstanceQuerySet
 from instances.models.organizations import inline_ids
-from instances.provisioning.status.explain import explain_many
 from instances.provisioning.status.meaning import Status, with_status
 
 if TYPE_CHECKING:
@@ -100,17 +100,14 @@ def view_links(request: HttpRequest) -> list[QuestionLink]:
 
 
 def question_links(request: HttpRequest) -> list[QuestionLink]:
-    """Return links to each question, and to the cause that the start page led to."""
+    """Return links that ask each question of the list as it is filtered now."""
     asked = request.GET.get(QuestionFilter.parameter_name, "")
+    query = request.GET.copy()
+    query.pop(PAGE_VAR, None)
     links = []
-    if cause := request.GET.get(CauseFilter.parameter_name):
-        state = request.GET.get("state__exact", "")
-        headline = explain_many(state, "" if cause == NO_CAUSE else cause)[0]
-        links.append(QuestionLink(f"?{request.GET.urlencode()}", headline, is_current=True))
-    links += [
-        QuestionLink(f"?{QuestionFilter.parameter_name}={name}", label, name == asked)
-        for name, (label, _) in QUESTIONS.items()
-    ]
+    for name, (label, _question) in QUESTIONS.items():
+        query[QuestionFilter.parameter_name] = name
+        links.append(QuestionLink(f"?{query.urlencode()}", label, name == asked))
     return links
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.template.loader import render_to_string
+from django.utils.text import capfirst
 
 from instances.causes import Cause
 from instances.models import Instance
@@ -14,13 +15,13 @@ _PROBLEMS = {Status.BROKEN, Status.ATTENTION}
 
 def status_in_list(instance: Instance, status: Status) -> str:
     """Return the cell. The cause replaces the status word, which screen readers still say."""
-    text, who = str(status.label), ""
+    text, who = str(capfirst(status.label)), ""
     if status in _PROBLEMS:
         cause = Cause.SECRETS_UNREADABLE if instance.quarantined_at else instance.cause
         text, who, _advice = explain_many(instance.state, cause)
     context = {
         "meaning": status.value,
-        "word": status.label,
+        "word": capfirst(status.label),
         "text": text,
         "who": who,
         "since": _since(instance) if status in _PROBLEMS else None,

@@ -13,7 +13,6 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import (
     AllValuesCheckboxFilter,
-    AutocompleteSelectFilter,
     ChoicesCheckboxFilter,
 )
 from unfold.decorators import display
@@ -37,6 +36,7 @@ from instances.pages.actions import action_page
 from instances.pages.frames import ADMIN
 from instances.pages.instance import instance_page
 from instances.pages.links import revoke_page
+from instances.pages.reach import SelectFilter
 from instances.provisioning.access.permissions import InstancePermission, is_permitted
 from instances.provisioning.actions import ACTIONS
 from instances.provisioning.status.meaning import Status, annotate_status
@@ -59,15 +59,14 @@ class InstanceAdmin(KeysetAdmin):
         ("state", ChoicesCheckboxFilter),
         CauseFilter,
         TagFilter,
-        ("element", AutocompleteSelectFilter),
-        ("organization_user__organization", AutocompleteSelectFilter),
+        ("element", SelectFilter),
+        ("organization_user__organization", SelectFilter),
         ("element__hub", AllValuesCheckboxFilter),
     ]
     list_filter_submit = True
     list_disable_select_all = True
     search_fields = ["name"]
     search_help_text = SEARCH_HELP
-    list_before_template = "admin/instances/questions.html"
     actions = [bulk_action(action) for action in ACTIONS.values() if action.verb]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Instance]:

@@ -7,11 +7,11 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from instances.admin.hosts import HostsField
 from instances.models import Element, OAuthApp, Organization
 from instances.pages.admin_pages import ModelAdmin, SecretInput, secret_state
+from instances.pages.reach import SelectFilter
 from instances.provisioning.plan import default_callback_url
 
 # A change of these needs the client secret again.
@@ -64,7 +64,7 @@ class OAuthAppAdmin(ModelAdmin):
     form = OAuthAppForm
     list_display = ["element", "organization", "client_id", "callback_address"]
     list_select_related = ["element", "organization"]
-    list_filter = [("organization", AutocompleteSelectFilter)]
+    list_filter = [("organization", SelectFilter)]
     list_filter_submit = True
     search_fields = ["element__key", "element__name", "organization__name", "client_id"]
     autocomplete_fields = ["organization", "element"]

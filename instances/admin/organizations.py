@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _, gettext_lazy
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, BooleanRadioFilter
+from unfold.contrib.filters.admin import BooleanRadioFilter
 
 from instances.admin.handover import handover_page, remind_of_connections
 from instances.admin.hosts import clean_private_hosts
@@ -26,6 +26,7 @@ from instances.pages.admin_pages import (
     render_secrets,
     secret_state,
 )
+from instances.pages.reach import SelectFilter
 from instances.provisioning.access.organizations import check_secret, rotate_secret
 from instances.provisioning.access.permissions import visible_users
 
@@ -287,7 +288,7 @@ class OrganizationUserAdmin(SecretOwnerAdmin):
     list_display = ["email", "organization", "first_name", "last_name", "user"]
     list_select_related = ["organization", "user"]
     list_filter = [
-        ("organization", AutocompleteSelectFilter),
+        ("organization", SelectFilter),
         ("user__is_active", BooleanRadioFilter),
     ]
     list_filter_submit = True

@@ -252,7 +252,7 @@ def test_a_token_leads_to_its_instance_and_is_in_no_address(operator):
     assert operator.post(SEARCH, {"q": TOKEN})["Location"] == change
     assert operator.get(INSTANCES, {"q": TOKEN})["Location"] == change
     page = operator.get(INSTANCES).text
-    assert re.search(r'id="changelist-search"\s+method="post"', page)
+    assert re.search(r'id="changelist-search"\s+role="search"\s+method="post"', page)
 
 
 @pytest.mark.parametrize("entered", [TOKEN[:-4], TOKEN.lower(), TOKEN[:26]])

@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _, gettext_lazy
 from django.views.decorators.csrf import csrf_exempt
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.views import ChangeList
 
 from instances.bulk.admin.actions import confirm
@@ -28,6 +28,7 @@ from instances.pages.admin_pages import (
     render_page,
     status_cell,
 )
+from instances.pages.reach import SelectFilter
 
 
 class JobList(ChangeList):
@@ -47,7 +48,7 @@ class BulkJobAdmin(ModelAdmin):
     list_select_related = ["organization_user__organization"]
     list_filter = [
         ("state", ChoicesDropdownFilter),
-        ("organization_user__organization", AutocompleteSelectFilter),
+        ("organization_user__organization", SelectFilter),
     ]
     list_filter_submit = True
     list_per_page = 25

@@ -52,29 +52,25 @@ addEventListener("DOMContentLoaded", () => {
   if (picked) {
     const boxes = [...document.querySelectorAll("tbody .im-pick input")];
     const ofPage = document.querySelector("[data-pick-page]");
-    const pickAll = document.querySelector("[data-pick-all]");
-    const across = document.querySelector("[name=select_across]");
+    const none = document.querySelector("[data-pick-none]");
 
-    const tell = (isAll) => {
+    const tell = () => {
       const count = boxes.filter((box) => box.checked).length;
       const isPage = count === boxes.length;
-      const sentence = isAll ? picked.dataset.all : isPage ? picked.dataset.page : picked.dataset.some;
-      picked.textContent = sentence.replace("%n", count);
+      picked.textContent = (isPage ? picked.dataset.page : picked.dataset.some).replace("%n", count);
       ofPage.checked = isPage;
       ofPage.indeterminate = count > 0 && !isPage;
-      if (across) across.value = isAll ? "1" : "0";
-      if (pickAll) pickAll.hidden = isAll || !isPage;
     };
     const pick = (isPicked) => {
       for (const box of boxes) box.checked = isPicked;
-      tell(false);
+      tell();
     };
-    for (const box of boxes) box.addEventListener("change", () => tell(false));
+    for (const box of boxes) box.addEventListener("change", tell);
     ofPage.addEventListener("change", () => pick(ofPage.checked));
-    pickAll?.addEventListener("click", () => tell(true));
-    document.querySelector("[data-pick-none]").addEventListener("click", () => pick(false));
+    none.hidden = false;
+    none.addEventListener("click", () => pick(false));
     // The browser restores ticks on "back".
-    addEventListener("pageshow", () => tell(false));
+    addEventListener("pageshow", tell);
   }
 
   // The current view of a list, where the views are wider than the window.
