@@ -163,4 +163,5 @@ worker_class = GatheringWorker
 threads = 16  # more than processors: most of them wait for a provider's response
 graceful_timeout = 3
 loglevel = "warning"
+limit_request_line = 0  # codes of providers may have 8 KB; _MAX_HEAD_BYTES bounds what is read
 control_socket_disable = True

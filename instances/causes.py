@@ -67,6 +67,10 @@ class Cause(TextChoices):
     HOST_NOT_ALLOWED = "host_not_allowed", _("Host not allowed")
     AUTHORIZATION_DENIED = "authorization_denied", _("Account owner declined access")
     AUTHORIZATION_ERROR = "authorization_error", _("Authorization error reported by the provider")
+    AUTHORIZATION_UNAVAILABLE = (
+        "authorization_unavailable",
+        _("Provider could not authorize just now"),
+    )
     ISSUER_MISMATCH = "issuer_mismatch", _("Response from the wrong authorization server")
     AUTHORIZATION_FAILED = "authorization_failed", _("Authorization failed")
     STATE_EXPIRED = "state_expired", _("Authorization timed out")
@@ -279,6 +283,14 @@ CAUSES: dict[str, CauseInfo] = {
         who=WhoActs.OPERATOR,
         remedy=_START_AGAIN,
         page_status=502,
+    ),
+    Cause.AUTHORIZATION_UNAVAILABLE: CauseInfo(
+        sentence=_("%(element)s was temporarily unavailable during the authorization."),
+        who=WhoActs.ACCOUNT_OWNER,
+        remedy=_("Wait a few minutes, then ask the account owner to authorize again."),
+        account_owner=_("The service is temporarily unavailable. Try again in a few minutes."),
+        status=502,
+        page_status=503,
     ),
     Cause.ISSUER_MISMATCH: CauseInfo(
         who=WhoActs.OPERATOR,

@@ -26,6 +26,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # First, because it is called most often and Django tries the patterns in order.
     path("elements/api-v2/", api.urls),
     path("oauth/callback", oauth_callback, name="oauth_callback"),
+    # Registered with a slash, or with one that a provider added.
+    path("oauth/callback/", oauth_callback),
     path("authorize/<str:token>", authorize, name="authorize"),
     path("connect/", include(self_service)),
     path("", home, name="home"),

@@ -17,11 +17,12 @@ def explain_error(
     *,
     back_link: tuple[str, str] | None = None,
     is_by_link: bool = True,
+    is_without_parameters: bool = False,
 ) -> HttpResponse:
     """Render an error as a page.
 
     back_link: address and name of the instance, for readers who may view it. is_by_link: the reader has no user here,
-    so the page has no link to other pages.
+    so the page has no link to other pages. is_without_parameters: the page sends the URL's fragment in their place.
     """
     info = error.info
     context = {
@@ -30,6 +31,7 @@ def explain_error(
         "sentence": message_for_account_owner(error) if is_by_link else str(error),
         "back_link": back_link,
         "is_by_link": is_by_link,
+        "is_without_parameters": is_without_parameters,
         "can_try_again": not isinstance(error, _FINAL),
     }
     status = info.page_status or info.status

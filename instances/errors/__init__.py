@@ -27,7 +27,7 @@ InstancesError
 │   ├── MissingStateError  UnknownStateError  ExpiredStateError  ReplayedStateError
 │   ├── WrongBrowserError  IssuerMismatchError
 │   ├── UnknownLinkError  LinkOverError ── LinkDoneError
-│   └── AuthorizationDeniedError    ProviderReportedError
+│   └── AuthorizationDeniedError  AuthorizationUnavailableError  ProviderReportedError
 └── PlatformError                   an exchange with a platform or a provider failed
     ├── UnreachableError            no connection, so nothing was sent
     │   ├── BlockedAddressError     the address is private and not allowed
@@ -53,6 +53,7 @@ InstancesError
 from instances.errors.authorizations import (
     AuthorizationDeniedError,
     AuthorizationError,
+    AuthorizationUnavailableError,
     ExpiredStateError,
     IssuerMismatchError,
     LinkDoneError,
@@ -123,6 +124,7 @@ __all__ = [
     "AnswerTimeoutError",
     "AuthorizationDeniedError",
     "AuthorizationError",
+    "AuthorizationUnavailableError",
     "BlockedAddressError",
     "CatalogueError",
     "ClientRefusedError",

@@ -5,9 +5,16 @@ from instances.errors.base import InstancesError
 
 
 class AuthorizationError(InstancesError):
-    """An authorization failed; the message says why, and what to do."""
+    """An authorization failed; the message says why, and what to do.
+
+    reported: the provider's own words, redacted; empty if there are none.
+    """
 
     cause = Cause.AUTHORIZATION_FAILED
+
+    def __init__(self, *sentences: str, reported: str = "") -> None:
+        super().__init__(*sentences)
+        self.reported = reported
 
 
 class MissingStateError(AuthorizationError):
@@ -74,6 +81,12 @@ class AuthorizationDeniedError(AuthorizationError):
     """The account owner declined access (RFC 6749 4.1.2.1 access_denied)."""
 
     cause = Cause.AUTHORIZATION_DENIED
+
+
+class AuthorizationUnavailableError(AuthorizationError):
+    """The provider cannot authorize anybody now (RFC 6749 4.1.2.1 temporarily_unavailable)."""
+
+    cause = Cause.AUTHORIZATION_UNAVAILABLE
 
 
 class ProviderReportedError(AuthorizationError):

@@ -94,8 +94,9 @@ def test_a_browser_with_a_known_authorization_is_recorded_in_any_flood(trip, que
     browser = Client()
     browser.cookies["oauth_browser"] = BROWSER_SECRET
     answer = browser.get(CALLBACK, query, headers={"x-forwarded-for": "203.0.113.5"})
-    assert answer.status_code == 400
+    assert answer.status_code == 403  # the user who started it is signed out
     assert Interaction.objects.count() == before + 1
+    assert Interaction.objects.first().instance == trip.instance
 
 
 def test_callbacks_of_signed_in_users_are_recorded_in_any_flood():

@@ -340,9 +340,10 @@ def test_the_page_keeps_the_code_to_itself(operator, state):
         assert secret not in str(list(Interaction.objects.values_list()))
 
 
-def test_a_callback_is_read_only(client, db):
-    assert client.post(CALLBACK).status_code == 405
-    assert client.head(CALLBACK).status_code == 405
+def test_a_callback_is_a_get_or_a_form(client, db):
+    assert client.post(CALLBACK, {"state": "s"})["Location"] == f"{CALLBACK}?state=s"
+    for method in ("HEAD", "PUT", "DELETE"):
+        assert client.generic(method, CALLBACK).status_code == 405
 
 
 def reauthenticate(operator, instance, **changed):

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from instances.models import Instance
+from instances.models import Element, Instance
 from tests.api.conftest import ApiClient, make_api_client
 from tests.support.factories import make_element
 from tests.support.stub_provider import StubProvider
@@ -87,6 +87,9 @@ class Connect:
     def sign_in(self, organization: str, email: str) -> None:
         """Go on as a user of another organization."""
         self.api = make_api_client(organization, email)
+
+    def element(self, key: str) -> Element:
+        return Element.objects.get(key=key)
 
     def by_code(self, case: str, element: str = "stub-code", **client: str) -> Account:
         code = {"code": "the-code"}

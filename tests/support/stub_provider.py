@@ -1,13 +1,14 @@
 """A provider that listens on the loopback and answers each case as its JSON file says."""
 
 import json
+import re
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from tests.support.loopback import LoopbackHandler, LoopbackServer
 
@@ -23,15 +24,19 @@ class Request:
     grant_type: str
     headers: dict[str, str]
     form: dict[str, str]
+    query: dict[str, str] = field(default_factory=dict)
 
 
 class StubProvider(LoopbackServer):
-    """A server whose paths are /c/<case>/<endpoint>: token, api, revoke.
+    """A server whose paths are /c/<case>/<endpoint>: authorize, token, api, revoke.
 
     A case's file holds the answers: "token" by grant type, "api" and so on by endpoint. The n-th answer of a list goes
     to the n-th call, and the last one repeats. An answer has a status, headers, and a body as json, text or latin1.
     "$n" in it is the number of the call, "$epoch" the present time and "$in_an_hour" the time an hour from now, in
     seconds since 1970.
+
+    "authorize" says what the browser brings back: a "query" or "raw_query", "where" (query, fragment or post),
+    "path_suffix", "append". "$state" is the state and "$characters(5)" five characters.
     """
 
     def __init__(self) -> None:
@@ -51,7 +56,9 @@ class StubProvider(LoopbackServer):
             key = request.grant_type or request.endpoint
             self._calls[request.case, key] += 1
             number = self._calls[request.case, key]
-        case = json.loads((CASES / f"{request.case}.json").read_text())
+        case = _case(request.case)
+        if request.endpoint == "authorize":
+            return _authorization_response(case["authorize"], request.query), number
         stated = case.get(request.endpoint, {})
         answers = stated.get(request.grant_type) if request.endpoint == "token" else stated
         answers = answers or {"json": {"ok": True}}
@@ -59,15 +66,41 @@ class StubProvider(LoopbackServer):
         return answers[min(number, len(answers)) - 1], number
 
 
+def _case(name: str) -> dict[str, Any]:
+    return dict(json.loads((CASES / f"{name}.json").read_text()))
+
+
+def _authorization_response(stated: dict[str, Any], asked: dict[str, str]) -> dict[str, Any]:
+    """Send the browser back to the redirect_uri, by a redirect or a form."""
+
+    def filled(text: str) -> str:
+        text = text.replace("$state", asked["state"])
+        return re.sub(r"\$characters\((\d+)\)", lambda found: "c" * int(found[1]), text)
+
+    stated_query = stated.get("query", {"code": "the-code", "state": "$state"})
+    query = {name: filled(value) for name, value in stated_query.items()}
+    back, where = asked["redirect_uri"] + stated.get("path_suffix", ""), stated.get("where")
+    if where == "post":
+        fields = "".join(f'<input name="{name}" value="{quote(query[name])}">' for name in query)
+        return {"text": f'<form method="post" action="{back}">{fields}</form>'}
+    written = filled(stated.get("raw_query", "")) or urlencode(query)
+    mark = "#" if where == "fragment" else "?"
+    location = f"{back}{mark}{written}{stated.get('append', '')}"
+    return {"status": 302, "headers": [["Location", location]]}
+
+
 class _Handler(LoopbackHandler):
     def _serve(self) -> None:
         body = self.read_body().decode()
-        _, _, case, endpoint, *_ = urlsplit(self.path).path.split("/")
+        parts = urlsplit(self.path)
+        _, _, case, endpoint, *_ = parts.path.split("/")
+        query = dict(parse_qsl(parts.query))
         form = dict(parse_qsl(body, keep_blank_values=True))
         headers = {name.lower(): value for name, value in self.headers.items()}
         grant_type = form.get("grant_type", "") if endpoint == "token" else ""
         stub: StubProvider = self.server.owner
-        answer, number = stub.answer(Request(case, endpoint, grant_type, headers, form))
+        request = Request(case, endpoint, grant_type, headers, form, query)
+        answer, number = stub.answer(request)
         self._send(answer, number)
 
     do_GET = do_POST = _serve  # noqa: N815

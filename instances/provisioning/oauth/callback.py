@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -16,11 +16,11 @@ from instances.catalogue.definition import GrantType
 from instances.catalogue.templates import fill_url, overridden
 from instances.errors import (
     AuthorizationDeniedError,
+    AuthorizationError,
     ExpiredStateError,
     InstancesError,
     IssuerMismatchError,
     MissingStateError,
-    ProviderReportedError,
     ReplayedStateError,
     UnknownStateError,
     WrongBrowserError,
@@ -31,26 +31,47 @@ from instances.models.authorizations import LIFETIME
 from instances.platforms.base import code_in
 from instances.provisioning.lifecycle.reauthenticate import reauthenticate_as_planned
 from instances.provisioning.lifecycle.states import State, cause_of, move_instance
+from instances.provisioning.oauth.answers import require_code
 from instances.provisioning.oauth.links import require_open
 from instances.provisioning.plan import ConnectionPlan, plan_changes
 from instances.queries.database_clock import require_right_clock
 from instances.queries.outages import outlast_outage
-from instances.redaction import redact_text, redact_url
+from instances.redaction import redact_url
 
 _SECRET_PARAMETERS = ("state", "code", "oauth_token", "oauth_verifier")
 
 
+# An authorization that was never finished is still known by its browser for this long.
+KNOWN_FOR = timedelta(hours=1)
+
+
+def find_authorization(
+    parameters: Mapping[str, str], *, browser_secret: str
+) -> Authorization | None:
+    """Find the authorization that a callback belongs to: by its state, else by the browser's cookie.
+
+    The cookie finds the latest one that this browser has not finished. It only tells where an error belongs: a code
+    without the right state is never used.
+    """
+    rows = Authorization.objects.select_related(
+        "instance__element", "instance__organization_user", "link__made_by"
+    )
+    state = parameters.get("state", "")
+    if state and (found := rows.with_state(state).first()):
+        return found
+    recent = rows.filter(used_at=None, expires_at__gt=timezone.now() - KNOWN_FOR)
+    digests = browser_digests(browser_secret)
+    return recent.filter(browser_digest__in=digests).order_by("-pk").first() if digests else None
+
+
 def is_unsolicited(
-    parameters: Mapping[str, str], *, user: User | AnonymousUser, browser_secret: str
+    authorization: Authorization | None, *, user: User | AnonymousUser, browser_secret: str
 ) -> bool:
     """Return whether an anonymous callback belongs to no known authorization.
 
     It then has neither a known state nor the cookie of a known browser.
     """
-    if user.is_authenticated:
-        return False
-    state = parameters.get("state", "")
-    if state and Authorization.objects.with_state(state).exists():
+    if user.is_authenticated or authorization:
         return False
     lately = Authorization.objects.filter(expires_at__gt=timezone.now() - LIFETIME)
     return not lately.filter(browser_digest__in=browser_digests(browser_secret)).exists()
@@ -75,17 +96,23 @@ def complete_authorization(
     """
     require_right_clock()
     started_at = timezone.now()
-    authorization: Authorization | None = None
+    authorization = find_authorization(parameters, browser_secret=browser_secret)
     is_claimed = False
     try:
-        authorization = _find(parameters.get("state", ""))
+        if authorization is None or not parameters:
+            # Without parameters, the response may be in the URL's fragment, which only the page can see.
+            raise _unknown(parameters)
         _check_browser(authorization, user=user, browser_secret=browser_secret)
         _check_link(authorization)
         _claim(authorization, renewed_secret)
         is_claimed = True
         plan = plan_changes(authorization.instance, authorization.configuration.reveal())
+        if authorization.state_digest not in crypto.digests(parameters.get("state", "")):
+            if not code_in(parameters):
+                require_code(authorization.instance, plan.authentication, parameters)
+            raise _unknown(parameters)
         _check_issuer(authorization.instance, plan, parameters)
-        _check_answer(authorization, parameters)
+        require_code(authorization.instance, plan.authentication, parameters)
     except InstancesError as error:
         if authorization is None and not is_recorded:
             raise
@@ -104,21 +131,16 @@ def _actor_of(authorization: Authorization | None, user: User | AnonymousUser) -
     return link.actor if link else user.get_username()
 
 
-def _find(state: str) -> Authorization:
-    if not state:
-        raise MissingStateError(
-            "The provider returned no state parameter, so it is not known which instance this is for. "
-            "Start again from the instance."
-        )
-    rows = Authorization.objects.select_related(
-        "instance__element", "instance__organization_user", "link__made_by"
-    )
-    authorization = rows.with_state(state).first()
-    if authorization is None:
-        raise UnknownStateError(
+def _unknown(parameters: Mapping[str, str]) -> AuthorizationError:
+    """Return the error of a callback whose state is not known."""
+    if parameters.get("state"):
+        return UnknownStateError(
             "This authorization was not started here, or its instance was deleted. Start again from the instance."
         )
-    return authorization
+    return MissingStateError(
+        "The provider returned no state parameter, so it is not known which instance this is for. "
+        "Start again from the instance."
+    )
 
 
 def _check_browser(
@@ -176,26 +198,6 @@ def _check_issuer(instance: Instance, plan: ConnectionPlan, parameters: Mapping[
     issuer = fill_url(template, way.values_of(plan.own_configuration))
     if iss != issuer:
         raise IssuerMismatchError(instance.label, issuer, is_missing=iss is None)
-
-
-def _check_answer(authorization: Authorization, parameters: Mapping[str, str]) -> None:
-    label = authorization.instance.label
-    # OAuth 1.0a defines no parameter for this: one is Twitter's, one the problem reporting extension's.
-    is_denied = "denied" in parameters or parameters.get("oauth_problem") == "user_refused"
-    if is_denied or parameters.get("error") == "access_denied":
-        raise AuthorizationDeniedError(
-            f"The account owner declined access for {label}. Authorize again and allow access."
-        )
-    if parameters.get("error"):
-        reported = f"{parameters['error']}: {parameters.get('error_description', 'no description')}"
-        raise ProviderReportedError(
-            f"The provider reported an error for {label}: “{redact_text(reported)[:500]}”. "
-            "Correct it at the provider or in the OAuth app, then authorize again."
-        )
-    if not code_in(parameters):
-        raise ProviderReportedError(
-            f"The provider returned neither a code nor an error for {label}. Authorize again."
-        )
 
 
 def _end_in_failure(

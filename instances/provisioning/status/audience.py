@@ -57,6 +57,16 @@ def who_must_act(who: WhoActs, audience: Audience, *, is_operator_only: bool = F
 
 def message_for_account_owner(error: InstancesError) -> str:
     """Say what happened and what to do, for an account owner who came by a link."""
+    reported = getattr(error, "reported", "")
+    if not reported:
+        return _sentence_for_account_owner(error)
+    return _("%(sentence)s The service said: “%(reported)s”.") % {
+        "sentence": _sentence_for_account_owner(error),
+        "reported": reported,
+    }
+
+
+def _sentence_for_account_owner(error: InstancesError) -> str:
     info = error.info
     if info.account_owner:
         return str(info.account_owner)
