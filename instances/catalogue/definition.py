@@ -206,6 +206,20 @@ class AuthenticationType(_Part):
         """Whether an access token is requested first."""
         return self.type == AuthenticationKind.OAUTH1 or self.grant_type is not None
 
+    @property
+    def preparation(self) -> str:
+        """What connecting takes, by the labels of the required keys; empty if nothing."""
+        # With a browser, the OAuth app usually supplies the client.
+        supplied = OAUTH_CLIENT_KEYS if self.needs_browser else ()
+        labels = [
+            field.label
+            for field in self.fields
+            if field.required and field.default is None and field.key not in supplied
+        ]
+        entered = f"enter {', '.join(labels)}" if labels else ""
+        consent = "authorize access in a browser" if self.needs_browser else ""
+        return " and ".join(filter(None, [entered, consent]))
+
     def url_templates(self) -> Iterator[tuple[str, str]]:
         """Yield each URL template with its place, such as "probe.url"."""
         return _url_templates(self)
@@ -382,6 +396,23 @@ class ElementDefinition(_Part):
     def declared_keys(self) -> Collection[str]:
         """Every configuration key that some way of authentication knows, aliases included."""
         return self._declared_secrecy.keys()
+
+    @cached_property
+    def configuration_keys(self) -> tuple[ConfigurationKey, ...]:
+        """The keys of all ways, then the common ones, each once, in display order."""
+        ways = [key for way in self.authentication for key in way.fields]
+        unique: dict[str, ConfigurationKey] = {}
+        for key in [*ways, *common_configuration()]:
+            unique.setdefault(key.key, key)
+        return tuple(unique.values())
+
+    @cached_property
+    def preparation(self) -> str:
+        """What connecting takes, in the element file's words or by the labels of the required keys."""
+        if self.config_description:
+            return self.config_description
+        needs = "; or ".join(filter(None, (way.preparation for way in self.authentication)))
+        return f"To connect {self.name}, {needs}." if needs else self.description
 
     @cached_property
     def _declared_secrecy(self) -> dict[str, bool]:

@@ -4,12 +4,8 @@ from typing import Any, Literal, Self
 from zlib import crc32
 
 from instances.api.documents.base import ResponseDocument
-from instances.catalogue.configuration_keys import ConfigurationKey, KeyType, common_configuration
-from instances.catalogue.definition import (
-    OAUTH_CLIENT_KEYS,
-    AuthenticationType,
-    ElementDefinition,
-)
+from instances.catalogue.configuration_keys import ConfigurationKey, KeyType
+from instances.catalogue.definition import AuthenticationType
 from instances.models import Element
 
 # More than any element has configuration keys, so that entry ids are unique across elements and across instances
@@ -59,7 +55,7 @@ class ElementSummaryDocument(ResponseDocument):
             key=element.key,
             name=element.name,
             description=element.parsed.description,
-            config_description=_config_description(element.parsed),
+            config_description=element.parsed.preparation,
             hub=element.hub,
             image=_image(element),
             active=element.is_active,
@@ -126,7 +122,7 @@ class ElementConfigurationDocument(ConfigurationEntry):
     @classmethod
     def all_of(cls, element: Element) -> list[Self]:
         """Build the configuration keys of all authentication types."""
-        keys = configuration_keys(element.parsed)
+        keys = element.parsed.configuration_keys
         return [cls._at(number, key, element, number) for number, key in enumerate(keys)]
 
     @classmethod
@@ -137,7 +133,7 @@ class ElementConfigurationDocument(ConfigurationEntry):
 
         Raises InvalidConfigurationError.
         """
-        numbers = [key.key for key in configuration_keys(element.parsed)]
+        numbers = [key.key for key in element.parsed.configuration_keys]
         fields = element.parsed.authentication_type(kind).fields
         return [
             cls._at(numbers.index(key.key), key, element, order) for order, key in enumerate(fields)
@@ -268,36 +264,6 @@ class RequestTokenDocument(ResponseDocument):
 
     token: str
     secret: str
-
-
-def configuration_keys(definition: ElementDefinition) -> list[ConfigurationKey]:
-    """List the element's keys, then the common ones, each once, in display order."""
-    ways = [key for way in definition.authentication for key in way.fields]
-    unique: dict[str, ConfigurationKey] = {}
-    for key in [*ways, *common_configuration()]:
-        unique.setdefault(key.key, key)
-    return list(unique.values())
-
-
-def _config_description(definition: ElementDefinition) -> str:
-    """Say what connecting takes, in the element file's words or by the labels of the required keys."""
-    if definition.config_description:
-        return definition.config_description
-    needs = "; or ".join(filter(None, map(_needs_of, definition.authentication)))
-    return f"To connect {definition.name}, {needs}." if needs else definition.description
-
-
-def _needs_of(way: AuthenticationType) -> str:
-    # With a browser, the OAuth app usually supplies the client.
-    supplied = OAUTH_CLIENT_KEYS if way.needs_browser else ()
-    labels = [
-        key.label
-        for key in way.fields
-        if key.required and key.default is None and key.key not in supplied
-    ]
-    entered = f"enter {', '.join(labels)}" if labels else ""
-    consent = "authorize access in a browser" if way.needs_browser else ""
-    return " and ".join(filter(None, [entered, consent]))
 
 
 def _image(element: Element) -> str:

@@ -10,7 +10,6 @@ from instances.api.documents.elements import (
     ConfigurationEntry,
     ElementDocument,
     ElementSummaryDocument,
-    configuration_keys,
 )
 from instances.catalogue.configuration_keys import MASK, ConfigurationKey
 from instances.models import Instance, Interaction, OrganizationUser
@@ -131,7 +130,7 @@ class InstanceConfigurationDocument(ConfigurationEntry):
         One for every key of the element, set or not, then one for each of the client's own keys.
         """
         values = _masked_configuration(instance)
-        declared = configuration_keys(instance.element.parsed)
+        declared = instance.element.parsed.configuration_keys
         own = [
             ConfigurationKey(key=key, label=key)
             for key in sorted(values.keys() - {key.key for key in declared})
