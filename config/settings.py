@@ -192,6 +192,11 @@ if TASKS_BACKEND == "celery" and not CELERY_BROKER_URL.startswith(
         "amqp://user:password@host:5672/vhost."
     )
 CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", default="instances")
+# A worker takes from both in turn, so that no action on an instance waits behind bulk jobs.
+CELERY_TASK_QUEUES: dict[str, dict[str, str]] = {
+    CELERY_TASK_DEFAULT_QUEUE: {},
+    f"{CELERY_TASK_DEFAULT_QUEUE}.bulk": {},
+}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # Outcomes are stored in the database; nothing reads them from the broker.
 CELERY_TASK_IGNORE_RESULT = True

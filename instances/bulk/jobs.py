@@ -18,10 +18,8 @@ from instances.models import BulkJob, BulkRow, Instance, OrganizationUser
 from instances.models.bulk_jobs import DEFAULT_CONCURRENCY
 from instances.queries.database_clock import database_now
 
-# Rows that one task processes.
-CHUNK_ROWS = 200
 MAX_CONCURRENCY = 200
-# Due rows that no worker has claimed for this long are enqueued again.
+# A dry run that shows no sign of life for this long is enqueued again.
 ADOPT_AFTER = timedelta(seconds=60)
 # If no rows are read for this long, the reading process has stopped, or waits for its input.
 READING_STALLED_AFTER = timedelta(minutes=2)
@@ -156,17 +154,10 @@ def finish_bulk_job(job: BulkJob) -> bool:
     return ended == 1
 
 
-def tasks_to_enqueue(job: BulkJob) -> int:
-    """Count the tasks that a job needs, and record that it is being enqueued now.
-
-    One for a dry run; for a running job one per CHUNK_ROWS rows, and at least one, which finishes it.
-    """
-    now = database_now()
-    BulkJob.objects.filter(pk=job.pk).update(enqueued_at=now)
-    job.enqueued_at = now
-    if job.state == State.DRAFT:
-        return 1
-    return max(-(-job.rows.unfinished().count() // CHUNK_ROWS), 1)
+def record_enqueued(job: BulkJob) -> None:
+    """Record that workers are asked now to check or process the job."""
+    job.enqueued_at = database_now()
+    BulkJob.objects.filter(pk=job.pk).update(enqueued_at=job.enqueued_at)
 
 
 def is_reading_stalled(job: BulkJob) -> bool:
@@ -186,22 +177,24 @@ def is_dry_run_given_up(job: BulkJob) -> bool:
 
 
 def recover_bulk_jobs() -> list[BulkJob]:
-    """Finish and clear jobs that have ended; return those to enqueue again.
+    """Finish and clear jobs that have ended; return the drafts whose dry run has stopped.
 
-    Those are running jobs with due rows of which none is in progress, and drafts whose dry run has stopped. Each is
-    claimed, so that one scheduler enqueues it. A job that runs in a command, and was never enqueued, is left to it.
+    Each is claimed, so that one scheduler enqueues it again.
     """
     now = database_now()
     left = BulkRow.objects.filter(job__state=State.CANCELLED, due_at__lte=now)
     for job in BulkJob.objects.filter(pk__in=left.values("job")):
         _clear(job)
-    unchecked = Q(state=State.DRAFT, checked_at=None, dry_runs_begun__lt=MAX_DRY_RUNS)
+    for job in BulkJob.objects.filter(state=State.RUNNING):
+        finish_bulk_job(job)
+    unchecked = BulkJob.objects.filter(
+        state=State.DRAFT, checked_at=None, dry_runs_begun__lt=MAX_DRY_RUNS
+    )
     orphans = []
-    for job in BulkJob.objects.filter(Q(state=State.RUNNING) | unchecked):
-        if not finish_bulk_job(job) and _is_orphan(job, at=now):
-            asked = BulkJob.objects.filter(pk=job.pk, enqueued_at=job.enqueued_at)
-            if asked.update(enqueued_at=now) == 1:
-                orphans.append(job)
+    for job in unchecked:
+        asked = BulkJob.objects.filter(pk=job.pk, enqueued_at=job.enqueued_at)
+        if _is_orphan(job, at=now) and asked.update(enqueued_at=now) == 1:
+            orphans.append(job)
     return orphans
 
 
@@ -351,9 +344,5 @@ def _clear(job: BulkJob) -> None:
 
 
 def _is_orphan(job: BulkJob, *, at: datetime) -> bool:
-    if job.enqueued_at is None or job.enqueued_at > at - ADOPT_AFTER:
-        return False
-    if job.state == State.DRAFT:
-        return True
-    is_worked_on = job.rows.filter(outcome=Outcome.RUNNING, due_at__gt=at).exists()
-    return not is_worked_on and job.rows.filter(due_at__lte=at).exists()
+    """Whether a draft's dry run was enqueued, and has shown no sign of life since."""
+    return job.enqueued_at is not None and job.enqueued_at <= at - ADOPT_AFTER

@@ -16,9 +16,10 @@ import structlog
 from django.db import Error as AnyDatabaseError
 from django.utils import timezone
 
+from instances.bulk.chunks import CHUNK_ROWS
 from instances.bulk.claiming import Claimer
 from instances.bulk.inserting import Inserter
-from instances.bulk.jobs import CHUNK_ROWS, finish_bulk_job
+from instances.bulk.jobs import finish_bulk_job
 from instances.bulk.sending import Senders
 from instances.bulk.storing import ResultStore
 from instances.bulk.work import Run, pause_after, row_lease
@@ -27,8 +28,8 @@ from instances.models import BulkJob, BulkRow
 
 # Rows that are due later than this are left to a task that the scheduler enqueues then.
 CHUNK_PATIENCE_SECONDS = 5.0
-# A task starts no row after this: brokers redeliver a task that is not acknowledged (RabbitMQ: after 30 minutes).
-CHUNK_SECONDS = 600.0
+# A task claims no row after this, so that other jobs and actions wait no longer for its worker.
+CHUNK_SECONDS = 20.0
 # An interrupted run waits this long for answers to requests that are already sent.
 INTERRUPTED_SECONDS = 2.5
 
@@ -58,7 +59,7 @@ def run_bulk_job(
 def run_chunk(job: BulkJob) -> int:
     """Process up to CHUNK_ROWS due rows of a running job; returns how many finished.
 
-    Starts no row after CHUNK_SECONDS.
+    Claims no row after CHUNK_SECONDS.
 
     Raises ClockSkewError, after rows in progress have finished.
     """

@@ -4,29 +4,41 @@ from collections.abc import Callable
 from functools import partial
 
 import structlog
+from django.conf import settings
 from django.db import transaction
 from django.tasks import task
 
+from instances.bulk.chunks import due_chunks, next_in_line
 from instances.bulk.dry_run import check_bulk_job as check_rows_of
-from instances.bulk.jobs import recover_bulk_jobs, tasks_to_enqueue
+from instances.bulk.jobs import finish_bulk_job, record_enqueued, recover_bulk_jobs
 from instances.bulk.runner import run_chunk
 from instances.errors import ClockSkewError, TaskNotEnqueuedError
 from instances.models import BulkJob
 from instances.queries.outages import wait_for_database
+from instances.taskqueue.waiting import count_waiting
 from instances.tasks import with_right_clock
+
+# Actions on single instances come first.
+PRIORITY = -10
+# Chunks that wait in the queue, of all jobs together. A worker that takes one asks for another, so this need not grow
+# with the number of rows, jobs or workers.
+MAX_WAITING = 4
+# Where a task runs inside the call that enqueues it, all are enqueued at once.
+_ALL = 1_000_000
 
 log = structlog.stdlib.get_logger(__name__)
 
 
-@task
+@task(priority=PRIORITY)
 def run_bulk_chunk(job_id: int) -> str:
+    """Process a chunk of the job whose turn it is; of the job that asked for it if no other one has due rows."""
     try:
-        return wait_for_database(lambda: with_right_clock(partial(_of_job, job_id, run_chunk)))
+        return wait_for_database(lambda: with_right_clock(partial(_serve, job_id)))
     except ClockSkewError as error:
         return str(error)
 
 
-@task
+@task(priority=PRIORITY)
 def check_bulk_job(job_id: int) -> str:
     return wait_for_database(
         lambda: _of_job(job_id, lambda job: sum(1 for _ in check_rows_of(job)))
@@ -38,22 +50,56 @@ def enqueue_bulk_job(job: BulkJob) -> None:
 
     Raises TaskNotEnqueuedError; the scheduler then enqueues it later.
     """
-    task = check_bulk_job if job.state == BulkJob.State.DRAFT else run_bulk_chunk
-    for _ in range(tasks_to_enqueue(job)):
-        transaction.on_commit(partial(task.enqueue, job.pk))
+    record_enqueued(job)
+    if job.state == BulkJob.State.DRAFT:
+        transaction.on_commit(partial(check_bulk_job.enqueue, job.pk))
+    elif not finish_bulk_job(job):
+        transaction.on_commit(_request_chunks)
 
 
 def recover_and_enqueue() -> bool:
-    """Recover bulk jobs whose workers are gone, and enqueue them again.
+    """Finish jobs that have ended, and enqueue what no worker has been asked for.
 
-    Returns False: nothing more is due right now.
+    That is also what workers left that were killed. Returns False: nothing more is due right now.
     """
-    for job in recover_bulk_jobs():
-        try:
+    try:
+        for job in recover_bulk_jobs():
             enqueue_bulk_job(job)
-        except TaskNotEnqueuedError as error:
-            log.warning("scheduler cannot enqueue bulk job", job=job.pk, error=str(error))
+        _request_chunks()
+    except TaskNotEnqueuedError as error:
+        log.warning("scheduler cannot enqueue bulk jobs", error=str(error))
     return False
+
+
+def _serve(job_id: int) -> str:
+    job = next_in_line() or BulkJob.objects.filter(pk=job_id).first()
+    if job is None:
+        return "The bulk job no longer exists."
+    # For another worker, if one is free. The first chunk is this worker's.
+    _request_next_chunks(taken=1)
+    ended = run_chunk(job)
+    _request_next_chunks()
+    return f"{ended} rows."
+
+
+def _request_next_chunks(*, taken: int = 0) -> None:
+    if settings.TASKS_BACKEND == "immediate":
+        return
+    try:
+        _request_chunks(taken=taken)
+    except TaskNotEnqueuedError as error:
+        log.warning("worker cannot enqueue the next chunk", error=str(error))
+
+
+def _request_chunks(*, taken: int = 0) -> None:
+    """Enqueue chunks, as many as there are due rows for, and at most MAX_WAITING.
+
+    taken: chunks that a worker is about to process. Raises TaskNotEnqueuedError.
+    """
+    limit = _ALL if settings.TASKS_BACKEND == "immediate" else MAX_WAITING
+    if jobs := due_chunks(limit=limit + taken)[taken:]:
+        for job_id in jobs[count_waiting(run_bulk_chunk) :]:
+            run_bulk_chunk.enqueue(job_id)
 
 
 def _of_job(job_id: int, work: Callable[[BulkJob], int]) -> str:

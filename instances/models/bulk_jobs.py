@@ -19,6 +19,12 @@ DEFAULT_CONCURRENCY = 32
 SUSPECT_ATTEMPTS = 3
 
 
+class BulkJobQuerySet(models.QuerySet["BulkJob"]):
+    def enqueued(self) -> Self:
+        """Running jobs that workers were asked to process."""
+        return self.filter(state=BulkJob.State.RUNNING, enqueued_at__isnull=False)
+
+
 class BulkJob(models.Model):
     """One file of instances to provision for one organization user."""
 
@@ -57,7 +63,11 @@ class BulkJob(models.Model):
     ended_before = models.PositiveIntegerField(default=0, editable=False)
     # When workers were last asked to check or process it; None while only a command processes it.
     enqueued_at = models.DateTimeField(_("queued at"), null=True, blank=True)
+    # When a worker last began a chunk of it.
+    served_at = models.DateTimeField(null=True, blank=True, editable=False)
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+
+    objects = BulkJobQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]

@@ -10,8 +10,9 @@ from typing import Any
 import structlog
 from celery import Celery, Task as CeleryTask
 from celery.signals import heartbeat_sent, setup_logging
+from django.conf import settings
 from django.tasks.backends.base import BaseTaskBackend
-from django.tasks.base import Task, TaskResult, TaskResultStatus
+from django.tasks.base import DEFAULT_TASK_PRIORITY, Task, TaskResult, TaskResultStatus
 from django.tasks.signals import task_enqueued
 from django.utils import timezone
 from django.utils.json import normalize_json
@@ -39,8 +40,12 @@ def run(self: CeleryTask, path: str, args: list[Any], kwargs: dict[str, Any]) ->
 
     If the worker is lost meanwhile, the broker redelivers the task to another worker, once.
     """
-    if self.request.delivery_info.get("redelivered"):
-        return run_for_the_last_time.delay(path, args, kwargs).id
+    delivery = self.request.delivery_info
+    if delivery.get("redelivered"):
+        again = run_for_the_last_time.apply_async(
+            (path, args, kwargs), queue=delivery.get("routing_key")
+        )
+        return again.id
     return _call(path, args, kwargs)
 
 
@@ -84,19 +89,36 @@ def beat(**_: Any) -> None:
 class CeleryBackend(BaseTaskBackend):
     """A task backend for settings.TASKS that sends tasks to Celery.
 
-    enqueue() raises TaskNotEnqueuedError if the broker does not accept the task.
+    Tasks of a priority below the default have a queue of their own, from which workers take in turn with the other one.
+    enqueue() and count_waiting() raise TaskNotEnqueuedError if the broker does not respond.
     """
+
+    supports_priority = True
+
+    def count_waiting(self, task: "Task[Any, Any]") -> int:
+        """Count the messages in the task's queue that no worker has taken."""
+        with app.connection_for_write() as connection:
+            try:
+                connection.ensure_connection(
+                    max_retries=1, timeout=app.conf.broker_connection_timeout
+                )
+                channel = connection.default_channel
+                return int(channel.queue_declare(_queue_of(task), passive=True).message_count)
+            except connection.channel_errors:
+                # Nothing was ever sent to this queue.
+                return 0
+            except _broker_errors():
+                raise _unreachable() from None
 
     def enqueue[**P, R](self, task: "Task[P, R]", args: Any, kwargs: Any) -> "TaskResult[P, R]":
         self.validate_task(task)
         sent: dict[str, Any] = normalize_json({"args": args, "kwargs": kwargs})  # type: ignore[assignment]
         try:
-            message = run.delay(task.module_path, sent["args"], sent["kwargs"])
+            message = run.apply_async(
+                (task.module_path, sent["args"], sent["kwargs"]), queue=_queue_of(task)
+            )
         except _broker_errors():
-            # Their messages may contain the broker's address and password.
-            raise TaskNotEnqueuedError(
-                "The background workers could not be reached: the broker does not respond, or rejects CELERY_BROKER_URL."
-            ) from None
+            raise _unreachable() from None
         result: TaskResult[P, R] = TaskResult(
             task=task,
             id=message.id,
@@ -112,6 +134,18 @@ class CeleryBackend(BaseTaskBackend):
         )
         task_enqueued.send(type(self), task_result=result)
         return result
+
+
+def _queue_of(task: "Task[Any, Any]") -> str:
+    default, bulk = settings.CELERY_TASK_QUEUES
+    return bulk if task.priority < DEFAULT_TASK_PRIORITY else default
+
+
+def _unreachable() -> TaskNotEnqueuedError:
+    """Return the error to raise in place of the broker's own, which may contain its address and password."""
+    return TaskNotEnqueuedError(
+        "The background workers could not be reached: the broker does not respond, or rejects CELERY_BROKER_URL."
+    )
 
 
 def _broker_errors() -> tuple[type[Exception], ...]:

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Q
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse
 from django.http.response import HttpResponseBase
@@ -90,14 +90,16 @@ _PROBES: dict[str, GetResponse] = {"/healthz": healthz, "/readyz": readyz, "/met
 def background_health() -> dict[str, bool]:
     """Return which of the processes behind the web server work: scheduler, worker and their clocks.
 
-    A worker counts as missing if a task has waited for a minute; a Celery worker, if it has sent no heartbeat for that
-    long. Raises DatabaseError.
+    A worker counts as missing if a task has waited for a minute, and none was started or finished in that minute; a
+    Celery worker, if it has sent no heartbeat for that long. Raises DatabaseError.
     """
     alive = set(ProcessBeat.objects.alive().values_list("kind", flat=True))
     if settings.TASKS_BACKEND == "celery":
         has_worker = ProcessBeat.Kind.WORKER in alive
     else:
-        has_worker = _age(_oldest_waiting_task(), database_now()) < ALIVE_FOR.total_seconds()
+        a_minute_ago = database_now() - ALIVE_FOR
+        oldest = _oldest_waiting_task()
+        has_worker = oldest is None or oldest > a_minute_ago or _is_task_run(since=a_minute_ago)
     return {
         "scheduler": ProcessBeat.Kind.SCHEDULER in alive,
         "worker": has_worker,
@@ -185,6 +187,12 @@ def _oldest_waiting_task() -> datetime | None:
     """Return when the oldest waiting task of the database backend was enqueued."""
     at: datetime | None = DBTaskResult.objects.ready().aggregate(at=Min("enqueued_at"))["at"]
     return at
+
+
+def _is_task_run(*, since: datetime) -> bool:
+    """Whether a worker started or finished a task of the database backend since then."""
+    is_recent = Q(started_at__gte=since) | Q(finished_at__gte=since)
+    return DBTaskResult.objects.filter(is_recent).exists()
 
 
 def _age(at: datetime | None, now: datetime) -> float:

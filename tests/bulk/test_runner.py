@@ -383,21 +383,6 @@ def test_of_duplicates_in_a_file_one_is_created_and_the_others_are_skipped(provi
     assert len(provider.instances) == Instance.objects.count() == 2
 
 
-def test_the_scheduler_gives_out_again_what_its_workers_left(provider, user):
-    job = start_bulk_job(make_job(user, [body("One")]))
-    assert recover_bulk_jobs() == [], "it runs in a command"
-    BulkJob.objects.update(enqueued_at=timezone.now())
-    assert recover_bulk_jobs() == [], "its workers were asked just now"
-    BulkJob.objects.update(enqueued_at=timezone.now() - timedelta(minutes=2))
-    job.rows.update(outcome="running", due_at=timezone.now() + timedelta(minutes=1))
-    assert recover_bulk_jobs() == [], "somebody is at it"
-    job.rows.update(due_at=timezone.now())
-    assert recover_bulk_jobs() == [job]
-    assert recover_bulk_jobs() == [], "it was given out"
-    run_chunk(job)
-    assert outcomes(job) == {"succeeded": 1}
-
-
 def test_progress_is_read_from_the_rows(provider, user):
     job = make_job(user, [body("One"), body("Two")])
     assert (progress_of(job).total, progress_of(job).percent, progress_of(job).seconds_left) == (

@@ -65,6 +65,7 @@ class Installation:
         self._is_hurried = is_hurried
         self.broker_url = broker_url
         self.queue = f"test-{uuid4()}"
+        self.bulk_queue = f"{self.queue}.bulk"
         self._server_url, self._database = "", ""
         if database_url:
             self._server_url, self._database = database_url, f"test_{uuid4().hex}"
@@ -135,7 +136,8 @@ class Installation:
             self._at_server(f'DROP DATABASE "{self._database}" WITH (FORCE)')
         if self.broker_url:
             with Connection(self.broker_url) as broker:
-                broker.default_channel.queue_delete(self.queue)
+                for queue in (self.queue, self.bulk_queue):
+                    broker.default_channel.queue_delete(queue)
 
     def _own_database_url(self) -> str:
         if not self._server_url:

@@ -148,7 +148,7 @@ def test_a_message_holds_ids_alone_and_a_worker_logs_lines_without_secrets(
 ):
     enqueue(installation, tmp_path)
     with Connection(installation.broker_url) as broker:
-        queue = broker.SimpleQueue(installation.queue)
+        queue = broker.SimpleQueue(installation.bulk_queue)
         message = queue.get(timeout=5)
         assert message.payload[:2] == [["instances.bulk.tasks.run_bulk_chunk", [1], {}], {}]
         message.requeue()
@@ -210,10 +210,11 @@ def test_malformed_messages_are_rejected_with_a_line_each_and_the_worker_goes_on
         enqueue(installation, tmp_path)
         wait_until(lambda: is_finished(installation), lambda: installation.program.log)
         wait_until(lambda: len(rejections(installation)) >= count, lambda: installation.program.log)
-        left = broker.SimpleQueue(installation.queue)
-        with pytest.raises(left.Empty):
-            left.get(timeout=1)
-        left.close()
+        for queue in (installation.queue, installation.bulk_queue):
+            left = broker.SimpleQueue(queue)
+            with pytest.raises(left.Empty):
+                left.get(timeout=1)
+            left.close()
     assert worker.poll() is None
     kill(worker)
     log = installation.program.log

@@ -84,6 +84,10 @@ def test_a_task_that_waits_for_a_minute_makes_the_worker_missing(client, setting
     assert background_health()["worker"] is False
     text = client.get("/metrics", headers={"Authorization": "Bearer m3trics-token"}).text
     assert "oldest_waiting_task_seconds 12" in text
+    tasks.carry_out.enqueue("check", 2, "test")
+    busy = DBTaskResult.objects.filter(enqueued_at__gte=timezone.now() - timedelta(minutes=1))
+    busy.update(status="RUNNING", started_at=timezone.now())
+    assert background_health()["worker"] is True, "it is at another task"
 
 
 def test_a_celery_worker_without_a_heartbeat_for_a_minute_is_missing(client, settings):
