@@ -68,8 +68,7 @@ class ColumnMatcher:
 
         A row of which two keys are the same has an error. Unknown keys are kept, and remembered for the notes.
         """
-        element = row.body.get("element") or {}
-        keys = self._keys_of(str(element.get("key") or element.get("id") or ""))
+        keys = self._keys_for(row)
         given: Mapping[str, object] = row.body.get("configuration") or {}
         if row.error or keys is None or not given:
             return row
@@ -84,6 +83,11 @@ class ColumnMatcher:
             return replace(row, error=f"Row {row.number}: {_twice(names)}")
         return replace(row, body=row.body | {"configuration": matched})
 
+    def definition_for(self, row: FileRow) -> ElementDefinition | None:
+        """Return the element that a row names; None if there is no such element."""
+        keys = self._keys_for(row)
+        return keys.definition if keys else None
+
     def notes(self) -> Iterator[str]:
         """Yield a sentence for each unknown key."""
         for (_, key), keys in list(self._unknown.items())[:MAX_NOTES]:
@@ -91,7 +95,9 @@ class ColumnMatcher:
         if len(self._unknown) > MAX_NOTES:
             yield "More keys are unknown."
 
-    def _keys_of(self, element: str) -> ElementKeys | None:
+    def _keys_for(self, row: FileRow) -> ElementKeys | None:
+        named = row.body.get("element") or {}
+        element = str(named.get("key") or named.get("id") or "")
         if element not in self._elements:
             try:
                 self._elements[element] = ElementKeys(find_element(element).parsed)

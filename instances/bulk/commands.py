@@ -18,6 +18,9 @@ from instances.errors import ClockSkewError, StateConflictError, TaskNotEnqueued
 from instances.models import BulkJob, BulkRow
 from instances.taskqueue.interruption import Interruption
 
+ALREADY_EXISTS = (
+    "an instance with this name and element already exists, or is created by an earlier row"
+)
 BAR_CHARACTERS = 30
 BAR_EVERY_SECONDS = 1.0
 
@@ -99,8 +102,10 @@ class BulkCommand(BaseCommand):
             self._pause(job)
         self._sum_up(job, is_json=is_json)
 
-    def tell(self, result: RowResult, number: int, total: int) -> None:
+    def tell(self, result: RowResult, number: int, total: int, *, is_skipped: bool = False) -> None:
         outcome = result["error"] or result["state"] or "ready to provision"
+        if is_skipped:
+            outcome = f"skipped: {ALREADY_EXISTS}"
         self.stdout.write(f"[{number}/{total}] {result['name'] or 'no name'}: {outcome}")
         self.stdout.flush()
 
@@ -131,7 +136,8 @@ class BulkCommand(BaseCommand):
 
     def _tell_of(self, row: BulkRow, number: int, total: int, job: BulkJob) -> None:
         if not self.stdout.isatty():
-            self.tell(_result(row), number, total)
+            is_skipped = row.outcome == Outcome.SKIPPED
+            self.tell(_result(row), number, total, is_skipped=is_skipped)
             return
         clear_line = "\r\x1b[K"
         if row.error:

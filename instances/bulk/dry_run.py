@@ -9,7 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from instances.bulk.jobs import MAX_DRY_RUNS
-from instances.bulk.plans import Identity, RowPlanner, identity_of, prepare
+from instances.bulk.plans import Identity, RowPlanner, duplication, identity_of, prepare
 from instances.errors import InstancesError
 from instances.models import BulkJob, BulkRow, Instance
 
@@ -19,8 +19,8 @@ _READ_ROWS = 500
 def check_bulk_job(job: BulkJob) -> Iterator[BulkRow]:
     """Check every pending row, store its verdict, and yield the row.
 
-    Does nothing once MAX_DRY_RUNS dry runs have started without finishing. Remembers a hash of each name, so that
-    memory hardly grows with the number of rows.
+    A row that the job will skip has no verdict, but `is_skipped`. Does nothing once MAX_DRY_RUNS dry runs have started
+    without finishing.
     """
     # A task engine may redeliver a task that crashes its worker forever.
     begun = BulkJob.objects.filter(pk=job.pk, dry_runs_begun__lt=MAX_DRY_RUNS)
@@ -46,11 +46,8 @@ def check_bulk_job(job: BulkJob) -> Iterator[BulkRow]:
 
 class _Check:
     def __init__(self, job: BulkJob) -> None:
-        self._user = job.organization_user
-        self._actor = job.actor
+        self._job = job
         self._planner = RowPlanner(job.organization_user)
-        self._is_skipping_existing = job.is_skipping_existing
-        self._first_with: dict[int, int] = {}
 
     def verdicts(self, rows: list[BulkRow]) -> list[str]:
         """Say what is wrong with each row, as a sentence; empty if nothing is."""
@@ -67,21 +64,21 @@ class _Check:
         """Identify the instance that the row would create, or say why it cannot."""
         try:
             plan = self._planner.plan(row)
-            prepare(plan, actor=self._actor)
+            prepare(plan, actor=self._job.actor)
         except InstancesError as error:
             return str(error)
         return identity_of(plan)
 
     def _existing(self, names: list[str]) -> set[Identity]:
-        if self._is_skipping_existing:
-            return set()
-        there = Instance.objects.filter(organization_user=self._user, name__in=names)
+        there = Instance.objects.filter(
+            organization_user=self._job.organization_user, name__in=names
+        )
         return {Identity(*identity) for identity in there.values_list("element_id", "name")}
 
     def _double(self, row: BulkRow, identity: Identity, there: set[Identity]) -> str:
-        first = self._first_with.setdefault(hash(identity), row.number)
-        if first != row.number:
-            return f"Duplicate: row {first} of this file has the same name and element."
-        if identity in there:
-            return "An instance with this name and element already exists; this row would create a second one."
-        return ""
+        """Say what the row is a duplicate of, unless it will be skipped or created as one."""
+        if self._job.is_allowing_duplicates:
+            return ""
+        why = duplication(row, identity, there)
+        row.is_skipped = bool(why) and self._job.is_skipping_existing
+        return "" if row.is_skipped else why

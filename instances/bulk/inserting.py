@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from django.db import transaction
 
-from instances.bulk.plans import Identity, RowPlanner, identity_of, prepare
+from instances.bulk.plans import Identity, RowPlanner, duplication, identity_of, prepare
 from instances.bulk.rows import MAX_ATTEMPTS, Outcome, end_row, hold_rows
 from instances.bulk.work import Result, Run, Work
 from instances.causes import Cause
 from instances.deadlines import Deadline
-from instances.errors import InstancesError
+from instances.errors import InputError, InstancesError
 from instances.models import BulkRow, Instance
 from instances.provisioning.create import NewCreate, insert_creates
 from instances.provisioning.lifecycle.states import State, insert_in_state
@@ -28,8 +28,8 @@ class _Batch:
     creates: dict[BulkRow, NewCreate] = field(default_factory=dict)
     # Instances that wait for an authorization.
     drafts: dict[BulkRow, Instance] = field(default_factory=dict)
-    # Instances that already exist, so that their rows are skipped.
-    existing: dict[BulkRow, Instance] = field(default_factory=dict)
+    # Rows that are skipped, with the instance that already exists; None if another row of the file creates it.
+    existing: dict[BulkRow, Instance | None] = field(default_factory=dict)
     provider_data: dict[BulkRow, dict[str, str]] = field(default_factory=dict)
     refused: dict[BulkRow, InstancesError] = field(default_factory=dict)
 
@@ -79,8 +79,13 @@ class Inserter:
                 batch.refused[row] = error
         there = self._existing(plans.values())
         for row, plan in plans.items():
-            if existing := there.get(identity_of(plan)):
-                batch.existing[row] = existing
+            identity = identity_of(plan)
+            why = "" if self._job.is_allowing_duplicates else duplication(row, identity, there)
+            if why and self._job.is_skipping_existing:
+                batch.existing[row] = there.get(identity)
+                continue
+            if why:
+                batch.refused[row] = InputError(why)
                 continue
             try:
                 prepared = prepare(plan, actor=self._job.actor)
@@ -93,14 +98,12 @@ class Inserter:
             else:
                 batch.drafts[row] = instance = prepared
             batch.provider_data[row] = dict(plan.provider_data)
-            if self._job.is_skipping_existing:
-                # Of duplicates within the file, only the first is created.
-                there[identity_of(plan)] = instance
+            there[identity] = instance
         return batch
 
     def _existing(self, plans: Collection[ConnectionPlan]) -> dict[Identity, Instance]:
-        """Return the instances that exist already, in any state, if the job skips those."""
-        if not self._job.is_skipping_existing:
+        """Return the instances that exist already, in any state, unless duplicates are allowed."""
+        if self._job.is_allowing_duplicates:
             return {}
         user, names = self._job.organization_user, [plan.name for plan in plans]
         there = Instance.objects.filter(organization_user=user, name__in=names)

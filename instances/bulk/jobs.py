@@ -1,6 +1,6 @@
-"""Bulk jobs: read, start, pause, resume and cancel them, and measure progress."""
+"""Bulk jobs: start, pause, resume and cancel them, and measure progress."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import batched
@@ -9,20 +9,13 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q
 
-from instances.bulk.columns import ColumnMatcher
-from instances.bulk.files import MAX_ERRORS_SHOWN, file_error
-from instances.bulk.lines import FileRow
-from instances.causes import Cause
 from instances.errors import StateConflictError
-from instances.models import BulkJob, BulkRow, Instance, OrganizationUser
-from instances.models.bulk_jobs import DEFAULT_CONCURRENCY
+from instances.models import BulkFilePart, BulkJob, BulkRow, Instance
 from instances.queries.database_clock import database_now
 
 MAX_CONCURRENCY = 200
-# A dry run that shows no sign of life for this long is enqueued again.
+# A dry run, or the reading of a file, that shows no sign of life for this long is enqueued again.
 ADOPT_AFTER = timedelta(seconds=60)
-# If no rows are read for this long, the reading process has stopped, or waits for its input.
-READING_STALLED_AFTER = timedelta(minutes=2)
 # A dry run that crashed its worker this often is not enqueued again.
 MAX_DRY_RUNS = 8
 _INSERT_ROWS = 500
@@ -31,53 +24,10 @@ State = BulkJob.State
 Outcome = BulkRow.Outcome
 
 
-def read_bulk_job(
-    organization_user: OrganizationUser,
-    rows: Iterable[FileRow],
-    *,
-    actor: str,
-    name: str = "",
-    concurrency: int = DEFAULT_CONCURRENCY,
-    is_skipping_existing: bool = False,
-    is_keeping_wrong_rows: bool = False,
-    on_note: Callable[[str], object] = lambda note: None,
-) -> BulkJob:
-    """Store the rows of a file as a draft job, each sealed as it is read.
-
-    Nothing is sent.
-
-    on_note: is called with what the user should know, such as keys that an element does not know.
-    is_keeping_wrong_rows: store malformed rows as failed ones, instead of raising InputError that lists them.
-
-    Raises InputError if the file cannot be read any further, and StateConflictError if the job is cancelled
-    meanwhile. Nothing is stored then.
-    """
-    job = BulkJob.objects.create(
-        organization_user=organization_user,
-        actor=actor,
-        name=name[:200],
-        concurrency=concurrency,
-        is_skipping_existing=is_skipping_existing,
-        reading_at=database_now(),
-    )
-    matcher = ColumnMatcher()
-    try:
-        errors, count = _store(job, map(matcher.match, rows))
-        if errors and not is_keeping_wrong_rows:
-            raise file_error(errors, count)
-    except BaseException:
-        # A cancelled job stays, so that whoever cancelled it can see it.
-        BulkJob.objects.filter(pk=job.pk, state=State.READING).delete()
-        raise
-    for note in matcher.notes():
-        on_note(note)
-    return _move(job, State.DRAFT, expect={State.READING})
-
-
 def start_bulk_job(job: BulkJob) -> BulkJob:
     """Set a draft job running. Raises StateConflictError."""
     now = database_now()
-    return _move(job, State.RUNNING, expect={State.DRAFT}, started_at=now, resumed_at=now)
+    return move_job(job, State.RUNNING, expect={State.DRAFT}, started_at=now, resumed_at=now)
 
 
 def forget_dry_run(job: BulkJob) -> BulkJob:
@@ -85,7 +35,7 @@ def forget_dry_run(job: BulkJob) -> BulkJob:
 
     Raises StateConflictError.
     """
-    return _move(job, State.DRAFT, expect={State.DRAFT}, checked_at=None, dry_runs_begun=0)
+    return move_job(job, State.DRAFT, expect={State.DRAFT}, checked_at=None, dry_runs_begun=0)
 
 
 def pause_bulk_job(job: BulkJob) -> BulkJob:
@@ -93,12 +43,12 @@ def pause_bulk_job(job: BulkJob) -> BulkJob:
 
     Raises StateConflictError.
     """
-    return _move(job, State.PAUSED, expect={State.RUNNING})
+    return move_job(job, State.PAUSED, expect={State.RUNNING})
 
 
 def resume_bulk_job(job: BulkJob) -> BulkJob:
     """Resume a paused job. Raises StateConflictError."""
-    return _move(job, State.RUNNING, expect={State.PAUSED}, **_resumed(job))
+    return move_job(job, State.RUNNING, expect={State.PAUSED}, **_resumed(job))
 
 
 def cancel_bulk_job(job: BulkJob) -> BulkJob:
@@ -107,9 +57,18 @@ def cancel_bulk_job(job: BulkJob) -> BulkJob:
     Raises StateConflictError.
     """
     unfinished = {State.READING, State.DRAFT, State.RUNNING, State.PAUSED}
-    cancelled = _move(job, State.CANCELLED, expect=unfinished, finished_at=database_now())
+    cancelled = move_job(job, State.CANCELLED, expect=unfinished, finished_at=database_now())
     _clear(job)
     return cancelled
+
+
+def allow_duplicates(job: BulkJob) -> BulkJob:
+    """Confirm that rows may double others and existing instances, and discard the result of the last dry run.
+
+    Raises StateConflictError.
+    """
+    columns = {"is_allowing_duplicates": True, "checked_at": None, "dry_runs_begun": 0}
+    return move_job(job, State.DRAFT, expect={State.DRAFT}, **columns)
 
 
 def delete_bulk_job(job: BulkJob) -> None:
@@ -133,7 +92,7 @@ def retry_failures(job: BulkJob) -> BulkJob:
     # In one transaction: a scheduler would finish a running job without unfinished rows again.
     with transaction.atomic():
         resumed = _resumed(job, left_out=failed.count())
-        moved = _move(job, State.RUNNING, expect={State.FINISHED}, finished_at=None, **resumed)
+        moved = move_job(job, State.RUNNING, expect={State.FINISHED}, finished_at=None, **resumed)
         failed.update(
             outcome=Outcome.PENDING, attempts=0, due_at=database_now(), error="", cause=""
         )
@@ -160,15 +119,6 @@ def record_enqueued(job: BulkJob) -> None:
     BulkJob.objects.filter(pk=job.pk).update(enqueued_at=job.enqueued_at)
 
 
-def is_reading_stalled(job: BulkJob) -> bool:
-    """Whether reading its file has stopped.
-
-    If so, the command or upload was killed, or waits for its input.
-    """
-    last = job.reading_at or job.created_at
-    return job.state == State.READING and last < database_now() - READING_STALLED_AFTER
-
-
 def is_dry_run_given_up(job: BulkJob) -> bool:
     """Whether its dry run crashed its worker too often, and is not in progress now."""
     is_unchecked = job.state == State.DRAFT and job.checked_at is None
@@ -177,9 +127,10 @@ def is_dry_run_given_up(job: BulkJob) -> bool:
 
 
 def recover_bulk_jobs() -> list[BulkJob]:
-    """Finish and clear jobs that have ended; return the drafts whose dry run has stopped.
+    """Finish and clear jobs that have ended; return those to enqueue again.
 
-    Each is claimed, so that one scheduler enqueues it again.
+    Those are drafts whose dry run has stopped, and uploads that no process reads. Each is claimed, so that one scheduler
+    enqueues it again.
     """
     now = database_now()
     left = BulkRow.objects.filter(job__state=State.CANCELLED, due_at__lte=now)
@@ -187,11 +138,10 @@ def recover_bulk_jobs() -> list[BulkJob]:
         _clear(job)
     for job in BulkJob.objects.filter(state=State.RUNNING):
         finish_bulk_job(job)
-    unchecked = BulkJob.objects.filter(
-        state=State.DRAFT, checked_at=None, dry_runs_begun__lt=MAX_DRY_RUNS
-    )
+    unchecked = Q(state=State.DRAFT, checked_at=None, dry_runs_begun__lt=MAX_DRY_RUNS)
+    unread = Q(state=State.READING) & Exists(BulkFilePart.objects.filter(job=OuterRef("pk")))
     orphans = []
-    for job in unchecked:
+    for job in BulkJob.objects.filter(unchecked | unread):
         asked = BulkJob.objects.filter(pk=job.pk, enqueued_at=job.enqueued_at)
         if _is_orphan(job, at=now) and asked.update(enqueued_at=now) == 1:
             orphans.append(job)
@@ -255,54 +205,7 @@ def _progress(job: BulkJob, counts: dict[str, int]) -> Progress:
     return Progress(counts, max(progress.ended - job.ended_before, 0) / max(seconds, 1))
 
 
-def _store(job: BulkJob, rows: Iterable[FileRow]) -> tuple[list[str], int]:
-    """Store the rows.
-
-    Returns the first MAX_ERRORS_SHOWN errors among them, and the number of all errors.
-    """
-    errors: list[str] = []
-    count = 0
-    for batch in batched(rows, _INSERT_ROWS):
-        _insert(job, batch)
-        wrong = [row.error for row in batch if row.error]
-        count += len(wrong)
-        errors += wrong[: MAX_ERRORS_SHOWN - len(errors)]
-    return errors, count
-
-
-def _insert(job: BulkJob, rows: Sequence[FileRow]) -> None:
-    """Insert rows under the job's row lock.
-
-    So a cancellation sees either these rows or no more inserts.
-    """
-    sealed = [_row_of(job, row) for row in rows]
-    reading = BulkJob.objects.filter(pk=job.pk, state=State.READING)
-    with transaction.atomic():
-        if reading.update(reading_at=database_now()) != 1:
-            raise StateConflictError(
-                f"Bulk job {job.pk} was cancelled while its file was being read. No row was started."
-            )
-        BulkRow.objects.bulk_create(sealed)
-
-
-def _row_of(job: BulkJob, read: FileRow) -> BulkRow:
-    element = read.body.get("element") or {}
-    row = BulkRow(
-        job=job,
-        number=read.number,
-        # PostgreSQL stores no NUL.
-        name=str(read.body.get("name") or "").replace("\x00", "")[:200],
-        element_key=str(element.get("key") or element.get("id") or "").replace("\x00", "")[:100],
-        outcome=Outcome.FAILED if read.error else Outcome.PENDING,
-        error=read.error,
-        cause=Cause.CONFIGURATION_WRONG if read.error else "",
-        due_at=None if read.error else database_now(),
-    )
-    row.body = read.body
-    return row
-
-
-def _move(job: BulkJob, to: str, *, expect: set[State], **columns: Any) -> BulkJob:
+def move_job(job: BulkJob, to: str, *, expect: set[State], **columns: Any) -> BulkJob:
     """Change a job's state with an UPDATE that names the expected states.
 
     Raises StateConflictError.
@@ -324,10 +227,11 @@ def _resumed(job: BulkJob, *, left_out: int = 0) -> dict[str, Any]:
 
 
 def _clear(job: BulkJob) -> None:
-    """Clear a cancelled job: its waiting rows, their unsent drafts, and all bodies.
+    """Clear a cancelled job: its file, its waiting rows, their unsent drafts, and all bodies.
 
     Rows first: if a worker releases a row after that, its run calls this again when it ends.
     """
+    job.file_parts.all().delete()
     is_free = Q(outcome=Outcome.PENDING) | Q(outcome=Outcome.RUNNING, due_at__lte=database_now())
     job.rows.filter(is_free).update(outcome=Outcome.CANCELLED, due_at=None, holder=None, body="")
     # Failed rows of a cancelled job can no longer be retried.
@@ -344,5 +248,6 @@ def _clear(job: BulkJob) -> None:
 
 
 def _is_orphan(job: BulkJob, *, at: datetime) -> bool:
-    """Whether a draft's dry run was enqueued, and has shown no sign of life since."""
-    return job.enqueued_at is not None and job.enqueued_at <= at - ADOPT_AFTER
+    """Whether reading its file or its dry run was enqueued, and has shown no sign of life since."""
+    signs = [job.enqueued_at, *([job.reading_at] if job.state == State.READING else [])]
+    return job.enqueued_at is not None and max(filter(None, signs)) <= at - ADOPT_AFTER

@@ -1,11 +1,14 @@
 """Plan the instances of a job's rows: the same for the dry run and for the job itself."""
 
+from collections.abc import Collection
 from typing import NamedTuple
+
+from django.db.models import Q
 
 from instances.bulk.columns import ElementKeys
 from instances.bulk.rows import INSTANCE_DELETED
 from instances.errors import InputError, MissingConfigurationError
-from instances.models import BulkRow, Element, Instance, OrganizationUser
+from instances.models import BulkJob, BulkRow, Element, Instance, OrganizationUser
 from instances.provisioning.create import (
     NewCreate,
     element_of,
@@ -15,6 +18,9 @@ from instances.provisioning.create import (
     plan_body,
 )
 from instances.provisioning.plan import ConnectionPlan
+
+_EXISTS = "An instance with this name and element already exists."
+_TWICE = "Duplicate: row"
 
 
 class Identity(NamedTuple):
@@ -58,6 +64,21 @@ def prepare(plan: ConnectionPlan, *, actor: str) -> NewCreate | Instance:
         keys = ElementKeys(plan.element.parsed)
         unknown = keys.describe_unknown(plan.own_configuration)
         raise MissingConfigurationError(error.keys, hint=unknown) from None
+
+
+def duplication(row: BulkRow, identity: Identity, existing: Collection[Identity]) -> str:
+    """Say what a row would be a duplicate of; empty if it is none. existing: what instances there are."""
+    if row.duplicate_of:
+        return f"{_TWICE} {row.duplicate_of} of this file has the same name and element."
+    if identity in existing:
+        return f"{_EXISTS} Skip existing instances, or allow duplicates."
+    return ""
+
+
+def has_refused_duplicates(job: BulkJob) -> bool:
+    """Whether the dry run found rows that are refused as duplicates."""
+    is_duplicate = Q(verdict__startswith=_TWICE) | Q(verdict__startswith=_EXISTS)
+    return not job.is_allowing_duplicates and job.rows.filter(is_duplicate).exists()
 
 
 def identity_of(plan: ConnectionPlan) -> Identity:

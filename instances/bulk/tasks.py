@@ -11,6 +11,7 @@ from django.tasks import task
 from instances.bulk.chunks import due_chunks, next_in_line
 from instances.bulk.dry_run import check_bulk_job as check_rows_of
 from instances.bulk.jobs import finish_bulk_job, record_enqueued, recover_bulk_jobs
+from instances.bulk.reading import read_stored_file
 from instances.bulk.runner import run_chunk
 from instances.errors import ClockSkewError, TaskNotEnqueuedError
 from instances.models import BulkJob
@@ -45,13 +46,20 @@ def check_bulk_job(job_id: int) -> str:
     )
 
 
+@task(priority=PRIORITY)
+def read_bulk_file(job_id: int) -> str:
+    return wait_for_database(lambda: _of_job(job_id, _read))
+
+
 def enqueue_bulk_job(job: BulkJob) -> None:
-    """Enqueue a draft's dry run or a running job's chunks, on commit.
+    """Enqueue the reading of an uploaded file, a draft's dry run, or a running job's chunks, on commit.
 
     Raises TaskNotEnqueuedError; the scheduler then enqueues it later.
     """
     record_enqueued(job)
-    if job.state == BulkJob.State.DRAFT:
+    if job.state == BulkJob.State.READING:
+        transaction.on_commit(partial(read_bulk_file.enqueue, job.pk))
+    elif job.state == BulkJob.State.DRAFT:
         transaction.on_commit(partial(check_bulk_job.enqueue, job.pk))
     elif not finish_bulk_job(job):
         transaction.on_commit(_request_chunks)
@@ -100,6 +108,17 @@ def _request_chunks(*, taken: int = 0) -> None:
     if jobs := due_chunks(limit=limit + taken)[taken:]:
         for job_id in jobs[count_waiting(run_bulk_chunk) :]:
             run_bulk_chunk.enqueue(job_id)
+
+
+def _read(job: BulkJob) -> int:
+    """Read an uploaded file, and enqueue the dry run of its rows."""
+    count = read_stored_file(job)
+    if count:
+        try:
+            enqueue_bulk_job(job)
+        except TaskNotEnqueuedError as error:
+            log.warning("worker cannot enqueue the dry run", job=job.pk, error=str(error))
+    return count
 
 
 def _of_job(job_id: int, work: Callable[[BulkJob], int]) -> str:

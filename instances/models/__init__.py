@@ -2,7 +2,7 @@
 
 from instances.models.authorization_links import AuthorizationLink
 from instances.models.authorizations import Authorization
-from instances.models.bulk_jobs import BulkJob, BulkRow
+from instances.models.bulk_jobs import BulkFilePart, BulkJob, BulkRow
 from instances.models.element_requests import ElementRequest
 from instances.models.elements import Element
 from instances.models.idempotency_keys import IdempotencyKey
@@ -15,6 +15,7 @@ from instances.models.process_beats import ProcessBeat
 __all__ = [
     "Authorization",
     "AuthorizationLink",
+    "BulkFilePart",
     "BulkJob",
     "BulkRow",
     "Element",

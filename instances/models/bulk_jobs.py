@@ -10,7 +10,7 @@ from django.db.models import F
 from django.db.models.functions import Greatest
 from django.utils.translation import gettext_lazy as _
 
-from instances.fields import SealedJSONField, SealedRow
+from instances.fields import SealedJSONField, SealedRow, SealedTextField
 from instances.models.instances import Instance
 from instances.models.organizations import OrganizationUser
 
@@ -35,6 +35,7 @@ class BulkJob(models.Model):
         PAUSED = "paused", _("paused")
         CANCELLED = "cancelled", _("cancelled")
         FINISHED = "finished", _("finished")
+        UNREADABLE = "unreadable", _("file unreadable")
 
     organization_user = models.ForeignKey(
         OrganizationUser,
@@ -50,11 +51,23 @@ class BulkJob(models.Model):
     # Rows in progress at the same time, per process.
     concurrency = models.PositiveSmallIntegerField(_("concurrency"), default=DEFAULT_CONCURRENCY)
     is_skipping_existing = models.BooleanField(_("skips existing instances"), default=False)
+    # Whether rows with the same name and element as another row or instance are created, too.
+    is_allowing_duplicates = models.BooleanField(_("allows duplicates"), default=False)
+    # How an uploaded file is read: the element of rows that name none, and the encoding of its text.
+    default_element = models.CharField(max_length=100, blank=True, editable=False)
+    encoding = models.CharField(max_length=20, blank=True, editable=False)
+    # What users should know about the file, one sentence per line; why it cannot be read.
+    notes = models.TextField(_("notes"), blank=True, editable=False)
+    error = models.TextField(_("error"), blank=True, editable=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     # When the last dry run finished.
     checked_at = models.DateTimeField(_("dry run finished at"), null=True, blank=True)
     # When the last rows of the file were stored.
     reading_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # The process that reads the file. Another one takes over when it stores no rows for a while.
+    reader = models.UUIDField(null=True, editable=False)
+    # How often reading the file has started.
+    readings_begun = models.PositiveSmallIntegerField(default=0, editable=False)
     # Dry runs started since one was requested or finished: all but the last were lost with their workers.
     dry_runs_begun = models.PositiveSmallIntegerField(default=0, editable=False)
     started_at = models.DateTimeField(_("started at"), null=True, blank=True)
@@ -76,7 +89,15 @@ class BulkJob(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(
-                    state__in=["reading", "draft", "running", "paused", "cancelled", "finished"]
+                    state__in=[
+                        "reading",
+                        "draft",
+                        "running",
+                        "paused",
+                        "cancelled",
+                        "finished",
+                        "unreadable",
+                    ]
                 ),
                 name="bulk_job_state_known",
             )
@@ -84,6 +105,26 @@ class BulkJob(models.Model):
 
     def __str__(self) -> str:
         return f"bulk job {self.pk}"
+
+
+class BulkFilePart(SealedRow):
+    """A part of an uploaded file, sealed since it is full of secrets. Deleted once the file has been read."""
+
+    job = models.ForeignKey(BulkJob, on_delete=models.CASCADE, related_name="file_parts")
+    number = models.PositiveIntegerField()
+    # Each character is a byte (Latin-1).
+    content = SealedTextField(_("content"))
+
+    class Meta:
+        ordering = ["number"]
+        verbose_name = _("part of a bulk file")
+        verbose_name_plural = _("parts of bulk files")
+        constraints = [
+            models.UniqueConstraint(fields=["job", "number"], name="bulk_file_part_number_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"part {self.number} of the file of bulk job {self.job_id}"
 
 
 _SUSPECTED = models.Q(outcome="running", attempts__gte=SUSPECT_ATTEMPTS)
@@ -174,6 +215,8 @@ class BulkRow(SealedRow):
     number = models.PositiveIntegerField(_("number"))
     name = models.CharField(_("name"), max_length=200, blank=True)
     element_key = models.CharField(_("element"), max_length=100, blank=True)
+    # The number of the first row of the file with the same name and element; None for that row.
+    duplicate_of = models.PositiveIntegerField(null=True, editable=False)
     # The body of `POST /instances`; emptied once the instance has its content.
     body = SealedJSONField(_("body"))
     outcome = models.CharField(
@@ -196,6 +239,8 @@ class BulkRow(SealedRow):
     cause = models.CharField(_("cause"), max_length=50, blank=True)
 
     objects = BulkRowQuerySet.as_manager()
+    # Whether a dry run found that the job will skip the row. Not stored.
+    is_skipped = False
 
     class Meta:
         ordering = ["number"]

@@ -10,16 +10,14 @@ from django.utils import timezone
 
 from instances.bulk import claiming
 from instances.bulk.jobs import (
-    READING_STALLED_AFTER,
     cancel_bulk_job,
     delete_bulk_job,
-    is_reading_stalled,
     pause_bulk_job,
-    read_bulk_job,
     recover_bulk_jobs,
     start_bulk_job,
 )
 from instances.bulk.lines import FileRow
+from instances.bulk.reading import READING_STALLED_AFTER, is_reading_stalled, read_bulk_job
 from instances.bulk.runner import run_bulk_job
 from instances.errors import StateConflictError
 from instances.models import BulkJob, BulkRow, Instance, StateChange

@@ -11,6 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from instances.bulk import runner as bulk_runs
+from instances.bulk.commands import ALREADY_EXISTS
 from instances.bulk.jobs import pause_bulk_job
 from instances.models import BulkJob, Instance
 from tests.support.factories import make_element, make_organization, make_organization_user
@@ -69,8 +70,38 @@ def test_a_csv_file_is_provisioned_and_the_same_file_again_is_skipped(manage, fi
         0,
         "0 of 8 provisioned, 8 skipped because they already exist.",
     )
+    assert f"[1/8] Row 0: skipped: {ALREADY_EXISTS}" in out
+    status, out, _ = manage(*provision(file))
+    assert status == 1
+    assert "Row 0: An instance with this name and element already exists." in out
     assert len(provider.requests) == before
     assert Instance.objects.count() == 8
+    assert manage(*provision(file, "--allow-duplicates"))[0] == 0
+    assert Instance.objects.count() == 16
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "last"),
+    [
+        (["--dry-run"], 1, "1 of 2 rows failed the dry run."),
+        (
+            ["--dry-run", "--skip-existing"],
+            0,
+            "1 of 2 rows are ready to provision. 1 will be skipped.",
+        ),
+        (["--dry-run", "--allow-duplicates"], 0, "2 of 2 rows are ready to provision."),
+        (["--skip-existing"], 0, "1 of 2 provisioned, 1 skipped because they already exist."),
+        (["--allow-duplicates"], 0, "2 of 2 provisioned."),
+        ([], 1, "1 of 2 rows failed."),
+    ],
+)
+def test_a_dry_run_says_of_duplicates_what_the_job_does(
+    manage, tmp_path, provider, file, options, status, last
+):
+    twice = tmp_path / "twice.csv"
+    twice.write_text(HEADER + "One,keyed,a,b\n One ,keyed,a,b\n")
+    ended, out, err = manage(*provision(str(twice), *options))
+    assert (ended, (err or out.splitlines()[-1])[: len(last)]) == (status, last)
 
 
 def test_a_dry_run_names_doubles_in_the_file_and_what_is_there(manage, file, tmp_path, provider):

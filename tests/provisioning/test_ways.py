@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from instances.bulk.dry_run import check_bulk_job
 from instances.bulk.files import read_rows
-from instances.bulk.jobs import read_bulk_job
+from instances.bulk.reading import read_bulk_job
 from instances.models import BulkRow, Instance
 from tests.api.conftest import make_api_client
 from tests.support.factories import make_element

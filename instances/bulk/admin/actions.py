@@ -14,6 +14,7 @@ from django.utils.translation import gettext, gettext_lazy as _
 
 from instances.bulk import tasks
 from instances.bulk.jobs import (
+    allow_duplicates,
     cancel_bulk_job,
     delete_bulk_job,
     forget_dry_run,
@@ -124,6 +125,16 @@ _TABLE = (
         carry_out=_by_workers(forget_dry_run),
     ),
     BulkAction(
+        name="allow-duplicates",
+        label=_("Create duplicates too"),
+        effect=_(
+            "Rows with the same name and element as another row or an existing instance will create further instances. "
+            "Every row will be checked again. Nothing will be sent."
+        ),
+        states=frozenset({State.DRAFT}),
+        carry_out=_by_workers(allow_duplicates),
+    ),
+    BulkAction(
         name="pause",
         label=_("Pause"),
         effect=_("Rows in progress will finish. No new rows will start."),
@@ -159,7 +170,7 @@ _TABLE = (
         name="delete",
         label=_("Delete"),
         effect=_("The bulk job and its rows will be deleted. Its instances will be kept."),
-        states=frozenset({State.CANCELLED, State.FINISHED}),
+        states=frozenset({State.CANCELLED, State.FINISHED, State.UNREADABLE}),
         carry_out=delete_bulk_job,
         permission="delete",
         is_destructive=True,

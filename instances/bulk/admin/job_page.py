@@ -12,7 +12,9 @@ from django.utils.translation import gettext as _, ngettext
 
 from instances.bulk.admin.actions import ACTIONS, BulkAction
 from instances.bulk.admin.next_steps import next_steps, rows_url
-from instances.bulk.jobs import Progress, is_dry_run_given_up, is_reading_stalled, progress_of
+from instances.bulk.jobs import Progress, is_dry_run_given_up, progress_of
+from instances.bulk.plans import has_refused_duplicates
+from instances.bulk.reading import is_reading_stalled
 from instances.models import BulkJob, BulkRow
 from instances.pages.bars import Part, bar_of, sentence_of
 from instances.times import format_time
@@ -22,13 +24,14 @@ _Outcome = BulkRow.Outcome
 ROWS_PAGE = 50
 REFRESH_SECONDS = 2
 ALL, WRONG = "all", "wrong"
-_ENDED = {_State.FINISHED, _State.CANCELLED}
+_ENDED = {_State.FINISHED, _State.CANCELLED, _State.UNREADABLE}
 _MEANINGS: dict[str, str] = {
     _State.READING: "busy",
     _State.DRAFT: "waiting",
     _State.RUNNING: "busy",
     _State.PAUSED: "paused",
     _State.CANCELLED: "paused",
+    _State.UNREADABLE: "broken",
 }
 # Good, neutral, bad. Pending rows are the rest of the bar.
 _BAR = {
@@ -96,6 +99,8 @@ def job_page(request: HttpRequest, job: BulkJob) -> dict[str, Any]:
         "sentence": sentence_of(parts) or _("No rows are done."),
         "progress_text": progress_text(progress),
         "is_reading_stalled": is_reading_stalled(job),
+        "is_upload_unread": job.state == _State.READING and job.file_parts.exists(),
+        "notes": job.notes.splitlines(),
         "is_dry_run_given_up": is_dry_run_given_up(job),
         "refresh_seconds": REFRESH_SECONDS if is_changing else None,
         "wrong_count": job.rows.exclude(verdict="").count(),
@@ -126,7 +131,10 @@ def _context_line(job: BulkJob, progress: Progress) -> str:
 
 def _facts(job: BulkJob) -> list[dict[str, Any]]:
     owner = job.organization_user
-    existing = _("skipped, by name and element") if job.is_skipping_existing else _("not checked")
+    if job.is_allowing_duplicates:
+        duplicates = _("created")
+    else:
+        duplicates = _("skipped") if job.is_skipping_existing else _("refused")
     return [
         {
             "label": _("Organization user"),
@@ -139,7 +147,7 @@ def _facts(job: BulkJob) -> list[dict[str, Any]]:
             "url": reverse("admin:instances_organization_change", args=[owner.organization_id]),
         },
         {"label": _("Parallel rows"), "value": job.concurrency},
-        {"label": _("Existing instances"), "value": existing},
+        {"label": _("Duplicates, by name and element"), "value": duplicates},
         {"label": _("Dry run"), "value": _time(job.checked_at)},
         {"label": _("Started"), "value": _time(job.started_at)},
         {"label": _("Finished"), "value": _time(job.finished_at)},
@@ -152,7 +160,8 @@ def _time(at: Any) -> str:
 
 def _is_offered(action: BulkAction, job: BulkJob, progress: Progress) -> bool:
     is_idle_retry = action.name == "retry" and not progress.failed
-    return job.state in action.states and not is_idle_retry
+    is_idle = action.name == "allow-duplicates" and not has_refused_duplicates(job)
+    return job.state in action.states and not is_idle_retry and not is_idle
 
 
 def _is_changing(job: BulkJob) -> bool:

@@ -1,7 +1,6 @@
-"""Upload a file of instances. It is kept in memory and sealed row by row."""
+"""Upload a file of instances. Its first rows are checked at once; a task reads it."""
 
 import io
-from functools import partial
 from pathlib import PurePath
 from typing import Any, cast
 
@@ -21,10 +20,9 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, 
 from instances.bulk import tasks
 from instances.bulk.admin.actions import later
 from instances.bulk.csv_files import csv_template
-from instances.bulk.files import read_rows
-from instances.bulk.jobs import read_bulk_job
 from instances.bulk.lines import WINDOWS_1252
-from instances.errors import InputError, StateConflictError, TaskNotEnqueuedError
+from instances.bulk.reading import check_head, store_upload
+from instances.errors import InputError, TaskNotEnqueuedError
 from instances.models import BulkJob, Element, Instance, OrganizationUser
 from instances.pages.admin_pages import ModelAdmin, render_page
 
@@ -78,7 +76,7 @@ class UploadForm(forms.Form):
         label=gettext_lazy("File"),
         widget=UnfoldAdminFileFieldWidget,
         help_text=gettext_lazy(
-            "CSV, JSON Lines or a JSON list. The file is not stored; its rows are encrypted as they are read."
+            "CSV, JSON Lines or a JSON list. The file is stored encrypted, and deleted once it has been read."
         ),
     )
     encoding = forms.ChoiceField(
@@ -92,6 +90,12 @@ class UploadForm(forms.Form):
     )
     is_skipping_existing = forms.BooleanField(
         label=gettext_lazy("Skip instances that already exist (same name and element)"),
+        required=False,
+        widget=UnfoldBooleanWidget,
+    )
+
+    is_allowing_duplicates = forms.BooleanField(
+        label=gettext_lazy("Create duplicates (same name and element as another row or instance)"),
         required=False,
         widget=UnfoldBooleanWidget,
     )
@@ -154,10 +158,13 @@ def _upload_page(
             )
             % megabytes,
         )
-    elif form.is_valid() and (job := _read(request, form)):
+    elif form.is_valid() and (job := _store(request, form)):
         model_admin.log_addition(request, job, _("Uploaded."))
         messages.success(
-            request, _("The file was read. Check the dry run, then start the bulk job.")
+            request,
+            _(
+                "The file was uploaded. Once it has been read, check the dry run, then start the job."
+            ),
         )
         try:
             tasks.enqueue_bulk_job(job)
@@ -168,33 +175,32 @@ def _upload_page(
     return render_page(model_admin, request, "bulk_upload.html", context)
 
 
-def _read(request: HttpRequest, form: UploadForm) -> BulkJob | None:
-    """Read the file into a draft job.
+def _store(request: HttpRequest, form: UploadForm) -> BulkJob | None:
+    """Store the file as a job.
 
-    Returns None if it cannot be read, with the reason added to the form.
+    Returns None if it cannot be read, as far as its first rows show, with the reason added to the form.
     """
     chosen = form.cleaned_data
-    default_element = chosen["element"].key if chosen["element"] else ""
-    on_note = partial(messages.warning, request)
-    rows = read_rows(
-        chosen["file"].file,
-        default_element=default_element,
-        encoding=chosen["encoding"],
-        on_note=on_note,
-    )
+    file = chosen["file"].file
+    how = {
+        "default_element": chosen["element"].key if chosen["element"] else "",
+        "encoding": chosen["encoding"],
+    }
     try:
-        return read_bulk_job(
-            chosen["organization_user"],
-            rows,
-            on_note=on_note,
-            actor=request.user.get_username(),
-            name=PurePath(chosen["file"].name).name,
-            is_skipping_existing=chosen["is_skipping_existing"],
-            is_keeping_wrong_rows=True,
-        )
-    except (InputError, StateConflictError) as refusal:
+        check_head(file, **how)
+    except InputError as refusal:
         form.add_error("file", str(refusal))
         return None
+    file.seek(0)
+    return store_upload(
+        file,
+        organization_user=chosen["organization_user"],
+        actor=request.user.get_username(),
+        name=PurePath(chosen["file"].name).name[:200],
+        is_skipping_existing=chosen["is_skipping_existing"],
+        is_allowing_duplicates=chosen["is_allowing_duplicates"],
+        **how,
+    )
 
 
 def _search_for(name: str, field: forms.Field) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from instances.bulk.jobs import cancel_bulk_job, is_reading_stalled, progress_of
+from instances.bulk.jobs import cancel_bulk_job, progress_of
+from instances.bulk.reading import is_reading_stalled
 from instances.errors import StateConflictError
 from instances.models import BulkJob
 
@@ -57,7 +58,12 @@ class Command(BaseCommand):
             f"  row {row['row']}, {row['name'] or 'no name'}: {row['error']}" for row in failures
         ]
         self._write(
-            [_line(document), *failed_rows],
+            [
+                _line(document),
+                *filter(None, [found.error]),
+                *found.notes.splitlines(),
+                *failed_rows,
+            ],
             document | {"failures": failures},
             is_json=options["json"],
         )
@@ -73,6 +79,7 @@ def _document(job: BulkJob) -> dict[str, Any]:
         "file": job.name,
         "user": job.organization_user.email,
         "state": job.state,
+        "error": job.error,
         "is_stalled": is_reading_stalled(job),
         "total": progress.total,
         "ended": progress.ended,

@@ -11,8 +11,9 @@ from django.core.management.base import CommandError, CommandParser
 from instances.bulk.commands import BulkCommand, RowResult
 from instances.bulk.dry_run import check_bulk_job
 from instances.bulk.files import read_rows
-from instances.bulk.jobs import read_bulk_job, start_bulk_job
+from instances.bulk.jobs import start_bulk_job
 from instances.bulk.lines import WINDOWS_1252, FileRow
+from instances.bulk.reading import read_bulk_job
 from instances.errors import InputError, StateConflictError
 from instances.models import BulkJob, BulkRow
 from instances.models.bulk_jobs import DEFAULT_CONCURRENCY
@@ -44,10 +45,16 @@ class Command(BulkCommand):
         parser.add_argument(
             "--dry-run", action="store_true", help="check every row; send and save nothing"
         )
-        parser.add_argument(
+        duplicates = parser.add_mutually_exclusive_group()
+        duplicates.add_argument(
             "--skip-existing",
             action="store_true",
-            help="skip instances that already exist (same name and element)",
+            help="skip rows with the same name and element as an existing instance or an earlier row",
+        )
+        duplicates.add_argument(
+            "--allow-duplicates",
+            action="store_true",
+            help="create an instance for such rows too; without either option, they fail",
         )
         parser.add_argument(
             "--encoding",
@@ -80,6 +87,7 @@ class Command(BulkCommand):
                     name=Path(file).name,
                     concurrency=options["concurrency"] or DEFAULT_CONCURRENCY,
                     is_skipping_existing=options["skip_existing"],
+                    is_allowing_duplicates=options["allow_duplicates"],
                     on_note=self.stderr.write,
                 )
         except (InputError, StateConflictError) as error:
@@ -106,12 +114,13 @@ class Command(BulkCommand):
         The rows are stored, sealed, only until the dry run ends.
         """
         try:
-            total = job.rows.count()
+            total, skipped = job.rows.count(), 0
             for number, row in enumerate(check_bulk_job(job), start=1):
                 if interruption.is_requested:
                     raise CommandError("The dry run was interrupted. Nothing was saved.")
+                skipped += row.is_skipped
                 if not is_json:
-                    self.tell(_verdict(row), number, total)
+                    self.tell(_verdict(row), number, total, is_skipped=row.is_skipped)
             failed = job.rows.exclude(verdict="").count()
             if is_json:
                 rows = job.rows.iterator(chunk_size=500)
@@ -121,7 +130,8 @@ class Command(BulkCommand):
         if failed:
             raise CommandError(f"{failed} of {total} rows failed the dry run.", returncode=1)
         if not is_json:
-            self.stdout.write(f"{total} of {total} rows are ready to provision.")
+            ready = f"{total - skipped} of {total} rows are ready to provision."
+            self.stdout.write(f"{ready} {skipped} will be skipped." if skipped else ready)
 
 
 @contextmanager

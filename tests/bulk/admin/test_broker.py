@@ -51,11 +51,11 @@ def test_a_job_that_cannot_be_handed_over_is_handed_over_by_the_scheduler(operat
     assert Instance.objects.filter(state="connected").count() == 2
 
 
-def test_a_dry_run_that_cannot_be_handed_over_is_handed_over_by_the_scheduler(operator, user, heal):
+def test_a_file_that_cannot_be_handed_over_is_handed_over_by_the_scheduler(operator, user, heal):
     page = upload(operator, user)
-    assert "The file was read." in page.text
+    assert "The file was uploaded." in page.text
     assert LATER in page.text
-    assert "The dry run is in progress." in page.text
+    assert "Reading the file …" in page.text
     heal()
     assert BulkJob.objects.get().checked_at
     call_command("scheduler", once=True)

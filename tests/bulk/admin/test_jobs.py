@@ -10,17 +10,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from instances.bulk.admin import uploads as bulk_uploads
 from instances.bulk.dry_run import check_bulk_job
-from instances.bulk.jobs import (
-    ADOPT_AFTER,
-    MAX_DRY_RUNS,
-    READING_STALLED_AFTER,
-    read_bulk_job,
-    recover_bulk_jobs,
-)
+from instances.bulk.jobs import ADOPT_AFTER, MAX_DRY_RUNS, recover_bulk_jobs
 from instances.bulk.lines import FileRow
-from instances.models import BulkJob, BulkRow, Instance, Interaction
+from instances.bulk.reading import READING_STALLED_AFTER, read_bulk_job, read_stored_file
+from instances.models import BulkJob, Instance, Interaction
 from tests.support.factories import (
     make_element,
     make_instance,
@@ -90,22 +84,6 @@ def test_a_file_is_uploaded_checked_started_and_its_result_downloaded(operator, 
         assert secret not in page.text + done.text + result.getvalue().decode()
 
 
-def test_a_long_file_is_read_in_few_statements_and_left_to_a_worker(
-    operator, user, settings, django_assert_max_num_queries
-):
-    settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"}}
-    rows = [f"Row {number};keyed;acme;s3cr3t-{number}" for number in range(3_000)]
-    content = "\n".join(["name;element;site;api.key", *rows])
-    with django_assert_max_num_queries(60):
-        page = upload(operator, user, content)
-    assert "0 of 3,000 rows done" in page.text
-    assert "The dry run is in progress." in page.text
-    assert 'data-refresh-seconds="2"' in page.text
-    stored = BulkRow.objects.values_list("body", flat=True)
-    assert not any("s3cr3t" in str(body) for body in stored)
-    assert BulkRow.objects.get(number=3_001).body.reveal()["name"] == "Row 2999"
-
-
 def test_a_dry_run_that_ends_its_workers_is_given_up_until_it_is_asked_for_again(
     operator, user, settings
 ):
@@ -113,6 +91,7 @@ def test_a_dry_run_that_ends_its_workers_is_given_up_until_it_is_asked_for_again
     settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"}}
     upload(operator, user)
     job = BulkJob.objects.get()
+    assert read_stored_file(job) == 2
     for _ in range(MAX_DRY_RUNS):
         BulkJob.objects.update(enqueued_at=timezone.now() - 2 * ADOPT_AFTER)
         assert recover_bulk_jobs() == [job]
@@ -149,49 +128,6 @@ def test_the_dry_run_has_a_verdict_for_each_row(operator, user):
     ]
     wrong = page_of(operator, job, rows="failed")
     assert "Line 6: column 5 has a value, but no name in line 1." in wrong.text
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (b"[", "invalid JSON"),
-        (b"some text\n", "column &quot;name&quot; is missing"),
-        (b'[{"name": "a"}, oops]', "Line 1, column 17: invalid JSON"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_refused_and_nothing_is_kept(
-    operator, user, content, sentence
-):
-    page = upload(operator, user, content)
-    assert sentence in page.text
-    assert not BulkJob.objects.exists()
-
-
-def test_an_upload_that_is_too_long_is_refused_in_a_sentence(operator, user, monkeypatch):
-    monkeypatch.setattr(bulk_uploads, "MAX_UPLOAD_BYTES", 70_000)
-    page = upload(operator, user, FILE + "x" * 200_000)
-    assert "The file is larger than" in page.text
-    assert not BulkJob.objects.exists()
-
-
-def test_an_upload_never_touches_the_disk(operator, user, settings, tmp_path):
-    settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path / "absent")
-    # Longer than what Django keeps in memory.
-    rows = "".join(f"Row {n};keyed;acme;{'x' * 3000}\n" for n in range(900))
-    assert len(rows) > settings.FILE_UPLOAD_MAX_MEMORY_SIZE
-    upload(operator, user, FILE + rows)
-    assert BulkRow.objects.count() == 902
-
-
-def test_an_upload_from_elsewhere_is_refused(user):
-    browser = Client(enforce_csrf_checks=True)
-    browser.force_login(make_user("operator", is_superuser=True))
-    assert upload(browser, user).status_code == 403
-    assert not BulkJob.objects.exists()
-    token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', browser.get(ADD).text)
-    assert token
-    upload(browser, user, csrfmiddlewaretoken=token[1])
-    assert BulkJob.objects.count() == 1
 
 
 def test_a_job_is_paused_resumed_and_its_failures_retried(operator, user, provider):

@@ -9,8 +9,9 @@ from django.utils import timezone
 
 from instances import errors
 from instances.bulk import runner as bulk_runs
-from instances.bulk.jobs import read_bulk_job, start_bulk_job
+from instances.bulk.jobs import start_bulk_job
 from instances.bulk.lines import FileRow
+from instances.bulk.reading import read_bulk_job
 from instances.bulk.runner import run_chunk
 from instances.models import Instance, Interaction, StateChange
 from instances.provisioning.importing import import_instances

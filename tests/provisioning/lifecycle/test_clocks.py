@@ -14,13 +14,9 @@ from django.utils import timezone
 
 from instances import crypto, tasks
 from instances.bulk import tasks as bulk_tasks
-from instances.bulk.jobs import (
-    cancel_bulk_job,
-    delete_bulk_job,
-    read_bulk_job,
-    start_bulk_job,
-)
+from instances.bulk.jobs import cancel_bulk_job, delete_bulk_job, start_bulk_job
 from instances.bulk.lines import FileRow
+from instances.bulk.reading import read_bulk_job
 from instances.errors import ClockSkewError, CredentialsRefusedError, StateConflictError
 from instances.models import BulkJob, BulkRow, IdempotencyKey, Instance, Interaction, ProcessBeat
 from instances.models.idempotency_keys import LIFETIME
