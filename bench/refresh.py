@@ -50,11 +50,14 @@ def main() -> None:
 
 
 def _measure(port: int) -> None:
-    from instances.provisioning.lifecycle.sweeps import CONCURRENCY, refresh_due_instances
+    from instances.provisioning.lifecycle.sweeps import (
+        CONCURRENCY_PER_PROVIDER,
+        refresh_due_instances,
+    )
 
     _make_due_instances(port)
-    ideal = CONCURRENCY / DELAY_SECONDS
-    plain = _plain_rate(port, CONCURRENCY)
+    ideal = CONCURRENCY_PER_PROVIDER / DELAY_SECONDS
+    plain = _plain_rate(port, CONCURRENCY_PER_PROVIDER)
     before = time.monotonic()
     report = refresh_due_instances(limit=COUNT)
     sweep = COUNT / (time.monotonic() - before)
@@ -62,7 +65,7 @@ def _measure(port: int) -> None:
         raise RuntimeError(f"{len(report.failures)} refreshes failed: {report.failures}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     lines = [
-        f"refresh  {COUNT} due instances, {CONCURRENCY} at once, {DELAY_SECONDS * 1000:.0f} ms each",
+        f"refresh  {COUNT} due instances, {CONCURRENCY_PER_PROVIDER} at once, {DELAY_SECONDS * 1000:.0f} ms each",
         f"         sweep {sweep:7.1f}/s",
         f"         plain {plain:7.1f}/s   ratio {sweep / plain:.2f}",
         f"         ideal {ideal:7.1f}/s   ratio {sweep / ideal:.2f}",

@@ -7,7 +7,7 @@ from django.apps import apps
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Now, RowNumber
 
 from instances import crypto
 from instances.causes import Cause
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # A refresh that is later than this suggests that no scheduler is running.
 OVERDUE_AFTER = timedelta(minutes=5)
+# Due rows of one organization and element that come before those of others.
+SHARE = 10
 # The sort key of lists: instances that are not connected first, then by name. One text value, because a database
 # estimates the rows after a position from the first column alone. Without parameters, or SQLite would not use the index.
 PLACE = models.Func(
@@ -149,6 +151,25 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
             quarantined_at=None,
         )
         return due.unleased(at=at).order_by("refresh_due_at")
+
+    def most_urgent_first(self) -> Self:
+        """Order by the end of the access token, those that failed before last, providers shared out."""
+        has_failed = models.Case(models.When(refresh_failures__gt=0, then=1), default=0)
+        ends = models.F("expires_at").asc(nulls_last=True)
+        return self.shared_out(has_failed, ends, "refresh_due_at")
+
+    def shared_out(self, *order: Any) -> Self:
+        """Order so that the first rows are not all of one organization and element.
+
+        The first SHARE rows of each come before its others. order: before that, within them; as it is by default.
+        """
+        order = order or tuple(self.query.order_by)
+        rank = models.Window(
+            RowNumber(),
+            partition_by=["element_id", "organization_user__organization_id"],
+            order_by=order,
+        )
+        return self.annotate(_share=(rank - 1) / SHARE).order_by("_share", *order)
 
     def due_for_work(self, *, at: datetime) -> Self:
         """Instances due to be checked, reconciled or deleted; the longest overdue first."""

@@ -16,6 +16,8 @@ from instances.provisioning.lifecycle.sweeps import BATCH, refresh_due_instances
 AT_EACH_TURN = timedelta(0)
 PRUNE_INTERVAL = timedelta(hours=6)
 KEEP_INTERACTIONS = timedelta(days=90)
+# The next turn does not wait longer for slow providers.
+PATIENCE = timedelta(seconds=10)
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -65,7 +67,8 @@ class Timetable:
 
 
 def _work_on_instances() -> bool:
-    refreshed, worked = refresh_due_instances(), work_due_instances()
+    refreshed = refresh_due_instances(patience=PATIENCE)
+    worked = work_due_instances(patience=PATIENCE)
     done = refreshed.succeeded + worked.succeeded
     failed = len(refreshed.failures) + len(worked.failures)
     if done or failed:

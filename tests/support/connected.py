@@ -12,15 +12,15 @@ from tests.support.factories import make_element, make_instance
 from tests.support.provider import CLIENT_ID, CLIENT_SECRET
 
 
-def oauth_definition(url, *, probe_url=""):
+def oauth_definition(url, *, probe_url="", number=3):
     fields = [
         {"key": "oauth.api.key", "label": "Client id", "required": True, "secret": True},
         {"key": "oauth.api.secret", "label": "Client secret", "required": True, "secret": True},
         {"key": "oauth.callback.url", "label": "Callback", "required": True},
     ]
     return {
-        "key": "granted",
-        "id": 900003,
+        "key": "granted" if number == 3 else f"granted{number}",
+        "id": 900000 + number,
         "name": "Granted",
         "hub": "crm",
         "description": "An element of the loopback provider.",
@@ -38,9 +38,10 @@ def oauth_definition(url, *, probe_url=""):
     }
 
 
-def make_connected(provider, *, probe_url="", **fields):
+def make_connected(provider, *, probe_url="", element_number=3, **fields):
     """A connected instance with rotating refresh tokens."""
-    element = make_element(oauth_definition(provider.url, probe_url=probe_url))
+    definition = oauth_definition(provider.url, probe_url=probe_url, number=element_number)
+    element = make_element(definition)
     instance = make_instance(
         element=element,
         configuration={

@@ -2,15 +2,16 @@
 
 Any number of schedulers may run these functions at the same time, since every instance is claimed: a refresh by its
 lease, other work by moving its due time, which also makes it due again if its process is killed.
+
+Hosts that hang hold only a part of the threads (`pacing.py`). With `patience`, a sweep does not wait for them either:
+what runs goes on, and what has not begun stays due.
 """
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
-from queue import Empty, SimpleQueue
-from threading import BoundedSemaphore, Lock
+from threading import Lock, Thread
 
 import structlog
 from django.db import Error as AnyDatabaseError, connection
@@ -26,8 +27,10 @@ from instances.errors import (
     StateConflictError,
 )
 from instances.models import Instance
+from instances.models.instance_querysets import InstanceQuerySet
 from instances.provisioning.lifecycle.check import check_instance
 from instances.provisioning.lifecycle.delete import delete_instance
+from instances.provisioning.lifecycle.pacing import Pacing, Place, place_of
 from instances.provisioning.lifecycle.reconcile import reconcile_instance
 from instances.provisioning.lifecycle.refresh import SECOND_ASKING, refresh_instance
 from instances.provisioning.lifecycle.schedule import DELETION_RETRY, check_due_at, retry_after
@@ -35,10 +38,15 @@ from instances.provisioning.lifecycle.states import State, cause_of, unexpected_
 from instances.queries.database_clock import require_right_clock
 
 SCHEDULER = "scheduler"
-CONCURRENCY = 32
-# At most this many checks at the same time per provider, since they are not urgent.
-CHECKS_PER_ELEMENT = 4
+# Threads of a sweep. A single provider gets at most CONCURRENCY_PER_PROVIDER of them.
+CONCURRENCY = 40
+CONCURRENCY_PER_PROVIDER = 32
+# Checks are not urgent.
+CHECKS_PER_PROVIDER = 4
 BATCH = 500
+
+_refreshes = Pacing(most_at_once=CONCURRENCY, most_at_a_place=CONCURRENCY_PER_PROVIDER)
+_checks = Pacing(most_at_once=CONCURRENCY, most_at_a_place=CHECKS_PER_PROVIDER)
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -75,24 +83,34 @@ class SweepReport:
         with self._lock:
             self.unchecked += 1
 
+    def copy(self) -> "SweepReport":
+        """Return what is there now: threads may still add to this one."""
+        with self._lock:
+            return SweepReport(self.succeeded, self.unchecked, dict(self.failures))
+
 
 def refresh_due_instances(
-    *, at: datetime | None = None, limit: int = BATCH, concurrency: int = CONCURRENCY
+    *,
+    at: datetime | None = None,
+    limit: int = BATCH,
+    concurrency: int = CONCURRENCY,
+    patience: timedelta | None = None,
 ) -> SweepReport:
-    """Refresh the tokens that are due, longest overdue first.
+    """Refresh the tokens that are due, the most urgent first.
 
-    Instances that another process holds are skipped.
+    Instances that another process holds are skipped. patience: how long to wait for the results; the report has those
+    that are there by then.
 
     Raises ClockSkewError.
     """
     require_right_clock()
     now = at or timezone.now()
-    due = Instance.objects.due_for_refresh(at=now)[:limit]
+    due = Instance.objects.due_for_refresh(at=now).most_urgent_first()[:limit]
 
     def refresh(instance: Instance) -> None:
         refresh_instance(instance, actor=SCHEDULER, at=at)
 
-    return _sweep(list(due), refresh, concurrency=concurrency)
+    return _Sweep(refresh, _refreshes, due).run(concurrency, patience)
 
 
 def work_due_instances(
@@ -101,25 +119,17 @@ def work_due_instances(
     at: datetime | None = None,
     limit: int = BATCH,
     concurrency: int = CONCURRENCY,
+    patience: timedelta | None = None,
 ) -> SweepReport:
     """Work on the instances that are due: check, reconcile or delete them.
 
-    Raises ClockSkewError.
+    patience: as for refresh_due_instances(). Raises ClockSkewError.
     """
     require_right_clock()
     now = at or timezone.now()
-    due = Instance.objects.due_for_work(at=now).filter(state__in=list(states))[:limit]
-    instances = list(due)
-    gates = {
-        element_id: BoundedSemaphore(CHECKS_PER_ELEMENT)
-        for element_id in {instance.element_id for instance in instances}
-    }
-
-    def work(instance: Instance) -> None:
-        with gates[instance.element_id]:
-            work_instance(instance, at=now)
-
-    return _sweep(instances, work, concurrency=concurrency)
+    due = Instance.objects.due_for_work(at=now).filter(state__in=list(states))
+    work = partial(work_instance, at=now)
+    return _Sweep(work, _checks, due.shared_out()[:limit]).run(concurrency, patience)
 
 
 def work_instance(instance: Instance, *, at: datetime) -> None:
@@ -186,40 +196,74 @@ def _reschedule(instance: Instance, error: InstancesError, *, at: datetime) -> N
     Instance.objects.filter(pk=instance.pk, state__in=states).update(**cause_of(error))
 
 
-def _sweep(
-    instances: list[Instance], verb: Callable[[Instance], None], *, concurrency: int
-) -> SweepReport:
-    report = SweepReport()
-    queue = SimpleQueue[Instance]()
-    for instance in instances:
-        queue.put(instance)
+class _Sweep:
+    """Work on instances in several threads, each on the first one whose place has room."""
 
-    def drain() -> None:
+    def __init__(
+        self, verb: Callable[[Instance], None], pacing: Pacing, due: InstanceQuerySet
+    ) -> None:
+        self._verb = verb
+        self._pacing = pacing
+        rows = due.select_related("organization_user__organization")
+        # In order; removed when their work begins.
+        self._waiting = [(place_of(instance), instance) for instance in rows]
+        self._left = len(self._waiting)
+        self._report = SweepReport()
+
+    def run(self, concurrency: int, patience: timedelta | None) -> SweepReport:
+        for _ in range(min(concurrency, self._left)):
+            # Not daemons: a process that stops waits for answers with new tokens.
+            Thread(target=self._work_off, name="sweep").start()
+        with self._pacing.changed:
+            seconds = patience.total_seconds() if patience else None
+            self._pacing.changed.wait_for(lambda: not self._left, timeout=seconds)
+            self._waiting.clear()
+            self._pacing.changed.notify_all()
+        return self._report.copy()
+
+    def _work_off(self) -> None:
         try:
-            while True:
-                _run(verb, queue.get_nowait(), report)
-        except Empty:
+            while taken := self._take():
+                place, instance = taken
+                error = _run(self._verb, instance, self._report)
+                with self._pacing.changed:
+                    self._left -= 1
+                    self._pacing.end(place, error)
+        finally:
             connection.close()
 
-    with ThreadPoolExecutor(max_workers=concurrency) as pool:
-        for _ in range(min(concurrency, len(instances))):
-            pool.submit(drain)
-    return report
+    def _take(self) -> tuple[Place, Instance] | None:
+        """Wait for an instance whose place has room; None if none is left."""
+        with self._pacing.changed:
+            while self._waiting:
+                for number, (place, _) in enumerate(self._waiting):
+                    if self._pacing.try_begin(place):
+                        return self._waiting.pop(number)
+                self._pacing.changed.wait()
+        return None
 
 
-def _run(verb: Callable[[Instance], None], instance: Instance, report: SweepReport) -> None:
+def _run(
+    verb: Callable[[Instance], None], instance: Instance, report: SweepReport
+) -> Exception | None:
+    """Work on an instance, and report how it ended; returns the error."""
     try:
         verb(instance)
-        report.count(instance.pk)
-    except NoCheckError:
+    except NoCheckError as error:
         report.count_unchecked()
+        return error
     except InstancesError as error:
         report.count(instance.pk, str(error))
+        return error
     except AnyDatabaseError as error:
         # The instance stays due. The thread needs a new connection for the next one.
         connection.close()
         log.warning("sweep cannot reach the database", error=type(error).__name__)
         report.count(instance.pk, "The database could not be reached. Retrying automatically.")
-    except Exception:  # one instance must not stop the others
+        return error
+    except Exception as error:  # one instance must not stop the others
         log.exception("sweep failed for an instance", uid=str(instance.uid))
         report.count(instance.pk, "An unexpected error occurred. See the log.")
+        return error
+    report.count(instance.pk)
+    return None

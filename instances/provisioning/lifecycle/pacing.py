@@ -1,0 +1,123 @@
+"""How much work may be at a host at once, so that one that hangs or is rate-limited holds up no other.
+
+This is one process's own knowledge of hosts. When an instance is due is in its row.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from instances.errors import (
+    AnswerLostError,
+    LeaseLostError,
+    OutcomeUnknownError,
+    PlatformError,
+    ProviderFaultError,
+    RateLimitedError,
+    UnreachableError,
+)
+from instances.models import Instance
+
+# The part of the threads that a host gets before it has answered.
+FIRST_SHARE = 8
+# A host in trouble gets this part of what it had.
+_CUT = 4
+_REMEMBERED = 10_000
+_OUTAGES = (UnreachableError, AnswerLostError, OutcomeUnknownError, ProviderFaultError)
+
+
+class Place(NamedTuple):
+    """Where an instance's requests go, and for whom: limits and outages are common to all with the same place.
+
+    hosts: those that the instance's configuration names; empty if all instances of the element use one host.
+    """
+
+    organization_id: int | None
+    # A remote platform has one place for all elements of an organization.
+    element_id: int | None
+    platform_url: str
+    hosts: tuple[str, ...]
+
+    @property
+    def of_everybody(self) -> "Place":
+        """The same hosts, for all organizations."""
+        return self._replace(organization_id=None)
+
+
+def place_of(instance: Instance) -> Place:
+    organization = instance.organization
+    if organization.is_remote:
+        return Place(organization.pk, None, organization.platform_url, ())
+    hosts = sorted({host for host, *_ in instance.secret_hosts or ()})
+    return Place(organization.pk, instance.element_id, "", tuple(hosts))
+
+
+@dataclass(slots=True)
+class _Pace:
+    allowed: int
+    running: int = 0
+
+
+class Pacing:
+    """Counts what runs at each place in this process, and how much may.
+
+    A place begins with an eighth of its most. Each answer doubles that, each outage cuts it to a quarter; so does a
+    rate limit, for its organization alone.
+    """
+
+    def __init__(self, *, most_at_once: int, most_at_a_place: int) -> None:
+        # Notified whenever a place may have room.
+        self.changed = threading.Condition()
+        self._most_at_once = most_at_once
+        self._most = most_at_a_place
+        self._running = 0
+        self._paces: OrderedDict[Place, _Pace] = OrderedDict()
+
+    def try_begin(self, place: Place) -> bool:
+        """Count one more at the place if it has room. Call end() afterwards. The caller holds `changed`."""
+        paces = [self._pace(one) for one in (place, place.of_everybody)]
+        has_room = all(pace.running < pace.allowed for pace in paces)
+        if not has_room or self._running >= self._most_at_once:
+            return False
+        self._running += 1
+        for pace in paces:
+            pace.running += 1
+        return True
+
+    def end(self, place: Place, error: BaseException | None) -> None:
+        """Count one less at the place, and learn from how it ended. The caller holds `changed`."""
+        self._running -= 1
+        change = _change_for(error)
+        for one in (place, place.of_everybody):
+            pace = self._pace(one)
+            pace.running -= 1
+            # The limit of one organization is not that of the others.
+            if one.organization_id or not isinstance(error, RateLimitedError):
+                pace.allowed = min(max(change(pace.allowed), 1), self._most)
+        self.changed.notify_all()
+
+    def _pace(self, place: Place) -> _Pace:
+        first = max(self._most // FIRST_SHARE, 1)
+        if place.organization_id is None:
+            first = max(self._most // (FIRST_SHARE // 2), 2)
+        pace = self._paces.setdefault(place, _Pace(first))
+        self._paces.move_to_end(place)
+        if len(self._paces) > _REMEMBERED:
+            oldest = next(iter(self._paces))
+            if not self._paces[oldest].running:
+                del self._paces[oldest]
+        return pace
+
+
+def _change_for(error: BaseException | None) -> Callable[[int], int]:
+    """Return how the number of allowed requests changes after this outcome."""
+    if isinstance(error, LeaseLostError):
+        return lambda allowed: allowed
+    if isinstance(error, (*_OUTAGES, RateLimitedError)):
+        return lambda allowed: allowed // _CUT
+    if error is None or isinstance(error, PlatformError):
+        return lambda allowed: 2 * allowed
+    # Nothing was asked.
+    return lambda allowed: allowed
