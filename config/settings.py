@@ -233,6 +233,28 @@ if SANDBOX_ENABLED:
 
 API_CALLS_PER_MINUTE = env.int("API_CALLS_PER_MINUTE", default=6000)
 
+# Data calls: what programs do with a connection, through the proxy and the hubs
+
+# Waiting for a provider, each on a thread of its own, in each web process
+DATA_CALLS_AT_ONCE = env.int("DATA_CALLS_AT_ONCE", default=200)
+DATA_CALLS_PER_INSTANCE = env.int("DATA_CALLS_PER_INSTANCE", default=8)
+# For the head of a response, and for each part of its body
+DATA_CALL_TIMEOUT_SECONDS = env.float("DATA_CALL_TIMEOUT_SECONDS", default=60.0)
+# For a whole response
+DATA_CALL_MAX_SECONDS = env.float("DATA_CALL_MAX_SECONDS", default=600.0)
+DATA_CALL_MAX_BODY_BYTES = env.int("DATA_CALL_MAX_BODY_BYTES", default=100 * 1024 * 1024)
+# How long the records of data calls may wait to be written; 0: each is written at once
+DATA_CALL_BATCH_SECONDS = env.float("DATA_CALL_BATCH_SECONDS", default=1.0)
+if not 0 <= DATA_CALL_BATCH_SECONDS <= 5:
+    raise ImproperlyConfigured("DATA_CALL_BATCH_SECONDS must be from 0 to 5.")
+
+# How many days recorded exchanges are kept, by kind
+
+KEEP_EXCHANGES_DAYS = env.int("KEEP_EXCHANGES_DAYS", default=90)
+KEEP_DATA_CALLS_DAYS = env.int("KEEP_DATA_CALLS_DAYS", default=30)
+if min(KEEP_EXCHANGES_DAYS, KEEP_DATA_CALLS_DAYS) < 1:
+    raise ImproperlyConfigured("KEEP_EXCHANGES_DAYS and KEEP_DATA_CALLS_DAYS must be at least 1.")
+
 # Email: without EMAIL_URL, sending is not offered
 
 _email_url = env.str("EMAIL_URL", default="")

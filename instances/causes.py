@@ -87,6 +87,8 @@ class Cause(TextChoices):
     NOT_PERMITTED = "not_permitted", _("Permission missing")
     NO_CHECK = "no_check", _("Connector has no check")
     CONFLICT = "conflict", _("Changed by another process")
+    INSTANCE_UNUSABLE = "instance_unusable", _("Connection cannot be used")
+    SERVER_BUSY = "server_busy", _("Too many calls in progress")
     INSTANCE_DELETED = "instance_deleted", _("Deleted by another call")
     CLOCK_WRONG = "clock_wrong", _("This machine's clock is wrong")
     ENCRYPTION_KEYS_WRONG = "encryption_keys_wrong", _("Encryption keys missing or malformed")
@@ -378,6 +380,18 @@ CAUSES: dict[str, CauseInfo] = {
         remedy=_TRY_LATER,
         is_retryable=True,
         status=409,
+    ),
+    Cause.INSTANCE_UNUSABLE: CauseInfo(
+        who=WhoActs.OPERATOR,
+        remedy=_("Enable it, or authenticate it again."),
+        status=403,
+        page_status=409,
+    ),
+    Cause.SERVER_BUSY: CauseInfo(
+        who=WhoActs.NOBODY,
+        remedy=_TRY_LATER,
+        is_retryable=True,
+        status=503,
     ),
     Cause.INSTANCE_DELETED: CauseInfo(
         who=WhoActs.NOBODY,

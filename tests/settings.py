@@ -13,6 +13,8 @@ os.environ |= {
     "PROVIDER_ALLOWED_PRIVATE_HOSTS": "",
     "LOG_LEVEL": "INFO",
     "EMAIL_URL": "",
+    # Another thread would not see the test's transaction.
+    "DATA_CALL_BATCH_SECONDS": "0",
 }
 os.environ.setdefault("DATA_DIR", tempfile.mkdtemp(prefix="instance-manager-tests-"))
 os.environ.setdefault("DATABASE_URL", f"sqlite:///{os.environ['DATA_DIR']}/db.sqlite3")

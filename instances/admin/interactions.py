@@ -45,7 +45,11 @@ class InteractionAdmin(ReadOnlyAdmin, KeysetAdmin):
         "duration",
         "error_summary",
     ]
-    list_filter = [("direction", ChoicesDropdownFilter), OutcomeFilter]
+    list_filter = [
+        ("kind", ChoicesDropdownFilter),
+        ("direction", ChoicesDropdownFilter),
+        OutcomeFilter,
+    ]
     list_filter_submit = True
     search_fields = ["subject"]
     search_help_text = _("Search by instance name or operation")

@@ -1,13 +1,16 @@
 """Switches, health, interactions and docs of an instance (contract 8.2)."""
 
+from datetime import timedelta
+
 from django.http import HttpRequest, HttpResponse
-from ninja import Query, Router
+from ninja import Body, Query, Router
 
 from instances.api.authentication import require_caller
 from instances.api.documents.instances import (
     InstanceHealthDocument,
     InteractionDocument,
     SwaggerDocument,
+    TraceLoggingBody,
 )
 from instances.api.errors import NotFoundError
 from instances.api.middleware import API_PREFIX
@@ -17,7 +20,11 @@ from instances.api.path_variants import INSTANCE_BY_ID, INSTANCE_OF_TOKEN, opera
 from instances.api.responses import BODY, PLATFORM, answers
 from instances.api.security import INTERACTION_CALL, PLATFORM_CALL, SWITCH_CALL
 from instances.models import Instance, Interaction
-from instances.provisioning.lifecycle.switches import set_enabled, set_trace_logging
+from instances.provisioning.lifecycle.switches import (
+    TRACE_DURATION,
+    set_enabled,
+    set_trace_logging,
+)
 
 router = Router(tags=["Instances"], by_alias=True, auth=PLATFORM_CALL)
 VARIANTS = (INSTANCE_BY_ID, INSTANCE_OF_TOKEN)
@@ -50,9 +57,12 @@ def disable(request: HttpRequest, instance: Instance) -> HttpResponse:
     response=SWITCH_ON,
     summary="Enable trace logging",
 )
-def trace(request: HttpRequest, instance: Instance) -> HttpResponse:
-    """Enable trace logging."""
-    set_trace_logging(instance, is_on=True)
+def trace(
+    request: HttpRequest, instance: Instance, body: Body[TraceLoggingBody | None] = None
+) -> HttpResponse:
+    """Record the bodies of proxy and hub calls for a while: up to 64 KiB of each, redacted."""
+    duration = timedelta(minutes=body.duration) if body and body.duration else TRACE_DURATION
+    set_trace_logging(instance, is_on=True, duration=duration)
     return HttpResponse()
 
 
@@ -66,7 +76,7 @@ def trace(request: HttpRequest, instance: Instance) -> HttpResponse:
     summary="Disable trace logging",
 )
 def untrace(request: HttpRequest, instance: Instance) -> HttpResponse:
-    """Disable trace logging."""
+    """Record no more bodies. What was recorded stays."""
     set_trace_logging(instance, is_on=False)
     return HttpResponse()
 

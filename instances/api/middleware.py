@@ -21,6 +21,8 @@ from instances.api.documents.base import RefusalDocument
 
 API_PREFIX = "/elements/api-v2"
 MAX_BODY_BYTES = 1_048_576
+# Of every response that comes from a provider: so the provider's 401 is told from ours.
+PROVIDER_STATUS = "Elements-Provider-Status"
 # Clients compare this as a string (contract 4).
 EXPOSED_HEADERS = (
     "Elements-Returned-Count, Elements-Total-Count, Elements-Request-Id, Elements-Next-Page-Token, "
@@ -92,7 +94,8 @@ class PlatformApiMiddleware:
 
     def _preflight(self, request: HttpRequest) -> HttpResponse | None:
         """Answer OPTIONS without requiring credentials (contract 4)."""
-        if request.method != "OPTIONS":
+        is_relayed = _is_proxied(request) and "Authorization" in request.headers
+        if request.method != "OPTIONS" or is_relayed:
             return None
         response = HttpResponse()
         response["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
@@ -107,6 +110,8 @@ class PlatformApiMiddleware:
             return error_response(request, 403, "Use https; this call sent its secrets unencrypted")
         if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
             return error_response(request, 400, "The URL contains a NUL character")
+        if _is_proxied(request):
+            return None
         if request.path_info not in _DOCUMENTATION and not _accepts_json(request):
             return error_response(request, 406, "The only available media type is application/json")
         if request.method not in _BODY_METHODS:
@@ -137,7 +142,7 @@ class PlatformApiMiddleware:
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
         is_json = response.get("Content-Type", "").startswith("application/json")
-        if response.status_code < 400 or is_json:
+        if response.status_code < 400 or is_json or PROVIDER_STATUS in response:
             return response
         message = _MESSAGES.get(response.status_code) or HTTPStatus(response.status_code).phrase
         allow = response.get("Allow", "")
@@ -147,6 +152,12 @@ class PlatformApiMiddleware:
         if allow:
             refused["Allow"] = allow
         return refused
+
+
+def _is_proxied(request: HttpRequest) -> bool:
+    """Whether the call goes to a provider as it is."""
+    path = request.path_info
+    return path == f"{API_PREFIX}/proxy" or path.startswith(f"{API_PREFIX}/proxy/")
 
 
 def _accepts_json(request: HttpRequest) -> bool:

@@ -5,7 +5,14 @@ from django.views.decorators.csp import csp_override
 from ninja import NinjaAPI, Swagger
 from ninja.operation import Operation
 
-from instances.api import accounts, elements, instance_configuration, instance_switches, instances
+from instances.api import (
+    accounts,
+    elements,
+    instance_configuration,
+    instance_switches,
+    instances,
+    proxy,
+)
 from instances.api.errors import install_error_handlers
 from instances.api.security import PUBLIC_CALL
 
@@ -36,6 +43,6 @@ api = PlatformApi(
     docs=Swagger(settings={"defaultModelsExpandDepth": -1, "validatorUrl": "none"}),
     docs_decorator=csp_override(settings.API_DOCS_CSP),
 )
-for module in (instances, instance_switches, instance_configuration, elements, accounts):
+for module in (instances, instance_switches, instance_configuration, elements, accounts, proxy):
     api.add_router("", module.router)
 install_error_handlers(api)

@@ -79,15 +79,9 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Probe(_Part):
-    """A harmless request that succeeds if, and only if, the credentials are valid.
+class _Credentialed(_Part):
+    """How requests carry the credentials: username, password and the values of headers are text templates."""
 
-    url is a URL template; username, password and the values of headers are text templates.
-    """
-
-    url: str
-    scheme: ProbeScheme
-    method: Literal["GET", "POST"] = "GET"
     username: str = ""
     password: str = Field(default="", repr=False)
     headers: dict[str, str] = {}
@@ -97,6 +91,28 @@ class Probe(_Part):
         yield "username", self.username
         yield "password", self.password
         yield from ((f"headers.{name}", value) for name, value in self.headers.items())
+
+
+class Probe(_Credentialed):
+    """A harmless request that succeeds if, and only if, the credentials are valid.
+
+    url is a URL template.
+    """
+
+    url: str
+    scheme: ProbeScheme
+    method: Literal["GET", "POST"] = "GET"
+
+
+class Api(_Credentialed):
+    """Where the provider's own API is, for hub calls and the proxy.
+
+    base_url is a URL template; every call stays below it. Without a scheme, calls carry the credentials as the probe
+    does.
+    """
+
+    base_url: str
+    scheme: ProbeScheme | None = None
 
 
 class TokenAnswer(_Part):
@@ -132,6 +148,7 @@ class Variant(_Part):
     authorize_params: dict[str, str] | None = None
     token_params: dict[str, str] | None = None
     probe: Probe | None = None
+    api: Api | None = None
 
     @property
     def stated(self) -> dict[str, object]:
@@ -159,6 +176,9 @@ class AuthenticationType(_Part):
     provider_data: tuple[str, ...] = ()
     # Patterns (hosts.py) for each of provider_data that can become part of a host.
     provider_data_hosts: dict[str, tuple[str, ...]] = {}
+    # Values of the token response that are part of a host, such as instance_url, each with patterns (hosts.py) of the
+    # domains that they may lie under.
+    token_data: dict[str, tuple[str, ...]] = {}
     # The key that `siteAddress` fills.
     site_address_key: str | None = None
     grant_type: GrantType | None = None
@@ -193,6 +213,7 @@ class AuthenticationType(_Part):
     # What the provider's own error codes mean.
     error_codes: ErrorCodes = ErrorCodes()
     probe: Probe | None = None
+    api: Api | None = None
     variants: tuple[Variant, ...] = ()
 
     @property
@@ -259,9 +280,18 @@ class AuthenticationType(_Part):
         return not self.client_keys.isdisjoint(self.missing_keys({}))
 
     @property
+    def api_credentials(self) -> "Probe | Api | None":
+        """How calls of the provider's API carry the credentials; None if that is not known."""
+        return self.api if self.api and self.api.scheme else self.probe
+
+    @property
     def credential_keys(self) -> frozenset[str]:
         """Keys of the account's secrets and of the names that belong to them."""
-        texts = [text for _, text in self.probe.text_templates()] if self.probe else []
+        texts = [
+            text
+            for carrying in filter(None, (self.probe, self.api))
+            for _, text in carrying.text_templates()
+        ]
         named = {name for text in texts for name in variables_in(text)}
         secret = {field.key for field in self.fields if field.secret}
         credentials = {*named, *secret, self.username_key or "", self.password_key or ""}
@@ -274,8 +304,9 @@ class AuthenticationType(_Part):
         Empty if none are stated.
         """
         field = next((field for field in self.fields if field.key == name), None)
-        stated = field.hosts if field else self.provider_data_hosts.get(name)
-        return stated or ()
+        if field:
+            return field.hosts or ()
+        return self.provider_data_hosts.get(name) or self.token_data.get(name) or ()
 
     def with_variant(self, name: str | None) -> Self:
         """Return this way with the named variant's values; itself without a name.
@@ -326,14 +357,16 @@ def _url_templates(part: AuthenticationType | Variant) -> Iterator[tuple[str, st
             yield name, template
     if part.probe:
         yield "probe.url", part.probe.url
+    if part.api:
+        yield "api.base_url", part.api.base_url
 
 
 def _text_templates(part: AuthenticationType | Variant) -> Iterator[str]:
     for parameters in (part.authorize_params, part.token_params):
         yield from (parameters or {}).values()
     yield from part.scopes or ()
-    if part.probe:
-        yield from (template for _, template in part.probe.text_templates())
+    for carrying in filter(None, (part.probe, part.api)):
+        yield from (template for _, template in carrying.text_templates())
 
 
 class ElementDefinition(_Part):

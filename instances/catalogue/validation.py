@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from instances.catalogue.configuration_keys import ConfigurationKey, KeyType
 from instances.catalogue.definition import (
     ACCESS_TOKEN,
+    Api,
     AuthenticationKind,
     AuthenticationType,
     ClientAuthenticationMethod,
@@ -18,6 +19,9 @@ from instances.catalogue.definition import (
 )
 from instances.catalogue.hosts import parse_pattern
 from instances.catalogue.templates import VARIABLE, variables_in
+
+# Fields of the token response that are not kept under their own names.
+_TOKEN_FIELDS = {ACCESS_TOKEN, "refresh_token", "id_token", "expires_in", "scope", "token_type"}
 
 # A place in the file, such as `authentication[1].token_endpoint`, and a message.
 type Problem = tuple[str, str]
@@ -79,12 +83,15 @@ def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:
     yield from _problems_of_grant(way)
     yield from _problems_of_named_keys(way, keys)
     yield from _problems_of_hosts(way)
-    known = {*keys, *way.provider_data} | ({ACCESS_TOKEN} if way.obtains_token else set())
+    known = {*keys, *way.provider_data, *way.token_data}
+    known |= {ACCESS_TOKEN} if way.obtains_token else set()
     yield from _problems_of_templates(way, known)
     yield from _problems_of_issuer(way, way)
     yield from _problems_of_answers(way)
     if way.probe:
         yield from _below("probe", _problems_of_probe(way.probe, way, known))
+    if way.api:
+        yield from _below("api", _problems_of_api(way.api, way, known))
     for index, variant in enumerate(way.variants):
         yield from _below(f"variants[{index}]", _problems_of_variant(variant, way, keys, known))
 
@@ -127,6 +134,7 @@ def _problems_of_hosts(way: AuthenticationType) -> Iterator[Problem]:
             )
     for name, patterns in way.provider_data_hosts.items():
         yield from _problems_of_patterns("provider_data_hosts", name, patterns)
+    yield from _problems_of_token_data(way)
     keys = {field.key for field in way.fields}
     for name in way.provider_data:
         if name in way.host_keys - keys - way.provider_data_hosts.keys():
@@ -134,6 +142,19 @@ def _problems_of_hosts(way: AuthenticationType) -> Iterator[Problem]:
                 "provider_data_hosts",
                 f"{name}: is missing, although its value becomes part of a host. State the provider's hosts.",
             )
+
+
+def _problems_of_token_data(way: AuthenticationType) -> Iterator[Problem]:
+    """Check the values that are kept of the token response: each states the domains that it may lie under."""
+    taken = {name for field in way.fields for name in field.names} | {*way.provider_data}
+    for name, patterns in way.token_data.items():
+        if not patterns:
+            yield "token_data", f"{name}: must state the domains that it may lie under."
+        if name in taken or name in _TOKEN_FIELDS:
+            yield "token_data", f"{name}: is the name of something else. Omit it."
+        yield from _problems_of_patterns("token_data", name, patterns)
+    if way.token_data and not way.obtains_token:
+        yield "token_data", "needs a token response. State a grant_type, or omit it."
 
 
 def _problems_of_patterns(place: str, key: str, patterns: Iterable[str]) -> Iterator[Problem]:
@@ -235,18 +256,37 @@ def _problems_of_answers(way: AuthenticationType) -> Iterator[Problem]:
 
 def _problems_of_probe(probe: Probe, way: AuthenticationType, known: set[str]) -> Iterator[Problem]:
     yield from _problems_of_url("url", probe.url, known)
-    for place, template in probe.text_templates():
+    yield from _problems_of_credentials(probe, way, known)
+
+
+def _problems_of_api(api: Api, way: AuthenticationType, known: set[str]) -> Iterator[Problem]:
+    yield from _problems_of_url("base_url", api.base_url, known)
+    if {"?", "#"} & set(api.base_url) or api.base_url.endswith("/"):
+        yield "base_url", "must have no query and no fragment, and must not end with a slash."
+    if api.scheme:
+        yield from _problems_of_credentials(api, way, known)
+        return
+    if way.probe is None:
+        yield "scheme", "is missing. Without a probe, state how calls carry the credentials."
+    if any(text for _, text in api.text_templates()):
+        yield "scheme", "is missing, although username, password or headers are stated."
+
+
+def _problems_of_credentials(
+    carrying: Probe | Api, way: AuthenticationType, known: set[str]
+) -> Iterator[Problem]:
+    for place, template in carrying.text_templates():
         yield from _problems_of_text(place, template, known)
-    if probe.scheme == ProbeScheme.BEARER and ACCESS_TOKEN not in known:
+    if carrying.scheme == ProbeScheme.BEARER and ACCESS_TOKEN not in known:
         yield "scheme", "bearer needs an access token, but this way of authentication has none."
-    if (probe.scheme == ProbeScheme.OAUTH1) is not (way.type == AuthenticationKind.OAUTH1):
+    if (carrying.scheme == ProbeScheme.OAUTH1) is not (way.type == AuthenticationKind.OAUTH1):
         yield (
             "scheme",
             "must be oauth1 if, and only if, the type is oauth1.",
         )
-    if probe.scheme == ProbeScheme.BASIC and not probe.username:
+    if carrying.scheme == ProbeScheme.BASIC and not carrying.username:
         yield "username", "is missing. Scheme basic needs it."
-    if probe.scheme == ProbeScheme.HEADERS and not probe.headers:
+    if carrying.scheme == ProbeScheme.HEADERS and not carrying.headers:
         yield "headers", "is missing. Scheme headers needs at least one."
 
 
@@ -259,6 +299,8 @@ def _problems_of_variant(
     yield from _problems_of_issuer(variant, way)
     if variant.probe:
         yield from _below("probe", _problems_of_probe(variant.probe, way, known))
+    if variant.api:
+        yield from _below("api", _problems_of_api(variant.api, way, known))
 
 
 def _problems_of_url(place: str, template: str, known: set[str]) -> Iterator[Problem]:

@@ -15,9 +15,13 @@ InstancesError
 │   ├── MissingConfigurationError   names all missing keys at once
 │   ├── MissingCodeError            an OAuth element without an authorization code
 │   ├── IdempotencyKeyReusedError   the same Idempotency-Key with another body
+│   ├── InvalidCallError            a data call with a path that is not valid, or of an element without an API
 │   └── PermissionRefusedError      the user may not do this
 ├── TooManyAttemptsError            too many failed sign-ins or callbacks without an authorization
+│   └── TooManyCallsError           too many data calls of one instance in progress
+├── ServerBusyError                 too many data calls in progress
 ├── StateConflictError              the instance's state does not allow this
+│   ├── InstanceUnusableError       disabled, or has to be authorized again
 │   ├── NoCheckError                the element has no check
 │   ├── InstanceDeletedError        another call deleted it
 │   └── StillRunningError           the first request with this Idempotency-Key is in progress
@@ -74,6 +78,12 @@ from instances.errors.conflicts import (
     StateConflictError,
     StillRunningError,
     TooManyAttemptsError,
+)
+from instances.errors.data_calls import (
+    InstanceUnusableError,
+    InvalidCallError,
+    ServerBusyError,
+    TooManyCallsError,
 )
 from instances.errors.installation import (
     CatalogueError,
@@ -140,7 +150,9 @@ __all__ = [
     "IdentityConflictError",
     "InputError",
     "InstanceDeletedError",
+    "InstanceUnusableError",
     "InstancesError",
+    "InvalidCallError",
     "InvalidConfigurationError",
     "IssuerMismatchError",
     "LeaseLostError",
@@ -162,11 +174,13 @@ __all__ = [
     "ReplayedStateError",
     "SecretError",
     "SecretsNeededAgainError",
+    "ServerBusyError",
     "SignInPageError",
     "StateConflictError",
     "StillRunningError",
     "TaskNotEnqueuedError",
     "TooManyAttemptsError",
+    "TooManyCallsError",
     "UnknownElementError",
     "UnknownLinkError",
     "UnknownStateError",

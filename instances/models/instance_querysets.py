@@ -76,8 +76,13 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         return self.filter(organization_user__in=OrganizationUser.objects.operated_by(user))
 
     def with_token(self, token: str) -> Self:
-        """The instance of an Element token, found by its digest."""
-        return self.filter(token_digest__in=crypto.digests(token))
+        """The instance of an Element token, found by its digest.
+
+        A token that was replaced works until its overlap ends.
+        """
+        digests = crypto.digests(token)
+        is_previous = Q(previous_token_digest__in=digests, previous_token_until__gt=Now())
+        return self.filter(Q(token_digest__in=digests) | is_previous)
 
     def with_tag(self, name: str) -> Self:
         tags = apps.get_model("instances", "Tag").objects.filter(name=name)

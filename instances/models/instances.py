@@ -69,6 +69,14 @@ class Instance(SealedRow):
     expires_at = models.DateTimeField(_("access token expires at"), null=True, blank=True)
     token_digest = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001
     token = SealedTextField(_("Element token"), digest_field="token_digest")
+    # The Element token that a new one replaced, which works until previous_token_until.
+    previous_token_digest = models.CharField(max_length=64, null=True, editable=False)  # noqa: DJ001
+    previous_token = SealedTextField(
+        _("previous Element token"), digest_field="previous_token_digest", db_default=""
+    )
+    previous_token_until = models.DateTimeField(
+        _("previous Element token works until"), null=True, blank=True, editable=False
+    )
     # Of the authorization code last used, to recognise a repeated request.
     code_digest = models.CharField(max_length=64, blank=True, editable=False)
     remote_id = models.BigIntegerField(_("ID on the remote platform"), null=True, blank=True)
@@ -78,6 +86,8 @@ class Instance(SealedRow):
     state_changed_at = models.DateTimeField(_("state changed at"), auto_now_add=True)
     is_disabled = models.BooleanField(_("disabled"), default=False)
     is_trace_logging = models.BooleanField(_("trace logging"), default=False)
+    # When trace logging ends; None while it is off, and in rows older than this column.
+    trace_logging_until = models.DateTimeField(_("trace logging until"), null=True, blank=True)
     # Why the instance is not healthy: a code of causes.Cause; empty if there is no problem.
     cause = models.CharField(_("cause"), max_length=50, blank=True)
     # The message of the error, for operators.
@@ -128,6 +138,11 @@ class Instance(SealedRow):
             models.Index(PLACE, "id", name="instance_place"),
             models.Index(fields=["refresh_due_at"], name="instance_refresh_due"),
             models.Index(fields=["next_action_at"], name="instance_next_action"),
+            models.Index(
+                fields=["previous_token_digest"],
+                condition=Q(previous_token_digest__isnull=False),
+                name="instance_previous_token",
+            ),
             # Filters of the admin's list. Migration 0001 adds another index, for searching by name.
             models.Index(fields=["cause", "-id"], condition=~Q(cause=""), name="instance_trouble"),
             models.Index(
@@ -241,6 +256,11 @@ class Instance(SealedRow):
         """
         way = self.element.parsed.authentication_type(self.authentication_type)
         return way.with_variant(way.variant_of(self.configuration))
+
+    def is_traced(self, *, at: datetime) -> bool:
+        """Whether the bodies of its data calls are recorded at that time."""
+        until = self.trace_logging_until
+        return self.is_trace_logging and until is not None and at < until
 
     @property
     def is_connected(self) -> bool:

@@ -27,7 +27,7 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         raise TypeError("Interactions are append-only.")
 
     def prune(self, *, before: datetime) -> int:
-        """Delete interactions that started before this time. Returns their number."""
+        """Delete those of these interactions that started before this time. Returns their number."""
         return super(InteractionQuerySet, self.filter(started_at__lt=before)).delete()[0]
 
     def visible_to(self, user: User | AnonymousUser) -> Self:
@@ -63,6 +63,15 @@ class Interaction(models.Model):
         OUT = "out", _("sent")
         IN = "in", _("received")
 
+    class Kind(models.TextChoices):
+        # Provisioning, refreshes, checks, callbacks, reveals: written at once.
+        EXCHANGE = "exchange", _("exchange")
+        # What programs do with a connection: written in batches, without bodies and query.
+        DATA = "data", _("data call")
+
+    kind = models.CharField(
+        _("kind"), max_length=8, choices=Kind.choices, default=Kind.EXCHANGE, db_default="exchange"
+    )
     instance = models.ForeignKey(
         Instance,
         on_delete=models.SET_NULL,
@@ -97,6 +106,9 @@ class Interaction(models.Model):
     error = models.TextField(_("error"), blank=True)
     started_at = models.DateTimeField(_("started at"), db_index=True)
     duration_ms = models.PositiveIntegerField(_("duration (ms)"), default=0)
+    # Lengths of the bodies of a data call.
+    request_bytes = models.PositiveBigIntegerField(_("bytes sent"), null=True)
+    response_bytes = models.PositiveBigIntegerField(_("bytes received"), null=True)
 
     objects = InteractionQuerySet.as_manager()
 
@@ -107,6 +119,12 @@ class Interaction(models.Model):
         # Migration 0001 adds another index, for searching by subject.
         indexes = [
             models.Index(fields=["instance", "-id"], name="interaction_timeline"),
+            # Of a connection that is used a lot, the few exchanges among its data calls.
+            models.Index(
+                fields=["instance", "-id"],
+                condition=Q(kind="exchange"),
+                name="interaction_exchanges",
+            ),
             models.Index(fields=["organization", "-id"], name="interaction_organization"),
             models.Index(fields=["operation", "-id"], name="interaction_operation"),
             models.Index(fields=["-id"], condition=_IS_FAILURE, name="interaction_failed"),
@@ -114,7 +132,7 @@ class Interaction(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(direction__in=["out", "in"]), name="interaction_direction_known"
-            )
+            ),
         ]
 
     def __str__(self) -> str:

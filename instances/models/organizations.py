@@ -173,6 +173,14 @@ class OrganizationUser(SealedRow):
         verbose_name=_("user"),
         help_text=_("The user who signs in here as this person, if any."),
     )
+    may_read_credentials = models.BooleanField(
+        _("may read credentials"),
+        default=False,
+        db_default=False,
+        help_text=_(
+            "Lets its programs read access tokens and API keys (GET /instances/{id}/credentials). Each time is recorded."
+        ),
+    )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     objects = OrganizationUserQuerySet.as_manager()

@@ -50,7 +50,8 @@ class Timeline:
 def timeline_of(instance: Instance, *, position: str, has_exchanges: bool) -> Timeline:
     """Read a page of the timeline. position: that of a former page, or empty for the first."""
     changes = instance.state_changes.all()
-    exchanges = instance.interactions.defer(
+    # Of a connection that is used a lot, data calls would hide everything else.
+    exchanges = instance.interactions.filter(kind=Interaction.Kind.EXCHANGE).defer(
         "request_headers", "request_body", "response_headers", "response_body"
     )
     before_change, before_exchange = _parse(position)

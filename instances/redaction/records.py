@@ -50,8 +50,14 @@ def redact_url(url: str, secrets: Collection[str] = ()) -> str:
     return redact_values(shown, secrets)
 
 
-def redact_body(body: str, content_type: str = "", secrets: Collection[str] = ()) -> str:
-    """Redact a body (JSON, form or text), and cut it to MAX_BODY_CHARACTERS."""
+def redact_body(
+    body: str,
+    content_type: str = "",
+    secrets: Collection[str] = (),
+    *,
+    max_characters: int = MAX_BODY_CHARACTERS,
+) -> str:
+    """Redact a body (JSON, form or text), and cut it."""
     try:
         redacted = _redact_document(json.loads(body), secrets)
     except (ValueError, RecursionError):
@@ -59,9 +65,9 @@ def redact_body(body: str, content_type: str = "", secrets: Collection[str] = ()
         redacted = _redact_form(body, secrets) if is_form else redact_text(body, secrets)
         redacted = redact_values(redacted, secrets)
     redacted = storable(redacted)
-    if len(redacted) > MAX_BODY_CHARACTERS:
-        cut = len(redacted) - MAX_BODY_CHARACTERS
-        redacted = f"{redacted[:MAX_BODY_CHARACTERS]}… [{cut} more characters]"
+    if len(redacted) > max_characters:
+        cut = len(redacted) - max_characters
+        redacted = f"{redacted[:max_characters]}… [{cut} more characters]"
     return redacted
 
 

@@ -15,7 +15,6 @@ from instances.provisioning.lifecycle.sweeps import BATCH, refresh_due_instances
 
 AT_EACH_TURN = timedelta(0)
 PRUNE_INTERVAL = timedelta(hours=6)
-KEEP_INTERACTIONS = timedelta(days=90)
 # The next turn does not wait longer for slow providers.
 PATIENCE = timedelta(seconds=10)
 
@@ -77,7 +76,7 @@ def _work_on_instances() -> bool:
 
 
 def _prune() -> bool:
-    prune(before=timezone.now() - KEEP_INTERACTIONS)
+    prune()
     return False
 
 

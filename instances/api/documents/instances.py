@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
+from django.utils import timezone
 from pydantic import Field
 
 from instances.api.documents.base import ResponseDocument, WireDate, is_none
@@ -15,6 +16,7 @@ from instances.catalogue.configuration_keys import MASK, ConfigurationKey
 from instances.models import Instance, Interaction, OrganizationUser
 from instances.provisioning.status.explain import explain
 from instances.provisioning.status.meaning import facts_of, meaning_of
+from instances.wire import Document
 
 _DEFAULTS = {"filter.response.nulls": "true", "event.notification.enabled": "false"}
 
@@ -94,7 +96,7 @@ class InstanceDocument(ResponseDocument):
             configuration=configuration if is_hydrated and is_readable else {},
             events_enabled=has_events,
             events_notification_callback_url=callback if has_events else None,
-            trace_logging_enabled=instance.is_trace_logging,
+            trace_logging_enabled=instance.is_traced(at=timezone.now()),
             external_authentication=instance.external_authentication,
             user=UserReference.of(instance.organization_user),
         )
@@ -157,6 +159,17 @@ class SwaggerDocument(ResponseDocument):
     definitions: dict[str, Any] = {}
 
 
+class TraceLoggingBody(Document):
+    """How long trace logging is to last.
+
+    The unit is ours: no source states it.
+    """
+
+    duration: int | None = Field(
+        None, gt=0, le=10_000_000, description="Minutes; at most 1440, and 60 if it is not given"
+    )
+
+
 class ExchangedDocument(ResponseDocument):
     """The request or the response of a recorded exchange, redacted."""
 
@@ -173,6 +186,9 @@ class InteractionDocument(ResponseDocument):
     id: int
     started_at: WireDate
     duration_ms: int
+    # Of data calls.
+    request_bytes: int | None = Field(None, exclude_if=is_none)
+    response_bytes: int | None = Field(None, exclude_if=is_none)
     step: str
     direction: Annotated[str, Field(json_schema_extra={"enum": [*Interaction.Direction.values]})]
     actor: str
@@ -190,6 +206,8 @@ class InteractionDocument(ResponseDocument):
             id=interaction.pk,
             started_at=interaction.started_at,
             duration_ms=interaction.duration_ms,
+            request_bytes=interaction.request_bytes,
+            response_bytes=interaction.response_bytes,
             step=interaction.operation,
             direction=interaction.direction,
             actor=interaction.actor,

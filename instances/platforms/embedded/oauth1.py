@@ -133,6 +133,25 @@ def request_signed(
         raise _insecure(request) from None
 
 
+def signed_headers(
+    request: PlatformRequest, method: str, url: str, *, form: str = ""
+) -> dict[str, str]:
+    """Return the Authorization header of a request that somebody else sends (RFC 5849 3.5.1).
+
+    form: its body, if that is a form; other bodies are not signed.
+
+    Raises InputError.
+    """
+    tokens = request.tokens or TokenSet("")
+    auth = _auth(request, token=tokens.access_token, token_secret=tokens.token_secret)
+    try:
+        content_type = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
+        _, headers, _ = auth.sign(method, url, content_type, form)
+    except InsecureTransportError:
+        raise _insecure(request) from None
+    return {name: str(value) for name, value in headers.items() if name == "Authorization"}
+
+
 def _post(
     request: PlatformRequest, subject: Subject, endpoint: EndpointName, **signed: str
 ) -> Answer:

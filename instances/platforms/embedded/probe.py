@@ -1,9 +1,6 @@
 """Verify credentials with the element's probe."""
 
-import base64
-
-from instances.catalogue.definition import ACCESS_TOKEN, Probe, ProbeScheme
-from instances.catalogue.templates import fill_text
+from instances.catalogue.definition import ProbeScheme
 from instances.errors import (
     AccessForbiddenError,
     CredentialsRefusedError,
@@ -11,8 +8,9 @@ from instances.errors import (
     RefusedError,
 )
 from instances.platforms.base import PlatformRequest
+from instances.platforms.embedded.calling import authorization
 from instances.platforms.embedded.oauth1 import request_signed
-from instances.platforms.embedded.templates import address_of, headers_of, values_of
+from instances.platforms.embedded.templates import address_of, headers_of
 from instances.platforms.transport import (
     Answer,
     Subject,
@@ -48,24 +46,13 @@ def prove(request: PlatformRequest) -> None:
     if probe is None:
         return
     subject = subject_of(request, "Verify credentials")
-    headers = headers_of(request, probe.headers) | _authorization(request, probe)
+    headers = headers_of(request, probe.headers) | authorization(request, probe)
     url = address_of(request, probe.url)
     if probe.scheme == ProbeScheme.OAUTH1:
         answer = request_signed(request, subject, probe.method, url, headers)
     else:
         answer = session_for(subject).request(probe.method, url, headers=headers)
     _raise_for_refusal(answer, subject, request)
-
-
-def _authorization(request: PlatformRequest, probe: Probe) -> dict[str, str]:
-    if probe.scheme == ProbeScheme.BEARER:
-        return headers_of(request, {"Authorization": f"Bearer {{{ACCESS_TOKEN}}}"})
-    if probe.scheme == ProbeScheme.BASIC:
-        values = values_of(request)
-        pair = f"{fill_text(probe.username, values)}:{fill_text(probe.password, values)}"
-        # UTF-8, as RFC 7617 2.1 recommends.
-        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
-    return {}
 
 
 def _raise_for_refusal(answer: Answer, subject: Subject, request: PlatformRequest) -> None:

@@ -1,7 +1,7 @@
 """The only way to the network.
 
 connections.py guards and limits, recording.py records, answers.py reads responses, charsets.py decodes them,
-tls.py explains failed handshakes.
+tls.py explains failed handshakes. streaming.py passes bodies on as they come, and batching.py writes its records.
 """
 
 from instances.platforms.transport.answers import (
@@ -14,6 +14,7 @@ from instances.platforms.transport.answers import (
     json_of,
     message_of,
     raise_for_fault,
+    retry_after_of,
     sign_in_page,
     text_of,
     unusable,
@@ -26,12 +27,16 @@ from instances.platforms.transport.recording import (
     mount,
     session_for,
     subject_of,
+    target_within_origin,
 )
+from instances.platforms.transport.streaming import StreamBody, StreamedAnswer, open_stream
 
 __all__ = [
     "FIRST_INSTANT",
     "FIRST_MILLISECONDS",
     "Answer",
+    "StreamBody",
+    "StreamedAnswer",
     "Subject",
     "codes_of",
     "deferred_interactions",
@@ -42,10 +47,13 @@ __all__ = [
     "media_type",
     "message_of",
     "mount",
+    "open_stream",
     "raise_for_fault",
+    "retry_after_of",
     "session_for",
     "sign_in_page",
     "subject_of",
+    "target_within_origin",
     "text_of",
     "unusable",
 ]

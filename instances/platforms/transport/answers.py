@@ -171,7 +171,7 @@ def raise_for_fault(
     is_refused = is_refused or 400 <= status < 500
     meanings = known_codes(codes_of(json_of(response)), own_codes) if is_refused else {}
     if status == 429 or ErrorMeaning.RATE_LIMITED in meanings or _is_rate_limit(response, subject):
-        seconds = retry_after_of(response)
+        seconds = retry_after_of(response.headers)
         sentence = _RATE_LIMITED if seconds is None else _RATE_LIMITED_FOR
         raise _later(RateLimitedError, sentence, response, subject)
     if status in {408, 425} or ErrorMeaning.TRANSIENT in meanings:
@@ -185,7 +185,7 @@ def _is_rate_limit(response: Answer, subject: Subject) -> bool:
     if response.status_code not in {400, 403}:
         return False
     remaining = response.headers.get("X-RateLimit-Remaining", "").strip()
-    is_told = remaining == "0" or retry_after_of(response) is not None
+    is_told = remaining == "0" or retry_after_of(response.headers) is not None
     is_limit = response.status_code == 403 and is_told
     return is_limit or bool(_TOO_MANY.search(message_of(response, subject)))
 
@@ -193,7 +193,7 @@ def _is_rate_limit(response: Answer, subject: Subject) -> bool:
 def _later[E: PlatformError](kind: type[E], sentence: str, response: Answer, subject: Subject) -> E:
     # Of the server errors, only 503 gives Retry-After a meaning (RFC 9110 10.2.3).
     has_meaning = response.status_code < 500 or response.status_code == 503
-    seconds = retry_after_of(response) if has_meaning else None
+    seconds = retry_after_of(response.headers) if has_meaning else None
     facts = {"seconds": seconds}
     return error_of(kind, sentence, response, subject, facts=facts, retry_after_seconds=seconds)
 
@@ -243,12 +243,12 @@ def _plain_text_of(response: Answer) -> str:
     return text_of(response).strip() if is_text else ""
 
 
-def retry_after_of(response: Answer) -> float | None:
+def retry_after_of(headers: Mapping[str, str]) -> float | None:
     """Read Retry-After (RFC 9110 10.2.3): seconds or a date; some providers send an instant in seconds since 1970.
 
     From 0 to a day; None if it is missing or invalid.
     """
-    value = response.headers.get("Retry-After", "").strip()
+    value = headers.get("Retry-After", "").strip()
     try:
         number = float(value) if value[:1].isdecimal() and "_" not in value else None
         if number is None:

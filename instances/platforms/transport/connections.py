@@ -3,15 +3,22 @@
 import http.client
 import io
 import socket
+import ssl
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any
+from urllib.parse import urlsplit
 
 import urllib3
 from django.conf import settings
 from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3.util import wait_for_read
+from urllib3.util.ssl_ import create_urllib3_context
 
 from instances.catalogue.hosts import is_listed
 from instances.deadlines import Deadline
@@ -23,6 +30,24 @@ MAX_IDLE_SECONDS = 1.0
 # After the timeout, time to read what arrived while this process was stopped.
 LATE_READ_SECONDS = 0.5
 _ARRIVED_SECONDS = 0.01
+# Head and body of a request are sent together up to this size.
+_JOINED_BYTES = 65_536
+# What a thread holds is given back when it waits for longer.
+_PATIENCE_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Streaming:
+    """How the current exchange of a thread differs from others, whose whole response is read at once.
+
+    target: path and query, which are sent byte for byte. wait_seconds: for the head of the response, and for each part
+    of its body. total_seconds: for all of it. on_wait: called before the thread waits for the network for long.
+    """
+
+    target: str
+    wait_seconds: float
+    total_seconds: float
+    on_wait: Callable[[], object]
 
 
 def _checked_addresses(
@@ -81,12 +106,14 @@ def _look_up(name: str, port: int, *, seconds: float) -> list[Any]:
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Read a socket until its timeout, counted over all reads."""
+    """Read a socket until its timeout, counted over all reads; a stream, for its total time."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._stream = sock.makefile("rb", buffering=0)
-        self._ends_at = monotonic() + (sock.gettimeout() or 0)
+        self._streaming = thread_connection.streaming
+        seconds = self._streaming.total_seconds if self._streaming else sock.gettimeout()
+        self._ends_at = monotonic() + (seconds or 0)
         self._ends_late_at = 0.0
 
     def readable(self) -> bool:
@@ -100,8 +127,17 @@ class _DeadlineReader(io.RawIOBase):
             if monotonic() > self._ends_late_at:
                 raise TimeoutError
             remaining = _ARRIVED_SECONDS
+        if self._streaming:
+            remaining = min(remaining, self._streaming.wait_seconds)
+            if not self._has_arrived():
+                self._streaming.on_wait()
         self._sock.settimeout(remaining)
         return self._stream.readinto(buffer)
+
+    def _has_arrived(self) -> bool:
+        """Whether there is something to read, or soon is."""
+        is_decrypted = isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
+        return is_decrypted or wait_for_read(self._sock, _PATIENCE_SECONDS)
 
     def close(self) -> None:
         self._stream.close()
@@ -128,6 +164,8 @@ class _GuardedConnection(urllib3.connection.HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         ends_at = monotonic() + float(self.timeout or 0)
+        if thread_connection.streaming:
+            thread_connection.streaming.on_wait()
         self._opened_for = thread_connection.private_hosts
         candidates = _checked_addresses(
             self._dns_host,
@@ -155,20 +193,25 @@ class _GuardedConnection(urllib3.connection.HTTPConnection):
             "so nothing was sent. Check the address, or try again later."
         )
 
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        """Send head and body in one write, so that the server gets them together."""
-        unsent: list[bytes] = []
-        self._unsent = unsent
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
+        """Send head and body in one write if they are short, so that the server gets them together."""
+        if thread_connection.streaming:
+            url = thread_connection.streaming.target
+        self._unsent = []
         try:
-            super().request(*args, **kwargs)
+            super().request(method, url, *args, **kwargs)
+            unsent = self._unsent
         finally:
             self._unsent = None
-        self.send(b"".join(unsent))
+        if unsent:
+            self.send(b"".join(unsent))
 
     def send(self, data: Any) -> None:
         if self._unsent is not None:
             self._unsent.append(data)
-            return
+            if sum(map(len, self._unsent)) <= _JOINED_BYTES:
+                return
+            data, self._unsent = b"".join(self._unsent), None
         if self.sock is None:
             self.connect()
         if thread_connection.deadline and thread_connection.deadline.has_passed:
@@ -207,10 +250,43 @@ class _GuardedTLSPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _GuardedTLSConnection
 
 
+@cache
+def _tls_context(ca_bundle: str) -> ssl.SSLContext:
+    """Return the one context of all connections: each of its own would hold a copy of the bundle."""
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    context.load_verify_locations(ca_bundle)
+    return context
+
+
+def _tls_options() -> dict[str, Any]:
+    context = _tls_context(settings.PROVIDER_CA_BUNDLE or DEFAULT_CA_BUNDLE_PATH)
+    return {"ssl_context": context, "cert_reqs": "CERT_REQUIRED"}
+
+
 class GuardedAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _GuardedPool, "https": _GuardedTLSPool}
+
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> tuple[Any, Any]:
+        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, _tls_options() if host["scheme"] == "https" else {}
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Do nothing: the pool has its context, and the inherited method loads the bundle again."""
+
+    def pool_of(self, url: str) -> urllib3.HTTPConnectionPool:
+        """Return the pool of this thread for a URL's origin. Raises ValueError if it has none."""
+        parts = urlsplit(url)
+        if not parts.hostname:
+            raise ValueError("a URL without a host")
+        options = _tls_options() if parts.scheme == "https" else {}
+        pool: urllib3.HTTPConnectionPool = self.poolmanager.connection_from_host(
+            parts.hostname, port=parts.port, scheme=parts.scheme, pool_kwargs=options
+        )
+        return pool
 
 
 class ThreadConnection(threading.local):
@@ -224,6 +300,7 @@ class ThreadConnection(threading.local):
         self.private_hosts: tuple[str, ...] = ()
         # Nothing is sent after it.
         self.deadline: Deadline | None = None
+        self.streaming: Streaming | None = None
 
 
 thread_connection = ThreadConnection()

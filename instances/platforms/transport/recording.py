@@ -41,6 +41,7 @@ from instances.redaction import redact_body, redact_headers, redact_text, redact
 MAX_BODY_BYTES = 1024 * 1024
 CHUNK_BYTES = 16 * 1024
 MAX_REDIRECTS = 3
+USER_AGENT = "instance-manager"
 _MAY_BE_DONE = "The request may have been carried out anyway."
 _REDIRECTED = (
     "%(label)s: %(provider)s answered with a redirect to %(target)s, which was not followed (%(operation)s, "
@@ -131,7 +132,7 @@ def session_for(subject: Subject) -> requests.Session:
 def mount(session: requests.Session, subject: Subject) -> None:
     """Send a session's requests through a RecordingAdapter, without proxies."""
     session.trust_env = False
-    session.headers["User-Agent"] = "instance-manager"
+    session.headers["User-Agent"] = USER_AGENT
     adapter = RecordingAdapter(subject)
     for prefix in ("https://", "http://"):
         session.mount(prefix, adapter)
@@ -179,7 +180,7 @@ class RecordingAdapter(BaseAdapter):
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         response = self._exchange(request)
         for _redirect in range(MAX_REDIRECTS):
-            target = _target_within_origin(request, response)
+            target = _followed(request, response)
             if target is None:
                 break
             request = request.copy()
@@ -213,6 +214,7 @@ class RecordingAdapter(BaseAdapter):
             self._subject.deadline,
         )
         thread_connection.private_hosts = self._subject.private_hosts
+        thread_connection.streaming = None
         try:
             response = thread_connection.adapter.send(
                 request,
@@ -228,7 +230,9 @@ class RecordingAdapter(BaseAdapter):
             OSError,
             ValueError,
         ) as caught:
-            error = self._explain(caught, request)
+            error = explained(
+                caught, request.url or "", self._subject, seconds=self._timeout_seconds
+            )
         duration_ms = round((monotonic() - clock) * 1000)
         interaction = self._record(request, response, body, error, started_at, duration_ms)
         if response is None or error is not None:
@@ -242,22 +246,6 @@ class RecordingAdapter(BaseAdapter):
     @property
     def _timeout_seconds(self) -> float:
         return self._subject.timeout_seconds or float(settings.HTTP_TIMEOUT_SECONDS)
-
-    def _explain(self, caught: Exception, request: requests.PreparedRequest) -> PlatformError:
-        """Return the error to raise.
-
-        Its message names the host, never the URL or the body.
-        """
-        is_wrapped = isinstance(caught, requests.RequestException) and caught.args
-        cause = caught.args[0] if is_wrapped else caught
-        kind, sentence = _kind_and_sentence(cause)
-        if not isinstance(cause, PlatformError):
-            sentence %= {
-                "host": urlsplit(request.url or "").netloc.rpartition("@")[2],
-                "operation": self._subject.operation,
-                "seconds": self._timeout_seconds,
-            }
-        return kind(redact_text(f"{self._subject.label}: {sentence}", self._subject.secrets))
 
     def _record(
         self,
@@ -296,13 +284,30 @@ class RecordingAdapter(BaseAdapter):
         return interaction
 
 
+def explained(caught: Exception, url: str, subject: Subject, *, seconds: float) -> PlatformError:
+    """Return the error to raise for an exchange that failed.
+
+    Its message names the host, never the URL or the body. seconds: the time limit.
+    """
+    is_wrapped = isinstance(caught, requests.RequestException) and caught.args
+    cause = caught.args[0] if is_wrapped else caught
+    kind, sentence = _kind_and_sentence(cause)
+    if not isinstance(cause, PlatformError):
+        sentence %= {
+            "host": urlsplit(url).netloc.rpartition("@")[2],
+            "operation": subject.operation,
+            "seconds": seconds,
+        }
+    return kind(redact_text(f"{subject.label}: {sentence}", subject.secrets))
+
+
 def _save(interaction: Interaction) -> None:
     """Save an interaction, waiting out a database outage.
 
     If that fails, keep the response all the same.
     """
     try:
-        outlast_outage(lambda: _write(interaction), what="interaction")
+        outlast_outage(lambda: write_interaction(interaction), what="interaction")
     except (DatabaseError, InterfaceError) as error:
         if connection.in_atomic_block:
             raise
@@ -312,7 +317,7 @@ def _save(interaction: Interaction) -> None:
         )
 
 
-def _write(interaction: Interaction) -> None:
+def write_interaction(interaction: Interaction) -> None:
     try:
         interaction.save()
     except IntegrityError:
@@ -365,18 +370,20 @@ def _kind_and_sentence(cause: Exception) -> tuple[type[PlatformError], str]:
     return UnreachableError, _INVALID_ADDRESS
 
 
-def _target_within_origin(
-    request: requests.PreparedRequest, response: requests.Response
-) -> str | None:
+def _followed(request: requests.PreparedRequest, response: requests.Response) -> str | None:
     """Return the URL to follow.
 
     None if this is not a redirect, or not one that is followed.
     """
     if not response.is_redirect or request.method != "GET":
         return None
-    url = request.url or ""
+    return target_within_origin(request.url or "", response.headers["Location"])
+
+
+def target_within_origin(url: str, location: str) -> str | None:
+    """Return the target of a redirect from a URL; None if it has another origin."""
     try:
-        target = urljoin(url, response.headers["Location"])
+        target = urljoin(url, location)
         is_same = _origin(target) == _origin(url)
     except ValueError:
         return None

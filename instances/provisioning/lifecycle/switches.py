@@ -1,11 +1,18 @@
 """Switch an instance or its trace logging on and off."""
 
+from datetime import timedelta
+
+from django.db.models.functions import Now
+
 from instances.causes import Cause
 from instances.models import Instance, StateChange
 from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.changes import locked
 from instances.provisioning.lifecycle.states import NO_CAUSE
 from instances.provisioning.platform_requests import platform_request
+
+TRACE_DURATION = timedelta(hours=1)
+MAX_TRACE_DURATION = timedelta(days=1)
 
 
 def set_enabled(instance: Instance, *, is_enabled: bool, actor: str) -> Instance:
@@ -36,12 +43,15 @@ def set_enabled(instance: Instance, *, is_enabled: bool, actor: str) -> Instance
     return instance
 
 
-def set_trace_logging(instance: Instance, *, is_on: bool) -> None:
-    """Set the API's trace logging flag, which has no other effect.
-
-    Every exchange is recorded anyway.
+def set_trace_logging(
+    instance: Instance, *, is_on: bool, duration: timedelta = TRACE_DURATION
+) -> None:
+    """Record the bodies of the instance's data calls for a while, or no longer.
 
     Raises InstanceDeletedError.
     """
+    until = Now() + min(duration, MAX_TRACE_DURATION) if is_on else None
     with locked(instance):
-        Instance.objects.filter(pk=instance.pk).update(is_trace_logging=is_on)
+        Instance.objects.filter(pk=instance.pk).update(
+            is_trace_logging=is_on, trace_logging_until=until
+        )

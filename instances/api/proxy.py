@@ -1,0 +1,164 @@
+"""The proxy: calls that go to the provider of an instance as they are (contract for hubs, 12.2)."""
+
+import re
+import tempfile
+from typing import BinaryIO, cast
+from urllib.parse import quote
+
+from django.conf import settings
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, StreamingHttpResponse, UnreadablePostError
+from django.http.response import HttpResponseBase
+from ninja import Router
+
+from instances.api.authentication import require_hub_instance
+from instances.api.middleware import PROVIDER_STATUS, error_response
+from instances.api.responses import answers
+from instances.api.security import HUB_CALL
+from instances.errors import InvalidCallError
+from instances.hubs.calls import MAX_RETRIES, ConnectedInstance, connect
+from instances.hubs.proxy import METHODS, checked_target, relayed_headers, sent_headers
+from instances.platforms.transport import StreamBody, StreamedAnswer
+
+router = Router(tags=["Proxy"], by_alias=True, auth=HUB_CALL)
+
+_TAIL = re.compile(r"(?:https?://[^/?#]*)?/+elements/+api-v2/+proxy(?:/(?P<tail>[^?#]*))?")
+_BLOCK_BYTES = 65_536
+_MEMORY_BYTES = 1_048_576
+_RETRIES = "Elements-Retries"
+
+
+class _TooLargeError(Exception):
+    """The body is larger than DATA_CALL_MAX_BODY_BYTES."""
+
+
+def relay(request: HttpRequest, path: str) -> HttpResponseBase:
+    """Call the provider's own API with the credentials of the instance.
+
+    The path is below the base URL of the element's API. Method, query, headers and body go to the provider, and its
+    status, headers and body come back, streamed. A response of the provider has the header `Elements-Provider-Status`;
+    one without it is ours. `Elements-Retries` (0 to 5) repeats what may be repeated.
+
+    Not part of the vendor's API.
+    """
+    target = checked_target(_path_of(request), request.META.get("QUERY_STRING", ""))
+    retries = _retries_of(request)
+    instance, caller = require_hub_instance(request), request.caller  # type: ignore[attr-defined]
+    connected = connect(instance, actor=caller.actor, operation="Proxy call")
+    body: StreamBody | None = None
+    try:
+        body = _spooled(request)
+        answer = connected.send(
+            str(request.method),
+            target,
+            headers=sent_headers(request.headers),
+            body=body,
+            retries=retries,
+        )
+    except BaseException as error:
+        _close(connected, body)
+        if isinstance(error, _TooLargeError):
+            return _too_large(request)
+        raise
+    return _RelayedResponse(answer, connected, body)
+
+
+def relay_base(request: HttpRequest) -> HttpResponseBase:
+    """Call the base URL itself."""
+    return relay(request, "")
+
+
+class _RelayedResponse(StreamingHttpResponse):
+    """The provider's response, passed on as it comes."""
+
+    def __init__(
+        self, answer: StreamedAnswer, connected: ConnectedInstance, body: StreamBody | None
+    ) -> None:
+        super().__init__(answer.blocks(), status=answer.status)
+        self._held = (answer, connected, body)
+        del self["Content-Type"]
+        for name, value in relayed_headers(answer.headers):
+            self[name] = value
+        self[PROVIDER_STATUS] = str(answer.status)
+        # The body is foreign, the origin is ours.
+        self["X-Content-Type-Options"] = "nosniff"
+        self["Content-Security-Policy"] = "sandbox"
+
+    def close(self) -> None:
+        answer, connected, body = self._held
+        answer.close()
+        _close(connected, body)
+        super().close()
+
+
+def _close(connected: ConnectedInstance, body: StreamBody | None) -> None:
+    connected.close()
+    if body:
+        body.file.close()
+
+
+def _path_of(request: HttpRequest) -> str:
+    """Return the path below the proxy's as the client sent it, percent-encoded.
+
+    Raises InvalidCallError if the client encoded the proxy's own path.
+    """
+    sent = request.META.get("RAW_URI") or _encoded(request.META.get("PATH_INFO", ""))
+    found = _TAIL.match(sent)
+    if found is None or sent[found.end() : found.end() + 1] not in {"", "?"}:
+        raise InvalidCallError("The path must begin with /elements/api-v2/proxy/, not encoded.")
+    return found["tail"] or ""
+
+
+def _encoded(path: str) -> str:
+    """Encode a path that the web server has decoded, and does not give as it was sent."""
+    return quote(path, safe="/~!$&'()*+,;=:@", errors="replace")
+
+
+def _retries_of(request: HttpRequest) -> int:
+    """Read Elements-Retries. Raises BadRequest."""
+    value = request.headers.get(_RETRIES, "").strip() or "0"
+    if not re.fullmatch("[0-9]", value) or int(value) > MAX_RETRIES:
+        raise BadRequest(f"{_RETRIES} must be a whole number from 0 to {MAX_RETRIES}")
+    return int(value)
+
+
+def _spooled(request: HttpRequest) -> StreamBody | None:
+    """Return the request's body in a file, in memory while it is short; None if there is none.
+
+    So a client that sends slowly does not hold the provider's connection, and the body can be sent again.
+
+    Raises _TooLargeError, BadRequest for a body that ends early.
+    """
+    length = int(request.META.get("CONTENT_LENGTH") or 0)
+    if not length:
+        return None
+    if length > settings.DATA_CALL_MAX_BODY_BYTES:
+        raise _TooLargeError
+    file = cast(BinaryIO, tempfile.SpooledTemporaryFile(_MEMORY_BYTES))  # noqa: SIM115
+    try:
+        while block := request.read(_BLOCK_BYTES):
+            file.write(block)
+        if file.tell() != length:
+            raise BadRequest("The body is shorter than its Content-Length")
+    except BaseException as error:
+        file.close()
+        if isinstance(error, UnreadablePostError):
+            raise BadRequest("The body could not be read") from None
+        raise
+    return StreamBody(file, length)
+
+
+def _too_large(request: HttpRequest) -> HttpResponseBase:
+    most = settings.DATA_CALL_MAX_BODY_BYTES
+    return error_response(request, 413, f"The body is larger than the limit of {most} bytes")
+
+
+for _method in METHODS:
+    router.api_operation(
+        [_method],
+        "/proxy/{path:path}",
+        operation_id=f"proxy_{_method.lower()}",
+        summary="Call the provider",
+        response=answers(None, 413, 502, 503),
+    )(relay)
+    router.api_operation([_method], "/proxy", include_in_schema=False)(relay_base)

@@ -1,0 +1,1 @@
+"""Using an instance: what programs do with a connection through its Element token."""

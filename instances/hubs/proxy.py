@@ -1,0 +1,97 @@
+"""Relay a call to the provider of an instance as it is (contract for hubs, 12.2)."""
+
+import re
+from collections.abc import Iterable, Mapping
+from unicodedata import normalize
+from urllib.parse import unquote
+
+from instances.errors import InvalidCallError
+
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+# RFC 3986 3.3, percent-encoded: everything else would have to be encoded on the way, and not byte for byte.
+_PATH = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
+_QUERY = re.compile(r'[!"$-~]*')
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/\\]")
+# Dots and slashes in more bytes than they need, which only careless decoders accept (RFC 3629 10).
+_OVERLONG = re.compile(r"%(?:c[01]%[89ab]|e0%[89]|f0%8)[0-9a-f]", re.IGNORECASE)
+_SEPARATOR = re.compile(r"[/\\]")
+# RFC 9110 7.6.1, and the former Keep-Alive and Proxy-Connection.
+_HOP_BY_HOP = {
+    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+    "transfer-encoding", "upgrade",
+}  # fmt: skip
+_NOT_SENT = _HOP_BY_HOP | {
+    "authorization", "content-length", "cookie", "expect", "forwarded", "host",
+}  # fmt: skip
+_NOT_SENT_PREFIXES = ("elements-", "x-forwarded-")
+# A provider's word about its own origin must not hold for ours; Date and Server are the web server's.
+_NOT_RELAYED = _HOP_BY_HOP | {
+    "alt-svc", "clear-site-data", "content-security-policy", "content-security-policy-report-only", "date", "nel",
+    "public-key-pins", "report-to", "reporting-endpoints", "server", "service-worker-allowed", "set-cookie",
+    "set-cookie2", "strict-transport-security", "x-content-type-options",
+}  # fmt: skip
+_NOT_RELAYED_PREFIXES = ("access-control-", "elements-")
+
+
+def checked_target(path: str, query: str) -> str:
+    """Return path and query as ConnectedInstance.send() takes them, byte for byte.
+
+    path: as the client sent it, percent-encoded, below the base URL.
+
+    Raises InvalidCallError for a path that might leave the base URL, however a provider reads it.
+    """
+    if not (_PATH.fullmatch(path) and _QUERY.fullmatch(query)):
+        raise InvalidCallError(
+            "The path or the query contains a character that has to be percent-encoded."
+        )
+    if path.startswith("/") or "//" in path or _ABSOLUTE.match(path):
+        raise InvalidCallError("The path must be relative to the API of the element, without //.")
+    if not all(map(_is_plain, path.split("/"))):
+        raise InvalidCallError(
+            "The path must not contain dot segments, nor slashes, backslashes or control characters that are encoded."
+        )
+    return f"{path}?{query}" if query else path
+
+
+def _is_plain(segment: str) -> bool:
+    """Whether a segment stays one, and names no other directory, however often it is decoded."""
+    while True:
+        if _FORBIDDEN.search(segment) or _OVERLONG.search(segment) or _has_dots(segment):
+            return False
+        decoded = unquote(segment, errors="replace")
+        if decoded == segment:
+            return True
+        segment = decoded
+
+
+def _has_dots(segment: str) -> bool:
+    """Whether a server may read a dot segment, also in full-width characters."""
+    # Some cut off parameters (RFC 3986 3.3) before they resolve dots.
+    names = _SEPARATOR.split(normalize("NFKC", segment))
+    return any(name.partition(";")[0].strip() in {".", ".."} for name in names)
+
+
+def sent_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of a call that the provider gets."""
+    named = _named_by_connection(headers.get("Connection", ""))
+    return {
+        name: value
+        for name, value in headers.items()
+        if value
+        and name.lower() not in _NOT_SENT | named
+        and not name.lower().startswith(_NOT_SENT_PREFIXES)
+    }
+
+
+def relayed_headers(headers: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """Yield the headers of a response that the caller gets."""
+    named = _named_by_connection(headers.get("Connection", ""))
+    for name, value in headers.items():
+        is_ours = name.lower() in _NOT_RELAYED | named
+        if not is_ours and not name.lower().startswith(_NOT_RELAYED_PREFIXES):
+            yield name, value
+
+
+def _named_by_connection(value: str) -> set[str]:
+    return {name.strip().lower() for name in value.split(",")}

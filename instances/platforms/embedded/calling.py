@@ -1,0 +1,66 @@
+"""Where the provider's API is, and how calls of it carry an instance's credentials."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from instances.catalogue.definition import ACCESS_TOKEN, Api, Probe, ProbeScheme
+from instances.catalogue.templates import fill_text, variables_in
+from instances.errors import InvalidCallError
+from instances.platforms.base import PlatformRequest
+from instances.platforms.embedded.oauth1 import signed_headers
+from instances.platforms.embedded.templates import address_of, headers_of, values_of
+
+
+@dataclass(frozen=True, slots=True)
+class CallHeaders:
+    """Headers of a call. defaults: the caller's own replace them; credentials: replace the caller's."""
+
+    defaults: Mapping[str, str]
+    credentials: Mapping[str, str] = field(repr=False)
+
+
+def base_url_of(request: PlatformRequest) -> str:
+    """Return the base URL of the provider's API, without a slash at its end.
+
+    Raises InvalidCallError if the element's file has none, HostNotAllowedError, InputError.
+    """
+    api = request.authentication.api
+    if api is None:
+        raise InvalidCallError(
+            f"The base URL of {request.element.name}'s API is not known, so it cannot be called through here. Once you "
+            "know it, load an element file of your own that states it."
+        )
+    return address_of(request, api.base_url).rstrip("/")
+
+
+def call_headers(request: PlatformRequest, method: str, url: str, *, form: str = "") -> CallHeaders:
+    """Return the headers of a call of the provider's API, with the credentials.
+
+    form: its body, if that is a form, which OAuth 1.0a signs.
+
+    Raises InputError.
+    """
+    carrying = request.authentication.api_credentials
+    if carrying is None:
+        return CallHeaders({}, {})
+    filled = {
+        name: template for name, template in carrying.headers.items() if variables_in(template)
+    }
+    fixed = {name: value for name, value in carrying.headers.items() if name not in filled}
+    credentials = headers_of(request, filled) | authorization(request, carrying)
+    if carrying.scheme == ProbeScheme.OAUTH1:
+        credentials |= signed_headers(request, method, url, form=form)
+    return CallHeaders(fixed, credentials)
+
+
+def authorization(request: PlatformRequest, carrying: Probe | Api) -> dict[str, str]:
+    """Return the Authorization header, unless the request has to be signed or the credentials are elsewhere."""
+    if carrying.scheme == ProbeScheme.BEARER:
+        return headers_of(request, {"Authorization": f"Bearer {{{ACCESS_TOKEN}}}"})
+    if carrying.scheme == ProbeScheme.BASIC:
+        values = values_of(request)
+        pair = f"{fill_text(carrying.username, values)}:{fill_text(carrying.password, values)}"
+        # UTF-8, as RFC 7617 2.1 recommends.
+        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+    return {}
