@@ -107,6 +107,20 @@ def require_hub_instance(request: HttpRequest) -> Instance:
     return caller.instance
 
 
+def require_caller_of_hub(request: HttpRequest) -> Caller:
+    """Return the caller of a hub call. Raises like require_hub_instance()."""
+    require_hub_instance(request)
+    caller: Caller = request.caller  # type: ignore[attr-defined]
+    return caller
+
+
+def parts_named(request: HttpRequest) -> set[str]:
+    """Return which parts the Authorization header names, whether or not they are right."""
+    header = request.headers.get("Authorization", "")
+    found = (_PART.fullmatch(part.strip(" \t")) for part in header.split(","))
+    return {part[1].lower() for part in found if part}
+
+
 def require_instance(request: HttpRequest) -> Instance:
     """Return the instance of the Element part, for paths without an id.
 

@@ -44,11 +44,15 @@ def install_error_handlers(api: NinjaAPI) -> None:
 
 
 def _answer_error(request: HttpRequest, error: errors.InstancesError) -> JsonResponse:
-    provider_message = error.provider_message if isinstance(error, errors.PlatformError) else ""
     message = error.platform_message or str(error)
     response = error_response(
-        request, error.info.status, message, provider_message=provider_message
+        request,
+        getattr(error, "http_status", error.info.status),
+        message,
+        provider_message=getattr(error, "provider_message", ""),
     )
+    if allowed_methods := getattr(error, "allowed_methods", ()):
+        response["Allow"] = ", ".join(allowed_methods)
     retry_after = getattr(error, "retry_after_seconds", None)
     if retry_after:
         response["Retry-After"] = str(max(1, int(retry_after)))

@@ -1,4 +1,4 @@
-"""Switches, health, interactions and docs of an instance (contract 8.2)."""
+"""Switches, health and interactions of an instance (contract 8.2)."""
 
 from datetime import timedelta
 
@@ -9,11 +9,8 @@ from instances.api.authentication import require_caller
 from instances.api.documents.instances import (
     InstanceHealthDocument,
     InteractionDocument,
-    SwaggerDocument,
     TraceLoggingBody,
 )
-from instances.api.errors import NotFoundError
-from instances.api.middleware import API_PREFIX
 from instances.api.paging import page_of_rows
 from instances.api.parameters import Page
 from instances.api.path_variants import INSTANCE_BY_ID, INSTANCE_OF_TOKEN, operation
@@ -31,7 +28,6 @@ VARIANTS = (INSTANCE_BY_ID, INSTANCE_OF_TOKEN)
 ONLY_BY_ID = (INSTANCE_BY_ID,)
 SWITCH_ON = answers(None, 404, *BODY, *PLATFORM)
 SWITCH_OFF = answers(None, 404, *PLATFORM)
-DOCS = answers(SwaggerDocument, 404)
 
 
 @operation(router, "PUT", VARIANTS, "/enabled", auth=SWITCH_CALL, response=SWITCH_ON)
@@ -115,21 +111,3 @@ def list_interactions(
         is_descending=True,
     )
     return [InteractionDocument.of(row) for row in rows]
-
-
-@operation(router, "GET", VARIANTS, "/docs", response=DOCS)
-def read_docs(request: HttpRequest, instance: Instance) -> SwaggerDocument:
-    """Get the Swagger 2.0 document of an instance.
-
-    It has no operations, since hub calls are not served here.
-    """
-    return SwaggerDocument(
-        info={"title": instance.element.name, "version": "api-v2"},
-        base_path=f"{API_PREFIX}/hubs/{instance.element.hub}",
-    )
-
-
-@operation(router, "GET", ONLY_BY_ID, "/docs/{operation_id}", response=DOCS)
-def read_docs_of_operation(request: HttpRequest, instance: Instance, operation_id: str) -> None:
-    """Get one operation of the Swagger document. Always 404, since it has none."""
-    raise NotFoundError(f"No operation found with ID {operation_id}")

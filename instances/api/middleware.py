@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
+from instances.api.authentication import parts_named
 from instances.api.documents.base import RefusalDocument
 
 API_PREFIX = "/elements/api-v2"
@@ -28,6 +29,8 @@ EXPOSED_HEADERS = (
     "Elements-Returned-Count, Elements-Total-Count, Elements-Request-Id, Elements-Next-Page-Token, "
     "Elements-Trace-Id, Elements-Error, Content-Disposition"
 )
+# Paths of the platform that with an Element part are resources (contract for hubs, 1).
+HUB_NAMES = {"accounts", "users"}
 _BODY_METHODS = {"POST", "PUT", "PATCH"}
 _DOCUMENTATION = {f"{API_PREFIX}/docs", f"{API_PREFIX}/openapi.json"}
 # A NUL as JSON writes it. After an escaped backslash, u0000 is plain text.
@@ -75,6 +78,9 @@ class PlatformApiMiddleware:
         if path != API_PREFIX and not path.startswith(f"{API_PREFIX}/"):
             return self.get_response(request)
         request.path_info = path.rstrip("/") if path.rstrip("/") != API_PREFIX else f"{API_PREFIX}/"
+        if request.path_info.split("/")[3] in HUB_NAMES and "element" in parts_named(request):
+            # The hub in a path is ignored (contract for hubs, 1).
+            request.path_info = request.path_info.replace(API_PREFIX, f"{API_PREFIX}/hubs/crm", 1)
         request.path = request.path_info
         request.request_id = new_request_id()  # type: ignore[attr-defined]
         response = self._preflight(request) or self._refusal(request) or self._answer(request)

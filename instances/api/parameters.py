@@ -79,3 +79,41 @@ class MetadataDetail(Parameters):
     """How detailed the metadata of an element is (contract 8.1)."""
 
     expand: bool = Field(False, description="`true`: include more details")
+
+
+class SwaggerParameters(Parameters):
+    """For whom a Swagger document is (contract for hubs, 2)."""
+
+    base_url: str = Field("", description="Replaces host and scheme of the document")
+
+
+class ObjectsParameters(Parameters):
+    """Which objects (contract for hubs, 2)."""
+
+    getall: bool = Field(False, description="`true`: all objects of the provider")
+
+
+class MetadataParameters(Parameters):
+    """Which fields of an object (contract for hubs, 2.1)."""
+
+    custom_fields_only: bool = Field(False, description="`true`: only custom fields")
+
+
+class ListParameters(Parameters):
+    """Which records, and which of their fields (contract for hubs, 5)."""
+
+    where: str = Field("", description="A condition in CEQL", examples=["lastname LIKE 'de%'"])
+    fields_: str = Field(
+        "", alias="fields", description="Names of fields, separated by commas; the id always comes"
+    )
+    order_by: str = Field("", description="Names of fields, each with `asc` or `desc`")
+    page_size: str = Field("", description="Records per page. Default: 200")
+    page: str = Field("", description="Number of the page, from 1. Ignored with `nextPage`")
+    next_page: str = Field(
+        "", description="`Elements-Next-Page-Token` from the response with the previous page"
+    )
+    return_count: str = Field("", description="`true`: count all records")
+
+    @property
+    def given(self) -> dict[str, str]:
+        return self.model_dump(by_alias=True)

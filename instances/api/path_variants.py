@@ -93,13 +93,13 @@ INSTANCE_OF_TOKEN = PathVariant(
     auth=OWN_INSTANCE_CALL,
 )
 HUB_CALLS = (
-    PathVariant("", require_hub_instance),
     PathVariant(
         "/hubs/{hub}",
         _instance_of_hub_call,
         suffix="_hub",
         note="The hub in the path is ignored.",
     ),
+    PathVariant("", require_hub_instance),
 )
 ACCOUNT = PathVariant("/accounts/{int:account_id}", _account_by_id)
 ACCOUNTS = (PathVariant("/accounts", _account), replace(ACCOUNT, suffix="_by_id"))

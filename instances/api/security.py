@@ -2,15 +2,17 @@
 
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from ninja.security.base import AuthBase
 
 from instances.api.authentication import (
     is_bearer,
+    parts_named,
     require_caller,
     require_hub_instance,
     require_instance,
 )
+from instances.api.middleware import API_PREFIX
 
 
 class _AuthorizationHeader(AuthBase):
@@ -58,11 +60,22 @@ class ElementToken(_AuthorizationHeader):
 
 
 class HubSecrets(_AuthorizationHeader):
-    """For hub calls."""
+    """For hub calls.
+
+    is_of_resource: the path may be any that is not the platform's. With the header of a platform call it names nothing.
+    """
 
     openapi_description = "`User <secret>, Element <token>`"
 
+    def __init__(self, *, is_of_resource: bool = False) -> None:
+        super().__init__()
+        self._is_of_resource = is_of_resource
+
     def __call__(self, request: HttpRequest) -> Any:
+        is_below_hub = request.path_info.startswith(f"{API_PREFIX}/hubs/")
+        is_platform_call = parts_named(request) == {"user", "organization"}
+        if self._is_of_resource and is_platform_call and not is_below_hub:
+            raise Http404
         return require_hub_instance(request)
 
 
@@ -71,5 +84,6 @@ SWITCH_CALL = [PlatformSecrets(), BearerToken("change_instance")]
 INTERACTION_CALL = [PlatformSecrets(), BearerToken("view_interaction")]
 OWN_INSTANCE_CALL = [ElementToken()]
 HUB_CALL = [HubSecrets()]
+RESOURCE_CALL = [HubSecrets(is_of_resource=True)]
 # For OpenAPI: operations that need no header. With one, they also show the operator's own elements.
 PUBLIC_CALL: list[dict[str, list[str]]] = [{}, {"PlatformSecrets": []}, {"BearerToken": []}]

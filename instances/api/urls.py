@@ -8,10 +8,12 @@ from ninja.operation import Operation
 from instances.api import (
     accounts,
     elements,
+    hub_calls,
     instance_configuration,
     instance_switches,
     instances,
     proxy,
+    swagger_documents,
 )
 from instances.api.errors import install_error_handlers
 from instances.api.security import PUBLIC_CALL
@@ -44,5 +46,8 @@ api = PlatformApi(
     docs_decorator=csp_override(settings.API_DOCS_CSP),
 )
 for module in (instances, instance_switches, instance_configuration, elements, accounts, proxy):
+    api.add_router("", module.router)
+# Last: its paths are all that are left.
+for module in (swagger_documents, hub_calls):
     api.add_router("", module.router)
 install_error_handlers(api)

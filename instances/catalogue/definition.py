@@ -17,6 +17,7 @@ from instances.catalogue.configuration_keys import (
     common_configuration,
 )
 from instances.catalogue.error_codes import ErrorCodes
+from instances.catalogue.hub_api import HubApi
 from instances.catalogue.templates import authority_of, variables_in
 from instances.errors import CatalogueError, InvalidConfigurationError
 from instances.redaction import is_secret_key
@@ -386,6 +387,8 @@ class ElementDefinition(_Part):
     authentication: tuple[AuthenticationType, ...] = ()
     # How changes are detected; empty: not at all; None: unknown.
     events: tuple[Literal["polling", "webhook"], ...] | None = None
+    # What hub calls become; None: not served.
+    hub_api: HubApi | None = None
     notes: str = ""
 
     def authentication_type(self, kind: str | None = None) -> AuthenticationType:

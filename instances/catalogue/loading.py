@@ -21,7 +21,7 @@ def shipped_elements() -> list[ElementDefinition]:
 def load_element(path: Path) -> ElementDefinition:
     """Load the element that a TOML file defines.
 
-    An alias has the ways of authentication of a shipped element.
+    An alias has the ways of authentication and the resources of a shipped element.
 
     Raises CatalogueError with one line per problem: where it is, and what is wrong.
     """
@@ -38,7 +38,11 @@ def _resolved(definition: ElementDefinition, path: Path) -> ElementDefinition:
         raise _catalogue_error(path, [("alias_of", why)])
     shared = load_element(target)
     return definition.model_copy(
-        update={"authentication": shared.authentication, "events": shared.events}
+        update={
+            "authentication": shared.authentication,
+            "events": shared.events,
+            "hub_api": shared.hub_api,
+        }
     )
 
 

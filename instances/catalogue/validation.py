@@ -18,6 +18,7 @@ from instances.catalogue.definition import (
     Variant,
 )
 from instances.catalogue.hosts import parse_pattern
+from instances.catalogue.hub_api import problems_of_hub_api
 from instances.catalogue.templates import VARIABLE, variables_in
 
 # Fields of the token response that are not kept under their own names.
@@ -72,6 +73,10 @@ def problems_of(definition: ElementDefinition) -> Iterator[Problem]:
     yield from _repeated("authentication", kinds, "ways of authentication of type")
     for index, way in enumerate(definition.authentication):
         yield from _below(f"authentication[{index}]", _problems_of_way(way))
+    if definition.hub_api:
+        yield from _below("hub_api", problems_of_hub_api(definition.hub_api))
+    if definition.hub_api and definition.alias_of:
+        yield "hub_api", f"must be omitted: that of {definition.alias_of} is used (alias_of)."
 
 
 def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:

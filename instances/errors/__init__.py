@@ -85,6 +85,7 @@ from instances.errors.data_calls import (
     ServerBusyError,
     TooManyCallsError,
 )
+from instances.errors.hub_calls import HubCallRefusedError, InvalidConditionError
 from instances.errors.installation import (
     CatalogueError,
     ClockSkewError,
@@ -146,6 +147,7 @@ __all__ = [
     "GoneError",
     "GrantRejectedError",
     "HostNotAllowedError",
+    "HubCallRefusedError",
     "IdempotencyKeyReusedError",
     "IdentityConflictError",
     "InputError",
@@ -153,6 +155,7 @@ __all__ = [
     "InstanceUnusableError",
     "InstancesError",
     "InvalidCallError",
+    "InvalidConditionError",
     "InvalidConfigurationError",
     "IssuerMismatchError",
     "LeaseLostError",

@@ -22,7 +22,7 @@ from instances.errors import (
     PlatformError,
     UnreachableError,
 )
-from instances.hubs.limits import Permit
+from instances.hubs.limits import Permit, release_database
 from instances.models import Instance
 from instances.platforms.base import PlatformRequest, TokenSet
 from instances.platforms.embedded.calling import base_url_of, call_headers
@@ -39,7 +39,6 @@ from instances.provisioning.lifecycle.refresh import refresh_instance
 from instances.provisioning.lifecycle.schedule import can_refresh
 from instances.provisioning.lifecycle.states import proved_columns
 from instances.provisioning.platform_requests import platform_request
-from instances.queries.connection_slots import release_connection
 
 MAX_RETRIES = 5
 # All waits between the attempts of one call.
@@ -106,6 +105,11 @@ class ConnectedInstance:
     @cached_property
     def base_url(self) -> str:
         return base_url_of(self._request)
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Values that no message may show."""
+        return self._request.secrets
 
     @cached_property
     def _request(self) -> PlatformRequest:
@@ -186,7 +190,7 @@ class ConnectedInstance:
             url,
             headers=_merged(own.defaults, headers, own.credentials),
             body=body,
-            on_wait=release_connection,
+            on_wait=release_database,
             is_traced=self._instance.is_traced(at=timezone.now()),
         )
 
@@ -267,7 +271,7 @@ class _Attempts:
         self._left -= 1
         self._done += 1
         self._waited_seconds += seconds
-        release_connection()
+        release_database()
         time.sleep(seconds)
         return True
 

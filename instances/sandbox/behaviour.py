@@ -11,7 +11,9 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
 from instances.sandbox.authorization_server import microsoft_error
-from instances.sandbox.models import Behaviour, Grant, Token
+from instances.sandbox.models import Behaviour, CrmRecord, Grant, Token
+
+RETRY_AFTER_SECONDS = 7
 
 
 class Switch(models.TextChoices):
@@ -22,7 +24,9 @@ class Switch(models.TextChoices):
     REVOKE = "revoke", _("Revoke all grants")
     FAIL = "fail", _("Answer 500")
     HTML = "html", _("Answer with an HTML page")
+    LIMIT = "limit", _("Answer 429")
     SLOW = "slow", _("Be slow")
+    RESET = "reset", _("Reset CRM records")
     NORMAL = "normal", _("Back to normal")
 
 
@@ -41,6 +45,10 @@ def flip(switch: Switch, *, delay_seconds: int = 0) -> None:
             behaviour.update(fault=Behaviour.Fault.SERVER_ERROR)
         case Switch.HTML:
             behaviour.update(fault=Behaviour.Fault.HTML_PAGE)
+        case Switch.LIMIT:
+            behaviour.update(fault=Behaviour.Fault.TOO_MANY_CALLS)
+        case Switch.RESET:
+            CrmRecord.objects.all().delete()
         case Switch.SLOW:
             behaviour.update(delay_seconds=delay_seconds)
         case Switch.NORMAL:
@@ -62,6 +70,10 @@ def misbehaving[**P](
                 return JsonResponse(body, status=500)
             case Behaviour.Fault.HTML_PAGE:
                 return render(request, "sandbox/maintenance.html")
+            case Behaviour.Fault.TOO_MANY_CALLS:
+                error = {"code": "0x80072322", "message": "The sandbox was asked to answer 429."}
+                headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+                return JsonResponse({"error": error}, status=429, headers=headers)
             case _:
                 return view(request, *args, **kwargs)
 

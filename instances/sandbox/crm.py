@@ -1,47 +1,37 @@
 """The sandbox's API, as Microsoft Dynamics 365 (Dataverse Web API 9.2)."""
 
+import json
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate
+from urllib.parse import urlencode
 
 from authlib.oauth2.base import OAuth2Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.http import require_safe
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_safe
 
+from instances.sandbox import crm_store
 from instances.sandbox.authorization_server import issuer, protector
 from instances.sandbox.behaviour import misbehaving
+from instances.sandbox.crm_rows import Row
+from instances.sandbox.crm_store import CrmError
+from instances.sandbox.entities import ETAG, Entity, entity_sets
+from instances.sandbox.entity_definitions import answer_definitions
+from instances.sandbox.odata import ODataError, compiled_filter, ordered
 
 WHO_AM_I = {
     "BusinessUnitId": "4d2b8f3e-6c1a-4f0e-9b57-0a8e5d3c7101",
     "UserId": "4d2b8f3e-6c1a-4f0e-9b57-0a8e5d3c7102",
     "OrganizationId": "4d2b8f3e-6c1a-4f0e-9b57-0a8e5d3c7103",
 }
-_HARBOUR = "9e1f6a52-33b8-4c0d-8a6e-51c07d2b9a01"
-_ORCHARD = "9e1f6a52-33b8-4c0d-8a6e-51c07d2b9a02"
-_LANTERN = "9e1f6a52-33b8-4c0d-8a6e-51c07d2b9a03"
-
-# fmt: off
-ENTITY_SETS: dict[str, list[dict[str, Any]]] = {
-    "accounts": [
-        {"accountid": _HARBOUR, "name": "Harbour Logistics", "address1_city": "Rotterdam", "telephone1": "+31 10 555 0101", "revenue": 12400000.0, "numberofemployees": 86},
-        {"accountid": _ORCHARD, "name": "Orchard Foods", "address1_city": "Lyon", "telephone1": "+33 4 5555 0102", "revenue": 3900000.0, "numberofemployees": 31},
-        {"accountid": _LANTERN, "name": "Lantern Energy", "address1_city": "Aarhus", "telephone1": "+45 5555 0103", "revenue": 48100000.0, "numberofemployees": 240},
-    ],
-    "contacts": [
-        {"contactid": "b7c40d1e-0f6b-4a53-92d8-6e3a1f5c8b01", "fullname": "Anneke de Wit", "jobtitle": "Head of Operations", "emailaddress1": "anneke@harbour.example", "_parentcustomerid_value": _HARBOUR},
-        {"contactid": "b7c40d1e-0f6b-4a53-92d8-6e3a1f5c8b02", "fullname": "Marc Fontaine", "jobtitle": "Buyer", "emailaddress1": "marc@orchard.example", "_parentcustomerid_value": _ORCHARD},
-        {"contactid": "b7c40d1e-0f6b-4a53-92d8-6e3a1f5c8b03", "fullname": "Sofie Holm", "jobtitle": "Chief Financial Officer", "emailaddress1": "sofie@lantern.example", "_parentcustomerid_value": _LANTERN},
-    ],
-    "leads": [
-        {"leadid": "c25e9b70-7a41-4d9c-b3f6-2d8c4e6a1f01", "subject": "Asked for a price list", "fullname": "Ines Duarte", "companyname": "Duarte Ceramics", "emailaddress1": "ines@duarte.example", "leadqualitycode": 1},
-        {"leadid": "c25e9b70-7a41-4d9c-b3f6-2d8c4e6a1f02", "subject": "Met at the spring fair", "fullname": "Tomasz Zielinski", "companyname": "Zielinski Tools", "emailaddress1": "tomasz@zielinski.example", "leadqualitycode": 2},
-    ],
-    "opportunities": [
-        {"opportunityid": "d83a1c64-5e2f-4b7a-a1c9-7f0b9d3e6a01", "name": "Second warehouse", "estimatedvalue": 260000.0, "estimatedclosedate": "2027-03-31", "closeprobability": 60, "_parentaccountid_value": _HARBOUR},
-        {"opportunityid": "d83a1c64-5e2f-4b7a-a1c9-7f0b9d3e6a02", "name": "Service contract", "estimatedvalue": 74000.0, "estimatedclosedate": "2027-01-15", "closeprobability": 85, "_parentaccountid_value": _LANTERN},
-    ],
-}
-# fmt: on
+MAX_PAGE_SIZE = 5000
+# A larger total is not counted.
+MAX_TOTAL = 5000
+_LIST_OPTIONS = {"$select", "$filter", "$orderby", "$count", "$top", "$skiptoken"}
+_RECORD = re.compile(r"([a-z]+)\(([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\)")
+_PAGE_SIZE = re.compile(r"odata\.maxpagesize=([0-9]{1,4})")
 
 
 def bearer_required[**P](
@@ -70,15 +60,117 @@ def who_am_i(request: HttpRequest) -> HttpResponse:
     return _odata("Microsoft.Dynamics.CRM.WhoAmIResponse", WHO_AM_I)
 
 
-@require_safe
+@csrf_exempt
+@require_http_methods(["GET", "POST", "PATCH", "DELETE"])
 @misbehaving
 @bearer_required
-def entity_set(request: HttpRequest, name: str) -> HttpResponse:
-    """Answer all rows of accounts, contacts, leads or opportunities."""
-    if name not in ENTITY_SETS:
-        message = f"Resource not found for the segment '{name}'."
-        return _refusal("0x80060888", message, 404)
-    return _odata(name, {"value": ENTITY_SETS[name]})
+def records(request: HttpRequest, path: str) -> HttpResponse:
+    """Answer an entity set, one record or EntityDefinitions."""
+    try:
+        return _answer(request, path)
+    except CrmError as error:
+        return _refusal(error.code, str(error), error.status)
+    except ODataError as error:
+        return _refusal("0x80060888", str(error), 400)
+
+
+def _answer(request: HttpRequest, path: str) -> HttpResponse:
+    if path.startswith("EntityDefinitions") and request.method == "GET":
+        body = answer_definitions(path, select=request.GET.get("$select", ""))
+        return _odata("EntityDefinitions", body)
+    found = _RECORD.fullmatch(path)
+    entity = entity_sets().get(found[1] if found else path)
+    if entity is None:
+        raise CrmError(404, f"Resource not found for the segment '{path}'.")
+    if entity.is_read_only and request.method != "GET":
+        raise CrmError(405, "The entity does not support this operation.", "0x80040800")
+    if found:
+        return _answer_record(request, entity, found[2].lower())
+    if request.method == "POST":
+        row = crm_store.create(entity, _body_of(request))
+        return _written(request, entity, row, status=201)
+    if request.method != "GET":
+        raise CrmError(405, "Deep inserts and bulk changes are not supported.")
+    return _answer_list(request, entity)
+
+
+def _answer_record(request: HttpRequest, entity: Entity, record_id: str) -> HttpResponse:
+    if_match = request.headers.get("If-Match", "")
+    if request.method == "DELETE":
+        crm_store.delete(entity, record_id, if_match=if_match)
+        return HttpResponse(status=204)
+    if request.method == "PATCH":
+        row = crm_store.update(entity, record_id, _body_of(request), if_match=if_match)
+        return _written(request, entity, row, status=200)
+    found = crm_store.find(entity, record_id)
+    if found is None:
+        message = f"Entity '{entity.name}' With Id = {record_id} Does Not Exist"
+        raise CrmError(404, message, "0x80040217")
+    row = _selected(entity, found, request.GET.get("$select", ""))
+    return _odata(f"{entity.set_name}/$entity", row)
+
+
+def _answer_list(request: HttpRequest, entity: Entity) -> HttpResponse:
+    options = request.GET.dict()
+    if unknown := options.keys() - _LIST_OPTIONS:
+        raise ODataError(f"The query option '{min(unknown)}' is not supported.")
+    rows = crm_store.all_rows(entity)
+    if "$filter" in options:
+        rows = list(filter(compiled_filter(options["$filter"], entity.compared_as), rows))
+    if "$orderby" in options:
+        rows = list(rows)
+        ordered(rows, options["$orderby"], entity.compared_as)
+    found = _PAGE_SIZE.search(request.headers.get("Prefer", ""))
+    if found and "$top" in options:
+        raise ODataError("$top and odata.maxpagesize exclude each other.")
+    size = _number(options.get("$top") or (found[1] if found else ""), MAX_PAGE_SIZE)
+    begin = _number(options.get("$skiptoken", ""), 0)
+    select = options.get("$select", "")
+    page = [_selected(entity, row, select) for row in rows[begin : begin + size]]
+    body: dict[str, Any] = {"value": page}
+    if options.get("$count") == "true":
+        body = {"@odata.count": min(len(rows), MAX_TOTAL)} | body
+    if "$top" not in options and begin + size < len(rows):
+        query = urlencode(options | {"$skiptoken": str(begin + size)})
+        body["@odata.nextLink"] = f"{issuer()}/api/data/v9.2/{entity.set_name}?{query}"
+    return _odata(entity.set_name, body)
+
+
+def _number(text: str, default: int) -> int:
+    if not text:
+        return default
+    if not re.fullmatch("[0-9]{1,6}", text):
+        raise ODataError(f"'{text}' is not a number.")
+    return min(int(text), MAX_PAGE_SIZE) if default else int(text)
+
+
+def _selected(entity: Entity, row: Row, select: str) -> Row:
+    if not select:
+        return row
+    names = [name.strip() for name in select.split(",")]
+    for name in names:
+        if name not in entity.by_property:
+            kind = f"Microsoft.Dynamics.CRM.{entity.name}"
+            raise ODataError(f"Could not find a property named '{name}' on type '{kind}'.")
+    return {name: row.get(name) for name in {ETAG: 0, entity.id_column: 0, **dict.fromkeys(names)}}
+
+
+def _written(request: HttpRequest, entity: Entity, row: Row, *, status: int) -> HttpResponse:
+    if "return=representation" in request.headers.get("Prefer", ""):
+        response = _odata(f"{entity.set_name}/$entity", row)
+        response.status_code = status
+    else:
+        response = HttpResponse(status=204)
+    record = f"{entity.set_name}({row[entity.id_column]})"
+    response["OData-EntityId"] = f"{issuer()}/api/data/v9.2/{record}"
+    return response
+
+
+def _body_of(request: HttpRequest) -> Any:
+    try:
+        return json.loads(request.body)
+    except ValueError:
+        raise CrmError(400, "The body is not valid JSON.", "0x80048d19") from None
 
 
 def _odata(context: str, body: dict[str, Any]) -> HttpResponse:

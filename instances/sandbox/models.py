@@ -144,9 +144,10 @@ class Behaviour(models.Model):
         NONE = "none", _("none")
         SERVER_ERROR = "server_error", _("status 500")
         HTML_PAGE = "html_page", _("an HTML page")
+        TOO_MANY_CALLS = "too_many_calls", _("status 429")
 
     is_next_denied = models.BooleanField(_("the next authorization is denied"), default=False)
-    fault = models.CharField(_("fault"), max_length=12, choices=Fault.choices, default=Fault.NONE)
+    fault = models.CharField(_("fault"), max_length=14, choices=Fault.choices, default=Fault.NONE)
     delay_seconds = models.PositiveSmallIntegerField(_("delay in seconds"), default=0)
 
     class Meta:
@@ -155,7 +156,9 @@ class Behaviour(models.Model):
         constraints = [
             models.CheckConstraint(condition=models.Q(pk=1), name="sandbox_behaviour_one_row"),
             models.CheckConstraint(
-                condition=models.Q(fault__in=["none", "server_error", "html_page"]),
+                condition=models.Q(
+                    fault__in=["none", "server_error", "html_page", "too_many_calls"]
+                ),
                 name="sandbox_behaviour_fault_known",
             ),
             models.CheckConstraint(
@@ -175,3 +178,28 @@ class Behaviour(models.Model):
     def claim_denial(cls) -> bool:
         """Claim the pending denial; False if there is none."""
         return cls.objects.filter(is_next_denied=True).update(is_next_denied=False) == 1
+
+
+class CrmRecord(models.Model):
+    """A record of the CRM that was created, changed or deleted. All others are in entities.py.
+
+    properties: as the API shows them, but for the ETag. version: its ETag.
+    """
+
+    entity_set = models.CharField(_("entity set"), max_length=50)
+    record_id = models.UUIDField(_("record id"))
+    properties = models.JSONField(_("properties"), default=dict)
+    is_deleted = models.BooleanField(_("deleted"), default=False)
+    version = models.PositiveIntegerField(_("version"), default=1)
+
+    class Meta:
+        verbose_name = _("CRM record")
+        verbose_name_plural = _("CRM records")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["entity_set", "record_id"], name="sandbox_record_once_in_entity_set"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.entity_set}({self.record_id})"

@@ -20,5 +20,5 @@ urlpatterns = [
     path("<str:tenant>/oauth2/v2.0/", include(authority)),
     path("<str:tenant>/oauth2/", include(authority)),
     path("api/data/v9.2/WhoAmI", crm.who_am_i, name="who_am_i"),
-    path("api/data/v9.2/<str:name>", crm.entity_set, name="entity_set"),
+    path("api/data/v9.2/<path:path>", crm.records, name="records"),
 ]

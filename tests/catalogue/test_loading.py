@@ -13,6 +13,7 @@ from instances.catalogue.definition import (
     Probe,
     Variant,
 )
+from instances.catalogue.hub_api import ChildResource, HubApi, HubResource, Paging, Write
 from instances.catalogue.loading import SHIPPED_FOLDER, load_element, shipped_elements
 from instances.catalogue.sandbox import SANDBOX_ENDPOINT_OVERRIDES
 from instances.errors import CatalogueError
@@ -196,7 +197,19 @@ def test_the_example_of_the_guide_loads(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "part", [ElementDefinition, AuthenticationType, ConfigurationKey, Probe, Variant]
+    "part",
+    [
+        ElementDefinition,
+        AuthenticationType,
+        ConfigurationKey,
+        Probe,
+        Variant,
+        HubApi,
+        Paging,
+        Write,
+        HubResource,
+        ChildResource,
+    ],
 )
 def test_the_guide_explains_every_key(part):
     guide = HOWTO.read_text()

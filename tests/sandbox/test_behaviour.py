@@ -36,7 +36,7 @@ def test_a_visitor_sees_no_switches_and_can_flip_none(browser, django_user_model
 
 
 def test_staff_sees_and_flips_the_switches(staff):
-    assert staff.get(HOME).text.count('name="switch"') == 7
+    assert staff.get(HOME).text.count('name="switch"') == 9
     page = staff.post(SWITCHES, {"switch": "fail"}, follow=True).text
     assert 'role="status"' in page
     assert "status 500" in page

@@ -87,3 +87,4 @@ class PongDocument(ResponseDocument):
 
     date_time: str
     endpoint: str
+    valid: Literal[True] = True

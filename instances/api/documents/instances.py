@@ -150,13 +150,26 @@ class InstanceConfigurationDocument(ConfigurationEntry):
 
 
 class SwaggerDocument(ResponseDocument):
-    """Swagger 2.0 document of an instance (contract 8.2)."""
+    """Swagger 2.0 document of an element, an instance or an object (contract 8.2)."""
 
     swagger: Literal["2.0"] = "2.0"
     info: dict[str, str]
+    host: str
+    schemes: list[str]
     base_path: str
-    paths: dict[str, Any] = {}
-    definitions: dict[str, Any] = {}
+    consumes: tuple[str, ...] = ("application/json",)
+    produces: tuple[str, ...] = ("application/json",)
+    security_definitions: dict[str, Any] = {
+        "authorization": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Authorization",
+            "description": "User <secret>, Element <token>",
+        }
+    }
+    security: list[dict[str, list[str]]] = [{"authorization": []}]
+    paths: dict[str, Any]
+    definitions: dict[str, Any]
 
 
 class TraceLoggingBody(Document):

@@ -1,0 +1,230 @@
+"""Hub calls: records of an instance, in the same form for all elements (contract for hubs, 1 to 8).
+
+with open_hub(instance, actor="API: ada@example.com") as hub:
+    hub.list_records("contacts", {"where": "lastname = 'de Wit'", "pageSize": "10"}).records
+    hub.update("contacts", record_id, {"attributes": {"jobtitle": "Buyer"}})
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from instances.catalogue.hub_api import HubApi, Write
+from instances.errors import HubCallRefusedError, InvalidCallError, UnusableAnswerError
+from instances.hubs.calls import connect
+from instances.hubs.dataverse import Dataverse
+from instances.hubs.fields import FieldType, ObjectMetadata
+from instances.hubs.list_query import field_names, list_query
+from instances.hubs.metadata_cache import cached
+from instances.hubs.page_tokens import PageScope, open_page, seal_page
+from instances.hubs.records import Records
+from instances.hubs.resources import (
+    Resource,
+    checked_id,
+    find_child,
+    find_resource,
+    not_allowed,
+)
+from instances.hubs.session import Answer, HubSession, value_at
+from instances.hubs.values import guid_of
+from instances.hubs.vendor import ListPage, Vendor
+from instances.models import Element, Instance
+
+VENDORS: Mapping[str, Vendor] = {"dataverse": Dataverse()}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsPage:
+    """One page of a list. next_page: empty if it is the last one. total: None if it was not asked for, or is not known."""
+
+    records: list[dict[str, Any]]
+    next_page: str
+    total: int | None
+
+
+def hub_api_of(element: Element) -> HubApi:
+    """Return what hub calls of an element become. Raises HubCallRefusedError (404) if it has none."""
+    api = element.parsed.hub_api
+    if api is None:
+        raise HubCallRefusedError(
+            f"{element.name} has no resources here. Call its own API through /elements/api-v2/proxy",
+            http_status=404,
+        )
+    return api
+
+
+@contextmanager
+def open_hub(instance: Instance, *, actor: str) -> "Iterator[Hub]":
+    """Get ready for one hub call. Raises what connect() raises, and HubCallRefusedError (404)."""
+    api = hub_api_of(instance.element)
+    with closing(connect(instance, actor=actor, operation="Hub call")) as connected:
+        yield Hub(HubSession(instance, api, connected))
+
+
+class Hub:
+    """The records of one instance.
+
+    Every method raises HubCallRefusedError, InvalidCallError for wrong parameters, and what HubSession.send() raises.
+    """
+
+    def __init__(self, session: HubSession) -> None:
+        self._session = session
+        self._api = session.api
+        self._vendor = VENDORS[session.api.metadata]
+
+    def list_records(self, name: str, parameters: Mapping[str, str]) -> RecordsPage:
+        """Return one page of records. parameters: the query parameters of the call."""
+        return self._list(find_resource(self._api, name), parameters)
+
+    def list_children(
+        self, name: str, parent_id: str, child: str, parameters: Mapping[str, str]
+    ) -> RecordsPage:
+        """Return one page of the records that belong to another one."""
+        resource, field = find_child(self._api, find_resource(self._api, name), child)
+        return self._list(resource, parameters, parent=(field, checked_id(parent_id)))
+
+    def _list(
+        self,
+        resource: Resource,
+        parameters: Mapping[str, str],
+        parent: tuple[str, str] | None = None,
+    ) -> RecordsPage:
+        query = list_query(parameters, max_page_size=self._api.paging.max)
+        metadata = self._metadata(resource)
+        if parent:
+            query = query.narrowed(*parent)
+        scope = PageScope(self._session.instance, resource.name, query)
+        position = open_page(query.next_page, scope) if query.next_page else {}
+        page: ListPage = self._vendor.list_page(self._session, metadata, query, position)
+        records = self._records(metadata)
+        return RecordsPage(
+            [records.shown(row, query.fields) for row in page.rows],
+            seal_page(page.next_position, scope) if page.next_position else "",
+            page.total if query.is_total_asked else None,
+        )
+
+    def read(self, name: str, record_id: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Return one record."""
+        metadata = self._metadata(find_resource(self._api, name))
+        names = field_names(parameters)
+        return self._records(metadata).shown(self._row(metadata, record_id, names), names)
+
+    def create(self, name: str, body: Any) -> dict[str, Any]:
+        """Create a record, and return it."""
+        return self._create(find_resource(self._api, name), body)
+
+    def create_child(self, name: str, parent_id: str, child: str, body: Any) -> dict[str, Any]:
+        """Create a record that belongs to another one, and return it."""
+        parent = find_resource(self._api, name)
+        resource, field = find_child(self._api, parent, child)
+        value: Any = checked_id(parent_id)
+        if self._metadata(resource).field(field).type == FieldType.LOOKUP:
+            value = {"LogicalName": parent.object, "Id": value}
+        wrap = self._api.wrap
+        inner = body.get(wrap) if wrap and isinstance(body, dict) else body
+        if not isinstance(inner, dict):
+            return self._create(resource, body)
+        linked = inner | {field: value}
+        return self._create(resource, {wrap: linked} if wrap else linked)
+
+    def _create(self, resource: Resource, body: Any) -> dict[str, Any]:
+        self._require(resource, "create")
+        metadata = self._metadata(resource)
+        records = self._records(metadata)
+        written = records.written(body, is_new=True)
+        answer = self._write(self._api.create, metadata.path, written)
+        if self._api.create.answers == "record":
+            return records.shown(self._answered(answer))
+        record_id = value_at(answer.document, self._api.create.id_at)
+        return records.shown(self._row(metadata, str(record_id), ()))
+
+    def update(self, name: str, record_id: str, body: Any) -> dict[str, Any]:
+        """Change some fields of a record, and return it."""
+        resource = find_resource(self._api, name)
+        self._require(resource, "update")
+        metadata = self._metadata(resource)
+        target = self._target(metadata, record_id)
+        records = self._records(metadata)
+        answer = self._write(self._api.update, target, records.written(body, is_new=False))
+        if self._api.update.answers == "record":
+            return records.shown(self._answered(answer))
+        return records.shown(self._row(metadata, record_id, ()))
+
+    def delete(self, name: str, record_id: str) -> None:
+        """Delete a record."""
+        resource = find_resource(self._api, name)
+        self._require(resource, "delete")
+        self._session.send("DELETE", self._target(self._metadata(resource), record_id))
+
+    def child(self, name: str, parent_id: str, child: str, child_id: str) -> str:
+        """Return the resource of a child record, after a check that it belongs to the parent."""
+        resource, field_name = find_child(self._api, find_resource(self._api, name), child)
+        metadata = self._metadata(resource)
+        row = self._vendor.shown_fields(metadata, self._row(metadata, child_id, (field_name,)))
+        if str(row.get(field_name)).lower() != parent_id.lower():
+            raise HubCallRefusedError(f"No record found with ID {child_id[:100]}", http_status=404)
+        return resource.name
+
+    def object_names(self) -> list[str]:
+        """Return the names of all objects of the provider, custom ones included."""
+        return cached(self._session, ("objects",), lambda: self._vendor.object_names(self._session))
+
+    def describe(self, name: str) -> ObjectMetadata:
+        """Return all that is known of an object, by the name of its resource or the provider's."""
+        metadata = self._metadata(find_resource(self._api, name))
+        return cached(
+            self._session,
+            ("choices", metadata.name),
+            lambda: self._vendor.with_choices(self._session, metadata),
+        )
+
+    def _metadata(self, resource: Resource) -> ObjectMetadata:
+        return cached(
+            self._session,
+            ("object", resource.name),
+            lambda: self._vendor.describe(self._session, resource),
+        )
+
+    def _records(self, metadata: ObjectMetadata) -> Records:
+        return Records(self._session, self._vendor, metadata)
+
+    def _require(self, resource: Resource, verb: str) -> None:
+        if resource.allows(verb):
+            return
+        methods = {"create": "POST", "update": "PATCH", "delete": "DELETE"}
+        reads = ["GET", *(m for v, m in methods.items() if resource.allows(v))]
+        raise not_allowed(methods[verb], reads)
+
+    def _target(self, metadata: ObjectMetadata, record_id: str) -> str:
+        """Return the path of one record. Raises HubCallRefusedError for an id that cannot be one."""
+        segment = quote(checked_id(record_id), safe="")
+        if metadata.fields[metadata.id_field].type == FieldType.ID:
+            guid = guid_of(record_id)
+            if guid is None:
+                raise HubCallRefusedError(
+                    f"No record found with ID {record_id[:100]}", http_status=404
+                )
+            segment = str(guid)
+        return self._api.record.format(path=metadata.path, id=segment)
+
+    def _row(
+        self, metadata: ObjectMetadata, record_id: str, names: tuple[str, ...]
+    ) -> dict[str, Any]:
+        query = self._vendor.select(metadata, names)
+        target = self._target(metadata, record_id)
+        document = self._session.get(f"{target}?{query}" if query else target)
+        return self._answered(Answer({}, document))
+
+    def _write(self, write: Write, target: str, document: dict[str, Any]) -> Answer:
+        if not document:
+            raise InvalidCallError("The body sets no field")
+        return self._session.send(write.method, target, headers=write.headers, document=document)
+
+    def _answered(self, answer: Answer) -> dict[str, Any]:
+        if not isinstance(answer.document, dict):
+            raise UnusableAnswerError(
+                f"{self._session.provider} sent a response that could not be understood."
+            )
+        return answer.document

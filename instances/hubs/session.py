@@ -1,0 +1,181 @@
+"""Requests of one hub call: JSON to the provider and back, and errors as hub calls report them (contract for hubs, 7)."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from instances.catalogue.hub_api import HubApi
+from instances.errors import (
+    AccessForbiddenError,
+    HubCallRefusedError,
+    PlatformError,
+    ProviderFaultError,
+    RateLimitedError,
+    UnusableAnswerError,
+)
+from instances.hubs.calls import ConnectedInstance
+from instances.models import Instance
+from instances.platforms.transport import StreamBody, StreamedAnswer, retry_after_of
+from instances.redaction import redact_text, storable
+
+# 5,000 records of a wide object.
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_MAX_MESSAGE_CHARACTERS = 2000
+_CONFLICTS = {HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful response. document: its JSON; None without a body."""
+
+    headers: Mapping[str, str]
+    document: Any
+
+
+class HubSession:
+    """Call the API of one instance as its element's file describes it."""
+
+    def __init__(self, instance: Instance, api: HubApi, connected: ConnectedInstance) -> None:
+        self.instance = instance
+        self.api = api
+        self._connected = connected
+
+    @property
+    def provider(self) -> str:
+        return self.instance.element.name
+
+    @property
+    def base_url(self) -> str:
+        return self._connected.base_url
+
+    def get(self, target: str, *, headers: Mapping[str, str] | None = None) -> Any:
+        """Return the JSON at a target (path and query below the base URL). Raises like send()."""
+        return self.send("GET", target, headers=headers).document
+
+    def send(
+        self,
+        method: str,
+        target: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        document: Any = None,
+    ) -> Answer:
+        """Send a request.
+
+        Raises HubCallRefusedError (other 4xx, with the status of our response), AccessForbiddenError (401, 403),
+        RateLimitedError, ProviderFaultError, UnusableAnswerError, and PlatformError without a response.
+        """
+        body, own = None, {**self.api.headers, "Accept": "application/json", **(headers or {})}
+        if document is not None:
+            content = json.dumps(document).encode()
+            body, own = (
+                StreamBody(io.BytesIO(content), len(content)),
+                own | {"Content-Type": "application/json"},
+            )
+        with self._connected.send(method, target, headers=own, body=body) as answer:
+            read = _document_of(answer)
+            if answer.status >= HTTPStatus.BAD_REQUEST:
+                raise self._error(answer, read)
+            if (
+                not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES
+                or read is _UNREADABLE
+            ):
+                raise UnusableAnswerError(
+                    f"{self.provider} sent a response that could not be understood (HTTP {answer.status}).",
+                    status=answer.status,
+                )
+            return Answer(answer.headers, read)
+
+    def target_of_link(self, link: str) -> str:
+        """Return the target of a URL from a response: the link to the next page.
+
+        Raises UnusableAnswerError unless it lies below the base URL, since requests carry the credentials.
+        """
+        base = self.base_url
+        if link.startswith("/"):
+            parts = urlsplit(base)
+            link = f"{parts.scheme}://{parts.netloc}{link}"
+        target = link.removeprefix(f"{base}/")
+        if target == link or not is_below(target):
+            raise UnusableAnswerError(
+                f"{self.provider} sent a link to the next page that leads to another address, so it was not followed."
+            )
+        return target
+
+    def _error(self, answer: StreamedAnswer, document: Any) -> PlatformError | HubCallRefusedError:
+        said = value_at(document, self.api.error_at)
+        said = redact_text(said, self._connected.secrets) if isinstance(said, str) else ""
+        said = storable(said)[:_MAX_MESSAGE_CHARACTERS]
+        status, provider = answer.status, self.provider
+        match status:
+            case 401:
+                message = f"{provider} rejected the access token (HTTP 401). The instance will be checked."
+                return AccessForbiddenError(message, provider_message=said, status=status)
+            case 403:
+                message = "Access to the resource by the provider is forbidden"
+                return AccessForbiddenError(message, provider_message=said, status=status)
+            case 404:
+                message = f"{provider} has no such record or resource"
+                return HubCallRefusedError(message, http_status=404, provider_message=said)
+            case 429:
+                return RateLimitedError(
+                    f"{provider} rate-limited the request. Retry later.",
+                    provider_message=said,
+                    status=status,
+                    retry_after_seconds=retry_after_of(answer.headers),
+                )
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            message = (
+                "Provider server error - Something went wrong on the Provider or Endpoint's server"
+            )
+            return ProviderFaultError(message, provider_message=said, status=status)
+        message = f"{provider} rejected the request (HTTP {status})"
+        http_status = 409 if status in _CONFLICTS else 400
+        return HubCallRefusedError(message, http_status=http_status, provider_message=said)
+
+
+_UNREADABLE = object()
+
+
+def _document_of(answer: StreamedAnswer) -> Any:
+    body = answer.read(max_bytes=MAX_ANSWER_BYTES)
+    if not body.strip():
+        return None
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return _UNREADABLE
+
+
+def is_below(target: str) -> bool:
+    """Whether a path and query can be appended to the base URL without leaving it."""
+    path = target.partition("?")[0]
+    is_plain = target.isascii() and target.isprintable() and " " not in target
+    lowered = path.lower()
+    segments = lowered.replace("%2e", ".").split("/")
+    return (
+        is_plain
+        and not {".", "..", ""} & set(segments)
+        and not any(mark in lowered for mark in ("\\", "%2f", "%5c", "#"))
+    )
+
+
+def value_at(document: Any, path: str) -> Any:
+    """Return what stands at a dotted path, in which a number counts in a list; None if there is nothing.
+
+    A key that itself contains dots, such as "@odata.count", is found too.
+    """
+    if isinstance(document, dict) and path in document:
+        return document[path]
+    for part in path.split("."):
+        if isinstance(document, dict):
+            document = document.get(part)
+        elif isinstance(document, list) and part.isdecimal() and int(part) < len(document):
+            document = document[int(part)]
+        else:
+            return None
+    return document
