@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.admin import apps
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.utils.decorators import method_decorator
+from django.shortcuts import redirect
 from django.views.decorators.csp import csp_override
 from unfold.sites import UnfoldAdminSite
 
@@ -17,16 +17,22 @@ View = Callable[..., HttpResponseBase]
 
 
 class AdminSite(UnfoldAdminSite):
-    """Unfold's site, with ADMIN_CSP instead of SECURE_CSP on all pages."""
+    """Unfold's site, with ADMIN_CSP instead of SECURE_CSP, and with the sign-in pages of self-service."""
+
+    login_template = "instances/connect/sign_in.html"
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         return super().admin_view(csp_override(settings.ADMIN_CSP)(view), cacheable)
 
-    @method_decorator(csp_override(settings.ADMIN_CSP))
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponseBase:
         return with_retry_after(super().login(request, extra_context))
+
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseBase:
+        return redirect("password")
 
 
 class AdminConfig(apps.AdminConfig):

@@ -1,18 +1,19 @@
 """URLs of the pages and the API."""
 
 from django.conf import settings
+from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 
 from instances.api.urls import api
 from instances.callbacks.authorize_link import authorize
 from instances.callbacks.oauth_callback import oauth_callback
 from instances.selfservice import catalogue, connections
-from instances.sign_in.views import PasswordView, SignInView, SignOutView, home
+from instances.sign_in.views import PasswordView, SignInView, home
 
 self_service: list[URLPattern | URLResolver] = [
     path("", connections.connections, name="connections"),
     path("sign-in", SignInView.as_view(), name="sign_in"),
-    path("sign-out", SignOutView.as_view(), name="sign_out"),
+    path("sign-out", LogoutView.as_view(), name="sign_out"),
     path("password", PasswordView.as_view(), name="password"),
     path("catalogue/", catalogue.catalogue, name="catalogue"),
     path("catalogue/<str:key>/", catalogue.connect, name="connect"),

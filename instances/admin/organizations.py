@@ -144,7 +144,7 @@ class OrganizationUserForm(SecretForm):
 class SecretOwnerAdmin(ModelAdmin):
     """Pages of a model with its own secret."""
 
-    change_form_template = "admin/instances/secret_owner.html"
+    change_form_template = "admin/instances/related_form.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).visible_to(request.user)
@@ -188,12 +188,18 @@ class SecretOwnerAdmin(ModelAdmin):
         obj: Owner | None = None,
         **kwargs: Any,
     ) -> HttpResponse:
-        if obj and not organization_of(obj).is_remote:
-            name = f"admin:instances_{self.opts.model_name}_rotate"
-            context["rotate_url"] = reverse(name, args=[obj.pk])
         if obj:
+            may_change = self.has_change_permission(request, obj)
+            context["buttons"] = self.buttons_of(obj, request) if may_change else []
             context["related"] = self.related_to(obj, request)
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+    def buttons_of(self, owner: Owner, request: HttpRequest) -> list[tuple[str, str]]:
+        """Return labels and addresses of what a user may do who may change the owner."""
+        if organization_of(owner).is_remote:
+            return []
+        name = f"admin:instances_{self.opts.model_name}_rotate"
+        return [(_("Rotate secret"), reverse(name, args=[owner.pk]))]
 
     @abstractmethod
     def related_to(self, owner: Owner, request: HttpRequest) -> list[Related]:
@@ -315,18 +321,12 @@ class OrganizationUserAdmin(SecretOwnerAdmin):
     def related_to(self, owner: Owner, request: HttpRequest) -> list[Related]:
         return related_to_owner(cast(OrganizationUser, owner), request.user)
 
-    def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        *args: Any,
-        obj: Owner | None = None,
-        **kwargs: Any,
-    ) -> HttpResponse:
-        if obj and request.user.has_perm("instances.change_instance"):
-            name = "admin:instances_organizationuser_handover"
-            context["handover_url"] = reverse(name, args=[obj.pk])
-        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+    def buttons_of(self, owner: Owner, request: HttpRequest) -> list[tuple[str, str]]:
+        buttons = super().buttons_of(owner, request)
+        if not request.user.has_perm("instances.change_instance"):
+            return buttons
+        url = reverse("admin:instances_organizationuser_handover", args=[owner.pk])
+        return [(_("Hand over connections"), url), *buttons]
 
     def formfield_for_foreignkey(
         self, db_field: Any, request: HttpRequest, **kwargs: Any

@@ -1,4 +1,4 @@
-"""What belongs to an organization or to one of its users: panels on their pages, each with links."""
+"""What belongs to an organization, to one of its users, or to a user: panels on their pages, each with links."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from instances.admin.fleet import fleet_of, list_url
-from instances.models import BulkJob, Instance, OAuthApp, Organization, OrganizationUser
+from instances.models import BulkJob, Instance, Membership, OAuthApp, Organization, OrganizationUser
 from instances.pages.bars import Part, sentence_of
 from instances.provisioning.status.overview import count_statuses
 
@@ -68,6 +68,19 @@ def related_to_owner(owner: OrganizationUser, user: User | AnonymousUser) -> lis
     """Return the panel of an organization user's instances, if the user may see it."""
     panel = _instances(user, organization_user=owner)
     return [panel] if panel else []
+
+
+def related_to_user(person: User, user: User | AnonymousUser) -> list[Related]:
+    """Return the organization users that a user signs in for, and the user's roles in organizations."""
+    owners = OrganizationUser.objects.visible_to(user).filter(user=person)
+    operated = Organization.objects.operated_by(user)
+    roles = Membership.objects.of(person).filter(organization__in=operated)
+    own = {"user__id__exact": person.pk}
+    panels = [
+        _panel(_("Organization users"), owners.select_related("organization"), user, own),
+        _panel(_("Memberships"), roles.select_related("organization", "user"), user, own),
+    ]
+    return [panel for panel in panels if panel]
 
 
 def _instances(user: User | AnonymousUser, **owner: Model) -> Related | None:

@@ -25,10 +25,6 @@ class SignInView(views.LoginView):
         return with_retry_after(super().form_invalid(form))
 
 
-class SignOutView(views.LogoutView):
-    next_page = "sign_in"
-
-
 class PasswordForm(PasswordChangeForm):
     bound_field_class = PageField
 

@@ -23,8 +23,7 @@ class Operator:
         self.page.goto("/admin/")
         self.fill("Username", username)
         self.fill("Password", password)
-        # The theme's icon is a part of this button's name.
-        self.page.get_by_role("button", name="Log in").click()
+        self.page.get_by_role("button", name="Sign in").click()
         first_page = re.compile("Overview|Set up your first connection")
         expect(self.page.get_by_role("heading", level=1, name=first_page)).to_be_visible()
 

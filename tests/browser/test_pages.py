@@ -87,9 +87,9 @@ def test_the_next_step_is_taken_by_keyboard(operator, open_browser, password, ph
     # Wide enough for the sidebar.
     page = open_browser(viewport={"width": 1440, "height": 900})
     page.goto("/admin/")
-    tab_to(page, "Username*")
+    tab_to(page, "Username (required)")
     page.keyboard.type("admin")
-    tab_to(page, "Password*")
+    tab_to(page, "Password (required)")
     page.keyboard.type(password)
     press_enter(page)
     # The first one's text begins with the theme's icon and ends with the number of instances that need action.

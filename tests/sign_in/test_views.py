@@ -236,3 +236,35 @@ def test_the_first_page_is_that_of_the_role(client, db, is_staff, path):
     assert asked["Location"] == "/connect/sign-in?next=/"
     answer = client.post(asked["Location"], {"username": "ada", "password": PASSWORD}, follow=True)
     assert answer.redirect_chain[-1][0] == path
+
+
+def test_the_admin_has_the_same_sign_in_page(client, db):
+    make_user()
+    asked = client.get("/admin/instances/organization/")
+    page = client.get(asked["Location"])
+    assert 'class="im-sheet"' in page.text
+    assert "<style" not in page.text
+    assert "unsafe" not in page["Content-Security-Policy"]
+    assert 'name="next" value="/admin/instances/organization/"' in page.text
+    answer = client.post(
+        asked["Location"],
+        {"username": "ada", "password": PASSWORD, "next": "/admin/instances/organization/"},
+    )
+    assert answer["Location"] == "/admin/instances/organization/"
+
+
+def test_a_user_without_access_to_the_admin_reads_so_and_is_led_on(client, db):
+    visitor = make_user()
+    visitor.is_staff = False
+    visitor.save()
+    client.force_login(visitor)
+    page = client.get("/admin/", follow=True)
+    assert page.redirect_chain == [("/admin/login/?next=/admin/", 302)]
+    assert "You are signed in as ada, who may not use the admin." in page.text
+    assert 'href="/connect/"' in page.text
+
+
+def test_leaving_the_admin_and_changing_ones_password_there_are_the_same_pages(client, db):
+    client.force_login(make_user())
+    assert client.get("/admin/password_change/")["Location"] == "/connect/password"
+    assert client.post("/admin/logout/")["Location"] == "/connect/sign-in"

@@ -12,4 +12,9 @@ const nameSelects = () => {
     value.setAttribute("aria-labelledby", label.id);
   }
 };
+// Give the hints of Django's two-column selects a role, without which they may not have a label.
+const nameHints = () => {
+  for (const hint of document.querySelectorAll(".help-tooltip[aria-label]:not([role])")) hint.role = "img";
+};
+new MutationObserver(nameHints).observe(document, { childList: true, subtree: true });
 new MutationObserver(nameSelects).observe(document, { childList: true, subtree: true });
