@@ -69,7 +69,7 @@ def _oauth_app_step(user: User | AnonymousUser) -> FirstStep:
     app = apps.select_related("element").first()
     if app:
         url = reverse("admin:instances_oauthapp_change", args=[app.pk])
-        return FirstStep(title, app.element.name, url, _("Change"), is_done=True)
+        return FirstStep(title, str(app.element), url, _("Change"), is_done=True)
     return FirstStep(
         title,
         _(

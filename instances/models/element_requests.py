@@ -63,4 +63,4 @@ class ElementRequest(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.element.name} for {self.organization}"
+        return f"{self.element} for {self.organization}"

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from django.contrib.auth.models import User
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -50,6 +52,7 @@ def instance_page(request: HttpRequest, pk: int, *, frame: Frame) -> HttpRespons
     has_exchanges = user.has_perm("instances.view_interaction")
     status = meaning_of(facts_of(instance)).status
     position = request.GET.get("before", "")
+    context_line = _context_line(instance, user, frame)
 
     def buttons(actions: Iterable[Action]) -> list[Button]:
         return [button_of(action, instance, frame=frame) for action in actions]
@@ -71,6 +74,7 @@ def instance_page(request: HttpRequest, pk: int, *, frame: Frame) -> HttpRespons
         "configure_url": (
             frame.action_url(REAUTHENTICATE, instance) if REAUTHENTICATE in offered else ""
         ),
+        "context_line": context_line,
         "key_facts": key_facts(instance, has_exchanges=has_exchanges),
         "details": details_of(instance),
         "configuration": configuration_of(instance),
@@ -79,6 +83,26 @@ def instance_page(request: HttpRequest, pk: int, *, frame: Frame) -> HttpRespons
         "timeline": timeline_of(instance, position=position, has_exchanges=has_exchanges),
     }
     return frame.render(request, "instance.html", context)
+
+
+def _context_line(instance: Instance, user: User, frame: Frame) -> list[tuple[str, str]]:
+    """Return element, owner and organization, each with its page in the admin if the user may view it."""
+    owner = instance.organization_user
+    facts = [
+        (str(instance.element), instance.element),
+        (owner.email, owner),
+        (str(owner.organization), owner.organization),
+    ]
+    return [(text, _page_of(row, user) if frame.is_admin else "") for text, row in facts]
+
+
+def _page_of(row: Model, user: User) -> str:
+    name = row._meta.model_name
+    rows = type(row)._default_manager.all()
+    if hasattr(rows, "visible_to"):
+        rows = rows.visible_to(user)
+    may_view = user.has_perm(f"instances.view_{name}") and rows.filter(pk=row.pk).exists()
+    return reverse(f"admin:instances_{name}_change", args=[row.pk]) if may_view else ""
 
 
 def _since(instance: Instance) -> str:

@@ -7,7 +7,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from instances.models import Instance
-from tests.support.factories import make_instance, make_organization_user
+from tests.support.factories import (
+    make_instance,
+    make_member,
+    make_organization_user,
+    make_user,
+)
 from tests.support.lists import make_in_state
 
 PAGES = {"admin": "admin:instances_instance_change", "self-service": "connection"}
@@ -163,3 +168,24 @@ def test_a_page_shows_and_changes_nothing(person, owner, frame):
     browser = member(person, owner, "operator")
     assert browser.post(url_of(frame, instance), {"name": "New"}).status_code == 405
     assert Instance.objects.get().name == "Old"
+
+
+def test_the_facts_below_the_name_lead_on_in_the_admin(client, db):
+    instance = make_instance()
+    owner = instance.organization_user
+    client.force_login(make_user("root", is_superuser=True))
+    page = client.get(reverse("admin:instances_instance_change", args=[instance.pk])).text
+    for row in (instance.element, owner, owner.organization):
+        name = f"admin:instances_{row._meta.model_name}_change"
+        assert f'<a href="{reverse(name, args=[row.pk])}">' in page
+    assert "/admin/instances/" not in client.get(reverse("connection", args=[instance.pk])).text
+
+
+def test_a_fact_is_no_link_without_the_permission_to_view_it(client, db):
+    instance = make_instance()
+    user = make_user("vera", permissions=("view_instance", "view_element"))
+    make_member(user, instance.organization, "viewer")
+    client.force_login(user)
+    page = client.get(reverse("admin:instances_instance_change", args=[instance.pk])).text
+    assert f"/admin/instances/element/{instance.element_id}/change/" in page
+    assert "/admin/instances/organizationuser/" not in page

@@ -195,11 +195,8 @@ def _by_status(counts: Iterable[_Count]) -> Counter[Status]:
 def _by_cause(counts: Iterable[_Count]) -> list[ProblemGroup]:
     groups: dict[tuple[Status, str, str], ProblemGroup] = {}
     problems = [count for count in counts if count.status in _PROBLEMS]
-    names = dict(
-        Element.objects.filter(pk__in={count.element for count in problems}).values_list(
-            "pk", "name"
-        )
-    )
+    named = Element.objects.filter(pk__in={count.element for count in problems})
+    names = {element.pk: str(element) for element in named.only("name", "key")}
     for count in problems:
         key = (count.status, count.state, count.cause)
         group = groups.setdefault(key, ProblemGroup(*key))
