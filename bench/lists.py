@@ -49,6 +49,7 @@ PAGES = {
     "status: attention": f"{INSTANCES}?status=attention",
     "status: unverified": f"{INSTANCES}?status=unverified",
     "status: paused": f"{INSTANCES}?status=paused",
+    "status: waiting": f"{INSTANCES}?status=waiting",
     "tag: half of them": f"{INSTANCES}?tag=eu",
     "tag: the oldest": f"{INSTANCES}?tag=pilot",
     "search: name": f"{INSTANCES}?q=account+00005",

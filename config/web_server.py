@@ -1,31 +1,37 @@
 """The settings of gunicorn, which reads this module (`--config python:config.web_server`), and its worker.
 
 gunicorn's own worker gives a thread to each connection that has sent its first byte, so a few clients that send slowly
-hold all threads. This one gathers a request first, in the loop that waits for all connections.
+hold all threads. This one gathers a request first, in the loop that waits for all connections. Calls with an Element
+token wait for providers, so they have threads of their own.
 """
 
 import re
 import selectors
 import socket
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
+from django.conf import settings
 from gunicorn import http
 from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from instances.queries.connection_slots import connection_slot
 
 # How long a client may take to send a request, or its first GATHERED_BYTES.
 READ_SECONDS = 20.0
 GATHERED_BYTES = 1_048_576
 # The rest of a longer body is read by a thread, for as long as this rate needs.
 SLOWEST_BYTES_PER_SECOND = 50_000
+SPARE_THREADS = 8
 
 _HEAD_END = b"\r\n\r\n"
 _MAX_HEAD_BYTES = _RECEIVED_BYTES = 65_536
 _LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,18})[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _CHUNKED = re.compile(rb"^transfer-encoding:.*chunked", re.IGNORECASE | re.MULTILINE)
+_ELEMENT = re.compile(rb"^authorization:.*\belement[:\s]", re.IGNORECASE | re.MULTILINE)
 _EXPECT = re.compile(rb"^expect:[ \t]*100-continue", re.IGNORECASE | re.MULTILINE)
 
 
@@ -47,6 +53,11 @@ class _Gathered:
     @property
     def is_chunked(self) -> bool:
         return bool(_CHUNKED.search(self.head or b""))
+
+    @property
+    def has_element_token(self) -> bool:
+        """Whether a provider may be called for it."""
+        return bool(_ELEMENT.search(self.head or b""))
 
     @property
     def is_expecting(self) -> bool:
@@ -132,7 +143,26 @@ class GatheringWorker(ThreadWorker):
             seconds = READ_SECONDS + gathered.missing_bytes / SLOWEST_BYTES_PER_SECOND
             self._read_until[conn] = time.monotonic() + seconds
         conn.parser.unreader.unread(bytes(gathered.received))
-        super().enqueue_req(conn)
+        if gathered.has_element_token:
+            self._enqueue_data_call(conn)
+        else:
+            super().enqueue_req(conn)
+
+    def _enqueue_data_call(self, conn: TConn) -> None:
+        """As gunicorn's enqueue_req(), with other threads."""
+        done = self._data_threads.submit(self._handle_data_call, conn)
+        done.add_done_callback(
+            lambda future: self.method_queue.defer(self.finish_request, conn, future)
+        )
+
+    @cached_property
+    def _data_threads(self) -> ThreadPoolExecutor:
+        # Some more than there may be calls in progress, so that there is one to refuse further calls.
+        return ThreadPoolExecutor(settings.DATA_CALLS_AT_ONCE + SPARE_THREADS)
+
+    def _handle_data_call(self, conn: TConn) -> Any:
+        with connection_slot():
+            return self.handle(conn)
 
     def _stop_waiting(self, conn: TConn) -> None:
         self.poller.unregister(conn.sock)

@@ -1,6 +1,6 @@
 """Read a file of instances row by row.
 
-CSV, JSON Lines, a JSON list, or one JSON body (contract 7.1).
+CSV, an Excel workbook, JSON Lines, a JSON list, or one JSON body (contract 7.1).
 """
 
 import re
@@ -11,16 +11,15 @@ from typing import BinaryIO
 
 from instances.bulk.csv_files import read_csv
 from instances.bulk.json_files import read_json_list, read_json_objects
-from instances.bulk.lines import FileRow, chunks_of, utf8_of
+from instances.bulk.lines import MAX_ROWS, FileRow, chunks_of, utf8_of
+from instances.bulk.workbooks import SIGNATURE, read_workbook
 from instances.errors import InputError
 
 MAX_ERRORS_SHOWN = 20
-MAX_ROWS = 500_000
 # A list, alone or as {"instances": [...]}; the key may be another one if the list holds objects.
 _LIST = re.compile(rb'\s*(\{\s*"(?:instances"\s*:\s*(?=\[)|(?!tags")\w+"\s*:\s*(?=\[\s*\{)))?\[')
 # Files that are no text, by their first bytes.
 _FOREIGN = {
-    b"PK\x03\x04": "a workbook or another zip archive",
     b"\xd0\xcf\x11\xe0": "an Excel workbook of the old format (.xls), or one that is protected by a password",
     b"%PDF": "a PDF",
     b"\x1f\x8b": "compressed (gzip)",
@@ -69,6 +68,8 @@ def file_error(errors: list[str], count: int) -> InputError:
 def _parse(stream: BinaryIO, encoding: str, on_note: Callable[[str], object]) -> Iterator[FileRow]:
     raw = chunks_of(stream)
     start = next(raw)
+    if start.startswith(SIGNATURE):
+        return read_workbook(chain([start], raw), on_note=on_note)
     _require_known(start)
     chunks = utf8_of(chain([start], raw), encoding=encoding)
     head = next(chunks)
@@ -82,11 +83,11 @@ def _parse(stream: BinaryIO, encoding: str, on_note: Callable[[str], object]) ->
         case b"{":
             return read_json_objects(whole)
         case _ if b"\x00" in head:
-            raise InputError("The file is not text. Save it as CSV (UTF-8).")
+            raise InputError("The file is not text. Save it as .xlsx or CSV (UTF-8).")
     return read_csv(whole, on_note=on_note)
 
 
 def _require_known(head: bytes) -> None:
     for start, kind in _FOREIGN.items():
         if head.lstrip().startswith(start):
-            raise InputError(f"The file is {kind}. Save it as CSV (UTF-8).")
+            raise InputError(f"The file is {kind}. Save it as .xlsx or CSV (UTF-8).")

@@ -11,6 +11,7 @@ from instances.errors import InputError
 
 CHUNK_BYTES = 64 * 1024
 MAX_ROW_BYTES = 4 * 1024 * 1024
+MAX_ROWS = 500_000
 # What Excel calls "CSV" on a Western Windows.
 WINDOWS_1252 = "windows-1252"
 NOT_UTF8 = (

@@ -6,6 +6,7 @@ one deletes its rows and starts again.
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from io import SEEK_END
 from itertools import batched, islice
 from typing import Any, BinaryIO
 from uuid import uuid4
@@ -17,8 +18,9 @@ from django.db.models import F, Q
 from instances.bulk.columns import ColumnMatcher
 from instances.bulk.files import MAX_ERRORS_SHOWN, file_error, read_rows
 from instances.bulk.jobs import ADOPT_AFTER, move_job
-from instances.bulk.lines import FileRow
+from instances.bulk.lines import FileRow, chunks_of
 from instances.bulk.stored_files import open_stored_file, store_file
+from instances.bulk.workbooks import SIGNATURE, check_workbook
 from instances.causes import Cause
 from instances.errors import InputError, InstancesError, StateConflictError
 from instances.models import BulkJob, BulkRow, OrganizationUser
@@ -32,6 +34,7 @@ READING_STALLED_AFTER = timedelta(minutes=2)
 MAX_READINGS = 3
 # What is read of an upload before it is accepted.
 HEAD_ROWS = 200
+HEAD_WORKBOOK_BYTES = 1024 * 1024
 _INSERT_ROWS = 500
 
 State = BulkJob.State
@@ -85,10 +88,15 @@ def read_bulk_job(
 
 
 def check_head(file: BinaryIO, *, default_element: str, encoding: str) -> None:
-    """Read the first rows of a file.
+    """Read the first rows of a file. Of a long workbook, only that it is one: no row is read without all others.
 
     Raises InputError if the file cannot be read, as far as they show, and if all of them are malformed.
     """
+    is_workbook, size = file.read(len(SIGNATURE)) == SIGNATURE, file.seek(0, SEEK_END)
+    file.seek(0)
+    if is_workbook and size > HEAD_WORKBOOK_BYTES:
+        check_workbook(chunks_of(file))
+        return
     rows = read_rows(file, default_element=default_element, encoding=encoding)
     head = list(islice(rows, HEAD_ROWS))
     errors = [row.error for row in head if row.error]

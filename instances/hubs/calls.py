@@ -22,7 +22,7 @@ from instances.errors import (
     PlatformError,
     UnreachableError,
 )
-from instances.hubs.limits import Permit, release_database
+from instances.hubs.limits import Permit
 from instances.models import Instance
 from instances.platforms.base import PlatformRequest, TokenSet
 from instances.platforms.embedded.calling import base_url_of, call_headers
@@ -39,6 +39,7 @@ from instances.provisioning.lifecycle.refresh import refresh_instance
 from instances.provisioning.lifecycle.schedule import can_refresh
 from instances.provisioning.lifecycle.states import proved_columns
 from instances.provisioning.platform_requests import platform_request
+from instances.queries.connection_slots import release_connection
 
 MAX_RETRIES = 5
 # All waits between the attempts of one call.
@@ -190,7 +191,7 @@ class ConnectedInstance:
             url,
             headers=_merged(own.defaults, headers, own.credentials),
             body=body,
-            on_wait=release_database,
+            on_wait=release_connection,
             is_traced=self._instance.is_traced(at=timezone.now()),
         )
 
@@ -271,7 +272,7 @@ class _Attempts:
         self._left -= 1
         self._done += 1
         self._waited_seconds += seconds
-        release_database()
+        release_connection()
         time.sleep(seconds)
         return True
 

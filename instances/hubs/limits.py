@@ -4,7 +4,6 @@ import threading
 from collections import Counter
 
 from django.conf import settings
-from django.db import connection
 
 from instances.errors import ServerBusyError, TooManyCallsError
 from instances.models import Instance
@@ -61,9 +60,3 @@ class Permit:
         if self._is_held:
             self._is_held = False
             _in_progress.end(self._instance_id)
-
-
-def release_database() -> None:
-    """Give this thread's database connection back while it waits for a provider."""
-    if not connection.in_atomic_block:
-        connection.close()

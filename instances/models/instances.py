@@ -159,11 +159,16 @@ class Instance(SealedRow):
                 name="instance_no_refresh_token",
             ),
             models.Index(fields=["-id"], condition=Q(is_disabled=True), name="instance_disabled"),
-            # For the status of instances, which these two decide whatever their state.
+            # For the status of instances, which these decide.
             models.Index(
                 fields=["-id"],
                 condition=Q(quarantined_at__isnull=False),
                 name="instance_quarantined",
+            ),
+            models.Index(
+                fields=["-id"],
+                condition=Q(state="connected") & ~Q(cause=""),
+                name="instance_failing",
             ),
             models.Index(
                 fields=["expires_at"],

@@ -30,7 +30,7 @@ def cells(page):
 )
 def test_what_needs_nobody_has_one_word(operator, state, columns, words):
     make_in_state(state, **columns)
-    assert cells(operator.get(LIST)) == [words]
+    assert cells(operator.get(LIST)) == [words.capitalize()]
 
 
 @pytest.mark.parametrize(
@@ -39,22 +39,22 @@ def test_what_needs_nobody_has_one_word(operator, state, columns, words):
         (
             "failed",
             {"cause": "credentials_rejected"},
-            "broken: Credentials rejected Account owner must act. Since",
+            "Broken: Credentials rejected Account owner must act. Since",
         ),
         (
             "failed",
             {"cause": "refused", "quarantined_at": timezone.now()},
-            "broken: Stored secrets unreadable Operator must act. Since",
+            "Broken: Stored secrets unreadable Operator must act. Since",
         ),
         (
             "connected",
             {"cause": "provider_down", "last_succeeded_at": timezone.now()},
-            "needs attention: Provider is down No action needed. Since",
+            "Needs attention: Provider is down No action needed. Since",
         ),
         (
             "awaiting_authorization",
             {"state_changed_at": timezone.now() - timedelta(hours=25)},
-            "needs attention: The authorization was started but not finished. Account owner must act. Since",
+            "Needs attention: The authorization was started but not finished. Account owner must act. Since",
         ),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from instances.models import BulkJob, Instance
+from tests.support.workbook import DATE, make_workbook
 
 FILES = Path(__file__).parent / "files"
 TWO = ["Acme GmbH", "Müller & Söhne"]
@@ -148,6 +149,18 @@ def test_a_file_that_cannot_be_read_is_refused_in_a_sentence(provision, content,
     assert sentence in out
     assert "key-1" not in out
     assert not BulkJob.objects.exists()
+
+
+def test_a_workbook_is_provisioned(provision):
+    head = ["Name", "element", "stub.case", "api.key"]
+    content = make_workbook([["Accounts"], head, ["Acme", "stub-key", "70-good", 12345.0]])
+    assert provision(content, "--dry-run")[0] == 0
+    assert provision(content)[0] == 0
+    instance = Instance.objects.get()
+    assert (instance.name, instance.full_configuration()["api.key"]) == ("Acme", "12345")
+    content = make_workbook([head, ["Acme", "stub-key", "70-good", (12345.0, DATE)]])
+    status, out = provision(content)
+    assert (status, "Row 2, column api.key: the cell holds a date" in out) == (2, True)
 
 
 def test_windows_1252_is_read_if_it_is_named(provision):

@@ -71,6 +71,13 @@ class Server:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def worker(self) -> int:
+        """The process id of gunicorn's only worker."""
+        assert self._process
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        return int(children.read_text().split()[0])
+
     def kill(self) -> None:
         """Kill it and its workers without warning, as if the machine lost power."""
         assert self._process

@@ -76,7 +76,7 @@ class UploadForm(forms.Form):
         label=gettext_lazy("File"),
         widget=UnfoldAdminFileFieldWidget,
         help_text=gettext_lazy(
-            "CSV, JSON Lines or a JSON list. The file is stored encrypted, and deleted once it has been read."
+            "CSV, Excel (.xlsx), JSON Lines or a JSON list. The file is stored encrypted, and deleted once it has been read."
         ),
     )
     encoding = forms.ChoiceField(

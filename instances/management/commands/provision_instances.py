@@ -26,7 +26,7 @@ _NOTHING_KEPT = "Interrupted while the file was being read. Nothing was saved."
 
 class Command(BulkCommand):
     help = (
-        "Provision the instances of FILE: CSV (columns name, element, tags and configuration keys), or POST /instances "
+        "Provision the instances of FILE: CSV or .xlsx (columns name, element, tags and configuration keys), or POST /instances "
         "bodies as JSON Lines, as a JSON list, or a single one. "
         "Exit status: 0 all succeeded, 1 some failed, 2 bad input, nothing was done."
     )

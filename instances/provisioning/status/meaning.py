@@ -3,11 +3,12 @@
 meaning_of() is the table. annotate_status() says the same in SQL, for filters and counts; a test compares both.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Case, CharField, Q, TextChoices, Value, When
+from django.db.models import BooleanField, Case, CharField, Q, TextChoices, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -176,11 +177,16 @@ def _is_ending(instance: Instance, *, at: datetime) -> bool:
 
 def annotate_status(rows: InstanceQuerySet, *, at: datetime) -> InstanceQuerySet:
     """Annotate shown_status, as meaning_of() says it. Secrets count as unreadable once they are quarantined."""
+    cases = [When(condition, then=Value(status)) for condition, status in _rules(at)]
+    status = Case(*cases, default=Value(Status.WAITING), output_field=CharField())
+    return rows.annotate(shown_status=status)
+
+
+def _rules(at: datetime) -> list[tuple[Q, Status]]:
+    """Return conditions, of which the first that is met decides. Without one, an instance is waiting."""
     is_disabled = Q(is_disabled=True) & ~Q(state__in=_NEVER_PAUSED)
-    # Read once, not for each row.
-    linked = AuthorizationLink.objects.open(at=at).values("instance")
-    is_for_owner = Q(state=State.AWAITING_AUTHORIZATION) | Q(state=State.DRAFT, pk__in=linked)
-    rules = [
+    is_for_owner = Q(state=State.AWAITING_AUTHORIZATION) | _has_open_link(at)
+    return [
         (_IS_QUARANTINED, Status.BROKEN),
         (is_disabled, Status.PAUSED),
         (_HAS_FAILED & Q(refresh_refusals__gt=0), Status.ATTENTION),
@@ -193,15 +199,22 @@ def annotate_status(rows: InstanceQuerySet, *, at: datetime) -> InstanceQuerySet
         (Q(state__in=_WORKING), Status.BUSY),
         (is_for_owner & _is_late(_FOR_OWNER, at - OWNER_LIMIT), Status.ATTENTION),
     ]
-    cases = [When(condition, then=Value(status)) for condition, status in rules]
-    status = Case(*cases, default=Value(Status.WAITING), output_field=CharField())
-    return rows.annotate(shown_status=status)
 
 
 def with_status(rows: InstanceQuerySet, status: Status, *, at: datetime) -> InstanceQuerySet:
     """Keep the rows with a status."""
-    may_have = _MAY_HAVE[status](at)
-    return annotate_status(rows.filter(may_have), at=at).filter(Q(("shown_status", status)))
+    if status == Status.ATTENTION:
+        parts = [_HAS_FAILED, *_attention_by_time(at)]
+        may_have = Q(pk__in=_union(rows.filter(part) for part in parts))
+    else:
+        may_have = _MAY_HAVE[status]
+    annotated = annotate_status(rows.filter(may_have), at=at)
+    if status in _RARE:
+        return annotated.filter(Q(("shown_status", status)))
+    # PostgreSQL expects that hardly any row equals the result of an expression, and sorts all that may. It expects that
+    # an expression is true for half of them, and reads the first ones from an index.
+    cases = [When(condition, then=Value(status == shown)) for condition, shown in _rules(at)]
+    return annotated.filter(Case(*cases, default=Value(False), output_field=BooleanField()))
 
 
 def with_own_status(rows: InstanceQuerySet, *, at: datetime) -> InstanceQuerySet:
@@ -209,15 +222,30 @@ def with_own_status(rows: InstanceQuerySet, *, at: datetime) -> InstanceQuerySet
 
     Each part has an index, so that the status of millions is counted from an index and these few rows.
     """
-    parts = [
-        rows.filter(_IS_QUARANTINED),
-        rows.filter(_HAS_FAILED & _is_unusable(at)),
-        rows.filter(_ends(at), state=State.CONNECTED),
-        rows.filter(_is_late(_WORKING, at - WORK_LIMIT)),
-        rows.filter(_is_late(_FOR_OWNER, at - OWNER_LIMIT)),
+    parts = [_IS_QUARANTINED, _HAS_FAILED & _is_unusable(at), *_attention_by_time(at)]
+    return rows.filter(pk__in=_union(rows.filter(part) for part in parts))
+
+
+def _attention_by_time(at: datetime) -> list[Q]:
+    """Return what indexes find, one each: instances that need attention because of a date."""
+    return [
+        Q(state=State.CONNECTED) & _ends(at),
+        _is_late(_WORKING, at - WORK_LIMIT),
+        _is_late({State.AWAITING_AUTHORIZATION}, at - OWNER_LIMIT),
+        _has_open_link(at),
     ]
+
+
+def _union(parts: Iterable[InstanceQuerySet]) -> Any:
+    """Return the ids of the rows in any of these."""
     first, *others = (part.order_by().values("pk") for part in parts)
-    return rows.filter(pk__in=first.union(*others))
+    return first.union(*others)
+
+
+def _has_open_link(at: datetime) -> Q:
+    """Whether it is a draft that waits for the account owner. The links are read once, not for each row."""
+    linked = AuthorizationLink.objects.open(at=at).values("instance")
+    return Q(state=State.DRAFT, pk__in=linked)
 
 
 def _is_unusable(at: datetime) -> Q:
@@ -236,15 +264,14 @@ def _is_late(states: Collection[State], limit: datetime) -> Q:
 
 _IS_QUARANTINED = Q(quarantined_at__isnull=False)
 _HAS_FAILED = Q(state=State.CONNECTED) & ~Q(cause="")
+# Usually few among millions.
+_RARE = {Status.ATTENTION, Status.WAITING, Status.BUSY}
 # What an index finds, and every instance of a status meets.
-_MAY_HAVE: dict[Status, Callable[[datetime], Q]] = {
-    Status.BROKEN: lambda at: Q(state__in=_BROKEN) | _HAS_FAILED | _IS_QUARANTINED,
-    Status.ATTENTION: lambda at: (
-        Q(state__in=_WORKING | _FOR_OWNER) | _HAS_FAILED | (Q(state=State.CONNECTED) & _ends(at))
-    ),
-    Status.UNVERIFIED: lambda at: Q(state=State.CONNECTED),
-    Status.PAUSED: lambda at: Q(is_disabled=True),
-    Status.WAITING: lambda at: Q(state__in=_FOR_OWNER),
-    Status.BUSY: lambda at: Q(state__in=_WORKING),
-    Status.HEALTHY: lambda at: Q(state=State.CONNECTED),
+_MAY_HAVE: dict[Status, Q] = {
+    Status.BROKEN: Q(state__in=_BROKEN) | _HAS_FAILED | _IS_QUARANTINED,
+    Status.UNVERIFIED: Q(state=State.CONNECTED),
+    Status.PAUSED: Q(is_disabled=True),
+    Status.WAITING: Q(state__in=_FOR_OWNER),
+    Status.BUSY: Q(state__in=_WORKING),
+    Status.HEALTHY: Q(state=State.CONNECTED),
 }

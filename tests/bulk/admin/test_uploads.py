@@ -19,6 +19,7 @@ from instances.bulk.tasks import recover_and_enqueue
 from instances.models import BulkFilePart, BulkJob, BulkRow, Instance
 from tests.bulk.admin.test_jobs import ADD, FILE, do, page_of, upload
 from tests.support.factories import make_element, make_instance, make_user
+from tests.support.workbook import make_workbook
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -137,6 +138,14 @@ def test_a_file_whose_element_and_encoding_were_chosen_is_read_with_them(operato
     }
     assert "keyed has no key “note”." in page.text
     assert "The dry run found no problems." in page.text
+
+
+def test_a_workbook_is_uploaded_and_read(operator, user):
+    head, rows = HEAD.strip().split(";"), [row.strip().split(";") for row in ROWS[:300]]
+    page = upload(operator, user, make_workbook([head, *rows], others=1))
+    assert "The dry run found no problems." in page.text
+    assert "The sheet “Accounts” was read. The other sheets were skipped." in page.text
+    assert BulkRow.objects.get(number=301).body.reveal()["name"] == "Row 299"
 
 
 @pytest.fixture

@@ -1,0 +1,61 @@
+"""Many threads that share few database connections: those of data calls, which mostly wait for providers.
+
+Each thread has a connection of its own, and a database accepts few. So only SLOTS threads at a time may have one in
+use, and only KEPT keep theirs until their next call.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection
+
+SLOTS = 16
+KEPT = 16
+
+_slots = threading.BoundedSemaphore(SLOTS)
+_lock = threading.Lock()
+_keepers: set[int] = set()
+
+
+class _Held(threading.local):
+    has_slot = False
+
+
+_held = _Held()
+
+
+@contextmanager
+def connection_slot() -> Iterator[None]:
+    """Wait for a slot, and hold it until the end of the block or until release_connection()."""
+    with _lock:
+        _keepers.discard(threading.get_ident())
+    _slots.acquire()
+    _held.has_slot = True
+    try:
+        yield
+    finally:
+        if not _may_keep():
+            connection.close()
+        _give_back()
+
+
+def release_connection() -> None:
+    """Close this thread's connection, because the thread waits for something else. It may open another one later."""
+    if not connection.in_atomic_block:
+        connection.close()
+        _give_back()
+
+
+def _may_keep() -> bool:
+    with _lock:
+        is_kept = connection.connection is not None and len(_keepers) < KEPT
+        if is_kept:
+            _keepers.add(threading.get_ident())
+        return is_kept
+
+
+def _give_back() -> None:
+    if _held.has_slot:
+        _held.has_slot = False
+        _slots.release()
