@@ -127,17 +127,20 @@ def refused_name(
     *,
     allowed: AllowedHosts,
     configured: Collection[str],
+    is_in_clear: bool = False,
 ) -> str | None:
     """Return the variable that names a host that is not allowed.
 
     None if the host is allowed.
 
     configured: the variables that come from the account's configuration. Values that a provider sent (callback, token
-    response) must match the patterns.
+    response) must match the patterns. is_in_clear: whether the request goes by http, which no pattern allows.
     """
     if is_listed(named.host, allowed.listed) or _is_default(way, template, named):
         return None
-    refused = [name for name in named.names if not is_providers(way, name, named.host)]
+    refused = [
+        name for name in named.names if is_in_clear or not is_providers(way, name, named.host)
+    ]
     is_own = named in allowed.own and set(named.names) <= set(configured)
     return None if is_own or not refused else refused[0]
 

@@ -40,7 +40,7 @@ class ProviderApi:
 
     api.replies: functions that take a Received and return a Reply, by the path below /api; without one, 200.
     api.access_tokens: those that are accepted; empty: all. /token refreshes and fills it; api.refreshes counts.
-    api.hold: set() to let requests go on that wait_for_release() answers.
+    api.token_values: further fields of its responses. released: set() to answer what wait_for_release() holds.
     """
 
     def __init__(self) -> None:
@@ -49,6 +49,7 @@ class ProviderApi:
         self.access_tokens: set[str] = set()
         self.refreshes = 0
         self.is_refresh_refused = False
+        self.token_values: dict[str, str] = {}
         self.refresh_seconds = 0.0
         self.released = threading.Event()
         self._lock = threading.Lock()
@@ -108,6 +109,7 @@ class ProviderApi:
             "access_token": access_token,
             "refresh_token": f"refresh-token-{self.refreshes}",
             "expires_in": 3600,
+            **self.token_values,
         }
         return Reply(200, json.dumps(document).encode())
 

@@ -51,7 +51,14 @@ def address_of(request: PlatformRequest, template: str) -> str:
     if named is None:
         return url
     configured = way.values_of(request.configuration)
-    name = refused_name(way, template, named, allowed=request.allowed_hosts, configured=configured)
+    name = refused_name(
+        way,
+        template,
+        named,
+        allowed=request.allowed_hosts,
+        configured=configured,
+        is_in_clear=url.startswith("http://"),
+    )
     if name:
         raise HostNotAllowedError(name, named.host, request.element.name)
     return url
