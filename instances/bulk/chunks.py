@@ -4,9 +4,10 @@ The rows say both. A task in the queue only wakes a worker: whichever job asked 
 turn it is. So jobs share the workers however many rows each has, and a cancelled one leaves nothing behind.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
-from django.db.models import Count, Exists, F, OuterRef, Subquery
+from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 
 from instances.models import BulkJob, BulkRow
@@ -46,4 +47,16 @@ def due_chunks(*, limit: int) -> list[int]:
 
 def _with_due_rows(*, at: datetime) -> BulkJobQuerySet:
     due = BulkRow.objects.filter(job=OuterRef("pk"), due_at__lte=at)
-    return BulkJob.objects.enqueued().filter(Exists(due))
+    is_resting = Q(rests_until__gt=at)
+    return BulkJob.objects.enqueued().filter(~is_resting, Exists(due))
+
+
+def record_rest(job: BulkJob, rests: Mapping[str, datetime]) -> None:
+    """Leave the job alone until the first wait ends, if all its due rows have to wait.
+
+    rests: the ends of the waits that a run has met, by the element's key.
+    """
+    now = database_now()
+    due = job.rows.filter(due_at__lte=now).exclude(element_key__in=rests)
+    until = (now if due.exists() else min(rests.values())) if rests else None
+    BulkJob.objects.filter(pk=job.pk).exclude(rests_until=until).update(rests_until=until)

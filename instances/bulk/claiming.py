@@ -77,7 +77,7 @@ class Claimer:
         rows = BulkRow.objects.filter(job=self._run.job, job__state=BulkJob.State.RUNNING)
         if self._rows_allowed <= 0 or stopping.is_set() or rows.next_due_at() is None:
             return False
-        backoffs = self._run.backoffs(at=now)
+        backoffs = self._run.rests.of_elements(at=now)
         first = rows.exclude(element_key__in=backoffs).next_due_at()
         soonest = min(due_at for due_at in (first, *backoffs.values()) if due_at)
         seconds = (soonest - now).total_seconds()
@@ -107,7 +107,7 @@ class Claimer:
             at=at,
             lease=row_lease(),
             limit=limit,
-            paused=self._run.backoffs(at=at),
+            paused=self._run.rests.of_elements(at=at),
         )
 
     def _claim_suspect(self, under_way: int, *, at: datetime) -> list[BulkRow]:

@@ -14,6 +14,7 @@ from instances.deadlines import Deadline
 from instances.errors import InputError, InstancesError
 from instances.models import BulkRow, Instance
 from instances.provisioning.create import NewCreate, insert_creates
+from instances.provisioning.lifecycle.pacing import Place, place_of
 from instances.provisioning.lifecycle.states import State, insert_in_state
 from instances.provisioning.plan import ConnectionPlan
 
@@ -67,8 +68,23 @@ class Inserter:
         results = [Result(row) for row in (*lost, *batch.existing, *connected)]
         results += [self._run.refuse(row, error) for row, error in batch.refused.items()]
         ended = {result.row for result in results}
-        work = [Work(row, deadline, batch.creates.get(row)) for row in rows if row not in ended]
+        left = [row for row in rows if row not in ended]
+        places = self._places_of(left, batch)
+        work = [Work(row, deadline, batch.creates.get(row), place=places.get(row)) for row in left]
         return [*results, *work]
+
+    def _places_of(self, rows: Sequence[BulkRow], batch: _Batch) -> dict[BulkRow, Place]:
+        """Return where the requests for each row's instance go."""
+        places = {row: place_of(create.instance) for row, create in batch.creates.items()}
+        pks = [row.instance_id for row in rows if row not in places and row.instance_id]
+        if not pks:
+            return places
+        stored = Instance.objects.only("element_id", "secret_hosts").in_bulk(pks)
+        for row in rows:
+            if row not in places and (instance := stored.get(row.instance_id or 0)):
+                instance.organization_user = self._job.organization_user
+                places[row] = place_of(instance)
+        return places
 
     def _plan(self, rows: Sequence[BulkRow]) -> _Batch:
         batch, plans = _Batch(), dict[BulkRow, ConnectionPlan]()

@@ -10,13 +10,14 @@ many at a time. The other threads wait for the network (`sending.py`).
 import math
 import sys
 from collections.abc import Callable, Generator
+from datetime import datetime
 from time import monotonic
 
 import structlog
 from django.db import Error as AnyDatabaseError
 from django.utils import timezone
 
-from instances.bulk.chunks import CHUNK_ROWS
+from instances.bulk.chunks import CHUNK_ROWS, record_rest
 from instances.bulk.claiming import Claimer
 from instances.bulk.inserting import Inserter
 from instances.bulk.jobs import finish_bulk_job
@@ -70,6 +71,7 @@ def run_chunk(job: BulkJob) -> int:
         patience_seconds=CHUNK_PATIENCE_SECONDS,
     )
     ended = sum(1 for _ in runner.rows())
+    record_rest(job, runner.rests)
     finish_bulk_job(job)
     return ended
 
@@ -109,6 +111,11 @@ class _Runner:
                 yield from self._store.store_next(self._claimer.claimed)
         finally:
             self._finish()
+
+    @property
+    def rests(self) -> dict[str, datetime]:
+        """The elements all rows of which have to wait, with the end of the wait."""
+        return self._run.rests.of_elements(at=timezone.now())
 
     @property
     def _under_way(self) -> int:

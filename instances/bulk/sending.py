@@ -5,15 +5,15 @@ stored together with others.
 """
 
 import threading
-from contextlib import suppress
 from dataclasses import replace
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 import structlog
 from django.db import Error as AnyDatabaseError, connection
 from django.utils import timezone
 
 from instances.bulk.inserting import Inserter
+from instances.bulk.pacing import PacedQueue, Taken
 from instances.bulk.rows import Outcome, end_row, finish_row, hold_rows
 from instances.bulk.work import Result, Run, Work, fault, pause_after, row_lease
 from instances.errors import InstancesError
@@ -29,7 +29,7 @@ class Senders:
     def __init__(self, run: Run, inserter: Inserter, *, threads: int) -> None:
         # A None for each thread that has ended.
         self.results = SimpleQueue[Result | None]()
-        self._work = SimpleQueue[Work | None]()
+        self._queue = PacedQueue(run, threads=threads)
         self._run = run
         self._inserter = inserter
         self._threads = threads
@@ -42,31 +42,35 @@ class Senders:
     def put(self, item: Work | Result) -> None:
         """Queue work, or the result of a row that needs none."""
         if isinstance(item, Work):
-            self._work.put(item)
+            self._queue.put(item)
         else:
             self.results.put(item)
 
     def stop(self) -> None:
         """End each thread after the row that it is at, and give back the others."""
-        while not self._work.empty():
-            with suppress(Empty):
-                if work := self._work.get_nowait():
-                    self.results.put(self._run.give_back(work))
-        for _ in range(self._threads):
-            self._work.put(None)
+        for work in self._queue.close():
+            self.results.put(self._run.give_back(work))
 
     def _work_off(self) -> None:
-        """Process queued work until a None: the main function of each thread."""
+        """Process queued work until the queue is closed: the main function of each thread."""
         try:
-            while (work := self._work.get()) is not None:
-                self.results.put(self._process(work))
+            while taken := self._queue.take():
+                result = self._result_of(taken)
+                self._queue.end(taken, result.error)
+                self.results.put(result)
         finally:
             connection.close()
             self.results.put(None)
 
+    def _result_of(self, taken: Taken) -> Result:
+        row = taken.work.row
+        try:
+            return self._process(taken.work) if taken.may_start else self._run.give_back(taken.work)
+        except Exception:  # the run would wait forever for a row without a result
+            log.exception("bulk job failed at a row", job=self._run.job.pk, row=row.number)
+            return fault(row)
+
     def _process(self, work: Work) -> Result:
-        if not self._run.may_start(work):
-            return self._run.give_back(work)
         row = work.row
         try:
             if work.create:
@@ -77,9 +81,6 @@ class Senders:
         except AnyDatabaseError as error:
             pause_after(error)
             return Result(row, is_lost=True)
-        except Exception:  # one row must not stop the others
-            log.exception("bulk job failed at a row", job=self._run.job.pk, row=row.number)
-            return fault(row)
 
     def _send(self, work: Work, create: NewCreate) -> Result:
         """Send a create without using the database.
@@ -97,7 +98,7 @@ class Senders:
             self._run.refuse(row, result.error)
         else:
             end_row(row, Outcome.SUCCEEDED)
-        return Result(row, result, interactions=interactions)
+        return Result(row, result, error=result.error, interactions=interactions)
 
     def _process_individually(self, work: Work) -> Result:
         """Store the row's instance, if it has none, and do what its state requires.

@@ -32,7 +32,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 @task(priority=PRIORITY)
 def run_bulk_chunk(job_id: int) -> str:
-    """Process a chunk of the job whose turn it is; of the job that asked for it if no other one has due rows."""
+    """Process a chunk of the job whose turn it is: not always the one that the task was enqueued for."""
     try:
         return wait_for_database(lambda: with_right_clock(partial(_serve, job_id)))
     except ClockSkewError as error:
@@ -80,9 +80,9 @@ def recover_and_enqueue() -> bool:
 
 
 def _serve(job_id: int) -> str:
-    job = next_in_line() or BulkJob.objects.filter(pk=job_id).first()
+    job = next_in_line() or BulkJob.objects.filter(pk=job_id, enqueued_at=None).first()
     if job is None:
-        return "The bulk job no longer exists."
+        return "No bulk job has rows that are due."
     # For another worker, if one is free. The first chunk is this worker's.
     _request_next_chunks(taken=1)
     ended = run_chunk(job)

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import structlog
@@ -12,12 +12,14 @@ from django.conf import settings
 from django.db import Error as AnyDatabaseError, connection
 from django.utils import timezone
 
+from instances.bulk.rests import Rests, Spot
 from instances.bulk.rows import Outcome, end_or_put_off_row, end_row, give_back_row
 from instances.causes import Cause
 from instances.deadlines import Deadline
-from instances.errors import InstancesError, PlatformError
+from instances.errors import InstancesError
 from instances.models import BulkJob, BulkRow, Interaction
 from instances.provisioning.create import NewCreate
+from instances.provisioning.lifecycle.pacing import Place
 from instances.provisioning.lifecycle.provision import CreateResult
 from instances.provisioning.lifecycle.schedule import SEND_WITHIN
 from instances.provisioning.lifecycle.states import Move, State
@@ -39,6 +41,12 @@ class Work:
     create: NewCreate | None = None
     # Whether the database stored an instance for the row was not confirmed.
     is_unconfirmed: bool = False
+    # Where its requests go; None if that is not known yet.
+    place: Place | None = None
+
+    @property
+    def spot(self) -> Spot:
+        return Spot(self.row.element_key, self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,8 @@ class Result:
     row: BulkRow
     # The result of sending its instance.
     create: CreateResult | None = field(default=None, repr=False)
+    # Why it did not succeed.
+    error: InstancesError | None = None
     # The state change of an instance that was not sent.
     move: Move | None = None
     interactions: Sequence[Interaction] = field(default=(), repr=False)
@@ -63,36 +73,26 @@ class Run:
         self.holder: UUID = uuid4()
         # Set when nothing more may be sent.
         self.stopping = threading.Event()
-        self._backoff_until: dict[str, datetime] = {}
+        self.rests = Rests()
 
-    def backoffs(self, *, at: datetime) -> dict[str, datetime]:
-        """Return the elements whose platform asked to wait, with the end of the wait."""
-        return {key: until for key, until in self._backoff_until.items() if until > at}
-
-    def may_start(self, work: Work) -> bool:
-        """Wait until the element's backoff ends; False if the row may not be sent then.
-
-        Because the job is stopping, or it would be too late.
-        """
-        if until := self._backoff_until.get(work.row.element_key):
-            seconds = (until - timezone.now()).total_seconds()
-            if seconds > work.deadline.seconds_left:
-                return False
-            self.stopping.wait(max(seconds, 0))
-        return not self.stopping.is_set() and not work.deadline.has_passed
+    def must_give_back(self, work: Work) -> bool:
+        """Whether the job is stopping, or it would be too late when the row's turn comes."""
+        if self.stopping.is_set() or work.deadline.has_passed:
+            return True
+        rests_until = self.rests.end_of(work.spot)
+        if rests_until is None:
+            return False
+        return (rests_until - timezone.now()).total_seconds() > work.deadline.seconds_left
 
     def refuse(self, row: BulkRow, error: InstancesError) -> Result:
-        """Put the row off or let it fail, and its element's other rows wait if the platform asked for that."""
-        if isinstance(error, PlatformError) and error.retry_after_seconds:
-            rest = timedelta(seconds=error.retry_after_seconds)
-            self._backoff_until[row.element_key] = timezone.now() + rest
+        """Put the row off, or let it fail."""
         end_or_put_off_row(row, error)
-        return Result(row)
+        return Result(row, error=error)
 
     def give_back(self, work: Work) -> Result:
         """Release a row that was not sent; its instance becomes a draft again."""
-        now, row = timezone.now(), work.row
-        give_back_row(row, due_at=max(now, self._backoff_until.get(row.element_key, now)))
+        row = work.row
+        give_back_row(row, due_at=self.rests.end_of(work.spot) or timezone.now())
         if work.create:
             return Result(row, move=Move(work.create.instance, State.DRAFT, _NOT_SENT))
         return Result(row)

@@ -78,6 +78,8 @@ class BulkJob(models.Model):
     enqueued_at = models.DateTimeField(_("queued at"), null=True, blank=True)
     # When a worker last began a chunk of it.
     served_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Workers leave the job alone until then: all its due rows have to wait. None once a chunk met no wait.
+    rests_until = models.DateTimeField(null=True, blank=True, editable=False)
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
 
     objects = BulkJobQuerySet.as_manager()

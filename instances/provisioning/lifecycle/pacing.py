@@ -63,22 +63,35 @@ class _Pace:
 class Pacing:
     """Counts what runs at each place in this process, and how much may.
 
-    A place begins with an eighth of its most. Each answer doubles that, each outage cuts it to a quarter; so does a
-    rate limit, for its organization alone.
+    A place begins with a part of its most. Each answer doubles that, each outage cuts it to a quarter; so does a rate
+    limit, for its organization alone.
+
+    kept_for_others: what no place gets once there is more than one. first_share: an eighth of its most by default.
     """
 
-    def __init__(self, *, most_at_once: int, most_at_a_place: int) -> None:
+    def __init__(
+        self,
+        *,
+        most_at_once: int,
+        most_at_a_place: int,
+        kept_for_others: int = 0,
+        first_share: int = FIRST_SHARE,
+    ) -> None:
         # Notified whenever a place may have room.
         self.changed = threading.Condition()
         self._most_at_once = most_at_once
         self._most = most_at_a_place
+        self._kept_for_others = kept_for_others
+        self._first_share = first_share
         self._running = 0
         self._paces: OrderedDict[Place, _Pace] = OrderedDict()
 
     def try_begin(self, place: Place) -> bool:
         """Count one more at the place if it has room. Call end() afterwards. The caller holds `changed`."""
         paces = [self._pace(one) for one in (place, place.of_everybody)]
-        has_room = all(pace.running < pace.allowed for pace in paces)
+        # Each place is known for its organization and for everybody.
+        kept = self._kept_for_others if len(self._paces) > 2 else 0
+        has_room = all(pace.running < min(pace.allowed, self._most - kept) for pace in paces)
         if not has_room or self._running >= self._most_at_once:
             return False
         self._running += 1
@@ -99,9 +112,9 @@ class Pacing:
         self.changed.notify_all()
 
     def _pace(self, place: Place) -> _Pace:
-        first = max(self._most // FIRST_SHARE, 1)
-        if place.organization_id is None:
-            first = max(self._most // (FIRST_SHARE // 2), 2)
+        first = max(self._most // self._first_share, 1)
+        # That of an organization must not be all that everybody has.
+        first = first if place.organization_id else min(2 * first, self._most)
         pace = self._paces.setdefault(place, _Pace(first))
         self._paces.move_to_end(place)
         if len(self._paces) > _REMEMBERED:
