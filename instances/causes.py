@@ -72,6 +72,7 @@ class Cause(TextChoices):
         _("Provider could not authorize just now"),
     )
     ISSUER_MISMATCH = "issuer_mismatch", _("Response from the wrong authorization server")
+    OTHER_ACCOUNT = "other_account", _("Another account was authorized")
     AUTHORIZATION_FAILED = "authorization_failed", _("Authorization failed")
     STATE_EXPIRED = "state_expired", _("Authorization timed out")
     STATE_REPLAYED = "state_replayed", _("Authorization already completed")
@@ -301,6 +302,16 @@ CAUSES: dict[str, CauseInfo] = {
             "The response did not come from the service that you were sent to, so nothing was connected. Start again. "
             "If it happens again, tell the person who sent you the link."
         ),
+    ),
+    Cause.OTHER_ACCOUNT: CauseInfo(
+        sentence=_("Another account was authorized on %(element)s than before."),
+        who=WhoActs.ACCOUNT_OWNER,
+        remedy=_(
+            "Ask the account owner to authorize again with the same account, or create a new instance for the other one."
+        ),
+        account_owner=_("You signed in with another account than before, so nothing was changed."),
+        status=409,
+        page_status=409,
     ),
     Cause.AUTHORIZATION_FAILED: CauseInfo(who=WhoActs.OPERATOR, remedy=_START_AGAIN),
     Cause.STATE_EXPIRED: CauseInfo(

@@ -4,9 +4,7 @@ import time
 from http import HTTPStatus
 from urllib.parse import urlencode
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -17,11 +15,12 @@ from django.views.decorators.http import require_http_methods
 from instances import counters, errors
 from instances.callbacks.authorize_link import thank
 from instances.callbacks.error_pages import explain_error
+from instances.callbacks.other_account import ask_for_confirmation
+from instances.callbacks.ways_back import back_link, return_to
 from instances.client_address import client_address
 from instances.models import Authorization, Instance
 from instances.pages.language import with_language
 from instances.pages.oauth_redirect import browser_secrets, remember_browser
-from instances.provisioning.access.permissions import InstancePermission, is_permitted
 from instances.provisioning.oauth.answers import MAX_CODE_CHARACTERS
 from instances.provisioning.oauth.authorize import new_browser_secret
 from instances.provisioning.oauth.callback import (
@@ -87,17 +86,19 @@ def _respond(
     renewed_secret = new_browser_secret()
     try:
         instance = _complete(request, parameters, trip, renewed_secret)
+    except errors.OtherAccountError as error:
+        response = ask_for_confirmation(request, error, trip)
     except errors.InstancesError as error:
-        back_link = _back_link(request, trip.instance) if trip and not is_by_link else None
+        way_back = back_link(request, trip.instance) if trip and not is_by_link else None
         response = explain_error(
             request,
             error,
-            back_link=back_link,
+            back_link=way_back,
             is_by_link=is_by_link,
             is_without_parameters=not parameters,
         )
     else:
-        response = thank(request, instance) if is_by_link else _return_to(request, instance)
+        response = thank(request, instance) if is_by_link else return_to(request, instance)
     ended = Authorization.objects.filter(pk=trip.pk).first() if trip else None
     if trip and ended and ended.is_of_browser(renewed_secret):
         remember_browser(request, response, renewed_secret, instead_of=trip)
@@ -141,22 +142,3 @@ def _count_unsolicited(address: str) -> bool:
         )
     # 0 means that the cache is down: record nothing rather than everything.
     return 0 < counters.hit(f"callbacks:{window}", seconds=lifetime) <= UNSOLICITED_RECORDED
-
-
-def _return_to(request: HttpRequest, instance: Instance) -> HttpResponse:
-    messages.success(request, _("%s is connected.") % instance.name)
-    return redirect(_page_of(request, instance))
-
-
-def _back_link(request: HttpRequest, instance: Instance) -> tuple[str, str] | None:
-    """Return the address and name of the instance, or None if the user may not view it."""
-    if not is_permitted(request.user, instance, InstancePermission.VIEW):
-        return None
-    return _page_of(request, instance), instance.name
-
-
-def _page_of(request: HttpRequest, instance: Instance) -> str:
-    """Return the instance's address in the admin for its users, otherwise in self-service."""
-    uses_admin = request.user.is_active and request.user.is_staff
-    name = "admin:instances_instance_change" if uses_admin else "connection"
-    return reverse(name, args=[instance.pk])

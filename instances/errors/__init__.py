@@ -31,6 +31,7 @@ InstancesError
 │   ├── MissingStateError  UnknownStateError  ExpiredStateError  ReplayedStateError
 │   ├── WrongBrowserError  IssuerMismatchError
 │   ├── UnknownLinkError  LinkOverError ── LinkDoneError
+│   ├── OtherAccountError           another account was authorized than before
 │   └── AuthorizationDeniedError  AuthorizationUnavailableError  ProviderReportedError
 └── PlatformError                   an exchange with a platform or a provider failed
     ├── UnreachableError            no connection, so nothing was sent
@@ -63,6 +64,7 @@ from instances.errors.authorizations import (
     LinkDoneError,
     LinkOverError,
     MissingStateError,
+    OtherAccountError,
     ProviderReportedError,
     ReplayedStateError,
     UnknownLinkError,
@@ -165,6 +167,7 @@ __all__ = [
     "MissingConfigurationError",
     "MissingStateError",
     "NoCheckError",
+    "OtherAccountError",
     "OutcomeUnknownError",
     "PermissionRefusedError",
     "PlatformError",

@@ -83,6 +83,22 @@ class AuthorizationDeniedError(AuthorizationError):
     cause = Cause.AUTHORIZATION_DENIED
 
 
+class OtherAccountError(AuthorizationError):
+    """Another account was authorized than the instance's; nothing was replaced.
+
+    known, authorized: what identifies the two accounts, for people.
+    """
+
+    cause = Cause.OTHER_ACCOUNT
+
+    def __init__(self, label: str, *, known: str, authorized: str) -> None:
+        super().__init__(
+            f"{label}: another account was authorized than before ({authorized}; before: {known}). Nothing was "
+            "replaced. Authorize again as the same account, or create a new instance for the other one."
+        )
+        self.known, self.authorized = known, authorized
+
+
 class AuthorizationUnavailableError(AuthorizationError):
     """The provider cannot authorize anybody now (RFC 6749 4.1.2.1 temporarily_unavailable)."""
 

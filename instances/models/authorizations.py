@@ -24,6 +24,9 @@ class AuthorizationQuerySet(models.QuerySet["Authorization"]):
         """Authorizations whose browser may still return."""
         return self.filter(used_at=None, expires_at__gt=at)
 
+    def confirming(self) -> Self:
+        return self.filter(outcome=Authorization.Outcome.CONFIRMING)
+
     def by_leavers(self) -> Self:
         """Last completed authorizations whose starter is no longer active."""
         completed = Authorization.objects.filter(outcome=Authorization.Outcome.COMPLETED)
@@ -45,6 +48,8 @@ class Authorization(SealedRow):
 
     class Outcome(models.TextChoices):
         PENDING = "pending", _("pending")
+        # Another account was authorized than before; the tokens wait until the person confirms or expires_at has passed.
+        CONFIRMING = "confirming", _("waiting for confirmation")
         COMPLETED = "completed", _("completed")
         DENIED = "denied", _("denied")
         FAILED = "failed", _("failed")
@@ -86,6 +91,8 @@ class Authorization(SealedRow):
     request_token_secret = SealedTextField(_("request token secret"))
     # What is changed in the instance's configuration if the authorization succeeds.
     configuration = SealedJSONField(_("changed configuration"))
+    # The tokens of another account, while its outcome is CONFIRMING: provisioning.oauth.other_account.
+    other_account = SealedJSONField(_("tokens of another account"), db_default="")
     redirect_uri = models.URLField(_("redirect URI"), max_length=500)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     expires_at = models.DateTimeField(_("expires at"), db_index=True)
@@ -102,7 +109,9 @@ class Authorization(SealedRow):
         verbose_name_plural = _("authorizations")
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(outcome__in=["pending", "completed", "denied", "failed"]),
+                condition=models.Q(
+                    outcome__in=["pending", "confirming", "completed", "denied", "failed"]
+                ),
                 name="authorization_outcome_known",
             ),
             models.CheckConstraint(

@@ -79,6 +79,11 @@ class Instance(SealedRow):
     )
     # Of the authorization code last used, to recognise a repeated request.
     code_digest = models.CharField(max_length=64, blank=True, editable=False)
+    # What identifies the account at the provider, by the field that the provider sent.
+    # None: not known.
+    account_identity = models.JSONField(
+        _("account at the provider"), null=True, default=None, editable=False
+    )
     remote_id = models.BigIntegerField(_("ID on the remote platform"), null=True, blank=True)
     state = models.CharField(
         _("state"), max_length=25, choices=State.choices, default=State.DRAFT, editable=False

@@ -75,6 +75,7 @@ def details_of(instance: Instance) -> list[Fact]:
         Fact(_("Element token"), secret_state(instance, "token")),
         Fact(_("Authentication"), way),
         Fact(_("Tags"), ", ".join(instance.tag_names)),
+        Fact(_("Account at the provider"), _account(instance)),
         Fact(_("Provider tokens"), secret_state(instance, "tokens")),
         Fact(_("Scopes not granted"), ", ".join(instance.missing_scopes)),
         Fact(_("Next refresh"), at=instance.next_refresh_at),
@@ -90,6 +91,10 @@ def details_of(instance: Instance) -> list[Fact]:
         Fact(_("UID"), str(instance.uid)),
     ]
     return [fact for fact in facts if fact.value or fact.at]
+
+
+def _account(instance: Instance) -> str:
+    return ", ".join(f"{name} {value}" for name, value in (instance.account_identity or {}).items())
 
 
 def _refresh_status(instance: Instance) -> str:

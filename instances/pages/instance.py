@@ -28,7 +28,12 @@ from instances.provisioning.actions import (
 )
 from instances.provisioning.lifecycle.states import State
 from instances.provisioning.status.audience import audiences_for
-from instances.provisioning.status.explain import Explanation, explain, remedies_of
+from instances.provisioning.status.explain import (
+    Explanation,
+    explain,
+    explain_unverified,
+    remedies_of,
+)
 from instances.provisioning.status.meaning import facts_of, meaning_of
 from instances.times import format_time
 
@@ -63,6 +68,7 @@ def instance_page(request: HttpRequest, pk: int, *, frame: Frame) -> HttpRespons
         "status": status,
         "status_text": capfirst(status.label),
         "explanation": explanation,
+        "unverified_text": explain_unverified(instance),
         "since": _since(instance) if explanation else "",
         "same_cause": _same_cause(request, instance, frame) if explanation else None,
         "exchange_url": _exchange_url(explanation, frame) if has_exchanges else "",

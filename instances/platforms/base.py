@@ -28,6 +28,8 @@ class TokenSet:
     extra: Mapping[str, str] = field(default_factory=dict, repr=False)
     # Asked for, and not granted.
     missing_scopes: tuple[str, ...] = ()
+    # What identifies the account in this response, by field; not part of the stored JSON.
+    account: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -153,6 +155,8 @@ class PlatformInstance:
     is_valid: bool = True
     # Whether an exchange proved the credentials.
     is_proved: bool = True
+    # What identifies the account at the provider, by field, as far as the responses tell.
+    account: Mapping[str, str] = field(default_factory=dict)
     # Why the probe could not be answered, although the provider issued tokens.
     probe_error: PlatformError | None = None
     is_disabled: bool = False

@@ -12,11 +12,13 @@ from django.utils import timezone
 
 from instances.provisioning.lifecycle.pruning import prune
 from instances.provisioning.lifecycle.sweeps import BATCH, refresh_due_instances, work_due_instances
+from instances.provisioning.oauth.other_account import forget_unconfirmed
 
 AT_EACH_TURN = timedelta(0)
 PRUNE_INTERVAL = timedelta(hours=6)
 # The next turn does not wait longer for slow providers.
 PATIENCE = timedelta(seconds=10)
+FORGET_INTERVAL = timedelta(minutes=1)
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -80,4 +82,13 @@ def _prune() -> bool:
     return False
 
 
-_registered = [PeriodicWork(_work_on_instances), PeriodicWork(_prune, PRUNE_INTERVAL)]
+def _forget_unconfirmed() -> bool:
+    forget_unconfirmed()
+    return False
+
+
+_registered = [
+    PeriodicWork(_work_on_instances),
+    PeriodicWork(_forget_unconfirmed, FORGET_INTERVAL),
+    PeriodicWork(_prune, PRUNE_INTERVAL),
+]

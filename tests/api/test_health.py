@@ -28,7 +28,8 @@ def test_an_instance_that_exchanged_nothing_is_unverified_and_says_when_it_is_ch
         "missingScopes": [],
         "cause": None,
         "responsible": None,
-        "advice": None,
+        "advice": "The credentials are stored, but not verified: this connector has no check. The first exchange "
+        "that succeeds verifies them.",
         "nextStep": None,
         "interactionId": None,
         "lastCheckedAt": None,

@@ -1,18 +1,11 @@
 """Browsers that come back from a provider in every way that providers have: by a link, and as an operator."""
 
-import re
-from dataclasses import dataclass
-from http import HTTPStatus
-from http.client import HTTPConnection
-from urllib.parse import unquote, urlsplit
-
 import pytest
 from django.test import Client
-from django.urls import reverse
 
 from instances.models import Authorization, Interaction
-from instances.provisioning.oauth.links import make_link
 from instances.provisioning.plan import default_callback_url
+from tests.cases.trips import as_operator, by_link
 from tests.support.factories import make_instance, make_user
 
 CLIENT = {"oauth.api.key": "client-id-1", "oauth.api.secret": "client-secret-1"}
@@ -20,44 +13,6 @@ SECRETS = ["the-code", "client-secret-1"]
 WORDS = "The app may not request scope b."
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@dataclass
-class Browser:
-    """A browser that is sent to the stub, and follows what the stub answers."""
-
-    client: Client
-    provider_url: str
-
-    def come_back(self):
-        """Go to the provider and back; returns the page that the browser ends on."""
-        parts = urlsplit(self.provider_url)
-        connection = HTTPConnection(parts.netloc, timeout=5)
-        connection.request("GET", f"{parts.path}?{parts.query}")
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        connection.close()
-        if answer.status == HTTPStatus.FOUND:
-            return self._open(answer.headers["Location"])
-        return self._submit(text)
-
-    def _submit(self, form):
-        """Send the provider's form: from another site, so without cookies; the redirect has them."""
-        fields = re.findall(r'name="(\w+)" value="([^"]*)"', form)
-        action = urlsplit(re.findall(r'action="([^"]*)"', form)[0]).path
-        data = {name: unquote(value) for name, value in fields}
-        redirect = Client(enforce_csrf_checks=True).post(action, data)
-        assert redirect.status_code == HTTPStatus.SEE_OTHER
-        return self.client.get(redirect["Location"])
-
-    def _open(self, url):
-        parts = urlsplit(url)
-        page = self.client.get(f"{parts.path}?{parts.query}" if parts.query else parts.path)
-        if "callback.js" not in page.text:
-            return page
-        # What the page's script does.
-        assert page.status_code == 400
-        return self.client.get(f"{parts.path}?{parts.fragment or 'fragment='}")
 
 
 @pytest.fixture
@@ -74,20 +29,6 @@ def instance(connect):
         )
 
     return instance
-
-
-def by_link(instance):
-    client = Client()
-    path = urlsplit(make_link(instance, user=instance.organization_user.user).url).path
-    client.get(path)
-    return Browser(client, client.post(path)["Location"])
-
-
-def as_operator(instance):
-    client = Client()
-    client.force_login(instance.organization_user.user)
-    url = reverse("admin:instances_instance_action", args=[instance.pk, "authorize"])
-    return Browser(client, client.post(url)["Location"])
 
 
 @pytest.fixture(params=[by_link, as_operator])

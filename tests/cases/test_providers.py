@@ -10,6 +10,7 @@ from urllib.parse import unquote_plus
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.urls import reverse
 from django.utils import timezone
 
 from instances.models import Instance, Interaction
@@ -204,9 +205,36 @@ def test_tokens_of_a_code_are_kept_if_the_probe_is_rate_limited_with_403(connect
     assert account.row.tokens.reveal()["access_token"] == "tok-1"
 
 
-def test_a_scope_that_was_not_granted_is_shown(connect):
+def test_a_scope_that_was_not_granted_is_shown(connect, person):
     account = connect.by_code("149-narrow-scope")
     assert account.health["missingScopes"] == ["b"]
+    staff = person("staff")
+    owner = account.row.organization_user
+    owner.user = staff.user
+    owner.save()
+    page = staff.browser.get(reverse("connection", args=[account.row.pk]))
+    shown = {fact.label: fact.value for fact in page.context["details"]}
+    assert shown["Scopes not granted"] == "b"
+    assert "Scopes not granted" in page.text
+
+
+@pytest.mark.parametrize(
+    ("element", "sentence"),
+    [
+        ("stub-noprobe", "this connector has no check"),
+        ("stub-code", "They are checked automatically at"),
+    ],
+)
+def test_an_unverified_account_says_what_verifies_it(connect, person, element, sentence):
+    account = connect.by_refresh_token("70-good", element)
+    assert account.outcome() == ("connected", "", False)
+    assert "The credentials are stored, but not verified" in account.health["advice"]
+    assert sentence in account.health["advice"]
+    staff = person("staff")
+    owner = account.row.organization_user
+    owner.user = staff.user
+    owner.save()
+    assert sentence in staff.browser.get(reverse("connection", args=[account.row.pk])).text
 
 
 def test_a_token_that_ends_without_a_refresh_token_is_due_at_its_end(connect):

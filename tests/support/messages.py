@@ -32,6 +32,7 @@ TEMPLATES = (
     "templates/instances/error.html",
     "templates/instances/form_field.html",
     "templates/instances/form_fields.html",
+    "templates/instances/other_account.html",
     "templates/instances/thanks.html",
     "templates/instances/time.html",
     "templates/403_csrf.html",

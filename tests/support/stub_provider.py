@@ -36,7 +36,7 @@ class StubProvider(LoopbackServer):
     seconds since 1970.
 
     "authorize" says what the browser brings back: a "query" or "raw_query", "where" (query, fragment or post),
-    "path_suffix", "append". "$state" is the state and "$characters(5)" five characters.
+    "path_suffix", "append"; of a list, the n-th trip. "$state" is the state and "$characters(5)" five characters.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,11 @@ class StubProvider(LoopbackServer):
             number = self._calls[request.case, key]
         case = _case(request.case)
         if request.endpoint == "authorize":
-            return _authorization_response(case["authorize"], request.query), number
+            trips = (
+                case["authorize"] if isinstance(case["authorize"], list) else [case["authorize"]]
+            )
+            trip = trips[min(number, len(trips)) - 1]
+            return _authorization_response(trip, request.query), number
         stated = case.get(request.endpoint, {})
         answers = stated.get(request.grant_type) if request.endpoint == "token" else stated
         answers = answers or {"json": {"ok": True}}

@@ -14,7 +14,7 @@ from instances.api.documents.elements import (
 )
 from instances.catalogue.configuration_keys import MASK, ConfigurationKey
 from instances.models import Instance, Interaction, OrganizationUser
-from instances.provisioning.status.explain import explain
+from instances.provisioning.status.explain import explain, explain_unverified
 from instances.provisioning.status.meaning import facts_of, meaning_of
 from instances.wire import Document
 
@@ -240,7 +240,8 @@ class InteractionDocument(ResponseDocument):
 class InstanceHealthDocument(ResponseDocument):
     """The health of an instance. Not part of the vendor's API.
 
-    cause, responsible, advice and nextStep are null if there is nothing to report.
+    cause, responsible, advice and nextStep are null if there is nothing to report. advice also says what verifies
+    credentials that are not verified.
 
     status: what pages show: healthy, attention, broken, unverified, paused, waiting or busy.
 
@@ -278,7 +279,7 @@ class InstanceHealthDocument(ResponseDocument):
             missing_scopes=instance.missing_scopes,
             cause=explanation.cause if explanation else None,
             responsible=explanation.who_acts if explanation else None,
-            advice=explanation.advice if explanation else None,
+            advice=explanation.advice if explanation else explain_unverified(instance) or None,
             next_step=explanation.action.name if explanation else None,
             interaction_id=instance.cause_interaction_id if explanation else None,
             last_checked_at=instance.last_checked_at,

@@ -113,17 +113,20 @@ class EmbeddedPlatform:
 def _authenticated(request: PlatformRequest, *, token: str) -> PlatformInstance:
     """Get tokens, if there are any, and verify them with the probe."""
     tokens = _obtain(request)
+    account = dict(tokens.account) if tokens else {}
     try:
         # The deadline is only for requests that must not be sent twice.
-        prove(replace(request, tokens=tokens, deadline=None))
+        account = prove(replace(request, tokens=tokens, deadline=None)) | account
     except PlatformError as error:
         # The code is used up: keep the tokens even if the probe cannot be answered now.
         if not (request.authentication.needs_browser and error.is_retryable):
             raise
-        return PlatformInstance(token=token, tokens=tokens, is_proved=False, probe_error=error)
+        return PlatformInstance(
+            token=token, tokens=tokens, is_proved=False, probe_error=error, account=account
+        )
     way = request.authentication
     is_proved = way.probe is not None or way.obtains_token
-    return PlatformInstance(token=token, tokens=tokens, is_proved=is_proved)
+    return PlatformInstance(token=token, tokens=tokens, is_proved=is_proved, account=account)
 
 
 def _obtain(request: PlatformRequest) -> TokenSet | None:

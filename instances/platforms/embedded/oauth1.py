@@ -21,6 +21,7 @@ from instances.errors import (
     RefusedError,
 )
 from instances.platforms.base import PlatformRequest, RequestToken, TokenSet, callback_with_state
+from instances.platforms.embedded.accounts import account_in
 from instances.platforms.embedded.templates import endpoint_of, texts_of, values_of
 from instances.platforms.transport import (
     Answer,
@@ -115,7 +116,9 @@ def exchange_verifier(request: PlatformRequest) -> TokenSet:
     extra = {
         name: value for name, value in {**kept, **more}.items() if name not in _STANDARD_FIELDS
     }
-    return TokenSet(access_token, token_secret=token_secret, extra=extra)
+    return TokenSet(
+        access_token, token_secret=token_secret, extra=extra, account=account_in({**kept, **more})
+    )
 
 
 def request_signed(

@@ -8,6 +8,7 @@ from instances.errors import (
     RefusedError,
 )
 from instances.platforms.base import PlatformRequest
+from instances.platforms.embedded.accounts import account_in
 from instances.platforms.embedded.calling import authorization
 from instances.platforms.embedded.oauth1 import request_signed
 from instances.platforms.embedded.templates import address_of, headers_of
@@ -16,6 +17,7 @@ from instances.platforms.transport import (
     Subject,
     error_of,
     is_page,
+    json_of,
     raise_for_fault,
     session_for,
     sign_in_page,
@@ -36,15 +38,15 @@ _REJECTED = (
 )
 
 
-def prove(request: PlatformRequest) -> None:
-    """Send the probe, if the element has one.
+def prove(request: PlatformRequest) -> dict[str, str]:
+    """Send the probe, if the element has one. Returns what identifies the account in its response.
 
     Raises CredentialsRefusedError, or GrantRejectedError for tokens of a browser (401), AccessForbiddenError (403),
     SignInPageError (a page instead of data), RefusedError (any other 4xx), PlatformError, InputError.
     """
     probe = request.authentication.probe
     if probe is None:
-        return
+        return {}
     subject = subject_of(request, "Verify credentials")
     headers = headers_of(request, probe.headers) | authorization(request, probe)
     url = address_of(request, probe.url)
@@ -53,6 +55,7 @@ def prove(request: PlatformRequest) -> None:
     else:
         answer = session_for(subject).request(probe.method, url, headers=headers)
     _raise_for_refusal(answer, subject, request)
+    return account_in(json_of(answer))
 
 
 def _raise_for_refusal(answer: Answer, subject: Subject, request: PlatformRequest) -> None:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from instances.catalogue.definition import TokenAnswer
 from instances.platforms.base import PlatformRequest, TokenSet
+from instances.platforms.embedded.accounts import account_in
 from instances.platforms.transport import (
     FIRST_INSTANT,
     FIRST_MILLISECONDS,
@@ -91,6 +92,7 @@ def token_set(
         expires_at=_expires_at(fields, now=timezone.now()),
         extra={name: value for name, value in extra.items() if name not in _STANDARD_FIELDS},
         missing_scopes=_missing_scopes(asked_scope or "", scope),
+        account=account_in({**document, **fields, **kept}),
     )
 
 

@@ -147,6 +147,8 @@ def connected_columns(instance: Instance, result: PlatformInstance, code: str) -
     }
     if code:
         columns["code_digest"] = crypto.digest(code)
+    if result.account:
+        columns["account_identity"] = dict(result.account)
     if result.tokens:
         way = instance.authentication
         columns |= token_columns(way, result.tokens, at=now)

@@ -1,13 +1,13 @@
 """Authenticate an instance again, keeping its id, Element token and history."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from instances.errors import MissingCodeError, StateConflictError
+from instances.errors import MissingCodeError, OtherAccountError, StateConflictError
 from instances.models import Instance
-from instances.platforms.base import code_in
+from instances.platforms.base import PlatformInstance, PlatformRequest, code_in
 from instances.platforms.registry import platform_for
 from instances.provisioning.hosts import moved_hosts, require_secrets_again
 from instances.provisioning.lifecycle.changes import locked, merge_proved, save_changes
@@ -34,11 +34,18 @@ def reauthenticate_instance(
 
 
 def reauthenticate_as_planned(
-    instance: Instance, plan: ConnectionPlan, *, actor: str, code_verifier: str = ""
+    instance: Instance,
+    plan: ConnectionPlan,
+    *,
+    actor: str,
+    code_verifier: str = "",
+    on_other_account: Callable[[PlatformInstance], None] | None = None,
 ) -> Instance:
     """Authenticate an instance again with planned changes, a new code, or both.
 
-    Raises what reauthenticate_instance() raises.
+    on_other_account: called with the new tokens if they belong to another account at the provider than the stored ones.
+
+    Raises OtherAccountError then, and what reauthenticate_instance() raises.
     """
     require_right_clock()
     require_secrets_again(instance, plan, is_authorizing=True)
@@ -62,10 +69,51 @@ def reauthenticate_as_planned(
         # The old host's tokens must not go to the new one, which may respond without a refresh token.
         request = replace(request, tokens=None)
     renewed = platform_for(request.organization).update_instance(request)
-    why = "Credentials renewed."
+    if plan.authentication.needs_browser and code_in(plan.provider_data):
+        try:
+            _require_same_account(instance, request, renewed)
+        except OtherAccountError:
+            if on_other_account:
+                on_other_account(renewed)
+            raise
+    return store_renewed(instance, plan, request, renewed, why="Credentials renewed.")
+
+
+def _require_same_account(
+    instance: Instance, request: PlatformRequest, renewed: PlatformInstance
+) -> None:
+    """Compare what identifies the accounts of the stored and the new tokens, as far as both are known.
+
+    Raises OtherAccountError.
+    """
+    # Instances that were connected before the column existed know what the callback brought, such as realmId.
+    known = instance.account_identity or (request.tokens.extra if request.tokens else {})
+    other = {n: value for n, value in renewed.account.items() if known.get(n, value) != value}
+    if other:
+        before = words_for({name: known[name] for name in other})
+        raise OtherAccountError(instance.label, known=before, authorized=words_for(other))
+
+
+def words_for(account: Mapping[str, str]) -> str:
+    """Name an account for people: "realmId 1111, userId 7"."""
+    return ", ".join(f"{name} {value}" for name, value in account.items())
+
+
+def store_renewed(
+    instance: Instance,
+    plan: ConnectionPlan,
+    request: PlatformRequest,
+    renewed: PlatformInstance,
+    *,
+    why: str,
+) -> Instance:
+    """Store what a platform has verified, with the plan's changes. request: the one that was sent.
+
+    Raises StateConflictError.
+    """
     token = {}
     if request.has_lost_token:
-        why = "Credentials renewed. The Element token could not be read, so a new one was created."
+        why = f"{why} The Element token could not be read, so a new one was created."
         token = {"token": renewed.token}
     columns = token | connected_columns(instance, renewed, code_in(request.provider_data))
     read: dict[str, Any] = {
@@ -92,7 +140,7 @@ def reauthenticate_as_planned(
                 instance,
                 State.CONNECTED,
                 expect=CREATED,
-                actor=actor,
+                actor=request.actor,
                 why=why,
                 **merged,
                 **columns,
@@ -100,5 +148,5 @@ def reauthenticate_as_planned(
             moved_at = instance.state_changed_at
 
     outlast_outage(store, what="state")
-    describe_instance(instance, actor=actor, known=request)
+    describe_instance(instance, actor=request.actor, known=request)
     return instance

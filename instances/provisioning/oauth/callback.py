@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -21,6 +22,7 @@ from instances.errors import (
     InstancesError,
     IssuerMismatchError,
     MissingStateError,
+    OtherAccountError,
     ReplayedStateError,
     UnknownStateError,
     WrongBrowserError,
@@ -28,7 +30,7 @@ from instances.errors import (
 from instances.models import Authorization, AuthorizationLink, Instance, Interaction
 from instances.models.authorization_links import browser_digests
 from instances.models.authorizations import LIFETIME
-from instances.platforms.base import code_in
+from instances.platforms.base import PlatformInstance, code_in
 from instances.provisioning.lifecycle.reauthenticate import reauthenticate_as_planned
 from instances.provisioning.lifecycle.states import State, cause_of, move_instance
 from instances.provisioning.oauth.answers import require_code
@@ -102,8 +104,8 @@ def complete_authorization(
         if authorization is None or not parameters:
             # Without parameters, the response may be in the URL's fragment, which only the page can see.
             raise _unknown(parameters)
-        _check_browser(authorization, user=user, browser_secret=browser_secret)
-        _check_link(authorization)
+        check_browser(authorization, user=user, browser_secret=browser_secret)
+        check_link(authorization)
         _claim(authorization, renewed_secret)
         is_claimed = True
         plan = plan_changes(authorization.instance, authorization.configuration.reveal())
@@ -119,14 +121,14 @@ def complete_authorization(
         interaction = _record_callback(parameters, authorization, user, started_at, str(error))
         # An error before the claim changes nothing: the right browser and user can still finish the authorization.
         if authorization and is_claimed:
-            actor = _actor_of(authorization, user)
+            actor = person_of(authorization, user)
             _end_in_failure(authorization, error, interaction, actor=actor)
         raise
     _record_callback(parameters, authorization, user, started_at, "")
-    return _connect(authorization, plan, parameters, actor=_actor_of(authorization, user))
+    return _connect(authorization, plan, parameters, actor=person_of(authorization, user))
 
 
-def _actor_of(authorization: Authorization | None, user: User | AnonymousUser) -> str:
+def person_of(authorization: Authorization | None, user: User | AnonymousUser) -> str:
     link = authorization.link if authorization else None
     return link.actor if link else user.get_username()
 
@@ -143,7 +145,7 @@ def _unknown(parameters: Mapping[str, str]) -> AuthorizationError:
     )
 
 
-def _check_browser(
+def check_browser(
     authorization: Authorization, *, user: User | AnonymousUser, browser_secret: str
 ) -> None:
     is_browser = authorization.is_of_browser(browser_secret)
@@ -159,7 +161,7 @@ def _check_browser(
         )
 
 
-def _check_link(authorization: Authorization) -> None:
+def check_link(authorization: Authorization) -> None:
     if authorization.link:
         require_open(authorization.link)
 
@@ -242,19 +244,41 @@ def _connect(
             replace(plan, provider_data=provider_data),
             actor=actor,
             code_verifier=authorization.code_verifier.reveal(),
+            on_other_account=partial(_remember, authorization, provider_data),
         )
-    except InstancesError:
-        _store_outcome(authorization, Authorization.Outcome.FAILED)
+    except OtherAccountError:
+        # The person who came back is asked: other_account.py.
         raise
-    _store_outcome(authorization, Authorization.Outcome.COMPLETED)
+    except InstancesError:
+        store_outcome(authorization, Authorization.Outcome.FAILED)
+        raise
+    store_outcome(authorization, Authorization.Outcome.COMPLETED)
     return instance
 
 
-def _store_outcome(authorization: Authorization, outcome: str) -> None:
-    """Store the outcome, waiting for the end of a database outage."""
+def _remember(
+    authorization: Authorization, provider_data: Mapping[str, str], renewed: PlatformInstance
+) -> None:
+    """Keep the tokens of another account until somebody confirms them, for as long as an authorization lasts."""
+    authorization.other_account = {
+        "token": renewed.token,
+        "tokens": renewed.tokens.to_json() if renewed.tokens else None,
+        "is_proved": renewed.is_proved,
+        "account": dict(renewed.account),
+        "provider_data": dict(provider_data),
+    }
+    authorization.outcome = Authorization.Outcome.CONFIRMING
+    authorization.expires_at = timezone.now() + LIFETIME
+    columns = ["other_account", "outcome", "expires_at"]
+    outlast_outage(partial(authorization.save, update_fields=columns), what="authorization")
+
+
+def store_outcome(authorization: Authorization, outcome: str) -> None:
+    """Store the outcome, waiting for the end of a database outage. Tokens that waited for it are dropped."""
 
     def write() -> None:
-        Authorization.objects.filter(pk=authorization.pk).update(outcome=outcome)
+        ended = Authorization.objects.filter(pk=authorization.pk)
+        ended.update(outcome=outcome, other_account="")
         if authorization.link and outcome == Authorization.Outcome.COMPLETED:
             AuthorizationLink.objects.complete(authorization.link, at=timezone.now())
 
@@ -277,7 +301,7 @@ def _record_callback(
         subject=instance.label if instance else "an unknown authorization",
         operation="OAuth callback",
         direction=Interaction.Direction.IN,
-        actor=_actor_of(authorization, user),
+        actor=person_of(authorization, user),
         method="GET",
         url=redact_url(f"/oauth/callback?{query}", secret_values)[:4000],
         error=error,

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _, gettext_lazy
 
 from instances.causes import CAUSES, Audience, Cause, CauseInfo, WhoActs
+from instances.errors import InputError
 from instances.models import Instance, Interaction
 from instances.provisioning.actions import (
     AUTHORIZE,
@@ -149,6 +150,32 @@ def explain(instance: Instance, audience: Audience = Audience.OPERATOR) -> Expla
         explanation = replace(explanation, who_acts=WhoActs.ACCOUNT_OWNER, advice=advice)
     who = _who(instance.state, explanation.who_acts, audience, is_operator_only=is_operator_only)
     return replace(explanation, who=who)
+
+
+def explain_unverified(instance: Instance) -> str:
+    """Say why the credentials are not verified and what verifies them; empty unless that is the instance's status."""
+    if meaning_of(facts_of(instance)).status != Status.UNVERIFIED:
+        return ""
+    if not _has_check(instance):
+        return _(
+            "The credentials are stored, but not verified: this connector has no check. The first exchange that "
+            "succeeds verifies them."
+        )
+    if not instance.next_check_at:
+        return _("The credentials are stored, but not verified. Run a check to verify them.")
+    return _(
+        "The credentials are stored, but not verified. They are checked automatically at %(time)s. To verify them now, "
+        "run a check."
+    ) % {"time": format_time(instance.next_check_at)}
+
+
+def _has_check(instance: Instance) -> bool:
+    """Whether a check asks anybody: a remote platform, or the provider by its probe."""
+    try:
+        way = instance.authentication
+    except InputError:
+        return False
+    return instance.organization.is_remote or way.probe is not None
 
 
 def remedies_of(
