@@ -17,6 +17,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from instances.pasted import trimmed
+
 # Limits for values from outside: of a bigint column, of a header.
 MAX_ID = 2**63 - 1
 MAX_TOKEN_CHARACTERS = 8_000
@@ -70,8 +72,9 @@ type RemoteId = Annotated[int, BeforeValidator(_not_a_fraction), Field(ge=1, le=
 type Text = Annotated[str, BeforeValidator(_scalar_as_text)]
 type Tag = Annotated[str, BeforeValidator(_tag_name)]
 type Configuration = Annotated[dict[str, Any], BeforeValidator(_none_as_empty)]
+type Pasted = Annotated[Text, AfterValidator(trimmed)]
 type ProviderData = Annotated[
-    dict[str, Text], BeforeValidator(_without_nones), BeforeValidator(_none_as_empty)
+    dict[str, Pasted], BeforeValidator(_without_nones), BeforeValidator(_none_as_empty)
 ]
 
 

@@ -12,6 +12,7 @@ from instances.admin.hosts import HostsField
 from instances.models import Element, OAuthApp, Organization
 from instances.pages.admin_pages import ModelAdmin, SecretInput, secret_state
 from instances.pages.reach import SelectFilter
+from instances.pasted import trimmed
 from instances.provisioning.plan import default_callback_url
 
 # A change of these needs the client secret again.
@@ -42,6 +43,21 @@ class OAuthAppForm(forms.ModelForm[OAuthApp]):
             "callback_url": _("As registered with the provider. Defaults to the URL above."),
             "scope": _("Defaults to the element's scopes."),
         }
+
+    def clean_client_id(self) -> str:
+        return self._trimmed("client_id")
+
+    def clean_scope(self) -> str:
+        return self._trimmed("scope")
+
+    def clean_new_client_secret(self) -> str:
+        return self._trimmed("new_client_secret")
+
+    def _trimmed(self, name: str) -> str:
+        entered: str = self.cleaned_data[name]
+        if not (text := trimmed(entered)) and self.fields[name].required:
+            raise forms.ValidationError(self.fields[name].error_messages["required"])
+        return text
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

@@ -27,6 +27,7 @@ from instances.pages.admin_pages import (
     secret_state,
 )
 from instances.pages.reach import SelectFilter
+from instances.pasted import comparable, trimmed
 from instances.provisioning.access.organizations import check_secret, rotate_secret
 from instances.provisioning.access.permissions import visible_users
 
@@ -80,6 +81,19 @@ class OrganizationForm(SecretForm):
 
     def is_remote(self) -> bool:
         return bool(self.cleaned_data.get("platform_url"))
+
+    def clean_name(self) -> str:
+        name = trimmed(self.cleaned_data["name"])
+        if not name:
+            raise forms.ValidationError(_("Enter a name."))
+        same = Organization.objects.named(name).exclude(pk=self.instance.pk).first()
+        # Names that were there before they were compared this way may stay.
+        if same and comparable(name) != self.instance.name_key:
+            raise forms.ValidationError(
+                _("There already is an organization %(name)s. Choose another name.")
+                % {"name": same.name}
+            )
+        return name
 
     def clean_endpoint_overrides(self) -> dict[str, dict[str, str]]:
         entered = self.cleaned_data["endpoint_overrides"] or {}

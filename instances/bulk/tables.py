@@ -12,7 +12,7 @@ from typing import Any
 
 from instances.bulk.lines import FileRow
 from instances.errors import InputError
-from instances.provisioning.configuration import trimmed
+from instances.pasted import trimmed
 
 OWN_COLUMNS = ("name", "element", "tags")
 TAG_SEPARATOR = ";"

@@ -5,11 +5,12 @@ from typing import Any, Self
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Q, When
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from instances.fields import SealedRow, SealedTextField
+from instances.pasted import comparable
 
 # The longest list of values that is put into a statement.
 MAX_VALUES = 1_000
@@ -38,11 +39,20 @@ class OrganizationQuerySet(models.QuerySet["Organization"]):
         operated = Membership.objects.of(user).filter(role=Membership.Role.OPERATOR)
         return self.filter(pk__in=operated.values("organization"))
 
+    def named(self, name: str) -> Self:
+        """Organizations whose name people take for this one; the one written so first."""
+        # A process of an older release may have inserted one without a key.
+        without_key = Q(name_key="", name__iexact=name)
+        is_exact = Case(When(name=name, then=0), default=1)
+        return self.filter(Q(name_key=comparable(name)) | without_key).order_by(is_exact, "pk")
+
 
 class Organization(SealedRow):
     """A customer, with the embedded or a remote platform (platform_url)."""
 
     name = models.CharField(_("name"), max_length=200, unique=True)
+    # By which names are compared: instances.pasted.comparable(). save() fills it.
+    name_key = models.TextField(default="", db_default="", editable=False, db_index=True)
     platform_url = models.URLField(
         _("platform URL"),
         blank=True,
@@ -81,6 +91,12 @@ class Organization(SealedRow):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.name_key = comparable(self.name)
+        if (names := kwargs.get("update_fields")) is not None and "name" in names:
+            kwargs["update_fields"] = {*names, "name_key"}
+        super().save(*args, **kwargs)
 
     @property
     def is_remote(self) -> bool:

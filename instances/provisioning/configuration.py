@@ -9,14 +9,11 @@ from urllib.parse import urlsplit
 from instances.catalogue.configuration_keys import MASK, KeyType
 from instances.catalogue.definition import AuthenticationType, ElementDefinition
 from instances.errors import InvalidConfigurationError
+from instances.pasted import trimmed, trimmed_password
 from instances.redaction import storable
 
 MAX_VALUE_CHARACTERS = 20_000
-# Zero-width characters, byte order marks and marks of direction come along when text is copied from web pages.
-_INVISIBLE = "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062\u2063\u2064\ufeff"
-_LINE_ENDS = "\r\n" + _INVISIBLE
-_BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001)))) + _INVISIBLE
-# Others have a meaning inside a word, in Persian for example.
+# Other invisible characters have a meaning inside a word, in Persian for example.
 _NEVER_INSIDE = frozenset("\u200b\u2060\ufeff")
 _PASSWORD = re.compile(r"passw(or)?d|passphrase", re.IGNORECASE)
 
@@ -60,11 +57,6 @@ def split_secrets(
     }
 
 
-def trimmed(text: str) -> str:
-    """Remove the blanks, line ends and invisible characters around a pasted text."""
-    return text.strip(_BLANKS)
-
-
 def _trimmed_value(key: str, text: str) -> str:
     """Trim a pasted id, key or secret.
 
@@ -72,7 +64,7 @@ def _trimmed_value(key: str, text: str) -> str:
 
     Raises InvalidConfigurationError for an invisible character inside, which nobody can see to remove.
     """
-    text = text.strip(_LINE_ENDS) if _PASSWORD.search(key) else trimmed(text)
+    text = trimmed_password(text) if _PASSWORD.search(key) else trimmed(text)
     if not text.isascii() and (inside := set(text) & _NEVER_INSIDE):
         code = f"U+{ord(min(inside)):04X}"
         raise InvalidConfigurationError(

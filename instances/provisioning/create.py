@@ -22,9 +22,10 @@ from instances.errors import (
     OutcomeUnknownError,
 )
 from instances.models import Element, Instance, OrganizationUser
+from instances.pasted import trimmed
 from instances.platforms.base import PlatformRequest
 from instances.platforms.registry import platform_for
-from instances.provisioning.configuration import split_secrets, trimmed
+from instances.provisioning.configuration import split_secrets
 from instances.provisioning.elements import find_element
 from instances.provisioning.hosts import (
     allowed_hosts,

@@ -17,6 +17,7 @@ from instances.catalogue.sandbox import (
 )
 from instances.errors import InputError
 from instances.models import Element, OAuthApp, Organization, OrganizationUser
+from instances.pasted import trimmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +56,21 @@ def create_account(
 
     Raises InputError and changes nothing.
     """
+    organization_name, email = trimmed(organization_name), trimmed(email)
+    platform_url = trimmed(platform_url).rstrip("/")
     _validate(organization_name, email, platform_url, organization_secret, user_secret)
     with transaction.atomic():
-        organization, _ = Organization.objects.get_or_create(
-            name=organization_name.strip(), defaults={"platform_url": platform_url.rstrip("/")}
+        organization = Organization.objects.named(organization_name).first()
+        organization = organization or Organization.objects.create(
+            name=organization_name, platform_url=platform_url
         )
-        if organization.platform_url != platform_url.rstrip("/"):
+        if organization.platform_url != platform_url:
             raise InputError(
                 f"{organization} already exists and uses {organization.platform_url or 'the embedded platform'}. "
                 "The platform of an organization cannot be changed."
             )
         user = organization.users.filter(email__iexact=email).first()
-        user = user or OrganizationUser(organization=organization, email=email.strip().lower())
+        user = user or OrganizationUser(organization=organization, email=email.lower())
         new_organization_secret = _renew(
             organization, organization_secret, generate_organization_secret, is_rotating=is_rotating
         )
@@ -93,9 +97,10 @@ def find_user(email: str, organization: str = "") -> OrganizationUser:
 
     Raises InputError if there is none, or more than one.
     """
-    users = OrganizationUser.objects.select_related("organization").filter(email__iexact=email)
+    users = OrganizationUser.objects.select_related("organization")
+    users = users.filter(email__iexact=trimmed(email))
     if organization:
-        users = users.filter(organization__name=organization)
+        users = users.filter(organization__in=Organization.objects.named(organization))
     found = list(users)
     if not found:
         where = f" in the organization {organization}" if organization else ""
@@ -139,7 +144,7 @@ def check_secret(owner: Organization | OrganizationUser, secret: str) -> str:
 
     Raises InputError if it is not valid, or belongs to another owner.
     """
-    secret = secret.strip()
+    secret = trimmed(secret)
     if (
         not secret
         or "," in secret
