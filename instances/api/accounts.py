@@ -6,7 +6,6 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from ninja import Query, Router
-from ninja.errors import HttpError
 
 from instances import passwords
 from instances.api.authentication import UnauthenticatedError, issue_bearer, require_caller
@@ -29,6 +28,7 @@ from instances.api.security import HUB_CALL, PLATFORM_CALL, BearerToken
 from instances.api.visible import visible_instances
 from instances.catalogue.configuration_keys import MASK
 from instances.errors import NoCheckError
+from instances.hubs.calls import require_enabled
 from instances.models import Instance, Organization, OrganizationUser
 from instances.provisioning.access.tokens import reveal_secrets
 from instances.provisioning.lifecycle.check import check_instance
@@ -155,8 +155,7 @@ def read_account(request: HttpRequest, account: Organization) -> AccountDocument
 )
 def ping(request: HttpRequest, instance: Instance) -> PongDocument:
     """Test the connection of the Element token."""
-    if instance.is_disabled:
-        raise HttpError(403, f"{instance.name} is disabled; enable it first")
+    require_enabled(instance)
     # Without a check there is nothing to ask: the instance is as usable as it can be known to be.
     with suppress(NoCheckError):
         check_instance(instance, actor="API: ping")

@@ -81,7 +81,7 @@ def optional_caller(request: HttpRequest, *, permission: str = "") -> Caller | N
     if bearer := _BEARER.fullmatch(header):
         caller = _remember(request, _caller_of_bearer(bearer[1]))
         default = _PERMISSION_FOR.get(request.method or "", "change_instance")
-        _require_permission(caller, permission or default)
+        require_permission(caller, permission or default)
         return caller
     parts = _parse(header)
     if not {"user", "organization"} <= parts.keys():
@@ -183,7 +183,8 @@ def _caller_of_bearer(token: str) -> Caller:
     return Caller(organization_user, user=organization_user.user)
 
 
-def _require_permission(caller: Caller, permission: str) -> None:
+def require_permission(caller: Caller, permission: str) -> None:
+    """Raise PermissionRefusedError if the person who calls lacks a permission; programs have all."""
     if caller.user and not caller.user.has_perm(f"instances.{permission}"):
         raise PermissionRefusedError(
             f"This call needs the permission {permission}, which {caller.user.get_username()} does not have. "

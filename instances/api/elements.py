@@ -11,7 +11,12 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Body, Query, Router
 
 from instances.api import examples
-from instances.api.authentication import Caller, optional_caller
+from instances.api.authentication import (
+    Caller,
+    optional_caller,
+    require_caller,
+    require_permission,
+)
 from instances.api.documents.elements import (
     AuthenticationTypeDocument,
     ConfigurableElementDocument,
@@ -34,9 +39,8 @@ from instances.api.security import PLATFORM_CALL
 from instances.api.visible import get_element, visible_elements
 from instances.catalogue.configuration_keys import MASK
 from instances.client_address import client_address
-from instances.models import Element
 from instances.models.elements import ElementQuerySet
-from instances.provisioning.oauth.urls import oauth_url, request_token
+from instances.provisioning.oauth.urls import needs_request_token, oauth_url, request_token
 
 router = Router(tags=["Elements"], by_alias=True)
 ELEMENTS = answers(list[ElementDocument | ElementSummaryDocument], 404)
@@ -84,6 +88,20 @@ def list_metadata(
     return complete_list(response, items, things="elements")
 
 
+@router.get("/elements/oauthProxies", include_in_schema=False, auth=PLATFORM_CALL)
+def list_oauth_proxies(request: HttpRequest) -> HttpResponse:
+    """Answer that there is none (decision 6)."""
+    raise NotFoundError("No OAuth proxies found")
+
+
+@router.api_operation(
+    ["POST", "PUT", "PATCH", "DELETE"], "/elements/oauthProxies", include_in_schema=False
+)
+def change_oauth_proxies(request: HttpRequest) -> HttpResponse:
+    """Answer 404: they are not supported (decision 6)."""
+    raise NotFoundError(NOT_BUILT)
+
+
 @router.get("/elements/{key_or_id}", response=answers(ConfigurableElementDocument, 404))
 def read_element(request: HttpRequest, key_or_id: KeyOrId) -> ConfigurableElementDocument:
     """Get an element with its configuration keys."""
@@ -105,6 +123,12 @@ def read_metadata(
 ) -> Metadata:
     """Get the capabilities of an element."""
     return _metadata(detail).of(get_element(request, key_or_id))
+
+
+@router.get("/elements/{key_or_id}/export", response=answers(ConfigurableElementDocument, 404))
+def export_element(request: HttpRequest, key_or_id: KeyOrId) -> ConfigurableElementDocument:
+    """Get the element document, as to keep it in a file."""
+    return ConfigurableElementDocument.of(get_element(request, key_or_id))
 
 
 @router.get(
@@ -165,12 +189,27 @@ def post_oauth_url(
     openapi_extra=examples.DEFAULT_OAUTH_URL_QUERY,
 )
 def read_default_oauth_url(request: HttpRequest, key_or_id: KeyOrId) -> DefaultOAuthUrlDocument:
-    """Get the URL to authorize the OAuth app that the operator added."""
+    """Get the URL to authorize the OAuth app that the operator added.
+
+    `configuration.secret` is the secret of the request token of OAuth 1.0a, for `providerData` of the create. With
+    OAuth 2.0 it is masked.
+    """
     client = {"apiKey", "apiSecret", "oauth.api.key", "oauth.api.secret"}
     parameters = {name: value for name, value in request.GET.dict().items() if name not in client}
+    caller, element = require_caller(request), get_element(request, key_or_id)
+    secret = MASK
+    if needs_request_token(element, parameters):
+        require_permission(caller, "add_instance")
+        given = request_token(
+            element,
+            parameters,
+            organization_user=caller.organization_user,
+            actor=caller.actor,
+        )
+        parameters["requestToken"], secret = given.token, given.secret
     url = _oauth_url(request, key_or_id, parameters)
     return DefaultOAuthUrlDocument(
-        element=url.element, oauth_url=url.oauth_url, configuration={"secret": MASK}
+        element=url.element, oauth_url=url.oauth_url, configuration={"secret": secret}
     )
 
 
@@ -259,7 +298,9 @@ def _actor_of(caller: Caller | None) -> str:
     return caller.actor if caller else "API: public"
 
 
-def _metadata(detail: MetadataDetail) -> type[ElementMetadataDocument]:
+def _metadata(
+    detail: MetadataDetail,
+) -> type[ElementMetadataDocument] | type[ExpandedElementMetadataDocument]:
     return ExpandedElementMetadataDocument if detail.expand else ElementMetadataDocument
 
 
@@ -285,7 +326,6 @@ def _narrow(elements: ElementQuerySet, name: str, values: list[str]) -> ElementQ
     if name in {"key", "hub", "name"}:
         return elements.filter(**{f"{name}__in": values})
     if name == "private":
-        source = Element.Source.OWN if values == ["true"] else Element.Source.SHIPPED
-        return elements.filter(source=source)
+        return elements.private() if values == ["true"] else elements.public()
     # No element here is extended, beta, …: a search for one that is finds none.
     return elements.none() if values == ["true"] else elements

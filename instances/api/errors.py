@@ -12,8 +12,9 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from instances import errors
 from instances.api.authentication import REFUSAL, UnauthenticatedError
-from instances.api.middleware import error_response
+from instances.api.middleware import API_PREFIX, NO_RESOURCE, error_response
 from instances.api.rate_limit import RateLimitExceededError
+from instances.api.unserved import not_found_message
 
 
 class NotFoundError(Exception):
@@ -34,13 +35,16 @@ def install_error_handlers(api: NinjaAPI) -> None:
         (ValidationError, _answer_invalid),
         (BadRequest, lambda request, error: error_response(request, 400, str(error))),
         (HttpError, _answer_http_error),
-        (
-            Http404,
-            lambda request, _: error_response(request, 404, "No resource found at this path"),
-        ),
+        (Http404, _answer_no_resource),
     ]
     for kind, handler in handlers:
         api.add_exception_handler(kind, handler)
+
+
+def _answer_no_resource(request: HttpRequest, _: Http404) -> JsonResponse:
+    path = request.path_info.removeprefix(API_PREFIX)
+    message = not_found_message(request.method, path, NO_RESOURCE)
+    return error_response(request, 404, message)
 
 
 def _answer_error(request: HttpRequest, error: errors.InstancesError) -> JsonResponse:

@@ -17,7 +17,7 @@ from instances.api.documents.instances import (
     InstanceDocument,
 )
 from instances.api.paging import page_of_rows
-from instances.api.parameters import InstanceChange, InstanceSearch
+from instances.api.parameters import InstanceChange, InstanceSearch, indexed
 from instances.api.path_variants import (
     INSTANCE_BY_ID,
     INSTANCE_OF_ELEMENT,
@@ -83,7 +83,7 @@ def list_instances(
     rows = visible_instances(caller.organization_user)
     if element:
         rows = rows.filter(element=element)
-    for tag in search.all_tags:
+    for tag in search.all_tags | indexed(request.GET, "tags"):
         rows = rows.filter(tags__name=tag)
     if text := search.search_text:
         rows = rows.filter(Q(name__icontains=text) | Q(element__key__icontains=text))

@@ -19,6 +19,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 
 from instances.api.authentication import parts_named
 from instances.api.documents.base import RefusalDocument
+from instances.api.unserved import not_found_message
 
 API_PREFIX = "/elements/api-v2"
 MAX_BODY_BYTES = 1_048_576
@@ -35,8 +36,9 @@ _BODY_METHODS = {"POST", "PUT", "PATCH"}
 _DOCUMENTATION = {f"{API_PREFIX}/docs", f"{API_PREFIX}/openapi.json"}
 # A NUL as JSON writes it. After an escaped backslash, u0000 is plain text.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+NO_RESOURCE = "No resource found at this path; see /elements/api-v2/docs for all paths"
 _MESSAGES = {
-    404: "No resource found at this path; see /elements/api-v2/docs for all paths",
+    404: NO_RESOURCE,
     405: "Method {method} is not allowed at this path; allowed: {allow}",
     500: "An unexpected error occurred; report the requestId to the operator of this server",
 }
@@ -151,6 +153,9 @@ class PlatformApiMiddleware:
         if response.status_code < 400 or is_json or PROVIDER_STATUS in response:
             return response
         message = _MESSAGES.get(response.status_code) or HTTPStatus(response.status_code).phrase
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            path = request.path_info.removeprefix(API_PREFIX)
+            message = not_found_message(request.method, path, NO_RESOURCE)
         allow = response.get("Allow", "")
         refused = error_response(
             request, response.status_code, message.format(method=request.method, allow=allow)

@@ -3,8 +3,10 @@
 An empty query parameter counts as absent (contract 1).
 """
 
+import re
 from typing import Annotated, Any
 
+from django.http import QueryDict
 from ninja.params.functions import Path
 from pydantic import Field, model_validator
 
@@ -53,6 +55,12 @@ class InstanceSearch(Page):
     @property
     def all_tags(self) -> set[str]:
         return {*self.tags, *self.tags_in_brackets} - {""}
+
+
+def indexed(query: QueryDict, name: str) -> set[str]:
+    """Return the values of `name[0]=a&name[1]=b`, which is how some clients write a list."""
+    is_item = re.compile(rf"{re.escape(name)}\[\d+\]").fullmatch
+    return {value for key, values in query.lists() if is_item(key) for value in values} - {""}
 
 
 class InstanceChange(Parameters):

@@ -23,7 +23,7 @@ def visible_elements(request: HttpRequest) -> ElementQuerySet:
     # Parsed definitions stay in memory; those that are not yet there are read at once, in one query.
     elements = Element.objects.active().defer("definition").fetch_mode(FETCH_PEERS)
     if optional_caller(request) is None:
-        elements = elements.filter(source=Element.Source.SHIPPED)
+        elements = elements.public()
     return elements
 
 

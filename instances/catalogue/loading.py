@@ -1,6 +1,7 @@
 """Load element files: TOML in, validated definitions out."""
 
 import tomllib
+from functools import cache
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -16,6 +17,12 @@ SHIPPED_FOLDER = Path(__file__).with_name("elements")
 def shipped_elements() -> list[ElementDefinition]:
     """Return every shipped element, in order of key. Raises CatalogueError."""
     return [load_element(path) for path in sorted(SHIPPED_FOLDER.glob("*.toml"))]
+
+
+@cache
+def shipped_keys() -> frozenset[str]:
+    """Return the keys of the shipped elements."""
+    return frozenset(path.stem for path in SHIPPED_FOLDER.glob("*.toml"))
 
 
 def load_element(path: Path) -> ElementDefinition:

@@ -72,13 +72,18 @@ def connect(instance: Instance, *, actor: str, operation: str) -> "ConnectedInst
 
 def require_usable(instance: Instance) -> None:
     """Raise InstanceUnusableError unless the instance is connected and enabled."""
-    if instance.is_disabled:
-        raise InstanceUnusableError("This instance is disabled. Enable it to use it again.")
+    require_enabled(instance)
     if not instance.is_connected:
         state = instance.get_state_display()
         raise InstanceUnusableError(
             f"This instance cannot be used: it is in the state “{state}”. Authenticate it again."
         )
+
+
+def require_enabled(instance: Instance) -> None:
+    """Raise InstanceUnusableError if the instance is disabled: the rule of every hub path."""
+    if instance.is_disabled:
+        raise InstanceUnusableError("This instance is disabled. Enable it to use it again.")
 
 
 class ConnectedInstance:

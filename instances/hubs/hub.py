@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from instances.catalogue.hub_api import HubApi, Write
 from instances.errors import HubCallRefusedError, InvalidCallError, UnusableAnswerError
-from instances.hubs.calls import connect
+from instances.hubs.calls import connect, require_usable
 from instances.hubs.dataverse import Dataverse
 from instances.hubs.fields import FieldType, ObjectMetadata
 from instances.hubs.list_query import field_names, list_query
@@ -58,6 +58,8 @@ def hub_api_of(element: Element) -> HubApi:
 @contextmanager
 def open_hub(instance: Instance, *, actor: str) -> "Iterator[Hub]":
     """Get ready for one hub call. Raises what connect() raises, and HubCallRefusedError (404)."""
+    # Before the element is asked what it serves: 403 comes before 404.
+    require_usable(instance)
     api = hub_api_of(instance.element)
     with closing(connect(instance, actor=actor, operation="Hub call")) as connected:
         yield Hub(HubSession(instance, api, connected))

@@ -4,9 +4,11 @@ from datetime import datetime
 from functools import cached_property
 
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from instances.catalogue.definition import ElementDefinition
+from instances.catalogue.loading import shipped_keys
 
 # Every call needs definitions and they rarely change, so each is parsed once per process.
 _PARSED: dict[int, tuple[datetime, ElementDefinition]] = {}
@@ -15,6 +17,14 @@ _PARSED: dict[int, tuple[datetime, ElementDefinition]] = {}
 class ElementQuerySet(models.QuerySet["Element"]):
     def active(self) -> "ElementQuerySet":
         return self.filter(is_active=True)
+
+    def public(self) -> "ElementQuerySet":
+        """The shipped elements, also as an operator has corrected them."""
+        return self.filter(Q(source=Element.Source.SHIPPED) | Q(key__in=shipped_keys()))
+
+    def private(self) -> "ElementQuerySet":
+        """The operator's own elements: Element.is_private."""
+        return self.filter(source=Element.Source.OWN).exclude(key__in=shipped_keys())
 
 
 class Element(models.Model):
@@ -48,6 +58,11 @@ class Element(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.key})"
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only authenticated callers see it: an operator's own that does not correct a shipped one."""
+        return self.source == Element.Source.OWN and self.key not in shipped_keys()
 
     @property
     def initials(self) -> str:

@@ -3,7 +3,9 @@
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.core.management import call_command
 
+from instances.catalogue.loading import SHIPPED_FOLDER
 from instances.models import Element
 from tests.api.conftest import KEYED_BODY, make_api_client
 from tests.conftest import shipped
@@ -119,6 +121,37 @@ def test_an_element_says_how_it_is_configured(api, catalogue):
     api.post("instances", KEYED_BODY)
     [instance] = api.get("instances").json()
     assert instance["element"]["configDescription"] == own["configDescription"]
+
+
+def test_expanded_metadata_have_every_field_of_the_element(api, catalogue):
+    element = public(api, "elements/sfdc").json()
+    metadata = public(api, "elements/sfdc/metadata").json()
+    expanded = public(api, "elements/sfdc/metadata?expand=true").json()
+    del element["configuration"]
+    assert expanded == element | metadata | {"authenticationType": "oauth2"}
+    assert {"image", "active", "beta", "cloneable", "hub", "typeOauth"} < expanded.keys()
+    listed = public(api, "elements/metadata?expand=true").json()
+    assert expanded in listed
+
+
+def test_an_element_is_exported_as_its_document(api, catalogue):
+    for key in ("dynamicscrmadfs", "190"):
+        exported = public(api, f"elements/{key}/export").json()
+        assert exported == public(api, "elements/dynamicscrmadfs").json()
+    assert public(api, "elements/keyed/export").status_code == 404  # the operator's own
+    assert api.get("elements/keyed/export").status_code == 200
+
+
+def test_a_corrected_shipped_element_stays_public(api, catalogue, tmp_path):
+    file = tmp_path / "sfdc.toml"
+    text = (SHIPPED_FOLDER / "sfdc.toml").read_text()
+    file.write_text(text.replace('name = "', 'name = "Corrected ', 1))
+    call_command("sync_elements", file)
+    element = public(api, "elements/sfdc").json()
+    assert (element["name"][:9], element["private"]) == ("Corrected", False)
+    assert "sfdc" in public(api, "elements/keys").json()
+    private = api.get("elements?where=private='true'").json()
+    assert [one["key"] for one in private] == ["keyed"]
 
 
 def test_hubs(api, catalogue):

@@ -296,6 +296,21 @@ def test_tags_and_search_narrow_together(api):
     assert (missed.status_code, missed.json()["message"]) == (404, "No instances found")
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "tags[0]=eu&tags[1]=acme",
+        "tags%5B0%5D=eu&tags%5B1%5D=acme",
+        "tags[7]=eu&tags[]=acme&tags[9]=",
+    ],
+)
+def test_tags_may_be_written_with_indexes(api, query):
+    for tags in (["acme"], ["acme", "eu"]):
+        api.post("instances", KEYED_BODY | {"name": "-".join(tags), "tags": tags})
+    assert [one["name"] for one in api.get(f"instances?{query}").json()] == ["acme-eu"]
+    assert api.get("instances?tags[0]=nobody").status_code == 404
+
+
 def test_without_hydration_the_configuration_is_empty_and_the_element_short(api, instance):
     [short] = api.get("instances?hydrate=false").json()
     assert short["configuration"] == {}

@@ -7,7 +7,7 @@ import pytest
 
 from instances.models import Instance, Interaction
 from tests.conftest import shipped
-from tests.support.factories import make_element
+from tests.support.factories import make_element, make_oauth_app
 from tests.support.oauth1_provider import signed_element, signed_way
 from tests.support.provider import CLIENT_ID, CLIENT_SECRET
 
@@ -72,6 +72,33 @@ def test_three_calls_make_an_instance(api, provider, signed):
 )
 def test_the_state_comes_back_by_default_the_elements_key(api, provider, signed, given, expected):
     assert authorize(api, provider, **given)["providerData"]["state"] == expected
+
+
+def test_the_operators_app_is_authorized_by_two_calls(api, provider, signed):
+    make_oauth_app(
+        organization=api.user.organization,
+        element=signed,
+        client_id=CLIENT_ID,
+        client_secret=CLIENT_SECRET,
+        callback_url=CALLBACK,
+    )
+    url = ask(api, "signed/oauth/url/default", {"state": "s"}).json()
+    secret = url["configuration"]["secret"]
+    back = provider.authorize(url["oauthUrl"])
+    assert back["state"] == "s"
+    body = {"element": {"key": "signed"}, "providerData": back | {"secret": secret}}
+    created = api.post("instances", body)
+    assert created.status_code == 200, created.content
+    assert CLIENT_SECRET not in str(url) + created.content.decode()
+    recorded = str([vars(one) for one in Interaction.objects.all()])
+    assert secret not in recorded
+
+
+def test_without_an_app_there_is_no_default_url(api, provider, signed):
+    response = ask(api, "signed/oauth/url/default", {})
+    assert response.status_code == 400
+    assert "apiKey" in response.json()["message"]
+    assert not Interaction.objects.exists()
 
 
 def test_a_state_in_the_callback_url_is_the_callers(api, provider, signed):

@@ -60,7 +60,7 @@ class ElementSummaryDocument(ResponseDocument):
             image=_image(element),
             active=element.is_active,
             type_oauth=any(way.needs_browser for way in element.parsed.authentication),
-            private=element.source == Element.Source.OWN,
+            private=element.is_private,
             **details,
         )
 
@@ -74,13 +74,13 @@ class ElementDocument(ElementSummaryDocument):
     parameters: tuple[()] = ()
 
     @classmethod
-    def of(cls, element: Element, *, authentication_type: str = "", **details: Any) -> Self:
+    def of(cls, element: Element, *, kind: str = "", **details: Any) -> Self:
         """Build the document.
 
-        authentication_type: the one that the enclosing instance uses, if any.
+        kind: the authentication type of the enclosing instance, if any.
         """
-        kind = authentication_type or _first_type(element)
-        return super().of(element, authentication=AuthenticationReference(type=kind), **details)
+        used = AuthenticationReference(type=kind or _first_type(element))
+        return super().of(element, authentication=used, **details)
 
 
 class ConfigurationEntry(ResponseDocument):
@@ -168,6 +168,11 @@ class EventsDocument(ResponseDocument):
     supported: bool
     methods: list[str]
 
+    @classmethod
+    def of(cls, element: Element) -> Self:
+        methods: list[str] = [*(element.parsed.events or ())]
+        return cls(supported=bool(methods), methods=methods)
+
 
 class ElementMetadataDocument(ResponseDocument):
     """The capabilities of an element (contract 8.1)."""
@@ -180,34 +185,27 @@ class ElementMetadataDocument(ResponseDocument):
 
     @classmethod
     def of(cls, element: Element, **details: Any) -> Self:
-        methods: list[str] = [*(element.parsed.events or ())]
         return cls(
             id=element.pk,
             key=element.key,
             name=element.name,
             description=element.parsed.description,
-            events=EventsDocument(supported=bool(methods), methods=methods),
+            events=EventsDocument.of(element),
             **details,
         )
 
 
-class ExpandedElementMetadataDocument(ElementMetadataDocument):
-    """The capabilities of an element with the details of `expand=true`."""
+class ExpandedElementMetadataDocument(ElementDocument):
+    """The capabilities of an element and every field of its document: `expand=true`."""
 
-    image: str
-    active: bool
-    beta: Literal[False] = False
-    cloneable: Literal[False] = False
-    hub: str
+    events: EventsDocument
     authentication_type: str
 
     @classmethod
     def of(cls, element: Element, **details: Any) -> Self:
         return super().of(
             element,
-            image=_image(element),
-            active=element.is_active,
-            hub=element.hub,
+            events=EventsDocument.of(element),
             authentication_type=_first_type(element),
             **details,
         )

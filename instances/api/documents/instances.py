@@ -83,9 +83,7 @@ class InstanceDocument(ResponseDocument):
             created_date=instance.created_at,
             token=token,
             element=(
-                ElementDocument.of(
-                    instance.element, authentication_type=instance.authentication_type
-                )
+                ElementDocument.of(instance.element, kind=instance.authentication_type)
                 if is_hydrated
                 else ElementSummaryDocument.of(instance.element)
             ),

@@ -72,6 +72,15 @@ def request_token(
     return platform_for(request.organization).request_token(request, state=state)
 
 
+def needs_request_token(element: Element, parameters: Mapping[str, str]) -> bool:
+    """Whether oauth_url() with these parameters first needs what request_token() gets.
+
+    Raises InputError if the element does not use OAuth.
+    """
+    way = _browser_way(element, parameters)
+    return _is_oauth1(way) and not parameters.get("requestToken")
+
+
 def _platform_request(
     element: Element,
     way: AuthenticationType,
