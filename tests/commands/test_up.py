@@ -105,8 +105,9 @@ def test_it_serves_the_admin_prints_a_command_that_works_and_leaves_nothing_behi
     assert f"http://localhost:{environment['PORT']}/admin/" in output
     assert re.search(r"User name\s+admin\n\s+Password\s+\S{16}\n", output)
 
-    pasted = paste(next(line for line in output.splitlines() if "curl" in line), environment)
-    assert json.loads(pasted.stdout)["valid"] is True
+    provision, contacts = [line for line in output.splitlines() if "curl" in line]
+    assert json.loads(paste(provision, environment).stdout)["valid"] is True
+    assert len(json.loads(paste(contacts, environment).stdout)) == 3
 
     children = descendants_of(process.pid)
     assert len(children) >= 4

@@ -103,6 +103,8 @@ class Command(BaseCommand):
         if demo:
             lines += ["", "To provision the demo instance, run this in another terminal:", ""]
             lines += [f"  {_demo_curl(demo) or _demo_command()}"]
+            if call := _contacts_curl(demo):
+                lines += ["", "Then list contacts through its Element token:", "", f"  {call}"]
         lines += ["", "Ctrl-C stops everything.", ""]
         self.stdout.write("\n".join(lines))
         self.stdout.flush()
@@ -218,6 +220,22 @@ def _demo_curl(demo: IssuedSecrets) -> str:
     return (
         f"curl {settings.PUBLIC_URL}/elements/api-v2/instances -H {shlex.quote(header)} "
         f"-H 'Content-Type: application/json' -d {shlex.quote(json.dumps(DEMO_BODY))}"
+    )
+
+
+def _contacts_curl(demo: IssuedSecrets) -> str:
+    """Build a hub call with the Element token of the demo instance; empty after the first run."""
+    if not (demo.user_secret and demo.organization_secret):
+        return ""
+    api = f"{settings.PUBLIC_URL}/elements/api-v2"
+    header = f"Authorization: User {demo.user_secret}, Organization {demo.organization_secret}"
+    token = (
+        f"$(curl -s '{api}/instances?tags[]=demo' -g -H '{header}' | "
+        'grep -o \'"token": *"[^"]*\' | head -n 1 | sed \'s/.*"//\')'
+    )
+    return (
+        f"curl '{api}/hubs/crm/contacts?pageSize=3' "
+        f'-H "Authorization: User {demo.user_secret}, Element {token}"'
     )
 
 
