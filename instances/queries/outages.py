@@ -20,8 +20,8 @@ _READ_ONLY_SQLSTATE = "25006"
 log = structlog.stdlib.get_logger(__name__)
 
 
-def is_outage(error: AnyDatabaseError) -> bool:
-    """Whether the same statement may succeed later, such as after a restart."""
+def is_outage(error: Exception) -> bool:
+    """Whether a database error may pass: the same statement may succeed later, such as after a restart."""
     sqlstate = getattr(error.__cause__, "sqlstate", None)
     is_read_only = sqlstate == _READ_ONLY_SQLSTATE
     return isinstance(error, OperationalError | InterfaceError) or is_read_only

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import Error as AnyDatabaseError
 from django.db.models import F
 from django.utils import timezone
 
@@ -41,7 +40,7 @@ from instances.provisioning.lifecycle.states import (
     unexpected_error,
 )
 from instances.provisioning.platform_requests import platform_request
-from instances.queries.outages import outlast_outage
+from instances.queries.outages import is_outage, outlast_outage
 
 MAX_REFUSALS = 2
 SECOND_ASKING = timedelta(minutes=1)
@@ -154,10 +153,9 @@ def _refresh_held(
         if explained is error:
             raise
         raise explained from error
-    except AnyDatabaseError:
-        raise
-    except Exception:
-        _record_failure(instance, unexpected_error(instance), lease, actor=actor, at=at)
+    except Exception as error:
+        if not is_outage(error):
+            _record_failure(instance, unexpected_error(instance), lease, actor=actor, at=at)
         raise
     if tokens is None:
         _write_as_holder(instance, lease, refresh_due_at=None, refresh_started_at=None)
@@ -165,7 +163,12 @@ def _refresh_held(
     # A cause that no refresh has met was met by a check, and new tokens alone do not remove it.
     has_failed = instance.refresh_failures or instance.refresh_refusals
     no_cause = NO_CAUSE if has_failed or not instance.cause else {}
-    store_tokens(instance, tokens, at=at, **proved_columns(instance, at=at), **no_cause)
+    try:
+        store_tokens(instance, tokens, at=at, **proved_columns(instance, at=at), **no_cause)
+    except Exception as error:
+        if not is_outage(error):
+            _record_loss(instance, lease, at=at)
+        raise
     if instance.state == State.NEEDS_REAUTHORIZATION:
         _reconnect(instance, actor=actor, at=at)
     return instance
@@ -231,6 +234,17 @@ def _record_failure(
     columns = {"refresh_failures": failures, "refresh_due_at": at + wait, **intent}
     _write_as_holder(instance, lease, **columns, **cause_of(error))
     log.warning("refresh failed", uid=str(instance.uid), error=type(error).__name__)
+
+
+def _record_loss(instance: Instance, lease: Lease, *, at: datetime) -> None:
+    """Record that the program could not store new tokens.
+
+    refresh_started_at stays: the provider may accept no other refresh token.
+    """
+    failures = instance.refresh_failures + 1
+    columns = {"refresh_failures": failures, "refresh_due_at": at + retry_after(failures)}
+    with suppress(LeaseLostError):
+        _write_as_holder(instance, lease, **columns, **cause_of(unexpected_error(instance)))
 
 
 def _record_refusal(

@@ -36,6 +36,7 @@ from instances.provisioning.lifecycle.refresh import SECOND_ASKING, refresh_inst
 from instances.provisioning.lifecycle.schedule import DELETION_RETRY, check_due_at, retry_after
 from instances.provisioning.lifecycle.states import State, cause_of, unexpected_error
 from instances.queries.database_clock import require_right_clock
+from instances.queries.outages import is_outage
 
 SCHEDULER = "scheduler"
 # Threads of a sweep. A single provider gets at most CONCURRENCY_PER_PROVIDER of them.
@@ -149,7 +150,9 @@ def work_instance(instance: Instance, *, at: datetime) -> None:
     )
     if claim.update(next_action_at=at + DELETION_RETRY) != 1:
         return
-    current = Instance.objects.get(pk=instance.pk)
+    current = Instance.objects.filter(pk=instance.pk).first()
+    if current is None:
+        return
     try:
         verbs[current.state](current, actor=SCHEDULER)
     except NoCheckError:
@@ -158,10 +161,9 @@ def work_instance(instance: Instance, *, at: datetime) -> None:
     except InstancesError as error:
         _reschedule(current, error, at=at)
         raise
-    except AnyDatabaseError:
-        raise
-    except Exception:
-        _reschedule(current, unexpected_error(current), at=at)
+    except Exception as error:
+        if not is_outage(error):
+            _reschedule(current, unexpected_error(current), at=at)
         raise
     _reschedule_check(current, at=at)
 
@@ -192,7 +194,7 @@ def _reschedule(instance: Instance, error: InstancesError, *, at: datetime) -> N
         return
     # A check has stored the cause itself, except of an error of the program.
     states = {State.UNKNOWN, State.DELETING}
-    states |= set() if isinstance(error, PlatformError) else {State.CONNECTED}
+    states |= set() if isinstance(error, PlatformError) else {State.CONNECTED, State.PROVISIONING}
     Instance.objects.filter(pk=instance.pk, state__in=states).update(**cause_of(error))
 
 
@@ -255,15 +257,17 @@ def _run(
     except InstancesError as error:
         report.count(instance.pk, str(error))
         return error
-    except AnyDatabaseError as error:
-        # The instance stays due. The thread needs a new connection for the next one.
-        connection.close()
-        log.warning("sweep cannot reach the database", error=type(error).__name__)
-        report.count(instance.pk, "The database could not be reached. Retrying automatically.")
-        return error
     except Exception as error:  # one instance must not stop the others
-        log.exception("sweep failed for an instance", uid=str(instance.uid))
-        report.count(instance.pk, "An unexpected error occurred. See the log.")
+        if is_outage(error):
+            # The instance stays due.
+            log.warning("sweep cannot reach the database", error=type(error).__name__)
+            report.count(instance.pk, "The database could not be reached. Retrying automatically.")
+        else:
+            log.exception("sweep failed for an instance", uid=str(instance.uid))
+            report.count(instance.pk, "An unexpected error occurred. See the log.")
+        if isinstance(error, AnyDatabaseError):
+            # The thread needs a new connection for the next one.
+            connection.close()
         return error
     report.count(instance.pk)
     return None
