@@ -12,7 +12,7 @@ from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_http_methods
 
 from instances import crypto, errors
-from instances.callbacks.error_pages import explain_error
+from instances.callbacks.error_pages import explain_error, in_the_name_of
 from instances.models import AuthorizationLink, Instance
 from instances.pages.forms import ConfigurationForm
 from instances.pages.oauth_redirect import (
@@ -23,7 +23,13 @@ from instances.pages.oauth_redirect import (
     visit_secret_of,
 )
 from instances.provisioning.oauth.authorize import new_browser_secret
-from instances.provisioning.oauth.links import asked_keys, claim_link, connect_by_link, find_link
+from instances.provisioning.oauth.links import (
+    asked_keys,
+    claim_link,
+    connect_by_link,
+    find_link,
+    known_link,
+)
 from instances.provisioning.status.audience import message_for_account_owner
 
 
@@ -48,7 +54,7 @@ def authorize(request: HttpRequest, token: str) -> HttpResponse:
         if response is None:
             response = _page(request, link, form)
     except errors.InstancesError as error:
-        response = explain_error(request, error)
+        response = explain_error(request, error, link=known_link(token))
     return remember_browser(request, response, fresh_secret) if fresh_secret else response
 
 
@@ -57,7 +63,7 @@ def _page(
 ) -> HttpResponse:
     visit_secret = new_browser_secret()
     context = {
-        "link": link,
+        **in_the_name_of(link),
         "instance": link.instance,
         "form": form,
         "is_oauth": link.instance.authentication.needs_browser,
@@ -108,10 +114,10 @@ def _connect(
     except errors.PlatformError as error:
         messages.error(request, message_for_account_owner(error))
         return None
-    return thank(request, instance)
+    return thank(request, instance, link)
 
 
-def thank(request: HttpRequest, instance: Instance) -> HttpResponse:
+def thank(request: HttpRequest, instance: Instance, link: AuthorizationLink | None) -> HttpResponse:
     """Show the last page of a link."""
-    context: dict[str, Any] = {"instance": instance}
+    context: dict[str, Any] = {"instance": instance, **in_the_name_of(link)}
     return render(request, "instances/thanks.html", context)

@@ -95,10 +95,12 @@ def _respond(
             error,
             back_link=way_back,
             is_by_link=is_by_link,
+            link=trip.link if trip else None,
             is_without_parameters=not parameters,
         )
     else:
-        response = thank(request, instance) if is_by_link else return_to(request, instance)
+        link = trip.link if trip else None
+        response = thank(request, instance, link) if link else return_to(request, instance)
     ended = Authorization.objects.filter(pk=trip.pk).first() if trip else None
     if trip and ended and ended.is_of_browser(renewed_secret):
         remember_browser(request, response, renewed_secret, instead_of=trip)

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 
 from instances import errors
 from instances.callbacks.authorize_link import thank
-from instances.callbacks.error_pages import explain_error
+from instances.callbacks.error_pages import explain_error, in_the_name_of
 from instances.callbacks.ways_back import back_link, page_of, return_to
 from instances.models import Authorization
 from instances.pages.language import with_language
@@ -26,7 +26,12 @@ def ask_for_confirmation(
     request: HttpRequest, error: errors.OtherAccountError, trip: Authorization | None
 ) -> HttpResponse:
     """Show which account was authorized and which one is connected. Nothing has been replaced yet."""
-    context = {"trip": trip, "known": error.known, "authorized": error.authorized}
+    context = {
+        "trip": trip,
+        "known": error.known,
+        "authorized": error.authorized,
+        **in_the_name_of(trip.link if trip else None),
+    }
     return render(request, "instances/other_account.html", context)
 
 
@@ -42,17 +47,18 @@ def other_account(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _decide(request: HttpRequest, pk: int, trip: Authorization | None) -> HttpResponse:
-    is_by_link = bool(trip and trip.link_id)
+    link = trip.link if trip else None
     try:
         found = find_other_account(pk, user=request.user, browser_secret=browser_secrets(request))
         if "use" in request.POST:
             instance = confirm_other_account(found, user=request.user)
-            return thank(request, instance) if is_by_link else return_to(request, instance)
+            return thank(request, instance, link) if link else return_to(request, instance)
         keep_current_account(found)
     except errors.InstancesError as error:
-        way_back = back_link(request, trip.instance) if trip and not is_by_link else None
-        return explain_error(request, error, back_link=way_back, is_by_link=is_by_link)
-    if is_by_link:
-        return render(request, "instances/other_account.html", {"trip": found, "is_kept": True})
+        way_back = back_link(request, trip.instance) if trip and not link else None
+        return explain_error(request, error, back_link=way_back, is_by_link=bool(link), link=link)
+    if link:
+        context = {"trip": found, "is_kept": True, **in_the_name_of(link)}
+        return render(request, "instances/other_account.html", context)
     messages.success(request, _("%s keeps its current account.") % found.instance.name)
     return redirect(page_of(request, found.instance))

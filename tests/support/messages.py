@@ -28,6 +28,7 @@ KEYWORDS: dict[str, tuple[int, ...] | None] = {
 TEMPLATES = (
     "templates/instances/page.html",
     "templates/instances/sheet.html",
+    "templates/instances/link_sheet.html",
     "templates/instances/authorize.html",
     "templates/instances/error.html",
     "templates/instances/form_field.html",

@@ -168,6 +168,14 @@ def send_link(new_link: NewLink, *, to: str, language: str) -> None:
         ) from None
 
 
+def known_link(token: str) -> AuthorizationLink | None:
+    """Return the link with a token, whether or not it can still be used."""
+    rows = AuthorizationLink.objects.select_related(
+        "made_by", "instance__element", "instance__organization_user__organization"
+    )
+    return rows.with_token(token).first()
+
+
 def find_link(token: str, *, kept: str) -> AuthorizationLink:
     """Return the link if this browser may use it; this does not use it up.
 
@@ -175,10 +183,7 @@ def find_link(token: str, *, kept: str) -> AuthorizationLink:
 
     Raises UnknownLinkError, LinkOverError (LinkDoneError if the instance was connected with it), WrongBrowserError.
     """
-    rows = AuthorizationLink.objects.select_related(
-        "made_by", "instance__element", "instance__organization_user__organization"
-    )
-    link = rows.with_token(token).first()
+    link = known_link(token)
     if link is None:
         raise UnknownLinkError(
             _(
