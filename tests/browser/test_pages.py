@@ -1,10 +1,10 @@
-"""The main pages on desktop and phone, light and dark, and by keyboard."""
+"""Every page at the usual widths, light and dark: axe, no sideways scrolling, no complaint of the browser."""
 
 import re
 
 import pytest
 
-from tests.browser.conftest import in_every_look
+from tests.browser.axe import complaints_of_axe
 from tests.browser.people import Operator, press_enter, sign_in_at_sandbox, tab_to
 
 # Slow: these walk through many pages.
@@ -13,21 +13,43 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ADMIN = "/admin/instances"
 PAGES = {
     "index": "/admin/",
+    "all-models": f"{ADMIN}/",
     "instances": f"{ADMIN}/instance/",
+    "filtered-instances": f"{ADMIN}/instance/?status=broken&tag=demo&question=never-checked",
+    "no-instances": f"{ADMIN}/instance/?q=nothing-like-it",
     "add-instance": f"{ADMIN}/instance/add/",
     "bulk-jobs": f"{ADMIN}/bulkjob/",
     "add-bulk-job": f"{ADMIN}/bulkjob/add/",
     "interactions": f"{ADMIN}/interaction/",
     "authorizations": f"{ADMIN}/authorization/",
+    "authorization-links": f"{ADMIN}/authorizationlink/",
+    "element-requests": f"{ADMIN}/elementrequest/",
     "elements": f"{ADMIN}/element/?q=dynamics",
     "oauth-apps": f"{ADMIN}/oauthapp/",
     "add-oauth-app": f"{ADMIN}/oauthapp/add/",
     "organizations": f"{ADMIN}/organization/",
     "add-organization": f"{ADMIN}/organization/add/",
+    "organization-history": f"{ADMIN}/organization/1/history/",
+    "delete-organization": f"{ADMIN}/organization/1/delete/",
+    "rotate-secret": f"{ADMIN}/organization/1/rotate-secret/",
     "organization-users": f"{ADMIN}/organizationuser/",
+    "add-organization-user": f"{ADMIN}/organizationuser/add/",
+    "hand-over": f"{ADMIN}/organizationuser/1/handover/",
+    "memberships": f"{ADMIN}/membership/",
+    "add-membership": f"{ADMIN}/membership/add/",
+    "users": "/admin/auth/user/",
+    "add-user": "/admin/auth/user/add/",
+    "password-of-user": "/admin/auth/user/1/password/",
+    "connections-of-user": "/admin/auth/user/1/connections/",
+    "groups": "/admin/auth/group/",
+    "group": "/admin/auth/group/1/change/",
+    "not-found": f"{ADMIN}/instance/987654321/change/",
+    "connections": "/connect/",
+    "catalogue": "/connect/catalogue/",
+    "no-service": "/connect/catalogue/?q=nothing-like-it",
+    "password": "/connect/password",
     "sandbox": "/sandbox/",
     "callback": "/oauth/callback",
-    "not-found": "/admin/instances/instance/987654321/change/",
 }
 # Lists of which the test opens the first row.
 OPENED = {
@@ -38,24 +60,45 @@ OPENED = {
     "organization-user": f"{ADMIN}/organizationuser/",
     "user": "/admin/auth/user/",
 }
+# Tables that scroll sideways within their frame.
+SCROLLING = """() => [...document.querySelectorAll(".im-scroll")]
+                      .filter(frame => frame.scrollWidth > frame.clientWidth).length"""
 
 
-@in_every_look
-def test_no_page_is_wider_than_its_window(
+@pytest.mark.parametrize(
+    ("viewport", "color_scheme"),
+    [
+        pytest.param({"width": 360, "height": 740}, "light", id="small-phone"),
+        pytest.param({"width": 390, "height": 844}, "dark", id="phone-dark"),
+        pytest.param({"width": 1440, "height": 900}, "light", id="desk"),
+        pytest.param({"width": 1440, "height": 900}, "dark", id="desk-dark"),
+    ],
+)
+def test_axe_finds_nothing_and_nothing_scrolls_sideways_on_any_page(
     open_browser, password, photograph, viewport, color_scheme
 ):
     page = open_browser(viewport=viewport, color_scheme=color_scheme)
     operator = Operator(page)
+    found = {}
 
     def look(name):
         photograph(page, name)
-        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], name
+        complaints = complaints_of_axe(page)
+        if page.evaluate("document.documentElement.scrollWidth") > viewport["width"]:
+            complaints.append(("wider than its window", []))
+        if page.evaluate(SCROLLING):
+            complaints.append(("a table scrolls sideways", []))
+        if complaints:
+            found[name] = complaints
 
-    page.goto("/admin/")
+    page.goto("/admin/login/")
     look("sign-in")
     operator.sign_in("admin", password)
     operator.choose_dynamics()
     look("configure")
+    operator.press("Connect")
+    look("configure-with-errors")
+    operator.choose_dynamics()
     operator.fill_in_account("Phone and desk", password="wr0ng-p4ssword")
     operator.press("Connect")
     operator.expect_status("Broken")
@@ -63,8 +106,14 @@ def test_no_page_is_wider_than_its_window(
     operator.press("Enter credentials")
     look("re-authenticate")
     page.go_back()
+    operator.press("Send link to account owner")
+    look("send-link")
+    page.go_back()
     operator.press("Delete")
     look("confirmation")
+    page.goto(f"{ADMIN}/instance/")
+    page.locator("#result_list tbody input").first.check()
+    look("selected")
     operator.choose_dynamics()
     operator.choose_oauth("Consent")
     look("sandbox-sign-in")
@@ -78,6 +127,7 @@ def test_no_page_is_wider_than_its_window(
         page.locator("#result_list tbody th a").first.click()
         page.wait_for_url("**/change/**")
         look(name)
+    assert found == {}
 
 
 def test_the_next_step_is_taken_by_keyboard(operator, open_browser, password, photograph):
