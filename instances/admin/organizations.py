@@ -145,7 +145,14 @@ class OrganizationForm(SecretForm):
 class OrganizationUserForm(SecretForm):
     class Meta:
         model = OrganizationUser
-        fields = ["organization", "email", "first_name", "last_name", "user"]
+        fields = [
+            "organization",
+            "email",
+            "first_name",
+            "last_name",
+            "user",
+            "may_read_credentials",
+        ]
 
     def is_remote(self) -> bool:
         organization = self.cleaned_data.get("organization") or self._stored_organization()
@@ -320,6 +327,7 @@ class OrganizationUserAdmin(SecretOwnerAdmin):
         "first_name",
         "last_name",
         "user",
+        "may_read_credentials",
         "secret_label",
         "new_secret",
     ]

@@ -7,6 +7,7 @@ from ninja.operation import Operation
 
 from instances.api import (
     accounts,
+    credentials,
     elements,
     hub_calls,
     instance_configuration,
@@ -45,7 +46,15 @@ api = PlatformApi(
     docs=Swagger(settings={"defaultModelsExpandDepth": -1, "validatorUrl": "none"}),
     docs_decorator=csp_override(settings.API_DOCS_CSP),
 )
-for module in (instances, instance_switches, instance_configuration, elements, accounts, proxy):
+for module in (
+    instances,
+    instance_switches,
+    instance_configuration,
+    elements,
+    accounts,
+    credentials,
+    proxy,
+):
     api.add_router("", module.router)
 # Last: its paths are all that are left.
 for module in (swagger_documents, hub_calls):

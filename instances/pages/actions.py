@@ -11,13 +11,15 @@ from instances.pages.confirm import confirm_page
 from instances.pages.edit import edit_page
 from instances.pages.frames import Frame, permitted_instance
 from instances.pages.links import link_page
-from instances.provisioning.actions import ACTIONS, EDIT, LINK, REAUTHENTICATE, Action
+from instances.pages.replace_token import replace_page
+from instances.provisioning.actions import ACTIONS, EDIT, LINK, REAUTHENTICATE, REPLACE, Action
 
 # The other actions are confirmed.
 _PAGES: dict[str, Callable[..., HttpResponse]] = {
     REAUTHENTICATE.name: reauthenticate_page,
     LINK.name: link_page,
     EDIT.name: edit_page,
+    REPLACE.name: replace_page,
 }
 
 

@@ -40,7 +40,7 @@ def carry_out(
         if action is AUTHORIZE:
             return redirect_to_provider(request, instance)
         if action is REVEAL:
-            return _show_token(request, instance, frame=frame)
+            return show_token(request, instance, frame=frame)
         if action.verb:
             action.verb(instance, actor=request.user.get_username())
     except InstancesError as error:
@@ -51,7 +51,7 @@ def carry_out(
     return redirect(frame.instance_url(instance) if still_exists else frame.list_url)
 
 
-def _show_token(request: HttpRequest, instance: Instance, *, frame: Frame) -> HttpResponse:
+def show_token(request: HttpRequest, instance: Instance, *, frame: Frame) -> HttpResponse:
     """Show the Element token on a page that browsers do not store."""
     token = reveal_token(instance, user=request.user)
     context = {

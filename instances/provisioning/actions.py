@@ -114,6 +114,14 @@ REVEAL = Action(
     permission=InstancePermission.REVEAL,
     needs_confirmation=True,
 )
+REPLACE = Action(
+    name="replace-token",
+    label=_("Replace Element token"),
+    is_offered=lambda instance: bool(instance.token) and not instance.organization.is_remote,
+    effect=_("Programs need the new token. The old one stops working when you say."),
+    done=_("%(name)s has a new Element token."),
+    needs_confirmation=True,
+)
 ENABLE = Action(
     name="enable",
     label=_("Enable"),
@@ -156,6 +164,7 @@ ACTIONS: dict[str, Action] = {
         LINK,
         EDIT,
         REVEAL,
+        REPLACE,
         ENABLE,
         DISABLE,
         DELETE,

@@ -126,6 +126,7 @@ def test_every_other_action_is_in_the_menu_and_dangerous_ones_are_last(person, o
         "Enter credentials",
         "Send link to account owner",
         "Edit name and tags",
+        "Replace Element token",
     ]
     assert labels(page.context["danger"]) == ["Disable", "Delete"]
     assert page.text.index("Danger zone") > page.text.index("Timeline")

@@ -62,12 +62,12 @@ class EmbeddedPlatform:
         if request.external_authentication == "initial":
             # Nothing is sent at creation; the first refresh replaces the tokens (contract 7.4).
             tokens = _imported_tokens(request)
-            return PlatformInstance(token=_generate_token(), tokens=tokens, is_proved=False)
-        return _authenticated(request, token=_generate_token())
+            return PlatformInstance(token=generate_token(), tokens=tokens, is_proved=False)
+        return _authenticated(request, token=generate_token())
 
     def update_instance(self, request: PlatformRequest) -> PlatformInstance:
         require_allowed_hosts(request)
-        return _authenticated(request, token=_generate_token() if request.has_lost_token else "")
+        return _authenticated(request, token=generate_token() if request.has_lost_token else "")
 
     def get_instance(self, request: PlatformRequest) -> PlatformInstance:
         prove(request)
@@ -149,6 +149,6 @@ def _imported_tokens(request: PlatformRequest) -> TokenSet:
     return TokenSet(access_token, refresh_token, token_secret)
 
 
-def _generate_token() -> str:
+def generate_token() -> str:
     """Return a new Element token: 32 random bytes in base64 (contract 2.1)."""
     return base64.b64encode(secrets.token_bytes(TOKEN_BYTES)).decode()

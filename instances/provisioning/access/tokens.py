@@ -1,17 +1,30 @@
-"""Reveal an Element token or the secrets of the platform API.
+"""Reveal or replace an Element token, and reveal the secrets of the platform API.
 
-It needs a permission that no role includes, and each time is recorded.
+Revealing needs a permission that no role includes, and each time is recorded.
 """
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.utils import timezone
 
 from instances.errors import PermissionRefusedError, StateConflictError
-from instances.models import Instance, Interaction, OrganizationUser
+from instances.models import Instance, Interaction, OrganizationUser, StateChange
+from instances.platforms.embedded.embedded_platform import generate_token
 from instances.provisioning.access.permissions import InstancePermission, require_permission
+from instances.provisioning.lifecycle.changes import locked
+from instances.queries.database_clock import database_now
+
+MAX_OVERLAP = timedelta(days=30)
+_TOKEN_COLUMNS = (
+    "token",
+    "token_digest",
+    "previous_token",
+    "previous_token_digest",
+    "previous_token_until",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +45,41 @@ def reveal_token(instance: Instance, *, user: User | AnonymousUser) -> str:
     if not instance.has_token:
         raise StateConflictError(f"{instance.label} has no Element token yet. Provision it first.")
     token: str = instance.reveal("token")
-    _record(
-        "reveal Element token",
-        user=user,
-        instance=instance,
-        organization=instance.organization,
-        subject=instance.label,
-    )
+    record_reveal("reveal Element token", instance, actor=user.get_username())
     return token
+
+
+def replace_token(instance: Instance, *, actor: str, overlap: timedelta) -> None:
+    """Give the instance a new Element token, for example because the old one leaked.
+
+    overlap: how long the old token works beside the new one; at most MAX_OVERLAP. An older one ends at once.
+
+    Raises StateConflictError if it has no token, or its platform is a remote one, InstanceDeletedError,
+    UnreadableSecretError.
+    """
+    if instance.organization.is_remote:
+        raise StateConflictError(
+            f"{instance.label} is on a remote platform, so its Element token can only be replaced there."
+        )
+    overlap = min(overlap, MAX_OVERLAP)
+    with locked(instance) as stored:
+        if not stored.has_token:
+            raise StateConflictError(
+                f"{instance.label} has no Element token yet. Connect it first."
+            )
+        stored.previous_token = stored.reveal("token") if overlap else ""
+        stored.previous_token_until = database_now() + overlap if overlap else None
+        stored.token = generate_token()
+        stored.save(update_fields=_TOKEN_COLUMNS)
+        until = f"{stored.previous_token_until:%Y-%m-%d %H:%M} UTC" if overlap else "now"
+        StateChange.objects.create(
+            instance=stored,
+            from_state=stored.state,
+            to_state=stored.state,
+            actor=actor,
+            reason=f"Element token replaced. The old one ends {until}.",
+        )
+    instance.refresh_from_db()
 
 
 def reveal_secrets(
@@ -61,18 +101,29 @@ def reveal_secrets(
     )
     _record(
         "reveal platform secrets",
-        user=user,
+        actor=user.get_username(),
         organization=organization_user.organization,
         subject=str(organization_user)[:400],
     )
     return secrets
 
 
-def _record(operation: str, *, user: User | AnonymousUser, **about: Any) -> None:
+def record_reveal(operation: str, instance: Instance, *, actor: str) -> None:
+    """Record that somebody got a secret of an instance in plain text."""
+    _record(
+        operation,
+        actor=actor,
+        instance=instance,
+        organization=instance.organization,
+        subject=instance.label,
+    )
+
+
+def _record(operation: str, *, actor: str, **about: Any) -> None:
     Interaction.objects.create(
         operation=operation,
         direction=Interaction.Direction.IN,
-        actor=user.get_username(),
+        actor=actor,
         method="REVEAL",
         url="",
         status=200,
