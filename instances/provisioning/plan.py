@@ -18,6 +18,7 @@ from instances.errors import MissingConfigurationError
 from instances.models import Element, Instance, OAuthApp, Organization, OrganizationUser
 from instances.platforms.base import code_in
 from instances.provisioning.configuration import normalise_configuration
+from instances.queries.prepared import Param, PreparedQuery
 
 CALLBACK_URL_KEY = "oauth.callback.url"
 OAUTH_APP_KEYS = ("oauth.api.key", "oauth.api.secret", CALLBACK_URL_KEY)
@@ -25,6 +26,10 @@ OAUTH_APP_KEYS = ("oauth.api.key", "oauth.api.secret", CALLBACK_URL_KEY)
 # (contract 7.4); OAuth 1.0a needs both of its own.
 TOKEN_KEYS = ("oauth.user.token", "oauth.user.refresh_token")
 OAUTH1_TOKEN_KEYS = ("oauth.user.token", "oauth.user.token.secret")
+
+_OAUTH_APP = PreparedQuery(
+    OAuthApp.objects.filter(organization_id=Param("organization"), element_id=Param("element"))
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +64,8 @@ class ConnectionPlan:
         # The public call for OAuth URLs has no organization.
         if not self.authentication.obtains_token or has_client or self.organization.pk is None:
             return None
-        return oauth_apps(self.organization, self.element).first()
+        # Prepared: it is asked for each row of a bulk job.
+        return _OAUTH_APP.first(organization=self.organization.pk, element=self.element.pk)
 
     @cached_property
     def configuration(self) -> dict[str, Any]:
