@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from instances.bulk.lines import MAX_ROW_BYTES, FileRow, lines_of, not_utf8, text_of
 from instances.errors import InputError
 from instances.provisioning.create import parse_body
+from instances.redaction import storable
 
 # Lists of a body.
 _OWN_LISTS = {"tags"}
@@ -103,7 +104,7 @@ def _require_single(document: Any) -> None:
             and isinstance(value[0], dict)
         ):
             raise InputError(
-                f"The file is one object with a list in “{key[:100]}”. If that list holds the instances, save it alone, "
+                f"The file is one object with a list in “{storable(key[:100])}”. If that list holds the instances, save it alone, "
                 'or as {"instances": [...]}.'
             )
 
@@ -114,7 +115,8 @@ def _row(place: str, number: int, document: Any) -> FileRow:
         # A database cannot store half of a surrogate pair as text.
         json.dumps(document, ensure_ascii=False).encode()
     except InputError as error:
-        return FileRow(number, {}, f"{place} {number}: {error}")
+        # Fields are named, and a name can contain half of a surrogate pair.
+        return FileRow(number, {}, storable(f"{place} {number}: {error}"))
     except UnicodeEncodeError:
         why = "it contains invalid characters (lone surrogates)."
         return FileRow(number, {}, f"{place} {number}: {why}")

@@ -70,6 +70,10 @@ def read_table(
     _check_header(header, above, place)
     if above:
         on_note(f"{place} {header.number} is the header. What is above it was skipped.")
+    for own, near in _near_own_columns(header.names):
+        on_note(
+            f"{place} {header.number}: the column “{near}” is taken for a key. Did you mean “{own}”?"
+        )
     for record in chain(head[len(above) + 1 :], records):
         if record.error:
             yield FileRow(record.number, {}, f"{place} {record.number}: {record.error}")
@@ -136,6 +140,13 @@ def _check_header(header: Header, above: Sequence[Record], place: str) -> None:
                 f"{place} {record.number} has values, but is above the header in {place.lower()} {header.number}. "
                 "Move the header to the top."
             )
+
+
+def _near_own_columns(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield each own column that is missing, with one that is spelled nearly so."""
+    for own in OWN_COLUMNS:
+        near = () if own in names else get_close_matches(own, filter(None, names), n=1, cutoff=0.75)
+        yield from ((own, name) for name in near)
 
 
 def _duplicates(names: Sequence[str]) -> list[str]:

@@ -81,6 +81,15 @@ def test_a_file_without_a_usable_header_is_refused(content, sentence):
     assert "hunter2" not in str(refused.value)
 
 
+def test_a_column_that_is_nearly_one_of_ours_is_noted():
+    notes: list[str] = []
+    list(read_rows(io.BytesIO(b"name,elements,tag\na,keyed,b\n"), on_note=notes.append))
+    assert [note.partition(" is taken for a key. ")[2] for note in notes] == [
+        "Did you mean “element”?",
+        "Did you mean “tags”?",
+    ]
+
+
 def test_a_json_list_and_json_lines_give_the_same_bodies():
     bodies = [{"name": f"Number {number}", "tags": ["[", "}"]} for number in range(3000)]
     as_list = json.dumps(bodies, indent=1).encode()
@@ -155,6 +164,12 @@ def test_wrong_rows_do_not_hide_the_ones_behind_them():
 def test_a_file_that_cannot_be_read_on_says_where(content, sentence):
     with pytest.raises(InputError, match=sentence):
         read(content)
+
+
+def test_a_key_that_cannot_be_stored_is_told_without_its_wrong_characters():
+    with pytest.raises(InputError, match=r"a list in “\?”") as refused:
+        read(b'{"\\ud800": [{"name": "a"}]}')
+    assert str(refused.value).encode()
 
 
 def test_a_default_element_serves_rows_that_name_none():

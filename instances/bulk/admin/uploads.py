@@ -107,6 +107,14 @@ class UploadForm(forms.Form):
         for name in ("organization_user", "element"):
             _search_for(name, self.fields[name])
 
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("is_skipping_existing") and cleaned.get("is_allowing_duplicates"):
+            self.add_error(
+                "is_allowing_duplicates", _("Either skip existing instances, or create duplicates.")
+            )
+        return cleaned
+
 
 class TemplateForm(forms.Form):
     """The element to download a CSV template for."""

@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.db.models import QuerySet
 from django.test import Client
@@ -110,7 +111,9 @@ def test_a_file_of_many_parts_is_read_as_it_was_uploaded(operator, user, no_work
     assert open_stored_file(job).read().decode() == content
 
 
-def test_a_file_that_proves_unreadable_ends_its_job_without_a_row(operator, user, no_worker):
+def test_a_file_that_proves_unreadable_ends_its_job_without_a_row(
+    operator, user, no_worker, capsys
+):
     upload(operator, user, HEAD + "".join(ROWS) + 'Last;keyed;acme;"s3cr3t\n')
     job = BulkJob.objects.get()
     assert read_stored_file(job) == 0
@@ -121,6 +124,9 @@ def test_a_file_that_proves_unreadable_ends_its_job_without_a_row(operator, user
     assert "Line 3002: a quotation mark is never closed" in page.text
     assert "s3cr3t" not in page.text
     assert page.context["meaning"] == "broken"
+    call_command("bulk_jobs", str(job.pk))
+    assert "unreadable" in (out := capsys.readouterr().out)
+    assert "Line 3002: a quotation mark is never closed" in out
     assert "not available now" in do(operator, job, "start").text
     do(operator, job, "delete")
     assert not BulkJob.objects.exists()
@@ -265,6 +271,12 @@ def test_duplicates_are_refused_unless_they_are_confirmed(operator, user, chosen
     do(operator, job, "start")
     assert list(job.rows.values_list("outcome", flat=True)) == outcomes
     assert Instance.objects.count() == 1 + outcomes.count("succeeded")
+
+
+def test_duplicates_are_either_skipped_or_created(operator, user):
+    chosen = {"is_skipping_existing": "on", "is_allowing_duplicates": "on"}
+    assert "Either skip existing instances" in upload(operator, user, TWICE, **chosen).text
+    assert not BulkJob.objects.exists()
 
 
 def test_duplicates_are_confirmed_after_the_dry_run(operator, user):
