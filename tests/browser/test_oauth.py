@@ -73,6 +73,17 @@ def test_after_a_denial_the_same_instance_is_authorized_again(operator, photogra
     assert operator.events.count() > seen
 
 
+def test_an_answer_behind_the_number_sign_is_read(operator):
+    page = operator.page
+    operator.choose_dynamics()
+    operator.choose_oauth("Fabrikam")
+    at_provider = urlsplit(page.url)
+    callback = f"{at_provider.scheme}://{at_provider.netloc}/oauth/callback"
+    page.goto(f"{callback}#error=access_denied&error_description=No")
+    expect(page.get_by_role("heading", name="Access declined")).to_be_visible()
+    operator.press("Back to Fabrikam")
+
+
 def test_a_callback_in_another_browser_is_rejected_and_changes_nothing(
     operator, open_browser, photograph
 ):

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -149,6 +150,16 @@ def test_an_instance_of_an_older_release_knows_what_the_callback_brought(connect
     Instance.objects.update(account_identity=None)
     page = as_operator(instance).come_back()
     assert "realmId 1111" in page.text
+    assert tokens_of(instance)["access_token"] == "tok-1"
+
+
+def test_a_check_learns_the_account_of_an_instance_of_an_older_release(connected):
+    instance = connected("144i-account-known-by-a-check")
+    Instance.objects.update(account_identity=None, next_action_at=timezone.now())
+    call_command("check_instances")
+    instance.refresh_from_db()
+    assert instance.account_identity == {"UserId": "u1"}
+    assert "UserId u2" in as_operator(instance).come_back().text
     assert tokens_of(instance)["access_token"] == "tok-1"
 
 

@@ -113,7 +113,7 @@ def test_a_healthy_instance_has_no_verdict_and_no_primary_button(person, owner, 
 def test_the_next_step_of_an_unverified_instance_is_a_check(person, owner, frame):
     instance = make_in_state("connected", organization_user_id=owner.pk)
     page = member(person, owner, "operator").get(url_of(frame, instance))
-    assert "No exchange has proved its credentials yet." in page.text
+    assert "stored, but not verified: this connector has no check." in page.text
     assert "No action needed." not in page.text
     assert labels(page.context["daily"]) == ["Check now"]
     assert "im-btn-primary" in page.text

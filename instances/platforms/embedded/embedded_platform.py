@@ -70,8 +70,9 @@ class EmbeddedPlatform:
         return _authenticated(request, token=generate_token() if request.has_lost_token else "")
 
     def get_instance(self, request: PlatformRequest) -> PlatformInstance:
-        prove(request)
-        return PlatformInstance(token="", is_proved=request.authentication.probe is not None)
+        account = prove(request)
+        has_probe = request.authentication.probe is not None
+        return PlatformInstance(token="", is_proved=has_probe, account=account)
 
     def refresh_tokens(self, request: PlatformRequest) -> TokenSet | None:
         can_sign_in = request.authentication.grant_type in _WITHOUT_BROWSER

@@ -77,7 +77,7 @@ def check_instance(instance: Instance, *, actor: str) -> Instance:
     except InstancesError as error:
         _record_failure(instance, error, actor=actor, at=now)
         raise
-    _record_success(instance, actor=actor, at=now)
+    _record_success(instance, found, actor=actor, at=now)
     return instance
 
 
@@ -109,8 +109,14 @@ def _has_ended(instance: Instance) -> bool:
     return bool(instance.expires_at and instance.expires_at <= database_now())
 
 
-def _record_success(instance: Instance, *, actor: str, at: datetime) -> None:
+def _record_success(
+    instance: Instance, found: PlatformInstance, *, actor: str, at: datetime
+) -> None:
     columns: dict[str, Any] = {"last_checked_at": at, **proved_columns(instance, at=at)}
+    known = instance.account_identity or {}
+    if found.account.keys() - known.keys():
+        # Instances that were imported, or connected before the column existed, learn their account here.
+        columns["account_identity"] = {**found.account, **known}
     # A rejected refresh token stays a problem although the access token still works.
     is_refresh_refused = bool(instance.refresh_refusals and instance.refresh_due_at)
     if not is_refresh_refused:
