@@ -23,7 +23,7 @@ from tests.browser.people import DEMO_USER, TENANT, Operator
 from tests.support.program import PROJECT, Program
 
 FOLDER = PROJECT / "docs/screenshots"
-DESK: ViewportSize = {"width": 1280, "height": 800}
+DESK: ViewportSize = {"width": 1440, "height": 900}
 CUSTOMER: ViewportSize = {"width": 640, "height": 900}
 GOOD = (
     "Contoso",

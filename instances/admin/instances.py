@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext as _, gettext_lazy
 from unfold.contrib.filters.admin import (
     AllValuesCheckboxFilter,
     ChoicesCheckboxFilter,
@@ -38,7 +38,7 @@ from instances.pages.instance import instance_page
 from instances.pages.links import revoke_page
 from instances.pages.reach import SelectFilter
 from instances.provisioning.access.permissions import InstancePermission, is_permitted
-from instances.provisioning.actions import ACTIONS
+from instances.provisioning.actions import ACTIONS, CHECK
 from instances.provisioning.status.meaning import Status, annotate_status
 
 
@@ -67,7 +67,12 @@ class InstanceAdmin(KeysetAdmin):
     list_disable_select_all = True
     search_fields = ["name"]
     search_help_text = SEARCH_HELP
-    actions = [bulk_action(action) for action in ACTIONS.values() if action.verb]
+    # The list shows the first ones as buttons.
+    actions = [
+        bulk_action(action)
+        for action in sorted(ACTIONS.values(), key=lambda action: action is not CHECK)
+        if action.verb
+    ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Instance]:
         rows = super().get_queryset(request)
@@ -78,8 +83,12 @@ class InstanceAdmin(KeysetAdmin):
         return search_conditions(text)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        links = {"views": view_links(request), "questions": question_links(request)}
-        context = {**links, **(extra_context or {})}
+        context = {
+            "views": view_links(request),
+            "questions": question_links(request),
+            "add_label": _("Connect an account"),
+            **(extra_context or {}),
+        }
         return hide_token(request) or super().changelist_view(request, context)
 
     def has_change_permission(self, request: HttpRequest, obj: Instance | None = None) -> bool:

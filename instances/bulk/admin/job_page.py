@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.formats import localize
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _, ngettext
 
 from instances.bulk.admin.actions import ACTIONS, BulkAction
@@ -122,10 +123,11 @@ def _context_line(job: BulkJob, progress: Progress) -> str:
         "actor": job.actor,
         "at": format_time(job.created_at),
     }
-    parts = [str(job), rows, started]
+    parts = [capfirst(str(job)), rows, started]
     if job.started_at and job.finished_at:
         duration = timedelta(seconds=round((job.finished_at - job.started_at).total_seconds()))
-        parts.append(_("took %(duration)s") % {"duration": duration})
+        took = _("took %(duration)s") % {"duration": duration}
+        parts.append(took if duration else _("took less than a second"))
     return " · ".join(parts)
 
 
