@@ -3,7 +3,6 @@
 Public: no Authorization header is needed.
 """
 
-import re
 from typing import Any
 
 from django.core.exceptions import BadRequest
@@ -39,6 +38,7 @@ from instances.api.security import PLATFORM_CALL
 from instances.api.visible import get_element, visible_elements
 from instances.catalogue.configuration_keys import MASK
 from instances.client_address import client_address
+from instances.hubs.ceql import Comparison, In, Junction, parse
 from instances.models.elements import ElementQuerySet
 from instances.provisioning.oauth.urls import needs_request_token, oauth_url, request_token
 
@@ -52,8 +52,6 @@ NOT_BUILT = (
     "Elements and OAuth proxies cannot be created through this API: load element files with "
     "manage.py sync_elements, and add OAuth apps in the admin"
 )
-# Supported conditions (contract 8.1): name = 'value' and name in ('a','b'), joined by AND.
-_CONDITION = re.compile(r"\s*(\w+)\s*(?:=\s*'([^']*)'|in\s*\(([^)]*)\))\s*", re.IGNORECASE)
 
 
 @router.get("/elements", response=ELEMENTS)
@@ -310,16 +308,27 @@ def _hub_keys(request: HttpRequest) -> list[str]:
 
 
 def _parse_where(where: str) -> dict[str, list[str]]:
+    """Return the values by name. Raises BadRequest, InvalidConditionError."""
+    if not where.strip():
+        return {}
+    condition = parse(where)
+    terms = condition.terms if isinstance(condition, Junction) else (condition,)
+    is_joined_by_or = isinstance(condition, Junction) and condition.operator == "OR"
     conditions: dict[str, list[str]] = {}
-    for part in re.split(r"\band\b", where, flags=re.IGNORECASE) if where.strip() else []:
-        match = _CONDITION.fullmatch(part)
-        if match is None:
-            raise BadRequest(
-                "where must consist of conditions like name = 'value' or name in ('a','b'), joined by AND"
-            )
-        several = match[3].split(",") if match[3] is not None else [match[2]]
-        conditions[match[1].lower()] = [value.strip().strip("'") for value in several]
-    return conditions
+    for term in () if is_joined_by_or else terms:
+        match term:
+            case Comparison(name=name, operator="=", value=value):
+                conditions[name.lower()] = [value.text]
+            case In(name=name, values=values):
+                conditions[name.lower()] = [value.text for value in values]
+            case _:
+                break
+    else:
+        if conditions:
+            return conditions
+    raise BadRequest(
+        "where must consist of conditions like name = 'value' or name in ('a','b'), joined by AND"
+    )
 
 
 def _narrow(elements: ElementQuerySet, name: str, values: list[str]) -> ElementQuerySet:

@@ -31,12 +31,10 @@ class Write(_Part):
 class Paging(_Part):
     """How lists are divided into pages.
 
-    next_link: a response holds the URL of the next page at next_at, and size_header asks for {size} records. keyset: a
-    page begins after the last id of the one before. max: of records in a page. total_max: a provider's total of this
-    number means "or more".
+    next_at: where a response holds the URL of the next page. size_header: asks for {size} records. max: of records in a
+    page. total_max: a provider's total of this number means "or more".
     """
 
-    style: Literal["next_link", "keyset"]
     next_at: str = ""
     size_header: dict[str, str] = {}
     max: int = Field(gt=0)
@@ -64,12 +62,12 @@ class ChildResource(_Part):
 class HubApi(_Part):
     """What hub calls of an element become.
 
+    vendor: the family of providers, which decides how fields are described and how conditions are written.
     list_at, total_at and error_at are dotted paths in responses. wrap: the key that holds the fields of a record.
     """
 
     headers: dict[str, str] = {}
-    filter: Literal["odata", "soql"]
-    metadata: Literal["dataverse", "salesforce"]
+    vendor: Literal["dataverse", "salesforce"]
     list_at: str
     total_at: str
     error_at: str
@@ -88,8 +86,8 @@ class HubApi(_Part):
 
 def problems_of_hub_api(api: HubApi) -> Iterator[tuple[str, str]]:
     """Yield a place in the file and a message for each problem."""
-    if api.paging.style == "next_link" and not api.paging.next_at:
-        yield "paging.next_at", "is missing. The style next_link needs it."
+    if api.vendor == "dataverse" and not api.paging.next_at:
+        yield "paging.next_at", "is missing. Dataverse has no other way to the next page."
     if "{path}" not in api.record or "{id}" not in api.record:
         yield "record", "must contain {path} and {id}."
     for name in api.resources:

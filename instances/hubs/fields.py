@@ -40,7 +40,6 @@ class Field:
     is_updatable: bool = True
     is_required: bool = False
     is_filterable: bool = True
-    is_sortable: bool = True
     targets: tuple[str, ...] = ()
     choices: tuple[Mapping[str, Any], ...] = ()
 

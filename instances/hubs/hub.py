@@ -27,12 +27,13 @@ from instances.hubs.resources import (
     find_resource,
     not_allowed,
 )
+from instances.hubs.salesforce import Salesforce
 from instances.hubs.session import Answer, HubSession, value_at
 from instances.hubs.values import guid_of
 from instances.hubs.vendor import ListPage, Vendor
 from instances.models import Element, Instance
 
-VENDORS: Mapping[str, Vendor] = {"dataverse": Dataverse()}
+VENDORS: Mapping[str, Vendor] = {"dataverse": Dataverse(), "salesforce": Salesforce()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Hub:
     def __init__(self, session: HubSession) -> None:
         self._session = session
         self._api = session.api
-        self._vendor = VENDORS[session.api.metadata]
+        self._vendor = VENDORS[session.api.vendor]
 
     def list_records(self, name: str, parameters: Mapping[str, str]) -> RecordsPage:
         """Return one page of records. parameters: the query parameters of the call."""

@@ -37,6 +37,8 @@ def test_elements_are_public_and_the_operators_own_are_not(api, catalogue):
         ("private='true' AND abridged='true'", ["keyed"]),
         ("private='false' AND key in ('sfdc', 'hubspot')", ["sfdc", "hubspot"]),
         ("key = 'sfdc'", ["sfdc"]),
+        ("KEY=sfdc and name = 'Salesforce Sales Cloud'", ["sfdc"]),
+        ("name = 'nobody''s, and mine'", []),
         ("extended='true' AND abridged='true'", []),
         ("key = 'nowhere'", []),
     ],
@@ -52,9 +54,12 @@ def test_elements_are_searched_and_no_hit_is_an_empty_list(api, catalogue, where
     )
 
 
-def test_a_where_that_makes_no_sense_is_refused(api):
+@pytest.mark.parametrize(
+    "where", ["1; DROP", "key = 'a' OR key = 'b'", "key != 'a'", "key LIKE 's%'", "key = 'a' AND"]
+)
+def test_a_where_that_makes_no_sense_is_refused(api, where):
     response = api.django.get(
-        "/elements/api-v2/elements", {"where": "1; DROP"}, headers={"Authorization": api.header}
+        "/elements/api-v2/elements", {"where": where}, headers={"Authorization": api.header}
     )
     assert response.status_code == 400
 

@@ -400,12 +400,11 @@ def test_only_what_gets_a_token_has_a_token_response():
 
 
 HUB_API: dict[str, Any] = {
-    "filter": "odata",
-    "metadata": "dataverse",
+    "vendor": "dataverse",
     "list_at": "value",
     "total_at": "count",
     "error_at": "error",
-    "paging": {"style": "next_link", "next_at": "next", "max": 10},
+    "paging": {"next_at": "next", "max": 10},
     "create": {"method": "POST"},
     "update": {"method": "PATCH"},
     "resources": {"contacts": {"path": "contacts", "object": "contact", "id": "contactid"}},
@@ -415,7 +414,7 @@ HUB_API: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("change", "place"),
     [
-        ({"paging": {"style": "next_link", "max": 10}}, "hub_api.paging.next_at"),
+        ({"paging": {"max": 10}}, "hub_api.paging.next_at"),
         ({"record": "{path}/1"}, "hub_api.record"),
         (
             {"resources": {"ping": HUB_API["resources"]["contacts"]}},

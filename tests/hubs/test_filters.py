@@ -9,9 +9,10 @@ from hypothesis import given, settings, strategies as st
 from instances.errors import InvalidConditionError
 from instances.hubs.ceql import Comparison, In, IsNull, Junction, Like, Value, parse
 from instances.hubs.fields import Field, FieldType, ObjectMetadata
-from instances.hubs.filters import ODataFilter
+from instances.hubs.filters import ODataFilter, SoqlFilter
 from instances.sandbox.odata import compiled_filter
 from tests.support.ceql import holds
+from tests.support.soql import parse_condition
 
 KINDS = {
     "name": FieldType.TEXT,
@@ -33,6 +34,10 @@ COLUMNS = {
 }  # fmt: skip
 FEW = 100
 MANY = 10_000
+
+SOQL_COLUMNS = {
+    "name": "text", "city": "text", "revenue": "number", "active": "boolean", "born": "date", "changed": "datetime",
+}  # fmt: skip
 
 # A small alphabet, so that texts meet, with all that is special somewhere.
 texts = st.text(st.sampled_from("abAB'\"\\%_[]()-,=;& \né日"), max_size=6)
@@ -84,6 +89,10 @@ def junctions(parts):
 
 
 conditions = st.recursive(st.one_of([terms(name) for name in KINDS]), junctions, max_leaves=6)
+# Salesforce's ids are texts.
+soql_conditions = st.recursive(
+    st.one_of([terms(name) for name in SOQL_COLUMNS]), junctions, max_leaves=6
+)
 rows = st.fixed_dictionaries({name: st.none() | STORED[kind] for name, kind in KINDS.items()})
 
 
@@ -106,6 +115,35 @@ def test_a_filter_in_odata_means_what_the_condition_means(condition, some_rows):
 @given(conditions, st.lists(rows, min_size=1, max_size=4))
 def test_ten_thousand_filters_in_odata_mean_what_their_conditions_mean(condition, some_rows):
     check_that_both_mean_the_same(condition, some_rows)
+
+
+def check_that_soql_means_the_same(condition, some_rows):
+    matches = parse_condition(SoqlFilter(METADATA).write(condition), SOQL_COLUMNS)
+    for row in some_rows:
+        assert matches(row) is holds(condition, row, METADATA.fields)
+
+
+@settings(max_examples=FEW, deadline=None)
+@given(soql_conditions, st.lists(rows, min_size=1, max_size=4))
+def test_a_condition_in_soql_means_what_it_means(condition, some_rows):
+    check_that_soql_means_the_same(condition, some_rows)
+
+
+@pytest.mark.slow
+@settings(max_examples=MANY, deadline=None)
+@given(soql_conditions, st.lists(rows, min_size=1, max_size=4))
+def test_ten_thousand_conditions_in_soql_mean_what_they_mean(condition, some_rows):
+    check_that_soql_means_the_same(condition, some_rows)
+
+
+@settings(max_examples=FEW, deadline=None)
+@given(st.text(st.characters(exclude_characters="\x00"), max_size=40))
+def test_no_text_of_a_caller_changes_the_soql_around_it(text):
+    condition = Junction("AND", (Comparison("name", "=", Value(text, True)), IsNull("city", True)))
+    matches = parse_condition(SoqlFilter(METADATA).write(condition), SOQL_COLUMNS)
+    assert matches({"name": text, "city": None})
+    assert not matches({"name": text, "city": "x"})
+    assert not matches({"name": text + "x", "city": None})
 
 
 @settings(max_examples=FEW, deadline=None)

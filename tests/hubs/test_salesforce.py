@@ -1,0 +1,182 @@
+"""Hub calls of Salesforce, against a stub that parses the SOQL it gets (contract for hubs, 8.2 and 14.3)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+
+from instances.catalogue.loading import SHIPPED_FOLDER, load_element
+from instances.hubs import metadata_cache
+from instances.models import Instance, Organization
+from instances.platforms.base import TokenSet
+from tests.api.conftest import ApiClient, make_api_client
+from tests.support.factories import make_element
+from tests.support.salesforce import CONTACTS, SalesforceStub
+
+FIRST = "003000000000000000"
+
+
+@dataclass
+class Client:
+    api: ApiClient
+    token: str
+    stub: SalesforceStub
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        return self.api.call(method, path, body, element=self.token)
+
+    def get(self, path: str, **query: str) -> Any:
+        header = {"Authorization": f"{self.api.header}, Element {self.token}"}
+        return self.api.django.get(f"/elements/api-v2/{path}", query, headers=header)
+
+    def ids(self, path: str, **query: str) -> list[str]:
+        response = self.get(path, **query)
+        assert response.status_code == 200, response.content
+        return [row["id"] for row in response.json()]
+
+
+@pytest.fixture
+def salesforce(db, settings):
+    """An instance of sfdc whose token names the stub as the place of the API."""
+    cache.clear()
+    metadata_cache.forget_all()
+    with SalesforceStub() as stub:
+        settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [stub.netloc]
+        make_element(load_element(SHIPPED_FOLDER / "sfdc.toml").model_dump(mode="json"))
+        api = make_api_client()
+        configuration = {
+            "oauth.api.key": "client",
+            "oauth.api.secret": "secret-of-the-client",
+            "oauth.callback.url": "https://app.example/callback",
+            "oauth.user.token": "access-token-0",
+        }
+        body = {"element": {"key": "sfdc"}, "name": "Acme", "configuration": configuration}
+        made = api.post("instances", body | {"externalAuthentication": "initial"}).json()
+        instance = Instance.objects.get(pk=made["id"])
+        instance.tokens = TokenSet(
+            "access-token-0", "", "", extra={"instance_url": stub.url}
+        ).to_json()
+        instance.save()
+        Organization.objects.update(private_hosts={"sfdc": [stub.netloc]})
+        yield Client(api, made["token"], stub)
+
+
+def test_records_have_their_own_id_and_salesforces(salesforce):
+    record = salesforce.get(f"contacts/{FIRST}").json()
+    assert record["id"] == record["Id"] == FIRST
+    assert record["LastName"] == "O'Brien"
+    assert "attributes" not in record
+    assert "Email" not in record
+    asked = salesforce.get(f"hubs/crm/contacts/{FIRST}", fields="LastName").json()
+    assert asked == {"id": FIRST, "Id": FIRST, "LastName": "O'Brien"}
+
+
+@pytest.mark.parametrize(
+    ("where", "numbers"),
+    [
+        ("LastName='O''Brien' AND Score__c < 3", [0, 3]),
+        ("Email LIKE 'ada_1@%' OR Email = 'ada_3@example.com'", [1, 3]),
+        ("Score__c >= 223.5 and Email is not null", [447, 449]),
+        ("SystemModstamp > '2026-01-01T07:27:00Z'", [448, 449]),
+        (f"id IN ('{FIRST}','x') or FirstName = 'Ada 7'", [0, 7]),
+        ("HasOptedOut = true and Birthdate = '1910-01-01' and Score__c < 100", [0, 90, 180]),
+        ("firstname = 'ada 5'", [5]),
+    ],
+)
+def test_a_condition_becomes_soql(salesforce, where, numbers):
+    assert salesforce.ids("contacts", where=where) == [f"003{n:015}" for n in numbers]
+
+
+def test_a_condition_on_something_unknown_sends_nothing(salesforce):
+    response = salesforce.get("contacts", where="Zip = 1 OR Id != null")
+    assert response.status_code == 400
+    response = salesforce.get("contacts", where="Zip = 1")
+    assert (response.status_code, "“Zip = 1”" in response.json()["message"]) == (400, True)
+    assert salesforce.stub.queries == []
+
+
+def test_pages_are_stable_by_number_and_by_token(salesforce):
+    whole = salesforce.ids("contacts", pageSize="6")
+    assert [
+        *salesforce.ids("contacts", pageSize="3"),
+        *salesforce.ids("contacts", pageSize="3", page="2"),
+    ] == whole
+    token = salesforce.get("contacts", pageSize="3")["Elements-Next-Page-Token"]
+    assert salesforce.ids("contacts", pageSize="3", nextPage=token) == whole[3:]
+    assert salesforce.get("contacts", pageSize="4", nextPage=token).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "query", [{}, {"orderBy": "LastName desc, FirstName"}, {"where": "Score__c > 50"}]
+)
+def test_a_client_that_follows_the_tokens_reads_everything_once(salesforce, query):
+    seen, token = [], ""
+    for _ in range(10):
+        response = salesforce.get("contacts", pageSize="100", nextPage=token, fields="Id", **query)
+        seen += [row["id"] for row in response.json()]
+        token = response.get("Elements-Next-Page-Token", "")
+        if not token:
+            break
+    expected = CONTACTS - 101 if "where" in query else CONTACTS
+    assert len(seen) == len(set(seen)) == expected
+
+
+def test_an_order_is_kept_and_has_its_limit(salesforce):
+    rows = salesforce.get("contacts", orderBy="Score__c DESC", pageSize="2").json()
+    assert [row["Score__c"] for row in rows] == [224.5, 224.0]
+    response = salesforce.get("contacts", page="30", pageSize="100")
+    assert (response.status_code, "nextPage" in response.json()["message"]) == (400, True)
+
+
+def test_the_total_is_counted_on_request(salesforce):
+    assert "Elements-Total-Count" not in salesforce.get("contacts", pageSize="1")
+    asked = {"pageSize": "1", "returnCount": "true", "where": "LastName = 'Holm'"}
+    assert salesforce.get("contacts", **asked)["Elements-Total-Count"] == "150"
+
+
+def test_a_record_lives_from_create_to_delete(salesforce):
+    made = salesforce.call("POST", "contacts", {"LastName": "O'Hara", "Birthdate": "1980-02-03"})
+    assert made.status_code == 200, made.content
+    assert made.json()["LastName"] == "O'Hara"
+    path = f"contacts/{made.json()['id']}"
+    changed = salesforce.call("PATCH", path, {"FirstName": "Zoë", "Birthdate": ""})
+    assert (changed.status_code, changed.json()["FirstName"]) == (200, "Zoë")
+    assert "Birthdate" not in changed.json()
+    assert salesforce.call("DELETE", path).status_code == 200
+    assert salesforce.get(path).status_code == 404
+
+
+def test_what_cannot_be_written_is_refused(salesforce):
+    bodies: list[dict[str, Any]] = [
+        {},
+        {"Zip": 1},
+        {"SystemModstamp": "2026-01-01"},
+        {"Birthdate": "soon"},
+        {"LastName": {}},
+    ]
+    for body in bodies:
+        assert salesforce.call("POST", "contacts", body).status_code == 400, body
+    assert salesforce.call("DELETE", "users/005000000000000000").status_code == 405
+
+
+def test_children_and_any_object(salesforce):
+    made = salesforce.call("POST", f"contacts/{FIRST}/tasks", {"Subject": "Call"}).json()
+    assert made["WhoId"] == FIRST
+    assert salesforce.ids(f"contacts/{FIRST}/tasks") == [made["id"]]
+    assert salesforce.ids("Task", where="Subject LIKE 'C%l'") == [made["id"]]
+    assert salesforce.get(f"contacts/003000000000000001/tasks/{made['id']}").status_code == 404
+    assert set(salesforce.get("objects", getall="true").json()) >= {"contacts", "Contact", "Task"}
+    assert salesforce.get("Unknown").status_code == 404
+    fields = salesforce.get("objects/contacts/metadata", customFieldsOnly="true").json()["fields"]
+    assert [field["vendorPath"] for field in fields] == ["Score__c"]
+
+
+@pytest.mark.parametrize("record_id", ["x'", "a?fields=Id", "a%23", "..;x", "a&b", "é"])
+def test_no_id_leaves_its_segment(salesforce, record_id):
+    from urllib.parse import quote
+
+    salesforce.get("contacts/" + quote(record_id))
+    asked = [t for t in salesforce.stub.targets if not t.endswith("/describe")]
+    assert all(t.startswith("GET /services/data/v60.0/sobjects/Contact/") for t in asked)
+    assert not any(mark in target for target in asked for mark in ("?", "#", "'", "..;"))

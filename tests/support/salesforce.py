@@ -1,0 +1,164 @@
+"""Salesforce's REST API on the loopback: sObjects of two kinds, and queries in SOQL."""
+
+import json
+import re
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from tests.support.loopback import LoopbackHandler, LoopbackServer
+from tests.support.soql import SoqlError, parse_soql
+
+API = "/services/data/v60.0"
+CONTACTS = 450
+TYPES = {
+    "id": "text", "string": "text", "email": "text", "reference": "text", "picklist": "text", "double": "number",
+    "boolean": "boolean", "date": "date", "datetime": "datetime",
+}  # fmt: skip
+COLUMNS = {
+    "Contact": {
+        "Id": "id", "LastName": "string", "FirstName": "string", "Email": "email", "AccountId": "reference",
+        "Birthdate": "date", "HasOptedOut": "boolean", "Score__c": "double", "LeadSource": "picklist",
+        "SystemModstamp": "datetime",
+    },
+    "Task": {"Id": "id", "Subject": "string", "WhoId": "reference", "SystemModstamp": "datetime"},
+}  # fmt: skip
+_READ_ONLY = {"Id", "SystemModstamp"}
+
+
+class SalesforceStub(LoopbackServer):
+    """with SalesforceStub() as stub: stub.url; stub.queries: the SOQL that it got; stub.targets: what was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(_Handler)
+        self.queries: list[str] = []
+        self.targets: list[str] = []
+        self.rows: dict[str, dict[str, dict[str, Any]]] = {
+            "Contact": {row["Id"]: row for row in map(_contact, range(CONTACTS))},
+            "Task": {},
+        }
+
+    def answer(self, method: str, target: str, body: Any) -> tuple[int, Any]:
+        self.targets.append(f"{method} {target}")
+        parts = urlsplit(target)
+        path, query = parts.path.removeprefix(API), parse_qs(parts.query)
+        if path == "/query":
+            return self._query(query["q"][0])
+        if path == "/sobjects":
+            return 200, {"sobjects": [{"name": name} for name in COLUMNS]}
+        found = re.fullmatch(r"/sobjects/(\w+)(?:/(\w+))?", path)
+        if not found or found[1] not in COLUMNS:
+            return 404, [
+                {"errorCode": "NOT_FOUND", "message": "The requested resource does not exist"}
+            ]
+        name, record_id = found.groups()
+        if record_id == "describe":
+            return 200, {
+                "name": name,
+                "fields": [_described(*one) for one in COLUMNS[name].items()],
+            }
+        if method == "POST":
+            return self._create(name, body)
+        return self._record(method, name, str(record_id), body, query)
+
+    def _query(self, text: str) -> tuple[int, Any]:
+        self.queries.append(text)
+        types = {
+            name: {column: TYPES[kind] for column, kind in columns.items()}
+            for name, columns in COLUMNS.items()
+        }
+        try:
+            query = parse_soql(text, types)
+        except SoqlError as error:
+            return 400, [{"errorCode": "MALFORMED_QUERY", "message": str(error)}]
+        rows = [row for row in self.rows[query.object].values() if query.matches(row)]
+        if not query.columns:
+            return 200, {"totalSize": len(rows), "done": True, "records": []}
+        for name, is_descending in reversed(query.order):
+            rows.sort(key=partial(_sort_key, name), reverse=is_descending)
+        rows = rows[query.offset : query.offset + query.limit]
+        shown = [
+            {"attributes": {"type": query.object}} | {c: row[c] for c in query.columns}
+            for row in rows
+        ]
+        done = len(shown) <= 2000
+        return 200, {"totalSize": len(shown), "done": done, "records": shown[:2000]}
+
+    def _create(self, name: str, body: dict[str, Any]) -> tuple[int, Any]:
+        if refusal := _refusal(name, body):
+            return refusal
+        prefix = {"Contact": "003", "Task": "00T"}[name]
+        record_id = f"{prefix}{len(self.rows[name]) + 900_000:015}"
+        stamp = {"SystemModstamp": "2026-11-27T12:00:00.000+0000"}
+        row = dict.fromkeys(COLUMNS[name]) | body | {"Id": record_id} | stamp
+        self.rows[name][record_id] = row
+        return 201, {"id": record_id, "success": True, "errors": []}
+
+    def _record(
+        self, method: str, name: str, record_id: str, body: Any, query: dict[str, list[str]]
+    ) -> tuple[int, Any]:
+        row = self.rows[name].get(record_id)
+        if row is None:
+            message = "Provided external ID field does not exist or is not accessible"
+            return 404, [{"errorCode": "NOT_FOUND", "message": message}]
+        if method == "DELETE":
+            del self.rows[name][record_id]
+            return 204, None
+        if method == "PATCH":
+            if refusal := _refusal(name, body):
+                return refusal
+            row.update(body)
+            return 204, None
+        names = query.get("fields", [",".join(row)])[0].split(",")
+        return 200, {"attributes": {"type": name}} | {column: row[column] for column in names}
+
+
+def _sort_key(name: str, row: dict[str, Any]) -> tuple[Any, ...]:
+    return (False,) if row[name] is None else (True, row[name])
+
+
+def _refusal(name: str, body: dict[str, Any]) -> tuple[int, Any] | None:
+    for column in body:
+        if column not in COLUMNS[name] or column in _READ_ONLY:
+            return 400, [{"errorCode": "INVALID_FIELD", "message": f"No such column '{column}'"}]
+    return None
+
+
+def _contact(number: int) -> dict[str, Any]:
+    return {
+        "Id": f"003{number:015}",
+        "LastName": ("O'Brien", "de Wit", "Holm")[number % 3],
+        "FirstName": f"Ada {number}",
+        "Email": f"ada_{number}@example.com" if number % 2 else None,
+        "AccountId": f"001{number % 10:015}",
+        "Birthdate": f"19{number % 90 + 10}-01-01",
+        "HasOptedOut": number % 5 == 0,
+        "Score__c": number / 2,
+        "LeadSource": "Web",
+        "SystemModstamp": f"2026-01-01T{number // 60:02}:{number % 60:02}:00.000+0000",
+    }
+
+
+def _described(name: str, kind: str) -> dict[str, Any]:
+    is_written = name not in _READ_ONLY
+    choices = [{"value": "Web", "label": "Web site", "active": True}] if kind == "picklist" else []
+    return {
+        "name": name, "type": kind, "label": name, "custom": name.endswith("__c"), "filterable": True,
+        "createable": is_written, "updateable": is_written, "nillable": name != "LastName",
+        "defaultedOnCreate": False, "picklistValues": choices,
+    }  # fmt: skip
+
+
+class _Handler(LoopbackHandler):
+    def _serve(self) -> None:
+        stub: SalesforceStub = self.server.owner
+        sent = json.loads(self.read_body() or b"null")
+        status, document = stub.answer(self.command, self.path, sent)
+        content = b"" if document is None else json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815
