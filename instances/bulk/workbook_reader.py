@@ -3,7 +3,7 @@
 usage: python -I workbook_reader.py rows MAX_ROWS MAX_COLUMNS < WORKBOOK, or python -I workbook_reader.py check < WORKBOOK
 
 `rows` prints JSON Lines: {"sheet": name, "others": count}, then [row number, [texts], {position: problem}]. `check` prints
-nothing. Exit status 3: refused, with a sentence on standard error. Another one: killed by a limit. It uses nothing of
+nothing. Exit status 3: refused, with a sentence on standard error; 4: out of memory. It uses nothing of
 this project, and gets no environment: no secret but the workbook's is in its memory.
 """
 
@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 from zipfile import BadZipFile, ZipFile
 
 REFUSED = 3
+OUT_OF_MEMORY = 4
 MEMORY_BYTES = 1 << 30
 CPU_SECONDS = 45
 # The longest text of a cell in Excel.
@@ -189,4 +190,7 @@ def refuse(sentence: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))
+    try:
+        main(sys.argv[1], *map(int, sys.argv[2:]))
+    except MemoryError:
+        sys.exit(OUT_OF_MEMORY)

@@ -11,7 +11,7 @@ import structlog
 
 from instances.bulk.lines import MAX_ROWS, FileRow
 from instances.bulk.tables import MAX_COLUMNS, Record, read_table
-from instances.bulk.workbook_reader import REFUSED
+from instances.bulk.workbook_reader import OUT_OF_MEMORY, REFUSED
 from instances.errors import InputError
 
 log = structlog.stdlib.get_logger(__name__)
@@ -19,6 +19,7 @@ log = structlog.stdlib.get_logger(__name__)
 SIGNATURE = b"PK\x03\x04"
 MAX_WORKBOOK_BYTES = 64 * 1024 * 1024
 _READER = Path(__file__).with_name("workbook_reader.py")
+_DAMAGED = "The workbook is damaged, and could not be read. Save it again, or as CSV (UTF-8)."
 _TOO_MUCH = (
     "The workbook could not be read: it needs too much memory or time. It may have a value far away from the others. "
     "Copy the rows to a new workbook, or save it as CSV (UTF-8)."
@@ -100,4 +101,6 @@ def _require_success(reader: "subprocess.Popen[bytes]") -> None:
         raise InputError(said)
     if status:
         log.warning("workbook reader failed", status=status)
-        raise InputError(_TOO_MUCH)
+        # A negative status is a signal: an abort, or the end of its processor time.
+        is_too_much = status < 0 or status == OUT_OF_MEMORY
+        raise InputError(_TOO_MUCH if is_too_much else _DAMAGED)

@@ -77,13 +77,17 @@ def test_a_value_that_would_be_changed_fails_its_row(cell, why):
     assert right.error == ""
 
 
-def far_away():
-    content = io.BytesIO(make_workbook([HEAD]))
+def replaced(path, old, new):
+    """A workbook in one of whose files this is replaced."""
+    content = io.BytesIO(make_workbook([HEAD, ["A", "keyed", "s", "k"]]))
     with zipfile.ZipFile(content) as archive:
         files = {name: archive.read(name).decode() for name in archive.namelist()}
-    sheet = "xl/worksheets/sheet1.xml"
+    return make_zip(files | {path: files[path].replace(old, new)})
+
+
+def far_away():
     cell = '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData>'
-    return make_zip(files | {sheet: files[sheet].replace("</sheetData>", cell)})
+    return replaced("xl/worksheets/sheet1.xml", "</sheetData>", cell)
 
 
 @pytest.mark.parametrize(
@@ -95,12 +99,13 @@ def far_away():
         (make_zip({"word/document.xml": ""}), "a zip archive, but not an Excel workbook"),
         (make_zip({"xl/workbook.bin": ""}), "a binary workbook (.xlsb)"),
         (make_zip({"xl/workbook.xml": "<x"}), "The workbook cannot be read"),
+        (replaced("xl/worksheets/sheet1.xml", "</worksheet>", "</wrong>"), "is damaged"),
         (far_away(), "it needs too much memory or time"),
         (make_workbook([["x" * 1_000_000] * 600]), "it needs too much memory or time"),
         (make_workbook([["name", *[f"c{number}" for number in range(1_500)]]]), "1,501 columns. The limit is"),
         (make_workbook([[], []]), "column \"name\" is missing"),
     ],
-    ids=range(10),
+    ids=range(11),
 )  # fmt: skip
 def test_a_workbook_that_cannot_be_read_is_refused_in_a_sentence(content, sentence):
     with pytest.raises(InputError) as refused:
