@@ -33,7 +33,7 @@ INSTANCES = "/admin/instances/instance/"
 INTERACTIONS = "/admin/instances/interaction/"
 CONNECTIONS = "/connect/"
 # Each occurs once per row: in the admin's lists, in a timeline, and in the list of connections.
-ROW_MARKS = (b'<tr class="data-row', b'<p class="im-exchange-line">', b'<p class="faint">')
+ROW_MARKS = (b'<tr class="data-row', b'<span class="im-dot', b'<li class="im-cause im-brief">')
 PAGES = {
     "list": INSTANCES,
     "deep page": f"{INSTANCES}?p=after-500",

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.axe import complaints_of_axe
 from tests.browser.people import Operator, press_enter, sign_in_at_sandbox, tab_to
@@ -114,6 +115,9 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways_on_any_page(
     page.goto(f"{ADMIN}/instance/")
     page.locator("#result_list tbody input").first.check()
     look("selected")
+    page.get_by_role("button", name="Filters", exact=True).click()
+    expect(page.get_by_role("button", name="Apply Filters")).to_be_visible()
+    look("filters")
     operator.choose_dynamics()
     operator.choose_oauth("Consent")
     look("sandbox-sign-in")

@@ -66,6 +66,10 @@ addEventListener("DOMContentLoaded", () => {
       tell();
     };
     for (const box of boxes) box.addEventListener("change", tell);
+    for (const box of [ofPage, ...boxes]) {
+      // Enter would press the first button of the form.
+      box.addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault());
+    }
     ofPage.addEventListener("change", () => pick(ofPage.checked));
     none.hidden = false;
     none.addEventListener("click", () => pick(false));
