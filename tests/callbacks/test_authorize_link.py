@@ -288,7 +288,7 @@ def test_a_trip_under_way_ends_when_its_creator_may_not_change_the_instance_any_
     back = decide(account_owner.post(make())["Location"], "allow")
     lose(staff, sandbox)
     assert account_owner.get(back).status_code == 410
-    assert Instance.objects.get().state == "awaiting_authorization"
+    assert Instance.objects.get().state == "failed"
 
 
 @pytest.mark.parametrize("role", ["removed", "viewer"])

@@ -1,9 +1,13 @@
 """Browsers that come back from a provider in every way that providers have: by a link, and as an operator."""
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from instances.models import Authorization, Interaction
+from instances.models import Authorization, AuthorizationLink, Interaction
+from instances.provisioning.oauth.links import revoke_link
 from instances.provisioning.plan import default_callback_url
 from tests.cases.trips import as_operator, by_link
 from tests.support.factories import make_instance, make_user
@@ -115,6 +119,26 @@ def test_a_code_connects_however_it_comes_back(begin, instance, stub, case, code
     assert page.status_code == (200 if begin is by_link else 302)
     [token] = stub.requests_to("token", "authorization_code")
     assert token.form["code"] == code
+
+
+def test_a_browser_that_comes_back_too_late_ends_the_trip(begin, instance, stub):
+    browser = begin(instance("85-trailing-slash"))
+    Authorization.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    page, trip, recorded = outcome_of(browser)
+    assert (page.status_code, trip.outcome) == (410, "failed")
+    assert (trip.instance.state, trip.instance.cause) == ("failed", "state_expired")
+    assert trip.instance.cause_interaction == recorded
+    assert browser.come_back().status_code == 409
+    assert not stub.requests_to("token", "authorization_code")
+
+
+def test_a_revoked_link_ends_the_trip_that_began_with_it(instance, stub):
+    row = instance("85-trailing-slash")
+    browser = by_link(row)
+    revoke_link(AuthorizationLink.objects.get(), user=row.organization_user.user)
+    page, trip, _ = outcome_of(browser)
+    assert (page.status_code, trip.outcome, trip.instance.state) == (410, "failed", "failed")
+    assert not stub.requests_to("token", "authorization_code")
 
 
 def test_a_connected_instance_stays_connected_whatever_a_second_trip_brings(instance):

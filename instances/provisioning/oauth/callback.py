@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import IntegrityError, transaction
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -21,6 +22,7 @@ from instances.errors import (
     ExpiredStateError,
     InstancesError,
     IssuerMismatchError,
+    LinkOverError,
     MissingStateError,
     OtherAccountError,
     ReplayedStateError,
@@ -43,6 +45,8 @@ from instances.redaction import redact_url
 _SECRET_PARAMETERS = ("state", "code", "oauth_token", "oauth_verifier")
 
 
+# The right person came back, but nothing can finish this authorization any more.
+_TOO_LATE = (ExpiredStateError, LinkOverError)
 # An authorization that was never finished is still known by its browser for this long.
 KNOWN_FOR = timedelta(hours=1)
 
@@ -119,8 +123,8 @@ def complete_authorization(
         if authorization is None and not is_recorded:
             raise
         interaction = _record_callback(parameters, authorization, user, started_at, str(error))
-        # An error before the claim changes nothing: the right browser and user can still finish the authorization.
-        if authorization and is_claimed:
+        # Another error before the claim changes nothing: the right browser and user can still finish the authorization.
+        if authorization and (is_claimed or isinstance(error, _TOO_LATE)):
             actor = person_of(authorization, user)
             _end_in_failure(authorization, error, interaction, actor=actor)
         raise
@@ -214,7 +218,9 @@ def _end_in_failure(
     outcome = Authorization.Outcome.DENIED if is_denied else Authorization.Outcome.FAILED
     instance = authorization.instance
     with transaction.atomic():
-        Authorization.objects.filter(pk=authorization.pk).update(outcome=outcome)
+        Authorization.objects.filter(pk=authorization.pk).update(
+            outcome=outcome, used_at=Coalesce("used_at", Now())
+        )
         if instance.state == State.AWAITING_AUTHORIZATION:
             cause = cause_of(error) | {"cause_interaction_id": interaction.pk}
             move_instance(
