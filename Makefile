@@ -31,6 +31,7 @@ screenshots: $(DEVELOPMENT)
 
 bench: $(DEVELOPMENT)
 	@$(PY) -m bench.api
+	@$(PY) -m bench.proxy
 	@$(PY) -m bench.refresh
 	@$(PY) -m bench.lists
 	@$(PY) -m bench.bulk

@@ -73,28 +73,28 @@ def main() -> None:
             "API_CALLS_PER_MINUTE": "0",
         }
         authorization = _prepare()
-        with _server(port) as worker:
+        with server(port) as worker:
             _compare("create", port, worker, *_creates(authorization))
             _compare("read", port, worker, *_reads(authorization))
-            _say(f"peak memory of the server process: {_peak_mebibytes(worker)} MiB")
+            say(f"peak memory of the server process: {_peak_mebibytes(worker)} MiB")
 
 
 def _compare(
     name: str, port: int, worker: int, ours: Callable[[], bytes], bare: Callable[[], bytes]
 ) -> None:
-    _say(f"{name:7} clients   API/s  p50 ms  p95 ms  CPU ms   bare/s  CPU ms   ratio")
+    say(f"{name:7} clients   API/s  p50 ms  p95 ms  CPU ms   bare/s  CPU ms   ratio")
     for requests in (ours, bare):
         load.run(port, max(CLIENTS), requests, seconds=1)
     for count in CLIENTS:
-        api, api_cpu = _measure(port, worker, count, ours)
-        plain, plain_cpu = _measure(port, worker, count, bare)
-        _say(
+        api, api_cpu = measure(port, worker, count, ours)
+        plain, plain_cpu = measure(port, worker, count, bare)
+        say(
             f"{'':7} {count:7} {api.rate:7.0f} {api.percentile_ms(50):7.1f} {api.percentile_ms(95):7.1f} "
             f"{api_cpu:7.2f} {plain.rate:8.0f} {plain_cpu:7.2f} {api.rate / plain.rate:7.2f}"
         )
 
 
-def _measure(
+def measure(
     port: int, worker: int, count: int, requests: Callable[[], bytes]
 ) -> tuple[load.Result, float]:
     """Measure what clients see, and the server's CPU time per request in ms."""
@@ -106,8 +106,8 @@ def _measure(
 
 def _creates(authorization: str) -> tuple[Callable[[], bytes], Callable[[], bytes]]:
     body = json.dumps(BODY)
-    ours = _request("POST", "/elements/api-v2/instances", authorization, body)
-    bare = _request("POST", "/bare", authorization, body)
+    ours = request_of("POST", "/elements/api-v2/instances", authorization, body)
+    bare = request_of("POST", "/bare", authorization, body)
     return lambda: ours, lambda: bare
 
 
@@ -117,7 +117,7 @@ def _reads(authorization: str) -> tuple[Callable[[], bytes], Callable[[], bytes]
     from instances.models import Instance
 
     def around(path: str, ids: list[int]) -> Callable[[], bytes]:
-        requests = [_request("GET", f"{path}/{number}", authorization) for number in ids]
+        requests = [request_of("GET", f"{path}/{number}", authorization) for number in ids]
         turn = itertools.cycle(requests)
         return lambda: next(turn)
 
@@ -126,7 +126,7 @@ def _reads(authorization: str) -> tuple[Callable[[], bytes], Callable[[], bytes]
     return around("/elements/api-v2/instances", list(instances)), around("/bare", list(rows))
 
 
-def _request(method: str, path: str, authorization: str, body: str = "") -> bytes:
+def request_of(method: str, path: str, authorization: str, body: str = "") -> bytes:
     head = [
         f"{method} {path} HTTP/1.1",
         "Host: localhost",
@@ -152,7 +152,7 @@ def _prepare() -> str:
 
 
 @contextmanager
-def _server(port: int) -> Iterator[int]:
+def server(port: int) -> Iterator[int]:
     """Run gunicorn; yields the process id of its only worker."""
     from instances.management.commands.up import web_server_command
 
@@ -194,7 +194,7 @@ def _processor_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -1,6 +1,6 @@
-"""A remote server that answers every POST after a delay, with little CPU time.
+"""A remote server that answers after a delay, with little CPU time.
 
-`/token` answers tokens, `/elements/api-v2/instances` the requested instance. `with stub(delay) as port:` runs it in a
+A GET answers records, `/token` tokens, `/elements/api-v2/instances` the requested instance. `with stub(delay) as port:` runs it in a
 process of its own.
 """
 
@@ -50,7 +50,7 @@ class _Connection(asyncio.Protocol):
         if not found or len(body) < int(length[1] if length else 0):
             return
         self._received = b""
-        answer = _tokens() if head.startswith(b"POST /token ") else _instance(body)
+        answer = _answer_to(head, body)
         asyncio.get_running_loop().call_later(self._delay_seconds, self._answer, answer)
 
     def _answer(self, document: dict[str, object]) -> None:
@@ -58,6 +58,21 @@ class _Connection(asyncio.Protocol):
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
         if isinstance(self._transport, asyncio.Transport) and not self._transport.is_closing():
             self._transport.write(head % len(body) + body)
+
+
+def _answer_to(head: bytes, body: bytes) -> dict[str, object]:
+    if head.startswith(b"GET "):
+        return _RECORDS
+    return _tokens() if head.startswith(b"POST /token ") else _instance(body)
+
+
+# A page of five records, as a program reads them most often.
+_RECORDS: dict[str, object] = {
+    "value": [
+        {"contactid": f"b7c40d1e-{number:04}", "lastname": "de Wit", "emailaddress1": "a@b.example"}
+        for number in range(5)
+    ]
+}
 
 
 def _tokens() -> dict[str, object]:

@@ -17,6 +17,7 @@ from instances import crypto
 from instances.api.rate_limit import count_call
 from instances.errors import PermissionRefusedError
 from instances.models import Instance, OrganizationUser
+from instances.queries.connection_slots import trust_recent_connection
 from instances.queries.prepared import Param, PreparedQuery
 
 REFUSAL = "Invalid Organization or User secret, or invalid Element token provided."
@@ -101,6 +102,7 @@ def require_hub_instance(request: HttpRequest) -> Instance:
         parts = _parse(request.headers.get("Authorization", "").strip())
         if not {"user", "element"} <= parts.keys():
             raise UnauthenticatedError
+        trust_recent_connection()
         caller = _remember(request, _caller_of(parts))
     if caller.instance is None:
         raise UnauthenticatedError
@@ -203,6 +205,20 @@ def _parse(header: str) -> dict[str, str]:
 
 
 @cache
+def _instance_by(key_count: int, *secrets: str) -> PreparedQuery[Instance]:
+    """Prepare the query for an instance by its Element token and the other secrets, with all that a call needs."""
+    columns = {"user": "", "organization": "organization__"}
+    wanted = {
+        f"organization_user__{columns[name]}secret_digest__in": Param.each(name, key_count)
+        for name in secrets
+    }
+    tokens = Param.each("element", key_count)
+    instances = Instance.objects.with_token_digests(tokens).filter(**wanted)
+    related = instances.select_related("element", "organization_user__organization")
+    return PreparedQuery(related.defer("element__definition").order_by()[:1])
+
+
+@cache
 def _user_by(key_count: int, *secrets: str) -> PreparedQuery[OrganizationUser]:
     """Prepare the query for a user by the named secrets.
 
@@ -218,14 +234,14 @@ def _caller_of(parts: dict[str, str]) -> Caller:
     digests = {
         name: crypto.digests(parts[name]) for name in ("user", "organization") if name in parts
     }
-    user = _user_by(len(crypto.encryption_keys()), *digests).first(**digests)
+    key_count = len(crypto.encryption_keys())
+    if "element" in parts:
+        element = crypto.digests(parts["element"])
+        instance = _instance_by(key_count, *digests).first(element=element, **digests)
+        if instance is None or instance.state == Instance.State.DELETING:
+            raise UnauthenticatedError
+        return Caller(instance.organization_user, instance)
+    user = _user_by(key_count, *digests).first(**digests)
     if user is None:
         raise UnauthenticatedError
-    if "element" not in parts:
-        return Caller(user)
-    instances = Instance.objects.select_related("element").with_token(parts["element"])
-    instance = instances.filter(organization_user=user).first()
-    if instance is None or instance.state == Instance.State.DELETING:
-        raise UnauthenticatedError
-    instance.organization_user = user
-    return Caller(user, instance)
+    return Caller(user)

@@ -46,14 +46,15 @@ api = PlatformApi(
     docs=Swagger(settings={"defaultModelsExpandDepth": -1, "validatorUrl": "none"}),
     docs_decorator=csp_override(settings.API_DOCS_CSP),
 )
+# The proxy first: it is called most often, and Django tries the patterns in order.
 for module in (
+    proxy,
     instances,
     instance_switches,
     instance_configuration,
     elements,
     accounts,
     credentials,
-    proxy,
 ):
     api.add_router("", module.router)
 # Last: its paths are all that are left.

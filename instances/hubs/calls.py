@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -119,7 +120,7 @@ class ConnectedInstance:
 
     @cached_property
     def _request(self) -> PlatformRequest:
-        return platform_request(self._instance, actor=self._actor)
+        return platform_request(self._instance, actor=self._actor, has_tags=False)
 
     def send(
         self,
@@ -235,16 +236,19 @@ class ConnectedInstance:
 
     def _note(self, answer: StreamedAnswer) -> None:
         """Record what a response says about the instance."""
-        rows = Instance.objects.filter(
+        if answer.status == 401:
+            # One refused resource must not condemn the instance: the check decides.
+            self._update(next_action_at=Now())
+        elif not self._instance.is_verified and _is_proof(answer):
+            self._update(**proved_columns(self._instance, at=timezone.now()))
+
+    def _update(self, **columns: Any) -> None:
+        """Change the instance's row, unless it has other tokens than those that were sent."""
+        Instance.objects.filter(
             pk=self._instance.pk,
             state=Instance.State.CONNECTED,
             tokens_version=self._instance.tokens_version,
-        )
-        if answer.status == 401:
-            # One refused resource must not condemn the instance: the check decides.
-            rows.update(next_action_at=Now())
-        elif not self._instance.is_verified and _is_proof(answer):
-            rows.update(**proved_columns(self._instance, at=timezone.now()))
+        ).update(**columns)
 
 
 class _Attempts:

@@ -1,5 +1,6 @@
 """Which instances: the questions that operators, pages and the scheduler ask."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -80,7 +81,10 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 
         A token that was replaced works until its overlap ends.
         """
-        digests = crypto.digests(token)
+        return self.with_token_digests(crypto.digests(token))
+
+    def with_token_digests(self, digests: Sequence[Any]) -> Self:
+        """As with_token(), for the digests of a token."""
         is_previous = Q(previous_token_digest__in=digests, previous_token_until__gt=Now())
         return self.filter(Q(token_digest__in=digests) | is_previous)
 

@@ -15,8 +15,11 @@ def platform_request(
     actor: str,
     plan: ConnectionPlan | None = None,
     code_verifier: str = "",
+    has_tags: bool = True,
 ) -> PlatformRequest:
     """Build the request for a stored instance.
+
+    has_tags: whether the platform gets the tags, which are read from the database.
 
     plan: replaces the stored connection to authenticate again; stored tokens that cannot be read are then left out.
 
@@ -36,6 +39,7 @@ def platform_request(
         remote_id=instance.remote_id,
         tokens=TokenSet.from_json(tokens) if tokens else None,
         has_lost_token="token" in unreadable,
+        has_tags=has_tags,
     )
 
 
@@ -54,6 +58,7 @@ def _request(
     remote_id: int | None = None,
     tokens: TokenSet | None = None,
     has_lost_token: bool = False,
+    has_tags: bool = True,
 ) -> PlatformRequest:
     """hosts: those that the connection's own secrets belong to."""
     return PlatformRequest(
@@ -65,7 +70,7 @@ def _request(
         element=instance.element.parsed,
         authentication=plan.authentication,
         configuration=plan.configuration,
-        tags=tuple(instance.tag_names),
+        tags=tuple(instance.tag_names) if has_tags else (),
         external_authentication=plan.external_authentication,
         provider_data=plan.provider_data,
         code_verifier=code_verifier,

@@ -5,6 +5,7 @@ use, and only KEPT keep theirs until their next call.
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,8 @@ from django.db import connection
 
 SLOTS = 16
 KEPT = 16
+# A connection that was used so recently is not asked first whether it works, which takes as long as a query.
+TRUSTED_SECONDS = 1.0
 
 _slots = threading.BoundedSemaphore(SLOTS)
 _lock = threading.Lock()
@@ -20,6 +23,7 @@ _keepers: set[int] = set()
 
 class _Held(threading.local):
     has_slot = False
+    used_at = 0.0
 
 
 _held = _Held()
@@ -47,11 +51,18 @@ def release_connection() -> None:
         _give_back()
 
 
+def trust_recent_connection() -> None:
+    """Skip Django's health check of a connection that this thread has just used (docs/decisions/0012)."""
+    if time.monotonic() - _held.used_at < TRUSTED_SECONDS:
+        connection.health_check_done = True  # type: ignore[attr-defined]  # see the test of this
+
+
 def _may_keep() -> bool:
     with _lock:
         is_kept = connection.connection is not None and len(_keepers) < KEPT
         if is_kept:
             _keepers.add(threading.get_ident())
+            _held.used_at = time.monotonic()
         return is_kept
 
 

@@ -219,7 +219,8 @@ def open_stream(
     try:
         response = thread_connection.adapter.pool_of(url).urlopen(
             method,
-            url,
+            # The connection sends Streaming.target.
+            "/",
             body=_rewound(body, exchange.trace),
             headers=_sent_headers(headers, body),
             retries=False,
