@@ -63,7 +63,7 @@ def test_a_file_is_uploaded_checked_run_paused_and_resumed(operator, file, photo
     photograph(page, "upload")
     operator.find("Organization user", DEMO_USER)
     page.get_by_label(re.compile(r"^\s*File\W*$")).set_input_files(file)
-    assert press_twice(page, "Upload and check") == "Reading the file …"
+    assert press_twice(page, "Upload and check") == "Uploading the file …"
     problems = page.get_by_text("The dry run found problems in 1 row.")
     expect(problems).to_be_visible(timeout=PATIENCE_MS)
     photograph(page, "dry-run")
@@ -75,6 +75,10 @@ def test_a_file_is_uploaded_checked_run_paused_and_resumed(operator, file, photo
     expect(
         page.get_by_text("Duplicate: row 9 of this file has the same name and element.")
     ).to_be_visible()
+
+    operator.press("Create duplicates too")
+    operator.press("Create duplicates too")
+    expect(page.get_by_text("The dry run found no problems.")).to_be_visible(timeout=PATIENCE_MS)
 
     be_slow(1)
     operator.press("Start")
