@@ -12,7 +12,12 @@ from ninja.params.functions import Body
 
 from instances.api.authentication import require_caller_of_hub
 from instances.api.documents.hub_calls import FieldDocument, ObjectDocument
-from instances.api.parameters import ListParameters, MetadataParameters, ObjectsParameters
+from instances.api.parameters import (
+    ListParameters,
+    MetadataParameters,
+    ObjectsParameters,
+    RecordParameters,
+)
 from instances.api.path_variants import HUB_CALLS, operation
 from instances.api.responses import BODY, PLATFORM, answers
 from instances.api.security import RESOURCE_CALL
@@ -113,7 +118,7 @@ def read_record(
     instance: Instance,
     resource: str,
     record_id: str,
-    search: Query[ListParameters],
+    search: Query[RecordParameters],
 ) -> HttpResponse:
     """Get a record. `fields` narrows it."""
     with _open(request, instance) as hub:
@@ -184,7 +189,7 @@ def read_child(
     record_id: str,
     child: str,
     child_id: str,
-    search: Query[ListParameters],
+    search: Query[RecordParameters],
 ) -> HttpResponse:
     """Get a record that belongs to a record."""
     with _open(request, instance) as hub:

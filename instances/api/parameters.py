@@ -107,13 +107,22 @@ class MetadataParameters(Parameters):
     custom_fields_only: bool = Field(False, description="`true`: only custom fields")
 
 
-class ListParameters(Parameters):
-    """Which records, and which of their fields (contract for hubs, 5)."""
+class RecordParameters(Parameters):
+    """Which fields of a record (contract for hubs, 5)."""
 
-    where: str = Field("", description="A condition in CEQL", examples=["lastname LIKE 'de%'"])
     fields_: str = Field(
         "", alias="fields", description="Names of fields, separated by commas; the id always comes"
     )
+
+    @property
+    def given(self) -> dict[str, str]:
+        return self.model_dump(by_alias=True)
+
+
+class ListParameters(RecordParameters):
+    """Which records, and which of their fields (contract for hubs, 5)."""
+
+    where: str = Field("", description="A condition in CEQL", examples=["lastname LIKE 'de%'"])
     order_by: str = Field("", description="Names of fields, each with `asc` or `desc`")
     page_size: str = Field("", description="Records per page. Default: 200")
     page: str = Field("", description="Number of the page, from 1. Ignored with `nextPage`")
@@ -121,7 +130,3 @@ class ListParameters(Parameters):
         "", description="`Elements-Next-Page-Token` from the response with the previous page"
     )
     return_count: str = Field("", description="`true`: count all records")
-
-    @property
-    def given(self) -> dict[str, str]:
-        return self.model_dump(by_alias=True)

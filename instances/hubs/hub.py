@@ -85,8 +85,10 @@ class Hub:
         self, name: str, parent_id: str, child: str, parameters: Mapping[str, str]
     ) -> RecordsPage:
         """Return one page of the records that belong to another one."""
-        resource, field = find_child(self._api, find_resource(self._api, name), child)
-        return self._list(resource, parameters, parent=(field, checked_id(parent_id)))
+        parent = find_resource(self._api, name)
+        resource, field = find_child(self._api, parent, child)
+        self._target(self._metadata(parent), parent_id)
+        return self._list(resource, parameters, parent=(field, parent_id))
 
     def _list(
         self,

@@ -60,7 +60,9 @@ class Records:
     def _values_of(self, body: Any) -> dict[str, Any]:
         wrap = self._session.api.wrap
         values = body.get(wrap) if wrap and isinstance(body, dict) else body
-        if not isinstance(values, dict) or not values:
+        # What is not understood is refused, not left out: "action" has a meaning at the vendor.
+        is_wrapped = wrap is None or set(body) <= {wrap, "id"}
+        if not isinstance(values, dict) or not values or not is_wrapped:
             shape = f'{{"{wrap}": {{…}}}}' if wrap else "an object"
             raise HubCallRefusedError(f"The body must be {shape} with the fields of the record")
         return values if wrap else {name: value for name, value in values.items() if name != "id"}

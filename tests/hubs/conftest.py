@@ -6,10 +6,14 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 
-from instances.models import Instance
+from instances.catalogue.loading import SHIPPED_FOLDER, load_element
+from instances.hubs import metadata_cache
+from instances.models import Instance, Organization
+from instances.platforms.base import TokenSet
 from tests.api.conftest import ApiClient, make_api_client
 from tests.support.factories import make_element
 from tests.support.provider_api import ProviderApi, key_definition, oauth_definition
+from tests.support.salesforce import SalesforceClient, SalesforceStub
 
 
 @dataclass
@@ -91,3 +95,29 @@ def program(db, provider_api):
 def key_program(db, provider_api):
     """Its instance has an API key."""
     return make_program(key_definition(provider_api.url), {"api.key": "k3y-of-the-account"})
+
+
+@pytest.fixture
+def salesforce(db, settings):
+    """An instance of sfdc whose token names the stub as the place of the API."""
+    cache.clear()
+    metadata_cache.forget_all()
+    with SalesforceStub() as stub:
+        settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [stub.netloc]
+        make_element(load_element(SHIPPED_FOLDER / "sfdc.toml").model_dump(mode="json"))
+        api = make_api_client()
+        configuration = {
+            "oauth.api.key": "client",
+            "oauth.api.secret": "secret-of-the-client",
+            "oauth.callback.url": "https://app.example/callback",
+            "oauth.user.token": "access-token-0",
+        }
+        body = {"element": {"key": "sfdc"}, "name": "Acme", "configuration": configuration}
+        made = api.post("instances", body | {"externalAuthentication": "initial"}).json()
+        instance = Instance.objects.get(pk=made["id"])
+        instance.tokens = TokenSet(
+            "access-token-0", "", "", extra={"instance_url": stub.url}
+        ).to_json()
+        instance.save()
+        Organization.objects.update(private_hosts={"sfdc": [stub.netloc]})
+        yield SalesforceClient(api, made["token"], stub)

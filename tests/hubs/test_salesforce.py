@@ -1,65 +1,13 @@
 """Hub calls of Salesforce, against a stub that parses the SOQL it gets (contract for hubs, 8.2 and 14.3)."""
 
-from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import pytest
-from django.core.cache import cache
 
-from instances.catalogue.loading import SHIPPED_FOLDER, load_element
-from instances.hubs import metadata_cache
-from instances.models import Instance, Organization
-from instances.platforms.base import TokenSet
-from tests.api.conftest import ApiClient, make_api_client
-from tests.support.factories import make_element
-from tests.support.salesforce import CONTACTS, SalesforceStub
+from tests.support.salesforce import CONTACTS
 
 FIRST = "003000000000000000"
-
-
-@dataclass
-class Client:
-    api: ApiClient
-    token: str
-    stub: SalesforceStub
-
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        return self.api.call(method, path, body, element=self.token)
-
-    def get(self, path: str, **query: str) -> Any:
-        header = {"Authorization": f"{self.api.header}, Element {self.token}"}
-        return self.api.django.get(f"/elements/api-v2/{path}", query, headers=header)
-
-    def ids(self, path: str, **query: str) -> list[str]:
-        response = self.get(path, **query)
-        assert response.status_code == 200, response.content
-        return [row["id"] for row in response.json()]
-
-
-@pytest.fixture
-def salesforce(db, settings):
-    """An instance of sfdc whose token names the stub as the place of the API."""
-    cache.clear()
-    metadata_cache.forget_all()
-    with SalesforceStub() as stub:
-        settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [stub.netloc]
-        make_element(load_element(SHIPPED_FOLDER / "sfdc.toml").model_dump(mode="json"))
-        api = make_api_client()
-        configuration = {
-            "oauth.api.key": "client",
-            "oauth.api.secret": "secret-of-the-client",
-            "oauth.callback.url": "https://app.example/callback",
-            "oauth.user.token": "access-token-0",
-        }
-        body = {"element": {"key": "sfdc"}, "name": "Acme", "configuration": configuration}
-        made = api.post("instances", body | {"externalAuthentication": "initial"}).json()
-        instance = Instance.objects.get(pk=made["id"])
-        instance.tokens = TokenSet(
-            "access-token-0", "", "", extra={"instance_url": stub.url}
-        ).to_json()
-        instance.save()
-        Organization.objects.update(private_hosts={"sfdc": [stub.netloc]})
-        yield Client(api, made["token"], stub)
 
 
 def test_records_have_their_own_id_and_salesforces(salesforce):
@@ -174,8 +122,6 @@ def test_children_and_any_object(salesforce):
 
 @pytest.mark.parametrize("record_id", ["x'", "a?fields=Id", "a%23", "..;x", "a&b", "é"])
 def test_no_id_leaves_its_segment(salesforce, record_id):
-    from urllib.parse import quote
-
     salesforce.get("contacts/" + quote(record_id))
     asked = [t for t in salesforce.stub.targets if not t.endswith("/describe")]
     assert all(t.startswith("GET /services/data/v60.0/sobjects/Contact/") for t in asked)

@@ -2,10 +2,12 @@
 
 import json
 import re
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.api.conftest import ApiClient
 from tests.support.loopback import LoopbackHandler, LoopbackServer
 from tests.support.soql import SoqlError, parse_soql
 
@@ -27,12 +29,16 @@ _READ_ONLY = {"Id", "SystemModstamp"}
 
 
 class SalesforceStub(LoopbackServer):
-    """with SalesforceStub() as stub: stub.url; stub.queries: the SOQL that it got; stub.targets: what was asked."""
+    """with SalesforceStub() as stub: stub.url; stub.queries: the SOQL that it got; stub.targets: what was asked.
+
+    stub.refused: SOQL that it could not parse.
+    """
 
     def __init__(self) -> None:
         super().__init__(_Handler)
         self.queries: list[str] = []
         self.targets: list[str] = []
+        self.refused: list[str] = []
         self.rows: dict[str, dict[str, dict[str, Any]]] = {
             "Contact": {row["Id"]: row for row in map(_contact, range(CONTACTS))},
             "Task": {},
@@ -70,6 +76,7 @@ class SalesforceStub(LoopbackServer):
         try:
             query = parse_soql(text, types)
         except SoqlError as error:
+            self.refused.append(text)
             return 400, [{"errorCode": "MALFORMED_QUERY", "message": str(error)}]
         rows = [row for row in self.rows[query.object].values() if query.matches(row)]
         if not query.columns:
@@ -147,6 +154,27 @@ def _described(name: str, kind: str) -> dict[str, Any]:
         "createable": is_written, "updateable": is_written, "nillable": name != "LastName",
         "defaultedOnCreate": False, "picklistValues": choices,
     }  # fmt: skip
+
+
+@dataclass
+class SalesforceClient:
+    """Call hub paths with the Element token of an instance of Salesforce."""
+
+    api: ApiClient
+    token: str
+    stub: SalesforceStub
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        return self.api.call(method, path, body, element=self.token)
+
+    def get(self, path: str, **query: str) -> Any:
+        header = {"Authorization": f"{self.api.header}, Element {self.token}"}
+        return self.api.django.get(f"/elements/api-v2/{path}", query, headers=header)
+
+    def ids(self, path: str, **query: str) -> list[str]:
+        response = self.get(path, **query)
+        assert response.status_code == 200, response.content
+        return [row["id"] for row in response.json()]
 
 
 class _Handler(LoopbackHandler):

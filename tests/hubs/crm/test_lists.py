@@ -162,7 +162,7 @@ def test_a_total_that_the_provider_has_stopped_counting_is_left_out(crm):
 def test_unknown_things_are_not_found_and_nothing_else_is_asked(crm):
     for path in (
         f"contacts/{UNKNOWN}", "contacts/not-a-guid", "hubs/crm/unknown", "hubs/crm/Unknown'", "objects/unknown/metadata",
-        f"contacts/{DE_WIT}/unknown", f"contacts/{UNKNOWN}/notes/{UNKNOWN}",
+        f"contacts/{DE_WIT}/unknown", "contacts/not-a-guid/notes", f"contacts/{UNKNOWN}/notes/{UNKNOWN}",
     ):  # fmt: skip
         assert crm.get(path).status_code == 404, path
     for path in ("contacts/%2e%2e", "contacts/a%5cb", "contacts/a%0ab"):

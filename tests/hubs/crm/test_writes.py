@@ -76,6 +76,7 @@ def test_a_bare_id_sets_a_lookup_with_one_target_only(crm):
         {"attributes": {"parentcustomerid": {"LogicalName": "account", "Id": "x)/y"}}},
         {"attributes": {"parentcustomerid_account@odata.bind": "/accounts(x)/other"}},
         {"attributes": {"firstname": ""}},
+        {"action": "associate", "attributes": {"lastname": "a"}},
         {"action": "associate", "association": {"entity": "email", "id": UNKNOWN}},
     ],
 )
