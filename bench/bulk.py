@@ -1,9 +1,12 @@
-"""`make bench`: measure the rows per second that a bulk job provisions.
+"""`make bench`: measure the rows per second that a bulk job provisions, on SQLite and on PostgreSQL.
+
+`python -m bench.bulk sqlite` or `postgresql` measures one of them. The targets are 0.7 and 0.9 of the plain pool.
 
 Compared with the ideal rate (concurrency divided by latency), with a pool of threads that sends the same requests and
 stores nothing, and with `xargs -P curl`. All share this machine with the stub and the database.
 
 BENCH_ROWS (4000), BENCH_CONCURRENCY (32), BENCH_LATENCY_MS (50): for the first comparison.
+BENCH_PAIRS (1): how often plain pool and bulk job take turns; the medians are compared.
 BENCH_WORKERS: also compare this many processes on one job with a single one, at 200 ms, so that latency is the limit.
 BENCH_MEMORY_ROWS: also compare the peak memory for this many rows, for example 100000, with that for 1,000.
 """
@@ -17,23 +20,28 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 import django
 import requests
 from django.core.management import call_command
 
-from bench.database import database
+from bench.database import database, sqlite_database
 from bench.stub import stub
 from instances import crypto
 
 if TYPE_CHECKING:
+    from resource import struct_rusage
+
     from instances.models import BulkJob, OrganizationUser
 
 PROJECT = Path(__file__).resolve().parent.parent
 ROWS = int(os.environ.get("BENCH_ROWS", "4000"))
 CONCURRENCY = int(os.environ.get("BENCH_CONCURRENCY", "32"))
 DELAY_SECONDS = float(os.environ.get("BENCH_LATENCY_MS", "50")) / 1000
+PAIRS = int(os.environ.get("BENCH_PAIRS", "1"))
+DATABASES = {"sqlite": sqlite_database, "postgresql": database}
 WORKERS = int(os.environ.get("BENCH_WORKERS", "1"))
 MEMORY_ROWS = int(os.environ.get("BENCH_MEMORY_ROWS", "0"))
 WORKERS_DELAY_SECONDS = 0.2
@@ -63,7 +71,17 @@ _sessions = threading.local()
 
 
 def main() -> None:
-    with database() as url, stub(DELAY_SECONDS) as near, stub(WORKERS_DELAY_SECONDS) as far:
+    match sys.argv[1:]:
+        case []:
+            for name in DATABASES:
+                subprocess.run([sys.executable, "-m", "bench.bulk", name], check=True)  # noqa: S603
+        case [name]:
+            with DATABASES[name]() as url:
+                _measure(name, url)
+
+
+def _measure(name: str, url: str) -> None:
+    with stub(DELAY_SECONDS) as near, stub(WORKERS_DELAY_SECONDS) as far:
         os.environ |= {
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "DATABASE_URL": url,
@@ -74,7 +92,7 @@ def main() -> None:
         }
         django.setup()
         _prepare()
-        _compare(near)
+        _compare(name, near)
         if MEMORY_ROWS:
             _compare_memory(near)
         if WORKERS > 1:
@@ -104,17 +122,21 @@ def _user(port: int) -> "OrganizationUser":
     ).user
 
 
-def _compare(port: int) -> None:
+def _compare(name: str, port: int) -> None:
     ideal = CONCURRENCY / DELAY_SECONDS
-    plain = _plain_rate(port)
     curl_rows = min(ROWS, FEW_ROWS)
     curl = _curl_rate(port, curl_rows)
-    job, peak = _provision(port, ROWS)
-    bulk = ROWS / _seconds(job)
-    plain = max(plain, _plain_rate(port))
+    plains, bulks, milliseconds, peak = [_plain_rate(port)], [], [], 0
+    for _ in range(PAIRS):
+        job, usage = _provision(port, ROWS)
+        bulks.append(ROWS / _seconds(job))
+        milliseconds.append(1000 * (usage.ru_utime + usage.ru_stime) / ROWS)
+        peak = max(peak, usage.ru_maxrss // 1024)
+        plains.append(_plain_rate(port))
+    bulk, plain = median(bulks), median(plains)
     _say(
-        f"bulk     {ROWS} rows, {CONCURRENCY} at once, {DELAY_SECONDS * 1000:.0f} ms each",
-        f"         bulk  {bulk:7.1f}/s",
+        f"bulk     {ROWS} rows on {name}, {CONCURRENCY} at once, {DELAY_SECONDS * 1000:.0f} ms each",
+        f"         bulk  {bulk:7.1f}/s   {median(milliseconds):.2f} ms of CPU time per row",
         f"         plain {plain:7.1f}/s   ratio {bulk / plain:.2f}",
         f"         ideal {ideal:7.1f}/s   ratio {bulk / ideal:.2f}",
         f"         curl  {curl:7.1f}/s   ratio {bulk / curl:.2f}",
@@ -123,8 +145,9 @@ def _compare(port: int) -> None:
 
 
 def _compare_memory(port: int) -> None:
-    _, few = _provision(port, FEW_ROWS)
-    job, many = _provision(port, MEMORY_ROWS)
+    _, before = _provision(port, FEW_ROWS)
+    job, after = _provision(port, MEMORY_ROWS)
+    few, many = before.ru_maxrss // 1024, after.ru_maxrss // 1024
     rate = MEMORY_ROWS / _seconds(job)
     _say(f"memory   {few} MiB for {FEW_ROWS} rows, {many} MiB for {MEMORY_ROWS}, {rate:.1f} rows/s")
 
@@ -138,8 +161,8 @@ def _compare_workers(port: int) -> None:
     )
 
 
-def _provision(port: int, count: int) -> "tuple[BulkJob, int]":
-    """Provision rows with the command; returns the job and peak memory in MiB."""
+def _provision(port: int, count: int) -> "tuple[BulkJob, struct_rusage]":
+    """Provision rows with the command; returns the job, and the CPU time and memory that its process used."""
     from instances.models import BulkJob
 
     user = _user(port)
@@ -154,7 +177,7 @@ def _provision(port: int, count: int) -> "tuple[BulkJob, int]":
     job = BulkJob.objects.filter(organization_user=user).get()
     if status or job.rows.filter(outcome="succeeded").count() != count:
         raise RuntimeError(f"{job.rows.exclude(outcome='succeeded').count()} rows failed.")
-    return job, usage.ru_maxrss // 1024
+    return job, usage
 
 
 def _seconds(job: "BulkJob") -> float:

@@ -17,7 +17,7 @@ from instances.provisioning.lifecycle.provision import create_deadline
 from instances.queries.database_clock import require_right_clock
 
 # Rows stored ahead per thread, so that no thread waits for the database.
-ROWS_PER_THREAD = 6
+ROWS_PER_THREAD = 8
 POLL_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = 0.2
 
@@ -58,7 +58,7 @@ class Claimer:
         self._is_at_suspect = self._is_at_suspect and under_way > 0
         limit = min(ROWS_PER_THREAD * self._threads - under_way, self._rows_allowed)
         is_early = monotonic() < self._look_at
-        is_enough = limit < min(2 * self._threads, self._rows_allowed) or self._is_at_suspect
+        is_enough = limit < min(4 * self._threads, self._rows_allowed) or self._is_at_suspect
         if self._run.stopping.is_set() or is_early or is_enough:
             return []
         require_right_clock()

@@ -1,8 +1,9 @@
 """Store the results of a bulk job: many in one transaction."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
-from time import monotonic
+from time import monotonic, sleep
 
 import structlog
 from django.db import InterfaceError, OperationalError, transaction
@@ -14,7 +15,8 @@ from instances.models import BulkRow, Interaction
 from instances.provisioning.lifecycle.provision import without_conflicts
 from instances.provisioning.lifecycle.states import State, move_instances
 
-STORE_EVERY_SECONDS = 0.1
+STORE_EVERY_SECONDS = 0.25
+_LOOK_EVERY_SECONDS = 0.02
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -27,7 +29,7 @@ class ResultStore:
         self.settled = 0
         self._run = run
         self._results = results
-        self._batch_size = 2 * threads
+        self._batch_size = 4 * threads
         self._open_threads = threads
         self._unstored: list[Result] = []
         self._is_unconfirmed = False
@@ -67,19 +69,22 @@ class ResultStore:
 
     def _gather(self, claimed: float) -> None:
         ends_at = monotonic() + STORE_EVERY_SECONDS
-        while self._open_threads and (seconds := ends_at - monotonic()) > 0:
+        while self._open_threads and monotonic() < ends_at:
             if len(self._unstored) >= min(self._batch_size, claimed - self.settled):
                 return
-            try:
-                result = self._results.get(timeout=seconds)
-            except Empty:
-                return
-            if result is None:
-                self._open_threads -= 1
-            elif result.is_lost:
-                self.settled += 1
-            else:
-                self._unstored.append(result)
+            # Not woken by each result: that would cost as much as storing it.
+            sleep(_LOOK_EVERY_SECONDS)
+            with suppress(Empty):
+                while True:
+                    self._add(self._results.get_nowait())
+
+    def _add(self, result: Result | None) -> None:
+        if result is None:
+            self._open_threads -= 1
+        elif result.is_lost:
+            self.settled += 1
+        else:
+            self._unstored.append(result)
 
     def _stored_before(self) -> list[BulkRow]:
         """Leave out what the last attempt stored without a confirmation; the rows of it that have ended."""

@@ -77,6 +77,8 @@ class CloudElementsPlatform:
 
     def __init__(self, organization: Organization) -> None:
         self._organization = organization
+        # By the primary key of a user: that user's secret and the organization's.
+        self._revealed: dict[int, tuple[str, str]] = {}
         self._base_url = organization.platform_url.rstrip("/").removesuffix(API_PATH) + API_PATH
 
     def request_token(self, request: PlatformRequest, *, state: str) -> RequestToken:
@@ -178,7 +180,7 @@ class CloudElementsPlatform:
             operation="List instances",
             provider=_PLATFORM,
             actor=actor,
-            secrets=frozenset({self._organization.secret.reveal(), user.secret.reveal()}),
+            secrets=frozenset(self._secrets_of(user)),
         )
         query = {"pageSize": str(PAGE_SIZE)}
         seen: set[str] = set()
@@ -216,19 +218,19 @@ class CloudElementsPlatform:
         return _instance(document)
 
     def _subject(self, request: PlatformRequest, operation: str, *secrets: str) -> Subject:
-        organization, user = self._organization, request.organization_user
-        return subject_of(
-            request,
-            operation,
-            provider=_PLATFORM,
-            secrets={organization.secret.reveal(), user.secret.reveal(), *secrets},
-        )
+        own = self._secrets_of(request.organization_user)
+        return subject_of(request, operation, provider=_PLATFORM, secrets={*own, *secrets})
+
+    def _secrets_of(self, user: OrganizationUser) -> tuple[str, str]:
+        """Return the secrets of the user and of the organization, decrypted once for this request."""
+        if user.pk not in self._revealed:
+            self._revealed[user.pk] = user.secret.reveal(), self._organization.secret.reveal()
+        return self._revealed[user.pk]
 
     def _send(
         self, method: str, path: str, user: OrganizationUser, subject: Subject, **sent: Any
     ) -> Answer:
-        user_secret = user.secret.reveal()
-        organization_secret = self._organization.secret.reveal()
+        user_secret, organization_secret = self._secrets_of(user)
         if not (user_secret and organization_secret):
             raise ClientRefusedError(
                 f"{subject.label}: The remote platform's secrets of {user} are missing, so nothing was sent. Enter the "

@@ -77,7 +77,7 @@ class Pacing:
         kept_for_others: int = 0,
         first_share: int = FIRST_SHARE,
     ) -> None:
-        # Notified whenever a place may have room.
+        # Notified of room for more than what has just ended, whose thread goes on itself.
         self.changed = threading.Condition()
         self._most_at_once = most_at_once
         self._most = most_at_a_place
@@ -102,14 +102,15 @@ class Pacing:
     def end(self, place: Place, error: BaseException | None) -> None:
         """Count one less at the place, and learn from how it ended. The caller holds `changed`."""
         self._running -= 1
-        change = _change_for(error)
+        change, growth = _change_for(error), 0
         for one in (place, place.of_everybody):
             pace = self._pace(one)
             pace.running -= 1
             # The limit of one organization is not that of the others.
             if one.organization_id or not isinstance(error, RateLimitedError):
-                pace.allowed = min(max(change(pace.allowed), 1), self._most)
-        self.changed.notify_all()
+                before, pace.allowed = pace.allowed, min(max(change(pace.allowed), 1), self._most)
+                growth = max(growth, pace.allowed - before)
+        self.changed.notify(growth)
 
     def _pace(self, place: Place) -> _Pace:
         first = max(self._most // self._first_share, 1)

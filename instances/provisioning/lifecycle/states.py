@@ -15,6 +15,7 @@ from instances.errors import InstancesError, PlatformError, StateConflictError
 from instances.fields import SealedTextField
 from instances.models import Instance, StateChange, Tag
 from instances.provisioning.lifecycle.schedule import next_action_at
+from instances.queries.bulk_insert import insert_rows
 from instances.queries.bulk_update import RowUpdate, update_rows
 from instances.queries.database_clock import database_now
 from instances.queries.outages import outlast_outage
@@ -161,16 +162,12 @@ def _move_alike(moves: Sequence[Move], *, actor: str) -> dict[int, StateConflict
         for move, own in zip(moves, columns, strict=True)
     ]
     moved = update_rows(Instance, updates)
-    StateChange.objects.bulk_create(
-        StateChange(
-            instance=move.instance,
-            from_state=move.instance.state,
-            to_state=move.to,
-            actor=actor,
-            reason=_bounded(move.why),
-        )
-        for move in moves
-        if move.instance.pk in moved
+    _record_changes(
+        [
+            (move.instance.pk, move.instance.state, move.to, actor, _bounded(move.why))
+            for move in moves
+            if move.instance.pk in moved
+        ]
     )
     for move, own in zip(moves, columns, strict=True):
         if move.instance.pk in moved:
@@ -205,10 +202,16 @@ def insert_in_state(instances: Sequence[Instance], state: str, *, actor: str, wh
         return
     with transaction.atomic(savepoint=False):
         Instance.objects.bulk_create(instances)
-        StateChange.objects.bulk_create(
-            StateChange(instance=instance, **first) for instance in instances
-        )
-        Tag.objects.bulk_create(tag for instance in instances for tag in _new_tags(instance))
+        _record_changes([(instance.pk, "", state, actor, why) for instance in instances])
+        tags = [(instance.pk, name) for instance in instances for name in instance.tag_names]
+        insert_rows(Tag, ["instance", "name"], tags)
+
+
+def _record_changes(changes: Sequence[tuple[int, str, str, str, str]]) -> None:
+    """Record state changes of many instances: id, state before, state, who and why of each."""
+    at = database_now()
+    names = ["at", "instance", "from_state", "to_state", "actor", "reason"]
+    insert_rows(StateChange, names, [(at, *change) for change in changes])
 
 
 def _new_tags(instance: Instance) -> list[Tag]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 
 import structlog
 from django.db import Error as AnyDatabaseError, connection
@@ -210,15 +210,16 @@ class _Sweep:
         # In order; removed when their work begins.
         self._waiting = [(place_of(instance), instance) for instance in rows]
         self._left = len(self._waiting)
+        self._ended = Event()
         self._report = SweepReport()
 
     def run(self, concurrency: int, patience: timedelta | None) -> SweepReport:
         for _ in range(min(concurrency, self._left)):
             # Not daemons: a process that stops waits for answers with new tokens.
             Thread(target=self._work_off, name="sweep").start()
+        if self._left:
+            self._ended.wait(patience.total_seconds() if patience else None)
         with self._pacing.changed:
-            seconds = patience.total_seconds() if patience else None
-            self._pacing.changed.wait_for(lambda: not self._left, timeout=seconds)
             self._waiting.clear()
             self._pacing.changed.notify_all()
         return self._report.copy()
@@ -229,8 +230,12 @@ class _Sweep:
                 place, instance = taken
                 error = _run(self._verb, instance, self._report)
                 with self._pacing.changed:
-                    self._left -= 1
                     self._pacing.end(place, error)
+                    # Threads of another sweep may wait for this place.
+                    self._pacing.changed.notify_all()
+                    self._left -= 1
+                    if not self._left:
+                        self._ended.set()
         finally:
             connection.close()
 
