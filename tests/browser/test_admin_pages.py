@@ -58,7 +58,7 @@ def failed_job(program, tmp_path):
     configuration = account | {"dynamics.tenant": TENANT}
     row = {"name": "Of a job", "element": {"key": "dynamicscrmadfs"}}
     file.write_text(json.dumps([row | {"configuration": configuration}]))
-    program.manage("provision_instances", str(file), "--user", DEMO_USER)
+    program.manage("provision_instances", str(file), "--user", DEMO_USER, "--allow-duplicates")
     program.manage("shell", "-c", FAIL_ROWS)
 
 

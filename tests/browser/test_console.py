@@ -41,7 +41,7 @@ def connected(program, tmp_path):
     configuration = account | {"dynamics.tenant": TENANT}
     row = {"name": "Works", "element": {"key": "dynamicscrmadfs"}, "configuration": configuration}
     file.write_text(json.dumps([row]))
-    program.manage("provision_instances", str(file), "--user", DEMO_USER)
+    program.manage("provision_instances", str(file), "--user", DEMO_USER, "--skip-existing")
 
 
 def rejected(page):
