@@ -140,6 +140,10 @@ def test_an_upload_of_a_hundred_mebibytes_needs_no_memory(is_chunked, program, p
     assert program.mebibytes("VmHWM") - before < MAX_MORE_MEBIBYTES
 
 
+def waiting_at(provider_api):
+    return sum(one.target.endswith("/slow") for one in provider_api.received)
+
+
 def test_slow_providers_delay_nobody_else(server, program, provider_api):
     provider_api.replies["slow"] = provider_api.wait_for_release
     programs = list(make_programs(server, 25))
@@ -150,10 +154,9 @@ def test_slow_providers_delay_nobody_else(server, program, provider_api):
             for _ in range(8)
         ]
         deadline = time.monotonic() + 30
-        while len(provider_api.received) < 200 and time.monotonic() < deadline:
+        while waiting_at(provider_api) < 200 and time.monotonic() < deadline:
             time.sleep(0.05)
-        waiting = sum(one.target.endswith("/slow") for one in provider_api.received)
-        assert waiting == 200
+        assert waiting_at(provider_api) == 200
         seconds = [
             requests.get(f"{server.url}/healthz", timeout=10).elapsed.total_seconds()
             for _ in range(20)
