@@ -57,6 +57,8 @@ OPEN = {
     "api:list_hub_keys",
     "api:read_hub",
     "api:list_elements_of_hub",
+    "api:read_element_docs",
+    "api:read_element_docs_of_operation",
     # The caller brings the OAuth client, or a password, along (contract 8.1).
     "api:read_oauth_url",
     "api:post_oauth_url",
