@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from django.db import transaction
 
 from instances.bulk.plans import Identity, RowPlanner, duplication, identity_of, prepare
-from instances.bulk.rows import MAX_ATTEMPTS, Outcome, end_row, hold_rows
+from instances.bulk.rows import MAX_CRASHES, Outcome, end_row, hold_rows
 from instances.bulk.work import Result, Run, Work
 from instances.causes import Cause
 from instances.deadlines import Deadline
@@ -18,7 +18,7 @@ from instances.provisioning.lifecycle.pacing import Place, place_of
 from instances.provisioning.lifecycle.states import State, insert_in_state
 from instances.provisioning.plan import ConnectionPlan
 
-_WORKER_LOST = f"The worker crashed {MAX_ATTEMPTS} times on this row, so it was skipped. Check its instance, then retry the row."
+_WORKER_LOST = f"The worker crashed {MAX_CRASHES} times on this row, so it was skipped. Check its instance, then retry the row."
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class Inserter:
 
         Raises StateConflictError if another process has taken over one of the rows.
         """
-        lost = [row for row in rows if row.attempts > MAX_ATTEMPTS]
+        lost = [row for row in rows if row.crashes >= MAX_CRASHES]
         fresh = [row for row in rows if row.instance_id is None and row not in lost]
         batch = self._plan(fresh)
         self._write(batch)

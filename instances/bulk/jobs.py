@@ -94,7 +94,12 @@ def retry_failures(job: BulkJob) -> BulkJob:
         resumed = _resumed(job, left_out=failed.count())
         moved = move_job(job, State.RUNNING, expect={State.FINISHED}, finished_at=None, **resumed)
         failed.update(
-            outcome=Outcome.PENDING, attempts=0, due_at=database_now(), error="", cause=""
+            outcome=Outcome.PENDING,
+            attempts=0,
+            crashes=0,
+            due_at=database_now(),
+            error="",
+            cause="",
         )
     return moved
 

@@ -25,10 +25,12 @@ from instances.redaction import storable
 
 # With this many attempts, a row survives an outage of about two minutes.
 MAX_ATTEMPTS = 8
+# The last of these met the row alone.
+MAX_CRASHES = 8
 FIRST_WAIT = timedelta(seconds=1)
 INSTANCE_DELETED = "The instance was deleted in the meantime."
 _HELD = ("due_at", "body", "instance_id", "is_drafted")
-_ENDED = ("outcome", "error", "cause", "attempts", "due_at", "holder", "body")
+_ENDED = ("outcome", "error", "cause", "attempts", "crashes", "due_at", "holder", "body")
 
 Outcome = BulkRow.Outcome
 
@@ -75,7 +77,7 @@ def end_or_put_off_row(row: BulkRow, error: InstancesError) -> None:
         row.error = storable(str(error))
         give_back_row(row, due_at=max(settled_at, timezone.now() + FIRST_WAIT))
     elif error.is_retryable and row.attempts < MAX_ATTEMPTS:
-        row.error = storable(str(error))
+        row.error, row.crashes = storable(str(error)), 0
         _make_due(row, at=_due_again_at(row, error))
     else:
         end_row(row, Outcome.FAILED, str(error), cause=error.cause)

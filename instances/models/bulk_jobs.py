@@ -16,7 +16,7 @@ from instances.models.organizations import OrganizationUser
 
 DEFAULT_CONCURRENCY = 32
 # A row whose worker crashed this many times may be the cause.
-SUSPECT_ATTEMPTS = 3
+SUSPECT_CRASHES = 3
 
 
 class BulkJobQuerySet(models.QuerySet["BulkJob"]):
@@ -129,7 +129,12 @@ class BulkFilePart(SealedRow):
         return f"part {self.number} of the file of bulk job {self.job_id}"
 
 
-_SUSPECTED = models.Q(outcome="running", attempts__gte=SUSPECT_ATTEMPTS)
+_SUSPECTED = models.Q(outcome="running", crashes__gte=SUSPECT_CRASHES)
+
+
+def _unless_held(count: int) -> models.Case:
+    """The count, and 0 for a row that a process holds or held."""
+    return models.Case(models.When(outcome="running", then=0), default=count)
 
 
 class BulkRowQuerySet(models.QuerySet["BulkRow"]):
@@ -179,7 +184,8 @@ class BulkRowQuerySet(models.QuerySet["BulkRow"]):
     ) -> list["BulkRow"]:
         """Claim rows of a running job that are due, for the duration of the lease.
 
-        A row whose lease has ended is due again, so rows of a killed process are taken over.
+        A row whose lease has ended is due again, so rows of a killed process are taken over. That counts as a crash, and
+        not as an attempt: most rows that a killed process held were not sent.
         paused: keys of elements whose rows are skipped for now.
         """
         due = self.filter(job=job, job__state=BulkJob.State.RUNNING, due_at__lte=at)
@@ -192,10 +198,13 @@ class BulkRowQuerySet(models.QuerySet["BulkRow"]):
                 outcome=BulkRow.Outcome.RUNNING,
                 due_at=at + lease,
                 holder=holder,
-                attempts=F("attempts") + 1,
+                attempts=F("attempts") + _unless_held(1),
+                crashes=F("crashes") + 1 - _unless_held(1),
             )
         for row in rows:
-            row.outcome, row.attempts = BulkRow.Outcome.RUNNING, row.attempts + 1
+            was_held = row.outcome == BulkRow.Outcome.RUNNING
+            row.attempts, row.crashes = row.attempts + (not was_held), row.crashes + was_held
+            row.outcome = BulkRow.Outcome.RUNNING
             row.holder, row.due_at = holder, at + lease
         return rows
 
@@ -225,6 +234,8 @@ class BulkRow(SealedRow):
         _("outcome"), max_length=25, choices=Outcome.choices, default=Outcome.PENDING
     )
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    # How often a process was lost that held it, since its last answer.
+    crashes = models.PositiveSmallIntegerField(default=0, editable=False)
     # A pending row is not claimed and a running one not taken over before this; None once it has finished.
     due_at = models.DateTimeField(_("due at"), null=True, blank=True)
     # The process that claimed the row.

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import OperationalError, connection, connections
@@ -26,10 +27,10 @@ from instances.bulk.jobs import (
     retry_failures,
     start_bulk_job,
 )
-from instances.bulk.rows import MAX_ATTEMPTS
+from instances.bulk.rows import MAX_ATTEMPTS, MAX_CRASHES
 from instances.bulk.runner import run_bulk_job, run_chunk
 from instances.errors import StateConflictError
-from instances.models import BulkJob, Instance, Interaction, OAuthApp
+from instances.models import BulkJob, BulkRow, Instance, Interaction, OAuthApp
 from instances.provisioning.keys.rotation import rotate_encryption_keys
 from tests.conftest import shipped
 from tests.support.bulk import body, make_job, outcomes, pass_time
@@ -204,11 +205,28 @@ def test_a_failure_that_lasts_is_given_up_and_a_refusal_at_once(provider, user):
 
 def test_a_row_whose_workers_always_end_is_given_up_with_a_sentence(provider, user):
     job = start_bulk_job(make_job(user, [body("One")]))
-    job.rows.update(attempts=MAX_ATTEMPTS, outcome="running")
+    job.rows.update(attempts=1, crashes=MAX_CRASHES - 1, outcome="running")
     (row,) = run(job)
     assert row.outcome == "failed"
     assert "The worker crashed 8 times" in row.error
     assert provider.requests == []
+
+
+def test_rows_that_killed_workers_held_lose_no_attempt(provider, user):
+    job = start_bulk_job(make_job(user, [body("One"), body("Two")]))
+    for _ in range(MAX_CRASHES - 1):
+        claimed = BulkRow.objects.claim(
+            job, holder=uuid4(), at=timezone.now(), lease=timedelta(0), limit=2
+        )
+        assert {row.attempts for row in claimed} == {1}
+    assert set(job.rows.values_list("attempts", "crashes")) == {(1, MAX_CRASHES - 2)}
+    provider.override = (503, {"message": "Down"})
+    run_chunk(job)
+    assert set(job.rows.values_list("crashes", "outcome")) == {(0, "pending")}
+    provider.override = None
+    pass_time()
+    run_chunk(job)
+    assert outcomes(job) == {"succeeded": 2}
 
 
 def test_waiting_until_a_lost_create_is_certain_is_no_attempt(provider, user):
