@@ -29,7 +29,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("elements/api-v2/", api.urls),
     path("oauth/callback", oauth_callback, name="oauth_callback"),
     # Registered with a slash, or with one that a provider added.
-    path("oauth/callback/", oauth_callback),
+    path("oauth/callback/", oauth_callback, name="oauth_callback_with_slash"),
     path("oauth/other-account/<int:pk>", other_account, name="other_account"),
     path("authorize/<str:token>", authorize, name="authorize"),
     path("connect/", include(self_service)),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
@@ -15,6 +16,10 @@ from instances.provisioning.access.organizations import create_account
 from tests.support.factories import make_member, make_user
 from tests.support.oauth1_provider import OAuth1Provider
 from tests.support.provider import Provider
+
+# Tests do not time.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 
 def shipped(key: str) -> Element:

@@ -35,6 +35,8 @@ API = "elements/api-v2/"
 # Whoever asks: the addresses that need no sign-in, and why.
 OPEN = {
     "oauth_callback",  # its state
+    "oauth_callback_with_slash",
+    "other_account",  # its browser and user
     "authorize",  # its token
     "sign_in",
     "sign_out",
@@ -57,6 +59,7 @@ OPEN = {
     "api:list_hub_keys",
     "api:read_hub",
     "api:list_elements_of_hub",
+    "api:export_element",
     "api:read_element_docs",
     "api:read_element_docs_of_operation",
     # The caller brings the OAuth client, or a password, along (contract 8.1).
@@ -64,6 +67,8 @@ OPEN = {
     "api:post_oauth_url",
     "api:read_request_token",
     "api:sign_in",
+    # Serves nothing.
+    "api:change_oauth_proxies",
 }
 # For every account that works in the admin: what concerns itself alone.
 OF_ANY_STAFF = {

@@ -20,8 +20,13 @@ TEMPLATES = sorted(
     for path in PROJECT.glob("templates/**/*.html")
     if path.relative_to(PROJECT / "templates").parts[0] not in OPERATORS_TEMPLATES
 )
+# The records of the practice CRM are data.
+DATA = {"crm_rows.py"}
 VIEWS = sorted(
-    path for package in MARKED for path in (PROJECT / "instances" / package).rglob("*.py")
+    path
+    for package in MARKED
+    for path in (PROJECT / "instances" / package).rglob("*.py")
+    if path.name not in DATA
 )
 # The functions of messages.
 MESSAGE_FUNCTIONS = {"debug", "info", "success", "warning", "error", "add_message"}

@@ -104,14 +104,14 @@ def check_that_both_mean_the_same(condition, some_rows):
         assert matches(stored) is holds(condition, row, METADATA.fields)
 
 
-@settings(max_examples=FEW, deadline=None)
+@settings(max_examples=FEW)
 @given(conditions, st.lists(rows, min_size=1, max_size=4))
 def test_a_filter_in_odata_means_what_the_condition_means(condition, some_rows):
     check_that_both_mean_the_same(condition, some_rows)
 
 
 @pytest.mark.slow
-@settings(max_examples=MANY, deadline=None)
+@settings(max_examples=MANY)
 @given(conditions, st.lists(rows, min_size=1, max_size=4))
 def test_ten_thousand_filters_in_odata_mean_what_their_conditions_mean(condition, some_rows):
     check_that_both_mean_the_same(condition, some_rows)
@@ -123,20 +123,20 @@ def check_that_soql_means_the_same(condition, some_rows):
         assert matches(row) is holds(condition, row, METADATA.fields)
 
 
-@settings(max_examples=FEW, deadline=None)
+@settings(max_examples=FEW)
 @given(soql_conditions, st.lists(rows, min_size=1, max_size=4))
 def test_a_condition_in_soql_means_what_it_means(condition, some_rows):
     check_that_soql_means_the_same(condition, some_rows)
 
 
 @pytest.mark.slow
-@settings(max_examples=MANY, deadline=None)
+@settings(max_examples=MANY)
 @given(soql_conditions, st.lists(rows, min_size=1, max_size=4))
 def test_ten_thousand_conditions_in_soql_mean_what_they_mean(condition, some_rows):
     check_that_soql_means_the_same(condition, some_rows)
 
 
-@settings(max_examples=FEW, deadline=None)
+@settings(max_examples=FEW)
 @given(st.text(st.characters(exclude_characters="\x00"), max_size=40))
 def test_no_text_of_a_caller_changes_the_soql_around_it(text):
     condition = Junction("AND", (Comparison("name", "=", Value(text, True)), IsNull("city", True)))
@@ -146,7 +146,7 @@ def test_no_text_of_a_caller_changes_the_soql_around_it(text):
     assert not matches({"name": text + "x", "city": None})
 
 
-@settings(max_examples=FEW, deadline=None)
+@settings(max_examples=FEW)
 @given(st.text(max_size=40))
 def test_no_text_of_a_caller_changes_the_filter_around_it(text):
     condition = Junction("AND", (Comparison("name", "=", Value(text, True)), IsNull("city", True)))
@@ -157,7 +157,7 @@ def test_no_text_of_a_caller_changes_the_filter_around_it(text):
 
 
 @pytest.mark.parametrize("name", sorted(set(KINDS) - {"name", "city"}))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     text=st.sampled_from(
         ["1 or 1 eq 1", "' or '1' eq '1", "null", "x)", "1)or(1 eq 1", "true or true"]

@@ -76,14 +76,14 @@ CALLS = (
 )
 
 
-@settings(max_examples=FEW, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=FEW, suppress_health_check=list(HealthCheck))
 @given(*CALLS)
 def test_no_text_of_a_caller_gets_out_of_its_place(salesforce, method, segments, query, body):
     check(salesforce, method, segments, query, body)
 
 
 @pytest.mark.slow
-@settings(max_examples=MANY, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=MANY, suppress_health_check=list(HealthCheck))
 @given(*CALLS)
 def test_no_text_of_five_thousand_callers_gets_out_of_its_place(
     salesforce, method, segments, query, body

@@ -69,7 +69,7 @@ def test_after_a_denial_staff_go_back_and_try_again(staff, dynamics):
 def test_staff_with_several_organization_users_choose_the_owner(staff, dynamics):
     other = make_organization_user(user=staff.user)
     assert "Owner" in staff.browser.get(PATH).text
-    assert f"For {other}." in staff.browser.get(f"{PATH}?owner={other.pk}").text
+    assert f"for {other}" in staff.browser.get(f"{PATH}?owner={other.pk}").text
     foreign = make_organization_user()
     assert staff.browser.get(f"{PATH}?owner={foreign.pk}").status_code == 404
 

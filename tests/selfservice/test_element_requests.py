@@ -38,13 +38,13 @@ def test_what_needs_an_oauth_app_is_requested_and_reaches_the_operators(
     operator = person("operator", of=organization)
     operator.user.is_staff = True
     operator.user.save()
-    assert 'aria-label="Request Slack"' in mina.browser.get(CATALOGUE).text
+    assert 'aria-label="Request Slack (slack)"' in mina.browser.get(CATALOGUE).text
 
     page = ask(mina, slack)
 
     assert "Your operators see that you need Slack." in page.text
     assert "Requested " in page.text
-    assert 'aria-label="Request Slack"' not in page.text
+    assert 'aria-label="Request Slack (slack)"' not in page.text
     console = operator.browser.get("/admin/").text
     assert "Requested by staff" in console
     assert "Add OAuth app for Slack" in console
