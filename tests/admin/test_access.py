@@ -66,7 +66,7 @@ def test_every_list_opens_for_an_operator_and_is_denied_without_the_permission(
     assert sign_in().get(url).status_code == 403
 
 
-@pytest.mark.parametrize("path", ["/admin/login/", "/admin/", "/admin/instances/instance/"])
+@pytest.mark.parametrize("path", ["/admin/", "/admin/instances/instance/"])
 def test_admin_pages_have_the_admins_content_security_policy(operator, path):
     policy = operator.get(path)["Content-Security-Policy"]
     assert "script-src 'self' 'unsafe-eval'" in policy
