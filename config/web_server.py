@@ -9,7 +9,7 @@ import re
 import selectors
 import socket
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any
@@ -18,7 +18,8 @@ from django.conf import settings
 from gunicorn import http
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from instances.queries.connection_slots import connection_slot
+from config.thread_pool import RecentFirstPool
+from instances.queries.connection_slots import connection_slot, forget_connection
 
 # How long a client may take to send a request, or its first GATHERED_BYTES.
 READ_SECONDS = 20.0
@@ -156,9 +157,10 @@ class GatheringWorker(ThreadWorker):
         )
 
     @cached_property
-    def _data_threads(self) -> ThreadPoolExecutor:
+    def _data_threads(self) -> RecentFirstPool:
         # Some more than there may be calls in progress, so that there is one to refuse further calls.
-        return ThreadPoolExecutor(settings.DATA_CALLS_AT_ONCE + SPARE_THREADS)
+        count = settings.DATA_CALLS_AT_ONCE + SPARE_THREADS
+        return RecentFirstPool(count, at_end=forget_connection)
 
     def _handle_data_call(self, conn: TConn) -> Any:
         with connection_slot():

@@ -44,6 +44,13 @@ def connection_slot() -> Iterator[None]:
         _give_back()
 
 
+def forget_connection() -> None:
+    """Close what this thread has kept, before the thread ends."""
+    with _lock:
+        _keepers.discard(threading.get_ident())
+    connection.close()
+
+
 def release_connection() -> None:
     """Close this thread's connection, because the thread waits for something else. It may open another one later."""
     if not connection.in_atomic_block:
