@@ -36,7 +36,7 @@ class ResourceConverter(StringConverter):
 
 
 register_converter(ResourceConverter, "resource_name")
-router = Router(tags=["Hub calls"], auth=RESOURCE_CALL)
+router = Router(tags=["Hub calls"], by_alias=True, auth=RESOURCE_CALL)
 
 RECORD = dict[str, Any]
 READ = answers(RECORD, 404, 405, 503, *PLATFORM)

@@ -138,6 +138,16 @@ def test_every_operation_is_named_once_and_says_which_header_it_needs(client):
         assert {name for requirement in needed for name in requirement} <= schemes
 
 
+def test_every_document_has_the_names_of_the_wire(client):
+    document = client.get(f"{BASE}/openapi.json").json()
+    names = {
+        name
+        for schema in document["components"]["schemas"].values()
+        for name in schema.get("properties", {})
+    }
+    assert [name for name in names if "_" in name] == []
+
+
 def test_the_documentation_page_needs_nothing_from_elsewhere(client):
     page = client.get(f"{BASE}/docs", headers={"Accept": "text/html"})
     assert page.status_code == 200
