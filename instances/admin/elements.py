@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _, gettext_lazy
 from unfold.contrib.filters.admin import AllValuesCheckboxFilter, ChoicesCheckboxFilter
 
 from instances.admin.fleet import list_url
-from instances.catalogue.definition import AuthenticationType
+from instances.catalogue.authentication import AuthenticationType
 from instances.models import Element, Instance
 from instances.pages.admin_pages import ModelAdmin, render_page
 from instances.pages.forms import WAY_LABELS

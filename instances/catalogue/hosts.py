@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from instances.catalogue.definition import AuthenticationType
+from instances.catalogue.authentication import AuthenticationType
 from instances.catalogue.templates import authority_of, fill_url, variables_in
 from instances.errors import InputError
 

@@ -1,22 +1,22 @@
-"""Validate element definitions beyond their shape (definition.py)."""
+"""Validate element definitions beyond their shape (definition.py, authentication.py)."""
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from instances.catalogue.configuration_keys import ConfigurationKey, KeyType
-from instances.catalogue.definition import (
+from instances.catalogue.authentication import (
     ACCESS_TOKEN,
     Api,
     AuthenticationKind,
     AuthenticationType,
     ClientAuthenticationMethod,
-    ElementDefinition,
     GrantType,
     Probe,
     ProbeScheme,
     Variant,
 )
+from instances.catalogue.configuration_keys import ConfigurationKey, KeyType
+from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.hosts import parse_pattern
 from instances.catalogue.hub_api import problems_of_hub_api
 from instances.catalogue.templates import VARIABLE, variables_in

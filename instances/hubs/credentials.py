@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from instances.catalogue.definition import (
+from instances.catalogue.authentication import (
     ACCESS_TOKEN,
     Api,
     AuthenticationType,

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext, gettext_lazy as _
 
-from instances.catalogue.definition import AuthenticationType
+from instances.catalogue.authentication import AuthenticationType
 from instances.errors import InstanceDeletedError
 from instances.fields import SealedJSONField, SealedRow, SealedTextField
 from instances.models.elements import Element

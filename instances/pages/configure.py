@@ -5,7 +5,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
-from instances.catalogue.definition import AuthenticationType
+from instances.catalogue.authentication import AuthenticationType
 from instances.errors import (
     InputError,
     InstancesError,

@@ -9,8 +9,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext, gettext_lazy as _
 
 from instances import passwords
+from instances.catalogue.authentication import OAUTH_CLIENT_KEYS, VARIANT_KEY, AuthenticationType
 from instances.catalogue.configuration_keys import ConfigurationKey, KeyType
-from instances.catalogue.definition import OAUTH_CLIENT_KEYS, VARIANT_KEY, AuthenticationType
 from instances.errors import (
     InputError,
     InvalidConfigurationError,

@@ -7,7 +7,8 @@ from typing import Any, Protocol, Self
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
-from instances.catalogue.definition import AuthenticationType, ElementDefinition
+from instances.catalogue.authentication import AuthenticationType
+from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.hosts import AllowedHosts
 from instances.deadlines import Deadline
 from instances.errors import InvalidConfigurationError, PlatformError

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from instances.catalogue.authentication import AuthenticationType
 from instances.catalogue.configuration_keys import MASK, KeyType
-from instances.catalogue.definition import AuthenticationType, ElementDefinition
+from instances.catalogue.definition import ElementDefinition
 from instances.errors import InvalidConfigurationError
 from instances.pasted import trimmed, trimmed_password
 from instances.redaction import storable

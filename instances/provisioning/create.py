@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils.html import strip_tags
 from pydantic import ValidationError
 
-from instances.catalogue.definition import AuthenticationKind
+from instances.catalogue.authentication import AuthenticationKind
 from instances.deadlines import Deadline
 from instances.errors import (
     InputError,

@@ -11,7 +11,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.db.models import QuerySet
 
-from instances.catalogue.definition import AuthenticationType
+from instances.catalogue.authentication import AuthenticationType
 from instances.catalogue.hosts import NamedHost, named_hosts
 from instances.catalogue.templates import overridden
 from instances.errors import MissingConfigurationError

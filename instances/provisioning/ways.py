@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from instances.catalogue.definition import AuthenticationKind, AuthenticationType, ElementDefinition
+from instances.catalogue.authentication import AuthenticationKind, AuthenticationType
+from instances.catalogue.definition import ElementDefinition
 from instances.models import Instance
 from instances.platforms.base import code_in
 from instances.provisioning.plan import OAUTH1_TOKEN_KEYS, OAUTH_APP_KEYS, TOKEN_KEYS

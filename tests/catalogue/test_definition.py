@@ -2,7 +2,8 @@
 
 import pytest
 
-from instances.catalogue.definition import AuthenticationKind, AuthenticationType, ElementDefinition
+from instances.catalogue.authentication import AuthenticationKind, AuthenticationType
+from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.loading import shipped_elements
 from instances.errors import CatalogueError, InvalidConfigurationError
 from tests.support.factories import KEY_DEFINITION

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from instances.catalogue.configuration_keys import ConfigurationKey
-from instances.catalogue.definition import (
+from instances.catalogue.authentication import (
     AuthenticationKind,
     AuthenticationType,
-    ElementDefinition,
     Probe,
     Variant,
 )
+from instances.catalogue.configuration_keys import ConfigurationKey
+from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.hub_api import ChildResource, HubApi, HubResource, Paging, Write
 from instances.catalogue.loading import SHIPPED_FOLDER, load_element, shipped_elements
 from instances.catalogue.sandbox import SANDBOX_ENDPOINT_OVERRIDES

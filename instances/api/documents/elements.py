@@ -4,8 +4,8 @@ from typing import Any, Literal, Self
 from zlib import crc32
 
 from instances.api.documents.base import ResponseDocument
+from instances.catalogue.authentication import AuthenticationType
 from instances.catalogue.configuration_keys import ConfigurationKey, KeyType
-from instances.catalogue.definition import AuthenticationType
 from instances.models import Element
 
 # More than any element has configuration keys, so that entry ids are unique across elements and across instances

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from instances.catalogue.definition import ACCESS_TOKEN, Api, Probe, ProbeScheme
+from instances.catalogue.authentication import ACCESS_TOKEN, Api, Probe, ProbeScheme
 from instances.catalogue.templates import fill_text, variables_in
 from instances.errors import InvalidCallError
 from instances.platforms.base import PlatformRequest

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import structlog
 
-from instances.catalogue.definition import AuthenticationKind, GrantType
+from instances.catalogue.authentication import AuthenticationKind, GrantType
 from instances.errors import (
     GrantRejectedError,
     InstancesError,

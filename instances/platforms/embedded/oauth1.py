@@ -10,7 +10,7 @@ from authlib.oauth1.rfc5849.errors import InsecureTransportError
 from authlib.oauth1.rfc5849.signature import construct_base_string, hmac_sha1_signature
 from authlib.oauth1.rfc5849.util import escape
 
-from instances.catalogue.definition import EndpointName
+from instances.catalogue.authentication import EndpointName
 from instances.errors import (
     AccessForbiddenError,
     ClientRefusedError,

@@ -10,11 +10,7 @@ from urllib.parse import quote_plus
 from authlib.integrations.requests_client import OAuth2Session
 from django.conf import settings
 
-from instances.catalogue.definition import (
-    ClientAuthenticationMethod,
-    EndpointName,
-    GrantType,
-)
+from instances.catalogue.authentication import ClientAuthenticationMethod, EndpointName, GrantType
 from instances.catalogue.error_codes import ErrorMeaning, known_codes
 from instances.catalogue.templates import fill_text
 from instances.errors import (

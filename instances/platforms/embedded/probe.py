@@ -1,6 +1,6 @@
 """Verify credentials with the element's probe."""
 
-from instances.catalogue.definition import ProbeScheme
+from instances.catalogue.authentication import ProbeScheme
 from instances.errors import (
     AccessForbiddenError,
     CredentialsRefusedError,

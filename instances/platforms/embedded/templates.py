@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from django.conf import settings
 
-from instances.catalogue.definition import ACCESS_TOKEN, EndpointName
+from instances.catalogue.authentication import ACCESS_TOKEN, EndpointName
 from instances.catalogue.hosts import named_host, refused_name
 from instances.catalogue.templates import fill_text, fill_url, overridden, variables_in
 from instances.errors import (

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
-from instances.catalogue.definition import VARIANT_KEY, AuthenticationType
+from instances.catalogue.authentication import VARIANT_KEY, AuthenticationType
 from instances.errors import InstanceDeletedError, StateConflictError
 from instances.models import Instance, Tag
 from instances.provisioning.configuration import split_secrets

@@ -15,7 +15,7 @@ import structlog
 from django.db.models import F
 from django.utils import timezone
 
-from instances.catalogue.definition import AuthenticationType
+from instances.catalogue.authentication import AuthenticationType
 from instances.errors import (
     AnswerLostError,
     CredentialsRefusedError,

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from instances.catalogue.definition import AuthenticationType, GrantType
+from instances.catalogue.authentication import AuthenticationType, GrantType
 from instances.models import Instance
 from instances.platforms.base import TokenSet
 

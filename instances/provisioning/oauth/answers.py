@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from instances.catalogue.definition import AuthenticationType
+from instances.catalogue.authentication import AuthenticationType
 from instances.catalogue.error_codes import ErrorMeaning, known_codes
 from instances.errors import (
     AuthorizationDeniedError,

@@ -9,7 +9,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.utils import timezone
 
 from instances import crypto
-from instances.catalogue.definition import AuthenticationKind
+from instances.catalogue.authentication import AuthenticationKind
 from instances.errors import InputError, StateConflictError
 from instances.models import Authorization, AuthorizationLink, Instance
 from instances.models.authorizations import LIFETIME

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from instances import crypto
-from instances.catalogue.definition import GrantType
+from instances.catalogue.authentication import GrantType
 from instances.catalogue.templates import fill_url, overridden
 from instances.errors import (
     AuthorizationDeniedError,

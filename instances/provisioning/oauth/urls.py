@@ -6,7 +6,7 @@ No instance exists yet at that point (contract 8.1).
 from collections.abc import Mapping
 from uuid import uuid4
 
-from instances.catalogue.definition import AuthenticationKind, AuthenticationType
+from instances.catalogue.authentication import AuthenticationKind, AuthenticationType
 from instances.errors import InputError, MissingConfigurationError
 from instances.models import Element, Organization, OrganizationUser
 from instances.platforms.base import PlatformRequest, RequestToken
