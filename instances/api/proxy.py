@@ -46,6 +46,7 @@ def relay(request: HttpRequest, path: str) -> HttpResponseBase:
     instance, caller = require_hub_instance(request), request.caller  # type: ignore[attr-defined]
     connected = connect(instance, actor=caller.actor, operation="Proxy call")
     body: StreamBody | None = None
+    answer: StreamedAnswer | None = None
     try:
         body = _spooled(request)
         answer = connected.send(
@@ -55,12 +56,14 @@ def relay(request: HttpRequest, path: str) -> HttpResponseBase:
             body=body,
             retries=retries,
         )
+        return _RelayedResponse(answer, connected, body)
     except BaseException as error:
+        if answer:
+            answer.close()
         _close(connected, body)
         if isinstance(error, _TooLargeError):
             return _too_large(request)
         raise
-    return _RelayedResponse(answer, connected, body)
 
 
 def relay_base(request: HttpRequest) -> HttpResponseBase:

@@ -16,6 +16,14 @@ _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/\\]")
 # Dots and slashes in more bytes than they need, which only careless decoders accept (RFC 3629 10).
 _OVERLONG = re.compile(r"%(?:c[01]%[89ab]|e0%[89]|f0%8)[0-9a-f]", re.IGNORECASE)
 _SEPARATOR = re.compile(r"[/\\]")
+# What some servers cut off before they resolve dots: parameters (RFC 3986 3.3), or query and fragment once decoded.
+_NAME_END = re.compile("[;?#]")
+_MAX_DECODINGS = 4
+# RFC 9110 5.6.2 and 5.5. The web server answers 500 to anything else.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_FOLD = re.compile(r"\r?\n[ \t]+")
+_DIGITS = re.compile("[0-9]{1,18}")
 # RFC 9110 7.6.1, and the former Keep-Alive and Proxy-Connection.
 _HOP_BY_HOP = {
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
@@ -30,8 +38,11 @@ _NOT_RELAYED = _HOP_BY_HOP | {
     "alt-svc", "clear-site-data", "content-security-policy", "content-security-policy-report-only", "date", "nel",
     "public-key-pins", "report-to", "reporting-endpoints", "server", "service-worker-allowed", "set-cookie",
     "set-cookie2", "strict-transport-security", "x-content-type-options",
+    # Reverse proxies obey these, and send a file or another address of theirs instead.
+    "x-lighttpd-send-file", "x-lighttpd-send-tempfile", "x-litespeed-location", "x-reproxy-url", "x-sendfile",
+    "x-sendfile2",
 }  # fmt: skip
-_NOT_RELAYED_PREFIXES = ("access-control-", "elements-")
+_NOT_RELAYED_PREFIXES = ("access-control-", "elements-", "x-accel-")
 
 
 def checked_target(path: str, query: str) -> str:
@@ -55,21 +66,26 @@ def checked_target(path: str, query: str) -> str:
 
 
 def _is_plain(segment: str) -> bool:
-    """Whether a segment stays one, and names no other directory, however often it is decoded."""
-    while True:
+    """Whether a segment stays one, and names no other directory, however often it is decoded.
+
+    One that is encoded more than _MAX_DECODINGS times is not: each decoding takes time.
+    """
+    for _ in range(_MAX_DECODINGS):
         if _FORBIDDEN.search(segment) or _OVERLONG.search(segment) or _has_dots(segment):
             return False
         decoded = unquote(segment, errors="replace")
         if decoded == segment:
             return True
         segment = decoded
+    return False
 
 
 def _has_dots(segment: str) -> bool:
     """Whether a server may read a dot segment, also in full-width characters."""
-    # Some cut off parameters (RFC 3986 3.3) before they resolve dots.
-    names = _SEPARATOR.split(normalize("NFKC", segment))
-    return any(name.partition(";")[0].strip() in {".", ".."} for name in names)
+    # One by one: to sort combining characters takes quadratic time, and no dot is made of several characters.
+    normalized = "".join(normalize("NFKC", character) for character in segment)
+    names = _SEPARATOR.split(normalized)
+    return any(_NAME_END.split(name)[0].strip() in {".", ".."} for name in names)
 
 
 def sent_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -85,12 +101,23 @@ def sent_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def relayed_headers(headers: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    """Yield the headers of a response that the caller gets."""
-    named = _named_by_connection(headers.get("Connection", ""))
+    """Yield the headers of a response that the caller gets, without those that no server may send."""
+    not_relayed = _NOT_RELAYED | _named_by_connection(headers.get("Connection", ""))
+    if "Transfer-Encoding" in headers:
+        # It says how long the body is, and the length may be wrong (RFC 9112 6.3).
+        not_relayed |= {"content-length"}
     for name, value in headers.items():
-        is_ours = name.lower() in _NOT_RELAYED | named
-        if not is_ours and not name.lower().startswith(_NOT_RELAYED_PREFIXES):
-            yield name, value
+        is_ours = name.lower() in not_relayed or name.lower().startswith(_NOT_RELAYED_PREFIXES)
+        unfolded = _FOLD.sub(" ", value)
+        if not is_ours and _is_valid(name, unfolded):
+            yield name, unfolded
+
+
+def _is_valid(name: str, value: str) -> bool:
+    is_length = name.lower() == "content-length"
+    return bool(
+        _TOKEN.fullmatch(name) and (_DIGITS if is_length else _FIELD_VALUE).fullmatch(value)
+    )
 
 
 def _named_by_connection(value: str) -> set[str]:

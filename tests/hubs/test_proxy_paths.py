@@ -1,11 +1,13 @@
 """No path makes the proxy call another host, or leave the base path of the element's API."""
 
+import re
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from instances.errors import InvalidCallError
+from instances.hubs import proxy
 from instances.hubs.proxy import checked_target
 
 BASE = "https://api.example.com/v1"
@@ -15,7 +17,7 @@ TRICKS = (
     "/evil.example/x", "//evil.example/x", "x//y", "https://evil.example/x", "HTTP://evil.example", "file:/etc/passwd",
     "x%0d%0aHost:%20evil.example", "x%0aa", "x%00", "x%7f", "x\r\nHost: evil.example", "x y", "\tx", "é", "x#y", "x?y",
     "%", "%2", "%zz", "%c0%ae%c0%ae/x", "%c0%af", "%e0%80%af", "\uff0e\uff0e", "%EF%BC%8E%EF%BC%8E/x",
-    "%EF%BC%8E.%EF%BC%8F", "{x}", "[x]", "x|y", "x^y", "x`y", '"x"', "<x>",
+    "%EF%BC%8E.%EF%BC%8F", "..%3fx", "x/%2e%2e%23y", "..%253f", "..%EF%BC%9Fx", "%" + "25" * 4 + "41", "{x}", "[x]", "x|y", "x^y", "x`y", '"x"', "<x>",
 )  # fmt: skip
 HARMLESS = (
     "", "contacts", "v2/contacts/", "contacts(7)", "a;b=c,d", "@me", "user:pass@host", "a%20b", "%C3%A9", "100%25",
@@ -47,7 +49,7 @@ def resolved(path):
         path = unquote(path)
     names: list[str] = []
     for name in path.replace("\\", "/").split("/"):
-        name = name.partition(";")[0]
+        name = re.split("[;?#]", name)[0]
         if name == "..":
             names = names[:-1]
         elif name not in {"", "."}:
@@ -79,6 +81,20 @@ def test_what_is_accepted_stays_below_the_base(path, query):
     assert target.isprintable()
     assert " " not in target
     assert resolved(parts.path) == "/v1" or resolved(parts.path).startswith("/v1/")
+
+
+def test_decoding_ends_after_a_few_rounds(monkeypatch):
+    """A path that is encoded thirty thousand times would hold the processor for half a minute."""
+    rounds = []
+
+    def count(*args, **options):
+        rounds.append(1)
+        return unquote(*args, **options)
+
+    monkeypatch.setattr(proxy, "unquote", count)
+    with pytest.raises(InvalidCallError):
+        checked_target("%" + "25" * 30_000 + "2e", "")
+    assert len(rounds) < 10
 
 
 @pytest.mark.parametrize("path", ["..%2fadmin", "%2e%2e/admin", "a//b", "%2Fevil.example", "a%5Cb"])

@@ -140,6 +140,24 @@ def test_an_upload_of_a_hundred_mebibytes_needs_no_memory(is_chunked, program, p
     assert program.mebibytes("VmHWM") - before < MAX_MORE_MEBIBYTES
 
 
+UNUSUAL = {
+    "status": b"HTTP/1.1 999 Denied\r\nContent-Length: 0\r\n\r\n",
+    "control character": b"HTTP/1.1 200 OK\r\nX-A: a\x01b\r\nContent-Length: 2\r\n\r\nok",
+    "name": b"HTTP/1.1 200 OK\r\nX(A: a\r\nContent-Length: 2\r\n\r\nok",
+    "folded": b"HTTP/1.1 200 OK\r\nX-A: a\r\n b\r\nContent-Length: 2\r\n\r\nok",
+    "length": b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\nConnection: close\r\n\r\nok",
+}
+
+
+@pytest.mark.parametrize("raw", UNUSUAL.values(), ids=UNUSUAL)
+def test_a_response_that_no_web_server_sends_takes_no_place_away(raw, program, provider_api):
+    provider_api.replies["odd"] = lambda _: Reply(raw=raw)
+    for _ in range(10):
+        response = requests.get(f"{program.proxy}/odd", headers=program.headers, timeout=30)
+        assert response.status_code == (502 if b"999" in raw else 200)
+    assert requests.get(f"{program.proxy}/x", headers=program.headers, timeout=30).ok
+
+
 def waiting_at(provider_api):
     return sum(one.target.endswith("/slow") for one in provider_api.received)
 

@@ -33,6 +33,8 @@ class Reply:
     headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
     # Announced, and more than what is sent, if the connection is to be cut.
     length: int | None = None
+    # The whole response as bytes, instead of the above; the connection stays open.
+    raw: bytes = b""
 
 
 class ProviderApi:
@@ -129,6 +131,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         request = Received(self.command, self.path, list(self.headers.items()), body)
         reply = self.server.api.answer(request)
+        if reply.raw:
+            self.wfile.write(reply.raw)
+            return
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)

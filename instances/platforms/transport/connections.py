@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any
@@ -149,6 +150,18 @@ class _DeadlineResponse(http.client.HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
         self.fp = io.BufferedReader(_DeadlineReader(sock))
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Read the status line of the final response (RFC 9110 15.2).
+
+        http.client skips 100 only. After any other, such as 103, the connection's next request would get the final
+        response of this one.
+        """
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # see the test of this
+            if not HTTPStatus.SWITCHING_PROTOCOLS < status < HTTPStatus.OK:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
 
 
 class _GuardedConnection(urllib3.connection.HTTPConnection):

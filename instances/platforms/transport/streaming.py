@@ -28,6 +28,7 @@ TRACED_BYTES = 65_536
 # Of a response that nobody reads, this much is read so that its connection can be used again.
 _DRAINED_BYTES = 65_536
 _TOO_LONG = "%s: the response is longer than %d bytes, so it was not used (%s)."
+_INVALID_STATUS = "%s: the response has no status of HTTP (%d), so it was not used (%s)."
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +213,8 @@ def open_stream(
     url: path and query are sent byte for byte. on_wait: called before the thread waits for the provider for long.
     Follows no redirect, and sends nothing twice.
 
-    Raises UnreachableError or BlockedAddressError if nothing was sent, else AnswerTimeoutError or AnswerLostError.
+    Raises UnreachableError or BlockedAddressError if nothing was sent, else AnswerTimeoutError or AnswerLostError;
+    UnusableAnswerError for a status outside 200 to 599.
     """
     exchange = _Exchange(subject, method, url, headers, body, Trace() if is_traced else None)
     _prepare_thread(subject, url, on_wait)
@@ -237,6 +239,13 @@ def open_stream(
         error = explained(caught, url, subject, seconds=seconds)
         exchange.record(error=error)
         raise error from None
+    if not 200 <= response.status < 600:
+        # Neither can a web server pass on another status (RFC 9110 15), nor is it clear where such a response ends.
+        response.close()
+        message = _INVALID_STATUS % (subject.label, response.status, subject.operation)
+        invalid = UnusableAnswerError(message, status=response.status)
+        exchange.record(status=response.status, error=invalid)
+        raise invalid
     return StreamedAnswer(response, exchange)
 
 
