@@ -214,14 +214,19 @@ class _Sweep:
         self._report = SweepReport()
 
     def run(self, concurrency: int, patience: timedelta | None) -> SweepReport:
-        for _ in range(min(concurrency, self._left)):
-            # Not daemons: a process that stops waits for answers with new tokens.
-            Thread(target=self._work_off, name="sweep").start()
-        if self._left:
-            self._ended.wait(patience.total_seconds() if patience else None)
+        # Not daemons: a process that stops waits for answers with new tokens.
+        count = min(concurrency, self._left)
+        threads = [Thread(target=self._work_off, name="sweep") for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        has_ended = not threads or self._ended.wait(patience.total_seconds() if patience else None)
         with self._pacing.changed:
             self._waiting.clear()
             self._pacing.changed.notify_all()
+        if has_ended:
+            # They have nothing left to do but to close their connections.
+            for thread in threads:
+                thread.join()
         return self._report.copy()
 
     def _work_off(self) -> None:
