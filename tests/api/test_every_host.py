@@ -23,8 +23,11 @@ DEFINITIONS = {definition.key: definition for definition in shipped_elements()}
 EVIL = "evil.example"
 CODE = {"code": "c0de", "oauth_token": "t", "oauth_verifier": "v", "secret": "s"}
 CLIENT_KEYS = {"oauth.api.key", "oauth.api.secret", "oauth.callback.url"}
+# Hosts that only a token response or a callback names are no caller's: tests/hubs/test_token_values.py.
 WITH_HOSTS = [
-    key for key, one in DEFINITIONS.items() if any(way.host_keys for way in one.authentication)
+    key
+    for key, one in DEFINITIONS.items()
+    if any(field.key in way.host_keys for way in one.authentication for field in way.fields)
 ]
 # Its token endpoint is unknown.
 CANNOT_CONNECT = {"revel"}
