@@ -3,6 +3,7 @@
 Every entrance parses its values into one plan and hands it on. Nothing is stored or sent here.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.db.models import QuerySet
 
+from instances import crypto
 from instances.catalogue.authentication import AuthenticationType
 from instances.catalogue.hosts import NamedHost, named_hosts
 from instances.catalogue.templates import overridden
@@ -91,6 +93,14 @@ class ConnectionPlan:
             overridden(template, overrides, public_url=settings.PUBLIC_URL)
             for _, template in self.authentication.url_templates()
         ]
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of what decides where tokens come from and are sent to: the configuration, client and URLs.
+
+        Raises UnreadableSecretError if the OAuth app's secret cannot be decrypted.
+        """
+        return crypto.digest(json.dumps([self.configuration, self.url_templates], sort_keys=True))
 
     @cached_property
     def own_hosts(self) -> frozenset[NamedHost]:

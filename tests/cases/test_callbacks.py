@@ -70,7 +70,6 @@ def outcome_of(browser):
         ("81c-aad-consent-declined", 403, "denied", "authorization_denied", "AADSTS65004"),
         ("81d-aad-declined-in-words", 403, "denied", "authorization_denied", "AADSTS65004"),
         ("81e-facebook-denied", 403, "denied", "authorization_denied", "Permissions error"),
-        ("82-code-without-state", 400, "failed", "authorization_failed", ""),
         ("83b-form-post-denied", 403, "denied", "authorization_denied", "end-user denied"),
         ("84e-code-9000", 502, "failed", "authorization_error", ""),
         ("90a-nul-in-error", 502, "failed", "authorization_error", "servererror: x"),
@@ -99,6 +98,46 @@ def test_a_callback_without_a_usable_code_ends_the_trip_on_a_clear_page(
     way_back = "open the link from your message again" if begin is by_link else "Back to Contoso"
     assert way_back in page.text
     assert not stub.requests_to("token", "authorization_code")
+
+
+@pytest.mark.parametrize("query", [{}, {"state": "garbled"}, {"error": "access_denied"}])
+def test_a_code_without_the_right_state_changes_nothing(begin, instance, stub, query):
+    browser = begin(instance("85-trailing-slash"))
+    forged = browser.client.get("/oauth/callback", {"code": "x", **query})
+    assert forged.status_code == 400
+    trip = Authorization.objects.select_related("instance").get()
+    assert (trip.outcome, trip.used_at) == ("pending", None)
+    assert (trip.instance.state, trip.instance.cause) == ("awaiting_authorization", "")
+    assert not stub.requests_to("token", "authorization_code")
+    browser.come_back()
+    assert Authorization.objects.get().outcome == "completed"
+
+
+def test_the_code_alone_of_a_provider_without_state_changes_nothing(begin, instance, stub):
+    page, trip, recorded = outcome_of(begin(instance("82-code-without-state")))
+    assert (page.status_code, trip.outcome) == (400, "pending")
+    assert trip.instance.state == "awaiting_authorization"
+    assert "returned no state parameter" in recorded.error
+    assert not stub.requests_to("token", "authorization_code")
+
+
+@pytest.mark.parametrize(
+    ("case", "is_stored"),
+    [
+        ("80-error-without-state", False),
+        ("80b-denied-without-state", False),
+        ("80e-error-with-garbled-state", False),
+        ("81c-aad-consent-declined", True),
+    ],
+)
+def test_words_without_the_state_are_shown_and_not_stored(begin, instance, case, is_stored):
+    page, trip, recorded = outcome_of(begin(instance(case)))
+    words = page.text.partition("“")[2].partition("”")[0]
+    assert words
+    reason = trip.instance.state_changes.first().reason
+    for stored in (trip.instance.cause_message, recorded.error, reason):
+        assert (words in stored) == is_stored
+        assert ("without this authorization's state" in stored) != is_stored
 
 
 @pytest.mark.parametrize(

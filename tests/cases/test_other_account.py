@@ -3,17 +3,18 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from instances.models import Authorization, Instance, Interaction, StateChange
+from instances.models import Authorization, Instance, Interaction, OAuthApp, StateChange
 from instances.provisioning.oauth.other_account import forget_unconfirmed
 from instances.provisioning.plan import default_callback_url
 from tests.cases.conftest import CLIENT
 from tests.cases.trips import as_operator, by_link
-from tests.support.factories import make_instance, make_user
+from tests.support.factories import make_instance, make_oauth_app, make_user
 
 OTHERS = [
     ("144-realm-switch", "realmId 1111", "realmId 9999"),
@@ -135,6 +136,46 @@ def test_nobody_else_can_confirm(connected, begin):
         assert client.post(url, {"use": ""}).status_code == 403
     assert stranger.get(url).status_code == 405
     assert tokens_of(instance)["access_token"] == "tok-1"
+
+
+def test_tokens_of_another_configuration_than_todays_are_dropped(connected, begin):
+    instance = connected("144-realm-switch")
+    browser = begin(instance)
+    browser.come_back()
+    moved = instance.configuration | {"stub.case": "144b-id-token-of-another"}
+    Instance.objects.filter(pk=instance.pk).update(configuration=moved)
+    page = answer(browser, use="")
+    assert page.status_code == 409
+    assert tokens_of(instance)["access_token"] == "tok-1"
+    trip = Authorization.objects.first()
+    assert (trip.outcome, bool(trip.other_account)) == ("failed", False)
+
+
+def test_tokens_of_another_oauth_app_than_todays_are_dropped(connected, begin):
+    instance = connected("144-realm-switch")
+    own = {k: v for k, v in instance.configuration.items() if not k.startswith("oauth.")}
+    Instance.objects.filter(pk=instance.pk).update(
+        configuration=own, secret_configuration="", secret_keys=[]
+    )
+    instance = Instance.objects.get(pk=instance.pk)
+    app = make_oauth_app(organization=instance.organization, element=instance.element)
+    browser = begin(instance)
+    browser.come_back()
+    assert Authorization.objects.first().outcome == "confirming"
+    OAuthApp.objects.filter(pk=app.pk).update(client_id="another-client")
+    assert answer(browser, use="").status_code == 409
+    assert tokens_of(instance)["access_token"] == "tok-1"
+
+
+def test_operators_who_may_no_longer_change_the_instance_confirm_nothing(connected):
+    instance = connected("144-realm-switch")
+    browser = as_operator(instance)
+    browser.come_back()
+    User.objects.update(is_superuser=False)
+    page = answer(browser, use="")
+    assert (page.status_code, "do not have permission" in page.text) == (400, True)
+    assert tokens_of(instance)["access_token"] == "tok-1"
+    assert Authorization.objects.first().outcome == "confirming"
 
 
 @pytest.mark.parametrize("case", ["144g-same-account", "144h-nothing-known"])

@@ -104,29 +104,32 @@ def complete_authorization(
     started_at = timezone.now()
     authorization = find_authorization(parameters, browser_secret=browser_secret)
     is_claimed = False
+    is_answer = authorization is not None and _has_state(authorization, parameters)
     try:
         if authorization is None or not parameters:
             # Without parameters, the response may be in the URL's fragment, which only the page can see.
             raise _unknown(parameters)
         check_browser(authorization, user=user, browser_secret=browser_secret)
         check_link(authorization)
+        if not is_answer and code_in(parameters):
+            # Any page can open this in the browser. The provider's answer may still come.
+            raise _unknown(parameters)
         _claim(authorization, renewed_secret)
         is_claimed = True
         plan = plan_changes(authorization.instance, authorization.configuration.reveal())
-        if authorization.state_digest not in crypto.digests(parameters.get("state", "")):
-            if not code_in(parameters):
-                require_code(authorization.instance, plan.authentication, parameters)
-            raise _unknown(parameters)
+        if not is_answer:
+            require_code(authorization.instance, plan.authentication, parameters)
         _check_issuer(authorization.instance, plan, parameters)
         require_code(authorization.instance, plan.authentication, parameters)
     except InstancesError as error:
         if authorization is None and not is_recorded:
             raise
-        interaction = _record_callback(parameters, authorization, user, started_at, str(error))
+        kept = error if is_answer else _without_words(error)
+        interaction = _record_callback(parameters, authorization, user, started_at, str(kept))
         # Another error before the claim changes nothing: the right browser and user can still finish the authorization.
         if authorization and (is_claimed or isinstance(error, _TOO_LATE)):
             actor = person_of(authorization, user)
-            _end_in_failure(authorization, error, interaction, actor=actor)
+            _end_in_failure(authorization, kept, interaction, actor=actor)
         raise
     _record_callback(parameters, authorization, user, started_at, "")
     return _connect(authorization, plan, parameters, actor=person_of(authorization, user))
@@ -135,6 +138,20 @@ def complete_authorization(
 def person_of(authorization: Authorization | None, user: User | AnonymousUser) -> str:
     link = authorization.link if authorization else None
     return link.actor if link else user.get_username()
+
+
+def _has_state(authorization: Authorization, parameters: Mapping[str, str]) -> bool:
+    return authorization.state_digest in crypto.digests(parameters.get("state", ""))
+
+
+def _without_words(error: InstancesError) -> InstancesError:
+    """Return the error to store if the state was missing or wrong: what was reported may be of any page."""
+    if not getattr(error, "reported", ""):
+        return error
+    return type(error)(
+        "An error was reported without this authorization's state, by the provider or by another page in the browser. "
+        "What it said is in the record of the callback. Authorize again."
+    )
 
 
 def _unknown(parameters: Mapping[str, str]) -> AuthorizationError:
@@ -245,12 +262,13 @@ def _connect(
     try:
         if authorization.request_token_secret:
             provider_data["secret"] = authorization.request_token_secret.reveal()
+        sent = replace(plan, provider_data=provider_data)
         reauthenticate_as_planned(
             instance,
-            replace(plan, provider_data=provider_data),
+            sent,
             actor=actor,
             code_verifier=authorization.code_verifier.reveal(),
-            on_other_account=partial(_remember, authorization, provider_data),
+            on_other_account=partial(_remember, authorization, sent),
         )
     except OtherAccountError:
         # The person who came back is asked: other_account.py.
@@ -263,15 +281,19 @@ def _connect(
 
 
 def _remember(
-    authorization: Authorization, provider_data: Mapping[str, str], renewed: PlatformInstance
+    authorization: Authorization, plan: ConnectionPlan, renewed: PlatformInstance
 ) -> None:
-    """Keep the tokens of another account until somebody confirms them, for as long as an authorization lasts."""
+    """Keep the tokens of another account until somebody confirms them, for as long as an authorization lasts.
+
+    plan: the one that they were obtained with.
+    """
     authorization.other_account = {
         "token": renewed.token,
         "tokens": renewed.tokens.to_json() if renewed.tokens else None,
         "is_proved": renewed.is_proved,
         "account": dict(renewed.account),
-        "provider_data": dict(provider_data),
+        "provider_data": dict(plan.provider_data),
+        "obtained_with": plan.fingerprint,
     }
     authorization.outcome = Authorization.Outcome.CONFIRMING
     authorization.expires_at = timezone.now() + LIFETIME

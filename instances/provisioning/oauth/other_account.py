@@ -6,9 +6,10 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser, User
 from django.utils import timezone
 
-from instances.errors import ExpiredStateError, UnknownStateError
+from instances.errors import ExpiredStateError, StateConflictError, UnknownStateError
 from instances.models import Authorization, Instance
 from instances.platforms.base import PlatformInstance, TokenSet
+from instances.provisioning.access.permissions import InstancePermission, require_permission
 from instances.provisioning.lifecycle.reauthenticate import store_renewed, words_for
 from instances.provisioning.oauth.callback import (
     check_browser,
@@ -48,14 +49,23 @@ def find_other_account(
 def confirm_other_account(authorization: Authorization, *, user: User | AnonymousUser) -> Instance:
     """Connect the instance to the other account.
 
-    Raises what store_renewed() raises.
+    Raises PermissionRefusedError, StateConflictError, and what store_renewed() raises.
     """
     instance = authorization.instance
+    if not authorization.link:
+        require_permission(user, instance, InstancePermission.CHANGE)
     stored: dict[str, Any] = authorization.other_account.reveal()
     plan = replace(
         plan_changes(instance, authorization.configuration.reveal()),
         provider_data=stored["provider_data"],
     )
+    if plan.fingerprint != stored["obtained_with"]:
+        # These tokens are of the old client or host. They must not be sent to another one.
+        store_outcome(authorization, Authorization.Outcome.FAILED)
+        raise StateConflictError(
+            f"The configuration of {instance.label} or its OAuth app was changed after the other account was "
+            "authorized, so nothing was replaced. Authorize again."
+        )
     renewed = PlatformInstance(
         token=stored["token"],
         tokens=TokenSet.from_json(stored["tokens"]) if stored["tokens"] else None,
