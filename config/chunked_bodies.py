@@ -4,11 +4,11 @@ import tempfile
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from config.connections import WsgiApplication
+
 MAX_BYTES = 100 * 1024 * 1024
 _MEMORY_BYTES = 1_048_576
 _READ_BYTES = 65_536
-
-type WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def with_content_length(application: WsgiApplication) -> WsgiApplication:

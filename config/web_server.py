@@ -19,7 +19,7 @@ from gunicorn import http
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from config.thread_pool import RecentFirstPool
-from instances.queries.connection_slots import connection_slot, forget_connection
+from instances.queries.connection_slots import forget_connection, share_connections
 
 # How long a client may take to send a request, or its first GATHERED_BYTES.
 READ_SECONDS = 20.0
@@ -80,7 +80,7 @@ class _Gathered:
         """Whether a thread need not wait for more, or has to spool what is sent."""
         if self.head is None:
             return False
-        if len(self.received) >= GATHERED_BYTES:
+        if self._body_bytes >= GATHERED_BYTES:
             return True
         if self.is_chunked:
             return self._body_bytes > 0 and self.received.endswith(_HEAD_END)
@@ -163,8 +163,8 @@ class GatheringWorker(ThreadWorker):
         return RecentFirstPool(count, at_end=forget_connection)
 
     def _handle_data_call(self, conn: TConn) -> Any:
-        with connection_slot():
-            return self.handle(conn)
+        share_connections()
+        return self.handle(conn)
 
     def _stop_waiting(self, conn: TConn) -> None:
         self.poller.unregister(conn.sock)

@@ -13,6 +13,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import DEFAULT_DB_ALIAS, connection
 
 from config.chunked_bodies import with_content_length
+from config.connections import with_connection_slot
 
 # The exit status with which a gunicorn worker tells its master not to start another one.
 WORKER_BOOT_ERROR = 3
@@ -22,7 +23,8 @@ WAIT_SECONDS = 20.0
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-application = with_content_length(get_wsgi_application())
+# A slot is taken after the body: clients that send slowly must not hold one.
+application = with_content_length(with_connection_slot(get_wsgi_application()))
 
 until = time.monotonic() + WAIT_SECONDS
 while True:

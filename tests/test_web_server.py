@@ -10,6 +10,7 @@ import requests
 
 from config.web_server import GATHERED_BYTES
 from instances.api.middleware import MAX_BODY_BYTES
+from instances.queries.connection_slots import SLOTS
 from tests.support.server import THREADS, Server
 
 # All of them share a server.
@@ -72,6 +73,30 @@ def test_more_stalled_clients_than_threads_do_not_delay_the_others(server, begin
         for _ in range(STALLED):
             clients.enter_context(connect(server)).sendall(beginning)
         assert requests.get(f"{server.url}/healthz", timeout=ANSWERED_WITHIN_SECONDS).ok
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framing", ["chunked", "of known length"])
+def test_data_calls_that_stall_do_not_delay_the_others(server, framing):
+    """Nobody has checked their tokens yet, and one more than there are database connections for them."""
+    authorization = "Authorization: User a, Element b"
+    if framing == "chunked":
+        beginning = head(authorization, "Transfer-Encoding: chunked") + b"200000\r\n"
+    else:
+        # With its head, more than GATHERED_BYTES; its body is not.
+        beginning = head(authorization, f"Content-Length: {GATHERED_BYTES}")
+    beginning += b" " * (GATHERED_BYTES + (65_536 if framing == "chunked" else -10))
+    with ExitStack() as clients:
+        for _ in range(SLOTS + 1):
+            clients.enter_context(connect(server)).sendall(beginning)
+        # Until they have been read as far as they were sent.
+        time.sleep(1)
+        answer = requests.get(
+            f"{server.url}/elements/api-v2/proxy/x",
+            headers={"Authorization": "User a, Element b"},
+            timeout=ANSWERED_WITHIN_SECONDS,
+        )
+    assert answer.status_code == 401
 
 
 def test_a_second_request_that_stalls_holds_no_thread_either(server):

@@ -19,6 +19,7 @@ from instances.errors import InvalidCallError
 from instances.hubs.calls import MAX_RETRIES, ConnectedInstance, connect
 from instances.hubs.proxy import METHODS, checked_target, relayed_headers, sent_headers
 from instances.platforms.transport import StreamBody, StreamedAnswer
+from instances.queries.connection_slots import release_connection
 
 router = Router(tags=["Proxy"], by_alias=True, auth=HUB_CALL)
 
@@ -137,6 +138,9 @@ def _spooled(request: HttpRequest) -> StreamBody | None:
         return None
     if length > settings.DATA_CALL_MAX_BODY_BYTES:
         raise _TooLargeError
+    if length > _MEMORY_BYTES:
+        # The web server reads shorter ones before it calls us; a client may take its time with the rest of this one.
+        release_connection()
     file = cast(BinaryIO, tempfile.SpooledTemporaryFile(_MEMORY_BYTES))  # noqa: SIM115
     try:
         while block := request.read(_BLOCK_BYTES):

@@ -13,6 +13,8 @@ from django.db import connection
 
 SLOTS = 16
 KEPT = 16
+# How long a thread waits for a slot. They are held for milliseconds, unless the database is slow.
+WAIT_SECONDS = 10.0
 # A connection that was used so recently is not asked first whether it works, which takes as long as a query.
 TRUSTED_SECONDS = 1.0
 
@@ -21,7 +23,12 @@ _lock = threading.Lock()
 _keepers: set[int] = set()
 
 
+class NoConnectionSlotError(Exception):
+    """No slot has become free for WAIT_SECONDS."""
+
+
 class _Held(threading.local):
+    is_sharing = False
     has_slot = False
     used_at = 0.0
 
@@ -29,12 +36,24 @@ class _Held(threading.local):
 _held = _Held()
 
 
+def share_connections() -> None:
+    """Say that this thread is one of those that use the database only with a slot."""
+    _held.is_sharing = True
+
+
+def is_sharing_connections() -> bool:
+    return _held.is_sharing
+
+
 @contextmanager
 def connection_slot() -> Iterator[None]:
-    """Wait for a slot, and hold it until the end of the block or until release_connection()."""
-    with _lock:
-        _keepers.discard(threading.get_ident())
-    _slots.acquire()
+    """Wait for a slot, and hold it until the end of the block or until release_connection().
+
+    Raises NoConnectionSlotError.
+    """
+    _keep_no_longer()
+    if not _slots.acquire(timeout=WAIT_SECONDS):
+        raise NoConnectionSlotError
     _held.has_slot = True
     try:
         yield
@@ -46,14 +65,14 @@ def connection_slot() -> Iterator[None]:
 
 def forget_connection() -> None:
     """Close what this thread has kept, before the thread ends."""
-    with _lock:
-        _keepers.discard(threading.get_ident())
+    _keep_no_longer()
     connection.close()
 
 
 def release_connection() -> None:
     """Close this thread's connection, because the thread waits for something else. It may open another one later."""
     if not connection.in_atomic_block:
+        _keep_no_longer()
         connection.close()
         _give_back()
 
@@ -71,6 +90,11 @@ def _may_keep() -> bool:
             _keepers.add(threading.get_ident())
             _held.used_at = time.monotonic()
         return is_kept
+
+
+def _keep_no_longer() -> None:
+    with _lock:
+        _keepers.discard(threading.get_ident())
 
 
 def _give_back() -> None:

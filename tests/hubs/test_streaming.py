@@ -1,8 +1,10 @@
 """Data calls in a real web process: sizes, memory, and what slow providers do to everybody else."""
 
 import json
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -190,6 +192,22 @@ def test_slow_providers_delay_nobody_else(server, program, provider_api):
         assert listed.status_code in {200, 404}
         provider_api.released.set()
         assert {call.result().status_code for call in calls} == {200}
+
+
+def test_long_uploads_that_stall_delay_nobody_else(server, program):
+    stalled = list(make_programs(server, 3))
+    with ExitStack() as clients:
+        for one in stalled:
+            for _ in range(8):
+                client = clients.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+                client.sendall(
+                    b"POST /elements/api-v2/proxy/x HTTP/1.1\r\nHost: localhost\r\n"
+                    b"Authorization: %b\r\nContent-Length: 100000000\r\n\r\n"
+                    % one.header.encode()
+                    + b"x" * 1_100_000
+                )
+        time.sleep(1)
+        assert requests.get(f"{program.proxy}/x", headers=program.headers, timeout=10).ok
 
 
 def test_a_client_that_leaves_gives_its_place_back(program, provider_api):

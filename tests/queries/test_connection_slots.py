@@ -1,17 +1,22 @@
 """Threads of data calls share few database connections."""
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection, connections, transaction
+from django.test import RequestFactory
 
+from config.connections import with_connection_slot
 from instances.models import Element
 from instances.queries import connection_slots
 from instances.queries.connection_slots import (
     connection_slot,
     release_connection,
+    share_connections,
     trust_recent_connection,
 )
 
@@ -110,6 +115,32 @@ def test_a_connection_that_was_just_used_is_not_asked_whether_it_works(monkeypat
 
     in_thread(work)
     assert len(asked) == times
+
+
+def test_without_a_free_slot_the_answer_is_503(monkeypatch):
+    monkeypatch.setattr(connection_slots, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(connection_slots, "_slots", threading.BoundedSemaphore(1))
+    application: Any = with_connection_slot(WSGIHandler())
+    environ = RequestFactory().get("/elements/api-v2/instances").environ
+
+    def call():
+        share_connections()
+        answers: list[tuple[str, dict[str, str]]] = []
+        body = b"".join(
+            application(environ, lambda status, fields: answers.append((status, dict(fields))))
+        )
+        connection.close()
+        return *answers[0], json.loads(body)
+
+    def hold():
+        with connection_slot():
+            return in_thread(call)
+
+    status, fields, document = in_thread(hold)
+    assert (status[:3], fields["Retry-After"]) == ("503", "1")
+    assert document["requestId"] == fields["Elements-Request-Id"]
+    # Once it is free again, any number of calls are answered one after the other.
+    assert [in_thread(call)[0][:3] for _ in range(3)] == ["401"] * 3
 
 
 def test_inside_a_transaction_the_connection_stays():
