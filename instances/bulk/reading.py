@@ -22,8 +22,8 @@ from instances.bulk.lines import FileRow, chunks_of
 from instances.bulk.stored_files import open_stored_file, store_file
 from instances.bulk.workbooks import SIGNATURE, check_workbook
 from instances.causes import Cause
-from instances.errors import InputError, InstancesError, StateConflictError
-from instances.models import BulkJob, BulkRow, OrganizationUser
+from instances.errors import InputError, InstancesError, StateConflictError, UnreadableSecretError
+from instances.models import BulkFilePart, BulkJob, BulkRow, OrganizationUser
 from instances.models.bulk_jobs import DEFAULT_CONCURRENCY
 from instances.provisioning.create import clean_name
 from instances.queries.database_clock import database_now
@@ -117,9 +117,26 @@ def read_stored_file(job: BulkJob) -> int:
 
     Malformed rows are stored as failed ones. A file that cannot be read ends the job with a sentence and no rows. Does
     nothing if the job was cancelled, or another process reads the file.
+
+    Raises UnreadableSecretError if the stored file cannot be decrypted. It is kept, and read again later.
     """
     if not _claim(job):
         return 0
+    try:
+        return _read(job)
+    except UnreadableSecretError:
+        # Its key may come back, so this is none of MAX_READINGS.
+        _read_by(job).update(readings_begun=F("readings_begun") - 1)
+        raise
+    except (StateConflictError, BulkFilePart.DoesNotExist) as error:
+        if _read_by(job).exists():
+            raise
+        log.info("bulk file is not read on", job=job.pk, why=str(error))
+        return 0
+
+
+def _read(job: BulkJob) -> int:
+    """Raises what read_stored_file() handles."""
     reading, notes = _Reading(job), list[str]()
     rows = read_rows(
         open_stored_file(job),
@@ -134,9 +151,8 @@ def read_stored_file(job: BulkJob) -> int:
             raise file_error(reading.errors, reading.wrong)
         notes += reading.matcher.notes()
         _end(job, State.DRAFT, notes="\n".join(notes))
-    except StateConflictError as error:
-        log.info("bulk file is not read on", job=job.pk, why=str(error))
-        return 0
+    except (StateConflictError, UnreadableSecretError):
+        raise
     except InstancesError as error:
         _end(job, State.UNREADABLE, error=str(error), finished_at=database_now())
         return 0

@@ -47,7 +47,10 @@ class _StoredFile(io.RawIOBase):
         return count
 
     def _contents(self, job: BulkJob) -> Iterator[bytes]:
-        """Yield the parts. Raises UnreadableSecretError."""
+        """Yield the parts.
+
+        Raises UnreadableSecretError, and BulkFilePart.DoesNotExist if the job was cancelled meanwhile.
+        """
         # By count: a part that is missing must not pass for the end of the file.
         for number in range(job.file_parts.count()):
             yield job.file_parts.get(number=number).reveal("content").encode(_BYTES_AS_TEXT)

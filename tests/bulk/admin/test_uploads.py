@@ -11,12 +11,14 @@ from django.db.models import QuerySet
 from django.test import Client
 from django.utils import timezone
 
+from instances import crypto
 from instances.bulk.admin import uploads as bulk_uploads
 from instances.bulk.files import read_rows
 from instances.bulk.jobs import ADOPT_AFTER
 from instances.bulk.reading import MAX_READINGS, read_stored_file
 from instances.bulk.stored_files import open_stored_file
 from instances.bulk.tasks import recover_and_enqueue
+from instances.errors import UnreadableSecretError
 from instances.models import BulkFilePart, BulkJob, BulkRow, Instance
 from tests.bulk.admin.test_jobs import ADD, FILE, do, page_of, upload
 from tests.support.factories import make_element, make_instance, make_user
@@ -241,6 +243,58 @@ def test_an_upload_is_cancelled_before_and_while_it_is_read(operator, user, no_w
         job.refresh_from_db()
         assert (job.state, job.file_parts.count()) == ("cancelled", 0)
         assert not any(row.body for row in job.rows.all())
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_reading_stops_when_the_job_is_cancelled_between_two_parts(
+    operator, user, no_worker, monkeypatch, part
+):
+    monkeypatch.setattr("instances.bulk.stored_files.PART_BYTES", 50_000)
+    upload(operator, user, HEAD + "".join(ROWS))
+    job = BulkJob.objects.get()
+    reveal = BulkFilePart.reveal
+
+    def cancelled_after(self, name):
+        if self.number == part:
+            do(operator, job, "cancel")
+        return reveal(self, name)
+
+    monkeypatch.setattr(BulkFilePart, "reveal", cancelled_after)
+    assert read_stored_file(job) == 0
+    job.refresh_from_db()
+    assert (job.state, job.file_parts.count()) == ("cancelled", 0)
+
+
+def test_a_job_that_is_cancelled_before_its_first_part_is_read_ends_nothing(
+    operator, user, no_worker, monkeypatch
+):
+    upload(operator, user, HEAD + "".join(ROWS))
+    job = BulkJob.objects.get()
+
+    def cancelled(*args, **options):
+        do(operator, job, "cancel")
+        return read_rows(*args, **options)
+
+    monkeypatch.setattr("instances.bulk.reading.read_rows", cancelled)
+    assert read_stored_file(job) == 0
+    job.refresh_from_db()
+    assert (job.state, job.error) == ("cancelled", "")
+
+
+def test_a_file_whose_key_is_missing_for_a_while_is_kept_and_read_later(
+    operator, user, no_worker, settings
+):
+    upload(operator, user, HEAD + "".join(ROWS))
+    keys = settings.ENCRYPTION_KEYS
+    settings.ENCRYPTION_KEYS = [crypto.generate_key()]
+    for _ in range(MAX_READINGS + 1):
+        with pytest.raises(UnreadableSecretError):
+            read_stored_file(BulkJob.objects.get())
+        job = BulkJob.objects.get()
+        assert (job.state, job.file_parts.exists()) == ("reading", True)
+        pass_time()
+    settings.ENCRYPTION_KEYS = keys
+    assert read_stored_file(BulkJob.objects.get()) == 3_000
 
 
 def test_an_upload_that_no_worker_reads_is_told(operator, user, no_worker):
