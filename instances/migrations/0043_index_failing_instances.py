@@ -12,13 +12,15 @@ def create_statistics(apps, schema_editor):
     Without, it expects far too many connected instances with a cause, and reads all instances to find them.
     """
     if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute(f"CREATE STATISTICS {NAME} (mcv) ON state, cause FROM {TABLE}")
+        schema_editor.execute(
+            f"CREATE STATISTICS IF NOT EXISTS {NAME} (mcv) ON state, cause FROM {TABLE}"
+        )
         schema_editor.execute(f"ANALYZE {TABLE} (state, cause)")
 
 
 def drop_statistics(apps, schema_editor):
     if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute(f"DROP STATISTICS {NAME}")
+        schema_editor.execute(f"DROP STATISTICS IF EXISTS {NAME}")
 
 
 class Migration(migrations.Migration):
