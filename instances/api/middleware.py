@@ -140,7 +140,8 @@ class PlatformApiMiddleware:
             )
         try:
             # Reject text that UTF-8 and PostgreSQL cannot represent here, once, instead of wherever it is stored.
-            text = json.dumps(json.loads(body), ensure_ascii=False).encode()
+            # Likewise NaN and Infinity, which JSON does not have (RFC 8259 6).
+            text = json.dumps(json.loads(body), ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError):
             return error_response(request, 400, "The body is not valid UTF-8 encoded JSON")
         if _NUL.search(text):

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from instances import counters
 from instances.catalogue.authentication import (
     ACCESS_TOKEN,
     Api,
@@ -26,6 +27,9 @@ from instances.provisioning.lifecycle.schedule import can_refresh
 from instances.provisioning.platform_requests import platform_request
 
 MAX_LIFETIME = timedelta(days=1)
+# Tokens that were refreshed so recently are handed out as they are, even if all tokens of a provider end sooner than
+# is asked for: another refresh would not help.
+REFRESHED_RECENTLY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,8 @@ class Credentials:
 def read_credentials(instance: Instance, *, minimum_lifetime: timedelta, actor: str) -> Credentials:
     """Return the credential of an instance, and record who asked.
 
-    Tokens that end sooner than minimum_lifetime are refreshed first, if that is possible.
+    Tokens that end sooner than minimum_lifetime are refreshed first, if that is possible, and at most once in
+    REFRESHED_RECENTLY.
 
     Raises PermissionRefusedError unless an operator allowed it to the organization user, InstanceUnusableError,
     InvalidCallError for other credentials than an access token or an API key, UnreadableSecretError, and PlatformError
@@ -93,11 +98,13 @@ def _with_lifetime(instance: Instance, minimum_lifetime: timedelta, *, actor: st
     tokens = platform_request(instance, actor=actor).tokens
     if tokens is None or not can_refresh(instance.authentication, tokens):
         return instance
-    ends = tokens.expires_at
-    is_long_enough = ends is None or ends >= timezone.now() + minimum_lifetime
+    ends, recently = tokens.expires_at, f"credentials-refreshed:{instance.pk}"
+    lifetime = timedelta(0) if counters.current(recently) else minimum_lifetime
+    is_long_enough = ends is None or ends > timezone.now() + lifetime
     if tokens.access_token and is_long_enough:
         return instance
     refreshed = refresh_instance(instance, actor=actor)
+    counters.remember(recently, seconds=int(REFRESHED_RECENTLY.total_seconds()))
     refreshed.organization_user, refreshed.element = instance.organization_user, instance.element
     return refreshed
 

@@ -22,8 +22,8 @@ from instances.models import Instance
 from instances.platforms.transport import StreamBody, StreamedAnswer, retry_after_of
 from instances.redaction import redact_text, storable
 
-# 5,000 records of a wide object.
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
+# 5,000 records of 3 KB. As objects they need several times as much memory, and many calls may be in progress.
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
 _MAX_MESSAGE_CHARACTERS = 2000
 _CONFLICTS = {HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}
 
@@ -146,9 +146,14 @@ def _document_of(answer: StreamedAnswer) -> Any:
     if not body.strip():
         return None
     try:
-        return json.loads(body)
+        return json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return _UNREADABLE
+
+
+def _refuse_constant(name: str) -> None:
+    """Refuse NaN and Infinity, which Python reads and writes, but JSON does not have (RFC 8259 6)."""
+    raise ValueError(name)
 
 
 def is_below(target: str) -> bool:

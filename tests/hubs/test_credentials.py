@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from instances import counters
 from instances.api.authentication import issue_bearer
 from instances.models import Instance, Interaction, OrganizationUser
 from tests.hubs.conftest import make_program
@@ -54,17 +55,32 @@ def test_an_access_token_is_read_and_recorded(program, allowed, provider_api):
 
 
 def test_a_token_that_ends_too_soon_is_refreshed_first(program, allowed, provider_api):
-    Instance.objects.update(expires_at=timezone.now())
-    stored = program.stored()
-    stored.tokens = stored.tokens.reveal() | {"expires_at": timezone.now().isoformat()}
-    stored.save()
+    end_tokens(program)
     document = read(allowed(program), "?minimumLifetime=300").json()
     assert document["accessToken"] == "access-token-1"
     assert document["expiresAt"]
     assert not any(secret in str(document) for secret in NEVER)
     # The new one lasts an hour.
     assert read(program, "?minimumLifetime=3000").json()["accessToken"] == "access-token-1"
+    counters.reset(f"credentials-refreshed:{program.instance.pk}")
     assert read(program, "?minimumLifetime=4000").json()["accessToken"] == "access-token-2"
+
+
+def test_a_lifetime_that_no_token_has_does_not_refresh_at_each_call(program, allowed, provider_api):
+    end_tokens(program)
+    allowed(program)
+    found = [read(program, "?minimumLifetime=86400").json()["accessToken"] for _ in range(3)]
+    assert (found, provider_api.refreshes) == (["access-token-1"] * 3, 1)
+    # One that has ended is of no use to anybody.
+    end_tokens(program)
+    assert read(program, "?minimumLifetime=86400").json()["accessToken"] == "access-token-2"
+
+
+def end_tokens(program):
+    Instance.objects.update(expires_at=timezone.now())
+    stored = program.stored()
+    stored.tokens = stored.tokens.reveal() | {"expires_at": timezone.now().isoformat()}
+    stored.save()
 
 
 @pytest.mark.parametrize("value", ["-1", "x", "1.5", "86401", str(2**70)])

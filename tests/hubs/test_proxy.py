@@ -116,6 +116,22 @@ def test_a_redirect_is_followed_within_the_origin(program, provider_api):
 
 
 @pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        (b"/api/a b?c=d e", "/api/a%20b?c=d%20e"),
+        ("/api/é".encode(), "/api/%C3%A9"),
+        (b"/api/\xe9", "/api/%C3%A9"),
+        (b"new/%7e%2F%zz;a=(b)?x=[1]|%41", "/api/new/%7e%2F%zz;a=(b)?x=[1]%7C%41"),
+    ],
+)
+def test_a_redirect_that_is_not_encoded_is_followed(location, target, program, provider_api):
+    head = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: "
+    provider_api.replies["old"] = lambda _: Reply(raw=head + location + b"\r\n\r\n")
+    assert program.get("old").status_code == 200
+    assert provider_api.last.target == target
+
+
+@pytest.mark.parametrize(
     ("method", "location"),
     [
         ("GET", "http://elsewhere.example/api/new"),

@@ -4,11 +4,12 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from instances.models import Instance, Interaction
 from instances.platforms.transport import batching
+from instances.platforms.transport.recording import write_interaction
 from instances.provisioning.lifecycle.pruning import prune
 from tests.support.factories import make_interaction
 from tests.support.provider_api import Reply
@@ -141,13 +142,39 @@ def test_records_are_written_together_and_soon(program, settings):
 
 
 @pytest.mark.django_db(transaction=True)
+def test_after_an_outage_only_the_rest_of_a_batch_is_written(program, monkeypatch):
+    """The database goes away while the records of a batch are written one by one."""
+    rows = [data_record(instance_id=pk) for pk in (4_711_000, program.instance.pk, 4_711_001)]
+    batches = batching._Batches()
+    batches._waiting = rows
+    calls, write = [], write_interaction
+
+    def break_at_the_second(interaction):
+        calls.append(interaction)
+        if len(calls) == 2:
+            raise OperationalError
+        write(interaction)
+
+    monkeypatch.setattr(batching, "write_interaction", break_at_the_second)
+    batches.write()
+    assert Interaction.objects.filter(kind="data").count() == 1
+    batches.write()
+    assert Interaction.objects.filter(kind="data").count() == 3
+
+
+def test_a_long_url_is_recorded_in_part(program):
+    assert program.get("x" * 30_000).status_code == 200
+    assert len(Interaction.objects.get(kind="data").url) == 4000
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_record_outlives_its_instance(program):
-    rows = [
-        Interaction(
-            kind="data", instance_id=pk, operation="Proxy call", direction="out", method="GET",
-            url="https://x.example", started_at=timezone.now(),
-        )
-        for pk in (program.instance.pk, 4_711_000)
-    ]  # fmt: skip
-    batching._write(rows)
+    batching._write([data_record(instance_id=pk) for pk in (program.instance.pk, 4_711_000)])
     assert Interaction.objects.filter(kind="data").count() == 2
+
+
+def data_record(**columns):
+    return Interaction(
+        kind="data", operation="Proxy call", direction="out", method="GET", url="https://x.example",
+        started_at=timezone.now(), **columns,
+    )  # fmt: skip

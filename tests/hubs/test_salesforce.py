@@ -108,6 +108,21 @@ def test_what_cannot_be_written_is_refused(salesforce):
     assert salesforce.call("DELETE", "users/005000000000000000").status_code == 405
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_numbers_that_json_does_not_have_pass_in_no_direction(number, salesforce, monkeypatch):
+    written = salesforce.call("POST", "contacts", {"LastName": "a", "Score__c": number})
+    assert (written.status_code, salesforce.stub.targets) == (400, [])
+    monkeypatch.setattr(salesforce.stub, "answer", lambda *_: (200, {"Score__c": number}))
+    assert salesforce.get(f"contacts/{FIRST}").status_code == 502
+
+
+def test_an_answer_that_is_too_large_is_502(salesforce, monkeypatch):
+    large = [{"LastName": "a" * 1024}] * (17 * 1024)
+    monkeypatch.setattr(salesforce.stub, "answer", lambda *_: (200, large))
+    response = salesforce.get(f"contacts/{FIRST}")
+    assert (response.status_code, "longer than" in response.json()["message"]) == (502, True)
+
+
 def test_children_and_any_object(salesforce):
     made = salesforce.call("POST", f"contacts/{FIRST}/tasks", {"Subject": "Call"}).json()
     assert made["WhoId"] == FIRST

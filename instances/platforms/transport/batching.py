@@ -59,13 +59,15 @@ class _Batches:
 
 
 def _write(batch: list[Interaction]) -> None:
+    """Write a batch. If that fails, the batch holds what is not written."""
     try:
         Interaction.objects.bulk_create(batch)
     except DatabaseError:
         # One of the instances was deleted meanwhile, or one record cannot be stored.
         connection.close_if_unusable_or_obsolete()
-        for interaction in batch:
-            write_interaction(interaction)
+        while batch:
+            write_interaction(batch[0])
+            del batch[0]
 
 
 _batches = _Batches()

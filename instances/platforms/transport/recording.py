@@ -7,12 +7,12 @@ session_for(subject) returns a session for plain calls; mount(session, subject) 
 import io
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
 from typing import Any, cast
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import requests
 import structlog
@@ -42,6 +42,10 @@ MAX_BODY_BYTES = 1024 * 1024
 CHUNK_BYTES = 16 * 1024
 MAX_REDIRECTS = 3
 USER_AGENT = "instance-manager"
+# What is stored of a URL.
+MAX_URL_CHARACTERS = 4000
+# RFC 3986 2.2 and 2.3, and the % of what is encoded already: so a URL stays byte for byte as it was sent.
+_URL_CHARACTERS = "%:/?#[]@!$&'()*+,;=-._~"
 _MAY_BE_DONE = "The request may have been carried out anyway."
 _REDIRECTED = (
     "%(label)s: %(provider)s answered with a redirect to %(target)s, which was not followed (%(operation)s, "
@@ -267,7 +271,7 @@ class RecordingAdapter(BaseAdapter):
             direction=Interaction.Direction.OUT,
             actor=subject.actor,
             method=request.method or "",
-            url=redact_url(request.url or "", subject.secrets),
+            url=redact_url(request.url or "", subject.secrets)[:MAX_URL_CHARACTERS],
             request_headers=redact_headers(request.headers, subject.secrets),
             request_body=_redacted_body(sent, request.headers.get("Content-Type"), subject),
             status=None if response is None else response.status_code,
@@ -381,9 +385,14 @@ def _followed(request: requests.PreparedRequest, response: requests.Response) ->
 
 
 def target_within_origin(url: str, location: str) -> str | None:
-    """Return the target of a redirect from a URL; None if it has another origin."""
+    """Return the target of a redirect from a URL; None if it has another origin.
+
+    location: as http.client reads it. Characters that should have been percent-encoded are encoded.
+    """
+    with suppress(UnicodeError):
+        location = location.encode("latin-1").decode()
     try:
-        target = urljoin(url, location)
+        target = quote(urljoin(url, location), safe=_URL_CHARACTERS)
         is_same = _origin(target) == _origin(url)
     except ValueError:
         return None

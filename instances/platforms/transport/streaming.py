@@ -20,7 +20,12 @@ from instances.models import Interaction
 from instances.platforms.transport.batching import record_soon
 from instances.platforms.transport.charsets import decoded
 from instances.platforms.transport.connections import Streaming, thread_connection
-from instances.platforms.transport.recording import USER_AGENT, Subject, explained
+from instances.platforms.transport.recording import (
+    MAX_URL_CHARACTERS,
+    USER_AGENT,
+    Subject,
+    explained,
+)
 from instances.redaction import redact_body, redact_headers, redact_url
 
 BLOCK_BYTES = 65_536
@@ -75,7 +80,7 @@ class _Exchange:
         if self.is_recorded:
             return
         self.is_recorded = True
-        subject = self.subject
+        subject, url = self.subject, self.url if self.trace else _without_query(self.url)
         interaction = Interaction(
             kind=Interaction.Kind.DATA,
             organization_id=subject.organization_id,
@@ -85,7 +90,7 @@ class _Exchange:
             direction=Interaction.Direction.OUT,
             actor=subject.actor,
             method=self.method,
-            url=redact_url(self.url if self.trace else _without_query(self.url), subject.secrets),
+            url=redact_url(url, subject.secrets)[:MAX_URL_CHARACTERS],
             status=status,
             error=str(error or ""),
             started_at=self.started_at,
