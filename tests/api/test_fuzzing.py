@@ -145,7 +145,7 @@ def world(api, settings):
 
 @pytest.mark.parametrize(
     "share",
-    [pytest.param(10, id="a tenth"), pytest.param(1, id="all", marks=pytest.mark.slow)],
+    [pytest.param(30, id="a part"), pytest.param(1, id="all", marks=pytest.mark.slow)],
 )
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 def test_every_answer_is_one_that_the_document_tells_of(operation, world, share):

@@ -74,6 +74,7 @@ def test_an_instance_is_checked_disabled_enabled_revealed_and_deleted(
     photograph(page, "deleted")
 
 
+@pytest.mark.slow
 def test_users_without_the_permission_cannot_reveal_tokens(
     program, connect, open_browser, photograph
 ):
@@ -94,6 +95,7 @@ def test_users_without_the_permission_cannot_reveal_tokens(
     photograph(clerk.page, "refused")
 
 
+@pytest.mark.slow
 def test_a_bulk_action_runs_on_several_instances(operator, connect, photograph):
     page = operator.page
     connect("Litware one", "Litware two", "Litware three")

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.slow
 def test_the_examples_work_against_the_sandbox_as_they_are(open_browser, program, photograph):
     account = json.loads(
         program.manage(

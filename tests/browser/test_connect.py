@@ -171,6 +171,7 @@ def test_a_button_shows_progress_and_works_once(open_as_staff):
     expect(page.get_by_role("heading", name="Twice")).to_have_count(1)
 
 
+@pytest.mark.slow
 @in_every_look
 def test_axe_finds_nothing_and_every_page_is_light(
     open_as_staff, open_browser, photograph, many_connections, viewport, color_scheme

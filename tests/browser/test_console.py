@@ -111,6 +111,7 @@ def test_an_instance_is_found_by_its_element_token_alone(operator):
     assert [url for url in seen if token[:12] in url] == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("connected")
 @in_every_look
 def test_axe_finds_nothing_and_no_page_is_wider_than_its_window(

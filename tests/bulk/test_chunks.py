@@ -75,6 +75,7 @@ def test_a_worker_that_is_at_one_job_leaves_the_next_chunk_to_another_job():
     assert "succeeded" not in outcomes(first)
 
 
+@pytest.mark.slow
 def test_the_queue_holds_a_few_tasks_however_many_rows_there_are():
     long = start(LONG)
     for _ in range(3):

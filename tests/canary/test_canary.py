@@ -65,6 +65,7 @@ def places(journey, log, capfd):
     return places
 
 
+@pytest.mark.slow
 def test_no_secret_that_was_used_can_be_found(journey, places, dynamics, provider, tmp_path):
     user = OrganizationUser.objects.get()
     journey.use_the_admin(user, dynamics)

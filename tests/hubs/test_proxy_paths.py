@@ -66,6 +66,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(
     max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
 )

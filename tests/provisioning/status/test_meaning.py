@@ -172,6 +172,7 @@ def every_combination(db):
     return Instance.objects.all()
 
 
+@pytest.mark.slow
 def test_the_query_says_the_same_as_the_table(every_combination):
     columns = ["pk", "shown_status"]
     shown = dict(annotate_status(every_combination, at=NOW).values_list(*columns))
@@ -180,6 +181,7 @@ def test_the_query_says_the_same_as_the_table(every_combination):
     assert set(shown.values()) == set(Status)
 
 
+@pytest.mark.slow
 def test_each_status_is_found_by_its_filter(every_combination):
     annotated = annotate_status(every_combination, at=NOW)
     expected = {
@@ -193,6 +195,7 @@ def test_each_status_is_found_by_its_filter(every_combination):
     assert found == expected
 
 
+@pytest.mark.slow
 def test_the_others_have_the_status_of_a_few_columns_alone(every_combination):
     own = with_own_status(every_combination, at=NOW)
     others = annotate_status(every_combination, at=NOW).exclude(pk__in=own.values("pk"))
@@ -212,6 +215,7 @@ def test_the_others_have_the_status_of_a_few_columns_alone(every_combination):
     assert found == {(*key, status) for key, status in plain.items()}
 
 
+@pytest.mark.slow
 def test_the_counts_are_those_of_the_rows(every_combination):
     annotated = annotate_status(every_combination, at=NOW).values_list(*["shown_status"])
     assert count_statuses(every_combination) == Counter(status for (status,) in annotated)
