@@ -96,6 +96,7 @@ def body(configuration, **more):
     return {"name": "Acme", "configuration": configuration} | more
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", DEFINITIONS)
 def test_the_operators_secret_never_goes_where_a_caller_points_it(key, internet, api):
     element = in_database(key)
@@ -117,6 +118,7 @@ def test_the_operators_secret_never_goes_where_a_caller_points_it(key, internet,
     assert asked_at(internet, EVIL) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [key for key in WITH_HOSTS if key not in CANNOT_CONNECT])
 def test_stored_secrets_never_follow_a_changed_host(key, internet, api):
     in_database(key)
@@ -138,6 +140,7 @@ def test_stored_secrets_never_follow_a_changed_host(key, internet, api):
     assert [host for host in internet.hosts if "evil" in host] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", WITH_HOSTS)
 def test_a_link_never_leads_to_a_host_of_the_visitors_choice(key, internet, api):
     element = in_database(key)

@@ -111,6 +111,7 @@ def test_a_customer_uses_a_link_in_a_new_browser(open_as_staff, open_browser, ph
     photograph(page, "seen-by-staff")
 
 
+@pytest.mark.slow
 def test_an_expired_link_says_so_and_whom_to_ask(open_as_staff, open_browser, program):
     link = draft_for_account_owner(open_as_staff(), "Too late")
     program.manage("shell", "--no-imports", "--command", EXPIRE_LINKS)
@@ -120,6 +121,7 @@ def test_an_expired_link_says_so_and_whom_to_ask(open_as_staff, open_browser, pr
     expect(customer.get_by_text("Ask the person who sent it for a new one.")).to_be_visible()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("locale", "form"), [("en-GB", "%Y-%m-%d %H:"), ("de-DE", "%d.%m.%Y, %H:")], ids=["en", "de"]
 )
@@ -139,6 +141,7 @@ def test_a_time_is_in_the_readers_zone_and_the_same_on_the_first_page_and_later(
     assert shown.inner_text() == on_the_first_page
 
 
+@pytest.mark.slow
 def test_times_in_lists_are_in_the_readers_zone(open_as_staff, open_browser, password):
     draft_for_account_owner(open_as_staff(), "Listed")
     admin = Operator(open_browser(timezone_id="Asia/Tokyo"))
@@ -149,6 +152,7 @@ def test_times_in_lists_are_in_the_readers_zone(open_as_staff, open_browser, pas
     expect(rows.get_by_text(re.compile(f"^{made:%H}:..$")).first).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_button_shows_progress_and_works_once(open_as_staff):
     page = open_as_staff()
     page.goto("/connect/catalogue/dynamicscrmadfs/?way=custom")

@@ -66,6 +66,7 @@ def test_the_cause_of_a_problem_is_two_clicks_away(operator, photograph):
     photograph(page, "its-cause")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("connected")
 def test_a_repair_begins_within_four_clicks(operator, photograph):
     fail(operator, "To be repaired")
@@ -78,6 +79,7 @@ def test_a_repair_begins_within_four_clicks(operator, photograph):
     photograph(page, "repair")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("connected")
 def test_the_cause_is_reached_without_a_mouse(operator, photograph):
     fail(operator, "By keyboard alone")
@@ -92,6 +94,7 @@ def test_the_cause_is_reached_without_a_mouse(operator, photograph):
     operator.expect_status("Broken")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("connected")
 def test_an_instance_is_found_by_its_element_token_alone(operator):
     operator.choose_dynamics()

@@ -34,6 +34,7 @@ def test_an_account_is_connected_and_its_exchanges_can_be_read(operator, photogr
     assert SANDBOX_PASSWORD not in page.content()
 
 
+@pytest.mark.slow
 def test_missing_values_are_shown_at_their_fields(operator, photograph):
     operator.choose_dynamics()
     operator.fill("Name", "Half a form")

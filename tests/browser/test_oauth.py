@@ -50,6 +50,7 @@ def test_consent_connects_the_account(operator, photograph):
     operator.expect_status("Healthy")
 
 
+@pytest.mark.slow
 def test_after_a_denial_the_same_instance_is_authorized_again(operator, photograph):
     page = operator.page
     operator.choose_dynamics()
@@ -73,6 +74,7 @@ def test_after_a_denial_the_same_instance_is_authorized_again(operator, photogra
     assert operator.events.count() > seen
 
 
+@pytest.mark.slow
 def test_an_answer_behind_the_number_sign_is_read(operator):
     page = operator.page
     operator.choose_dynamics()
@@ -84,6 +86,7 @@ def test_an_answer_behind_the_number_sign_is_read(operator):
     operator.press("Back to Fabrikam")
 
 
+@pytest.mark.slow
 def test_a_callback_in_another_browser_is_rejected_and_changes_nothing(
     operator, open_browser, photograph
 ):

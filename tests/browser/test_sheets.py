@@ -50,6 +50,7 @@ def test_the_skip_link_leads_to_the_content(open_browser, path):
     assert page.evaluate("document.activeElement.id") == "main"
 
 
+@pytest.mark.slow
 def test_a_customer_with_a_german_browser_reads_german(open_as_staff, open_browser, photograph):
     link = draft_for_account_owner(open_as_staff(), "Hafen")
     customer = open_browser(viewport=NARROW, locale="de-DE")

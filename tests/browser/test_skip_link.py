@@ -5,6 +5,7 @@ import pytest
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/admin/", "/admin/instances/organization/"])
 def test_the_first_tab_skips_the_sidebar(operator, path):
     page = operator.page

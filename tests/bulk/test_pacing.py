@@ -102,6 +102,7 @@ def test_a_wait_is_at_most_five_minutes_for_other_rows(provider):
     assert len(provider.requests) == 1
 
 
+@pytest.mark.slow
 def test_workers_leave_a_job_alone_whose_platform_asked_to_wait(provider, settings):
     settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
     settings.TASKS_BACKEND = "database"
@@ -168,6 +169,7 @@ def test_a_host_that_hangs_holds_a_part_of_the_threads(provider, settings):
         thread.join()
 
 
+@pytest.mark.slow
 def test_an_error_of_the_program_in_a_thread_fails_its_row_and_not_the_job(provider, monkeypatch):
     job = start(provider, [probed(f"Row {number}") for number in range(4)], concurrency=2)
     provider.override = (503, {"message": "Down"})

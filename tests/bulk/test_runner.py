@@ -212,6 +212,7 @@ def test_a_row_whose_workers_always_end_is_given_up_with_a_sentence(provider, us
     assert provider.requests == []
 
 
+@pytest.mark.slow
 def test_rows_that_killed_workers_held_lose_no_attempt(provider, user):
     job = start_bulk_job(make_job(user, [body("One"), body("Two")]))
     for _ in range(MAX_CRASHES - 1):

@@ -37,6 +37,7 @@ def heal(settings, monkeypatch):
     return heal
 
 
+@pytest.mark.slow
 def test_a_job_that_cannot_be_handed_over_is_handed_over_by_the_scheduler(operator, user, heal):
     job = make_job(user)
     page = do(operator, job, "start")
@@ -74,6 +75,7 @@ def test_an_action_on_many_instances_leaves_them_as_they_are_and_says_so(operato
     assert set(Instance.objects.values_list("state", flat=True)) == {"draft"}
 
 
+@pytest.mark.slow
 def test_the_command_keeps_the_job_and_says_who_goes_on(user, heal):
     job = make_job(user)
     with pytest.raises(CommandError, match="is saved; the scheduler will enqueue it") as refusal:

@@ -27,6 +27,7 @@ def test_an_instance_describes_its_resources_so_that_a_tool_can_call_them(crm):
     assert crm.api.get("elements/dynamicscrmadfs/docs").json() == document
 
 
+@pytest.mark.slow
 def test_every_list_of_the_document_can_be_called(crm):
     document = crm.api.get(f"instances/{crm.instance_id}/docs").json()
     for path in document["paths"]:
