@@ -76,7 +76,7 @@ def _carry_out(future: Future[Any], work: Callable[[], Any]) -> None:
         return
     try:
         result = work()
-    except BaseException as error:  # noqa: BLE001  whoever waits for the result gets it
+    except BaseException as error:  # noqa: BLE001  raised again where the result is awaited
         future.set_exception(error)
     else:
         future.set_result(result)

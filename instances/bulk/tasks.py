@@ -68,7 +68,7 @@ def enqueue_bulk_job(job: BulkJob) -> None:
 def recover_and_enqueue() -> bool:
     """Finish jobs that have ended, and enqueue what no worker has been asked for.
 
-    That is also what workers left that were killed. Returns False: nothing more is due right now.
+    This includes the work of workers that were killed. Returns False: nothing more is due right now.
     """
     try:
         for job in recover_bulk_jobs():

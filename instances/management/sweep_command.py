@@ -1,6 +1,7 @@
 """Base of the lifecycle commands: run a sweep, print failures and totals."""
 
 import json
+from abc import ABC, abstractmethod
 from argparse import ArgumentParser
 from typing import Any
 
@@ -12,7 +13,7 @@ from instances.provisioning.lifecycle.sweeps import SweepReport
 from instances.provisioning.status.explain import explain
 
 
-class SweepCommand(BaseCommand):
+class SweepCommand(ABC, BaseCommand):
     """Exit status 0: all succeeded, 1: some failed. --json prints one object."""
 
     verb: str
@@ -22,9 +23,9 @@ class SweepCommand(BaseCommand):
             "--json", action="store_true", help="print the result as one JSON object"
         )
 
+    @abstractmethod
     def sweep(self, **options: Any) -> SweepReport:
         """Do the work that is due."""
-        raise NotImplementedError
 
     def handle(self, **options: Any) -> None:
         try:

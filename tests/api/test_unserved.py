@@ -45,13 +45,14 @@ def test_an_unknown_path_is_404(api, path):
 
 
 HUB_PATHS = ["hubs/crm/contacts", "hubs/crm/contacts/7/notes", "hubs/crm/ping", "ping", "contacts"]
+# A ping is a GET.
+HUB_CALLS = [("GET", path) for path in HUB_PATHS] + [
+    ("POST", path) for path in HUB_PATHS if "ping" not in path
+]
 
 
-@pytest.mark.parametrize("path", HUB_PATHS)
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_hub_path_refuses_a_dead_token_first(api, instance, path, method):
-    if "ping" in path and method == "POST":
-        pytest.skip("a ping is a GET")
+@pytest.mark.parametrize(("method", "path"), HUB_CALLS)
+def test_a_hub_path_refuses_a_dead_token_first(api, instance, method, path):
     api.delete(f"instances/{instance['id']}")
     for token in (instance["token"], "never-issued"):
         response = api.call(method, path, element=token)
