@@ -12,6 +12,7 @@ from ninja.params.functions import Body
 
 from instances.api.authentication import require_caller_of_hub
 from instances.api.documents.hub_calls import FieldDocument, ObjectDocument
+from instances.api.hub_paths import PLATFORM_NAMES
 from instances.api.parameters import (
     ListParameters,
     MetadataParameters,
@@ -24,9 +25,6 @@ from instances.api.security import RESOURCE_CALL
 from instances.catalogue.hub_api import RESERVED_NAMES
 from instances.hubs.hub import Hub, RecordsPage, hub_api_of, open_hub
 from instances.models import Instance
-
-# First segments of the platform's paths, whatever the header (contract for hubs, 1).
-PLATFORM_NAMES = {"authentication", "elements", "hubs", "instances", "organizations"}
 
 
 class ResourceConverter(StringConverter):

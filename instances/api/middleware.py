@@ -15,23 +15,28 @@ from http import HTTPStatus
 import structlog
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from django.db import Error as AnyDatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
-from instances.api.authentication import parts_named
+from instances.api.authentication import (
+    UnauthenticatedError,
+    parts_named,
+    require_hub_instance,
+)
 from instances.api.documents.base import RefusalDocument
+from instances.api.hub_paths import HUB_NAMES, is_hub_path
+from instances.api.rate_limit import RateLimitExceededError
 from instances.api.unserved import not_found_message
 
 API_PREFIX = "/elements/api-v2"
 MAX_BODY_BYTES = 1_048_576
-# Of every response that comes from a provider: so the provider's 401 is told from ours.
+# Of every response that comes from a provider or a remote platform: so the provider's 401 is told from ours.
 PROVIDER_STATUS = "Elements-Provider-Status"
 # Clients compare this as a string (contract 4).
 EXPOSED_HEADERS = (
     "Elements-Returned-Count, Elements-Total-Count, Elements-Request-Id, Elements-Next-Page-Token, "
     "Elements-Trace-Id, Elements-Error, Content-Disposition"
 )
-# Paths of the platform that with an Element part are resources (contract for hubs, 1).
-HUB_NAMES = {"accounts", "users"}
 _BODY_METHODS = {"POST", "PUT", "PATCH"}
 _DOCUMENTATION = {f"{API_PREFIX}/docs", f"{API_PREFIX}/openapi.json"}
 # A NUL as JSON writes it. After an escaped backslash, u0000 is plain text.
@@ -85,6 +90,9 @@ class PlatformApiMiddleware:
             request.path_info = request.path_info.replace(API_PREFIX, f"{API_PREFIX}/hubs/crm", 1)
         request.path = request.path_info
         request.request_id = new_request_id()  # type: ignore[attr-defined]
+        if _is_for_remote_platform(request):
+            # The proxy passes it on, whatever its path and its body are.
+            request.path_info = f"{API_PREFIX}/proxy"
         response = self._preflight(request) or self._refusal(request) or self._answer(request)
         response["Elements-Request-Id"] = request.request_id  # type: ignore[attr-defined]
         if request.path_info not in _DOCUMENTATION:
@@ -166,8 +174,20 @@ class PlatformApiMiddleware:
         return refused
 
 
+def _is_for_remote_platform(request: HttpRequest) -> bool:
+    """Whether this is a hub call of an instance on a remote platform."""
+    path = request.path_info.removeprefix(f"{API_PREFIX}/")
+    if not is_hub_path(path) or "element" not in parts_named(request):
+        return False
+    try:
+        return bool(require_hub_instance(request).organization.is_remote)
+    except (UnauthenticatedError, RateLimitExceededError, AnyDatabaseError):
+        # The view meets the same, and answers it.
+        return False
+
+
 def _is_proxied(request: HttpRequest) -> bool:
-    """Whether the call goes to a provider as it is."""
+    """Whether the call goes to a provider or a remote platform as it is."""
     path = request.path_info
     return path == f"{API_PREFIX}/proxy" or path.startswith(f"{API_PREFIX}/proxy/")
 

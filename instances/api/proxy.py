@@ -1,7 +1,8 @@
-"""The proxy: calls that go to the provider of an instance as they are (contract for hubs, 12.2)."""
+"""Calls that go to the provider of an instance as they are, or to its remote platform (contract for hubs, 12.2 and 1)."""
 
 import re
 import tempfile
+from collections.abc import Callable, Collection, Mapping
 from typing import BinaryIO, cast
 from urllib.parse import quote
 
@@ -12,21 +13,36 @@ from django.http.response import HttpResponseBase
 from ninja import Router
 
 from instances.api.authentication import require_hub_instance
+from instances.api.hub_paths import resource_path
 from instances.api.middleware import PROVIDER_STATUS, error_response
 from instances.api.responses import answers
 from instances.api.security import HUB_CALL
 from instances.errors import InvalidCallError
-from instances.hubs.calls import MAX_RETRIES, ConnectedInstance, connect
-from instances.hubs.proxy import METHODS, checked_target, relayed_headers, sent_headers
+from instances.hubs.calls import MAX_RETRIES, ConnectedInstance, connect, require_enabled
+from instances.hubs.proxy import (
+    METHODS,
+    PLATFORM_ANSWER_HEADERS,
+    PLATFORM_REQUEST_HEADERS,
+    checked_target,
+    relayed_headers,
+    sent_headers,
+)
+from instances.models import Instance
 from instances.platforms.transport import StreamBody, StreamedAnswer
 from instances.queries.connection_slots import release_connection
 
 router = Router(tags=["Proxy"], by_alias=True, auth=HUB_CALL)
 
-_TAIL = re.compile(r"(?:https?://[^/?#]*)?/+elements/+api-v2/+proxy(?:/(?P<tail>[^?#]*))?")
+_BELOW_PROXY = re.compile(r"(?:https?://[^/?#]*)?/+elements/+api-v2/+proxy(?:/(?P<tail>[^?#]*))?")
+_BELOW_API = re.compile(r"(?:https?://[^/?#]*)?/+elements/+api-v2/+(?P<tail>[^?#]*)")
 _BLOCK_BYTES = 65_536
 _MEMORY_BYTES = 1_048_576
 _RETRIES = "Elements-Retries"
+# What a remote platform answers although an instance does not work, or is disabled (contract for hubs, 1 and 2).
+_REQUIREMENTS: Mapping[str, Callable[[Instance], None]] = {
+    "ping": require_enabled,
+    "objects": lambda instance: None,
+}
 
 
 class _TooLargeError(Exception):
@@ -42,10 +58,47 @@ def relay(request: HttpRequest, path: str) -> HttpResponseBase:
 
     Not part of the vendor's API.
     """
-    target = checked_target(_path_of(request), request.META.get("QUERY_STRING", ""))
-    retries = _retries_of(request)
     instance, caller = require_hub_instance(request), request.caller  # type: ignore[attr-defined]
+    if instance.organization.is_remote:
+        return _relay_to_platform(request, instance, actor=caller.actor)
+    target = _target_of(request, _BELOW_PROXY)
+    retries = _retries_of(request)
     connected = connect(instance, actor=caller.actor, operation="Proxy call")
+    return _relay(request, connected, target, sent_headers(request.headers), retries=retries)
+
+
+def relay_base(request: HttpRequest) -> HttpResponseBase:
+    """Call the base URL itself, or any path of a remote platform's hub API (middleware.py)."""
+    return relay(request, "")
+
+
+def _relay_to_platform(request: HttpRequest, instance: Instance, *, actor: str) -> HttpResponseBase:
+    """Pass a hub call on to the remote platform of the instance, and answer as it answers."""
+    target = _target_of(request, _BELOW_API)
+    retries = _retries_of(request)
+    resource = resource_path(target.partition("?")[0]).rstrip("/")
+    connected = connect(
+        instance,
+        actor=actor,
+        operation="Proxy call" if resource.partition("/")[0] == "proxy" else "Hub call",
+        requirement=_REQUIREMENTS.get(resource),
+    )
+    headers = sent_headers(request.headers, kept=PLATFORM_REQUEST_HEADERS)
+    return _relay(
+        request, connected, target, headers, retries=retries, kept=PLATFORM_ANSWER_HEADERS
+    )
+
+
+def _relay(
+    request: HttpRequest,
+    connected: ConnectedInstance,
+    target: str,
+    headers: Mapping[str, str],
+    *,
+    retries: int,
+    kept: Collection[str] = frozenset(),
+) -> HttpResponseBase:
+    """Send a call, and answer with the response as it comes. kept: of its headers that begin with Elements-."""
     body: StreamBody | None = None
     answer: StreamedAnswer | None = None
     try:
@@ -53,11 +106,11 @@ def relay(request: HttpRequest, path: str) -> HttpResponseBase:
         answer = connected.send(
             str(request.method),
             target,
-            headers=sent_headers(request.headers),
+            headers=headers,
             body=body,
             retries=retries,
         )
-        return _RelayedResponse(answer, connected, body)
+        return _RelayedResponse(answer, connected, body, kept=kept)
     except BaseException as error:
         if answer:
             answer.close()
@@ -67,21 +120,21 @@ def relay(request: HttpRequest, path: str) -> HttpResponseBase:
         raise
 
 
-def relay_base(request: HttpRequest) -> HttpResponseBase:
-    """Call the base URL itself."""
-    return relay(request, "")
-
-
 class _RelayedResponse(StreamingHttpResponse):
     """The provider's response, passed on as it comes."""
 
     def __init__(
-        self, answer: StreamedAnswer, connected: ConnectedInstance, body: StreamBody | None
+        self,
+        answer: StreamedAnswer,
+        connected: ConnectedInstance,
+        body: StreamBody | None,
+        *,
+        kept: Collection[str],
     ) -> None:
         super().__init__(answer.blocks(), status=answer.status)
         self._held = (answer, connected, body)
         del self["Content-Type"]
-        for name, value in relayed_headers(answer.headers):
+        for name, value in relayed_headers(answer.headers, kept=kept):
             self[name] = value
         self[PROVIDER_STATUS] = str(answer.status)
         # The body is foreign, the origin is ours.
@@ -101,16 +154,16 @@ def _close(connected: ConnectedInstance, body: StreamBody | None) -> None:
         body.file.close()
 
 
-def _path_of(request: HttpRequest) -> str:
-    """Return the path below the proxy's as the client sent it, percent-encoded.
+def _target_of(request: HttpRequest, below: re.Pattern[str]) -> str:
+    """Return path and query as the client sent them, percent-encoded. below: has the group tail, which is the path.
 
-    Raises InvalidCallError if the client encoded the proxy's own path.
+    Raises InvalidCallError if the client encoded what is before the tail, or as checked_target().
     """
     sent = request.META.get("RAW_URI") or _encoded(request.META.get("PATH_INFO", ""))
-    found = _TAIL.match(sent)
+    found = below.match(sent)
     if found is None or sent[found.end() : found.end() + 1] not in {"", "?"}:
-        raise InvalidCallError("The path must begin with /elements/api-v2/proxy/, not encoded.")
-    return found["tail"] or ""
+        raise InvalidCallError("The path must begin with /elements/api-v2/, not encoded.")
+    return checked_target(found["tail"] or "", request.META.get("QUERY_STRING", ""))
 
 
 def _encoded(path: str) -> str:

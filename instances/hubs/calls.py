@@ -1,4 +1,4 @@
-"""Call a provider's API with the credentials of an instance.
+"""Call a provider's API, or a remote platform's hub API, with the credentials of an instance.
 
 with closing(connect(instance, actor="API: ada@example.com", operation="Hub call")) as connected:
     with connected.send("GET", "contacts?$top=5") as answer:
@@ -7,7 +7,7 @@ with closing(connect(instance, actor="API: ada@example.com", operation="Hub call
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -19,17 +19,18 @@ from instances.errors import (
     AnswerLostError,
     InstancesError,
     InstanceUnusableError,
-    InvalidCallError,
     PlatformError,
     UnreachableError,
 )
 from instances.hubs.limits import Permit
 from instances.models import Instance
-from instances.platforms.base import PlatformRequest, TokenSet
+from instances.platforms.base import CallHeaders, PlatformRequest, TokenSet
 from instances.platforms.embedded.calling import base_url_of, call_headers
+from instances.platforms.remote.calling import PLATFORM, api_url_of, hub_call_headers
 from instances.platforms.transport import (
     StreamBody,
     StreamedAnswer,
+    Subject,
     media_type,
     open_stream,
     retry_after_of,
@@ -54,19 +55,24 @@ _FORM = "application/x-www-form-urlencoded"
 _MAX_SIGNED_BYTES = 1_048_576
 
 
-def connect(instance: Instance, *, actor: str, operation: str) -> "ConnectedInstance":
-    """Get ready to call the API of an instance's provider.
+def connect(
+    instance: Instance,
+    *,
+    actor: str,
+    operation: str,
+    requirement: "Callable[[Instance], None] | None" = None,
+) -> "ConnectedInstance":
+    """Get ready to call the API of an instance's provider, or that of its remote platform.
 
     instance: of an Element token, with element and organization. operation: a label for the records, such as "Proxy
-    call". Close what is returned.
+    call". requirement: instead of require_usable(). Close what is returned.
 
     Raises InstanceUnusableError, InvalidCallError, TooManyCallsError, ServerBusyError, UnreadableSecretError,
-    HostNotAllowedError.
+    HostNotAllowedError, ClientRefusedError.
     """
-    require_usable(instance)
-    if instance.organization.is_remote:
-        raise InvalidCallError("This instance is on a remote platform. Call it there.")
-    connected = ConnectedInstance(instance, actor=actor, operation=operation)
+    (requirement or require_usable)(instance)
+    kind = ConnectedPlatform if instance.organization.is_remote else ConnectedInstance
+    connected = kind(instance, actor=actor, operation=operation)
     connected.begin()
     return connected
 
@@ -190,9 +196,9 @@ class ConnectedInstance:
     def _send_once(
         self, method: str, url: str, headers: Mapping[str, str], body: StreamBody | None
     ) -> StreamedAnswer:
-        own = call_headers(self._request, method, url, form=_form_of(headers, body))
+        own = self._own_headers(method, url, headers, body)
         return open_stream(
-            subject_of(self._request, self._operation),
+            self._subject(),
             method,
             url,
             headers=_merged(own.defaults, headers, own.credentials),
@@ -200,6 +206,14 @@ class ConnectedInstance:
             on_wait=release_connection,
             is_traced=self._instance.is_traced(at=timezone.now()),
         )
+
+    def _own_headers(
+        self, method: str, url: str, headers: Mapping[str, str], body: StreamBody | None
+    ) -> CallHeaders:
+        return call_headers(self._request, method, url, form=_form_of(headers, body))
+
+    def _subject(self) -> Subject:
+        return subject_of(self._request, self._operation)
 
     def _require_token(self) -> None:
         """Get an access token first if only a refresh token is known."""
@@ -249,6 +263,35 @@ class ConnectedInstance:
             state=Instance.State.CONNECTED,
             tokens_version=self._instance.tokens_version,
         ).update(**columns)
+
+
+class ConnectedPlatform(ConnectedInstance):
+    """One data call of an instance on a remote platform, which holds the provider's tokens.
+
+    The platform gets the secrets that hub calls need, the user's and the Element token, and never the organization's:
+    so nothing but hub calls can be carried out there, and no response can repeat what a caller does not know.
+    """
+
+    @cached_property
+    def base_url(self) -> str:
+        return api_url_of(self._instance.organization)
+
+    @cached_property
+    def secrets(self) -> frozenset[str]:
+        of_organization = self._instance.organization.secret.reveal()
+        return self._request.secrets | frozenset({*self._sent_secrets, of_organization} - {""})
+
+    @cached_property
+    def _sent_secrets(self) -> tuple[str, str]:
+        """Return the user's secret and the Element token."""
+        user = self._instance.organization_user
+        return user.secret.reveal(), self._instance.token.reveal()
+
+    def _own_headers(self, *_: object) -> CallHeaders:
+        return hub_call_headers(self._instance.label, *self._sent_secrets)
+
+    def _subject(self) -> Subject:
+        return subject_of(self._request, self._operation, provider=PLATFORM, secrets=self.secrets)
 
 
 class _Attempts:

@@ -61,6 +61,8 @@ def open_hub(instance: Instance, *, actor: str) -> "Iterator[Hub]":
     """Get ready for one hub call. Raises what connect() raises, and HubCallRefusedError (404)."""
     # Before the element is asked what it serves: 403 comes before 404.
     require_usable(instance)
+    if instance.organization.is_remote:
+        raise InvalidCallError("Hub calls of this instance are answered by its remote platform.")
     api = hub_api_of(instance.element)
     with closing(connect(instance, actor=actor, operation="Hub call")) as connected:
         yield Hub(HubSession(instance, api, connected))

@@ -1,7 +1,7 @@
-"""Relay a call to the provider of an instance as it is (contract for hubs, 12.2)."""
+"""Relay a call to the provider or the remote platform of an instance as it is (contract for hubs, 1 and 12.2)."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from unicodedata import normalize
 from urllib.parse import unquote
 
@@ -43,6 +43,17 @@ _NOT_RELAYED = _HOP_BY_HOP | {
     "x-sendfile2",
 }  # fmt: skip
 _NOT_RELAYED_PREFIXES = ("access-control-", "elements-", "x-accel-")
+# What hub calls and their answers need; everything else that begins so is between a client and one server.
+PLATFORM_REQUEST_HEADERS = frozenset({"elements-version", "elements-async-callback-url"})
+PLATFORM_ANSWER_HEADERS = frozenset(
+    {
+        "elements-error",
+        "elements-next-page-token",
+        "elements-returned-count",
+        "elements-total-count",
+        "elements-trace-id",
+    }
+)
 
 
 def checked_target(path: str, query: str) -> str:
@@ -88,20 +99,27 @@ def _has_dots(segment: str) -> bool:
     return any(_NAME_END.split(name)[0].strip() in {".", ".."} for name in names)
 
 
-def sent_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers of a call that the provider gets."""
+def sent_headers(
+    headers: Mapping[str, str], *, kept: Collection[str] = frozenset()
+) -> dict[str, str]:
+    """Return the headers of a call that the provider gets. kept: of those that begin with Elements-."""
     named = _named_by_connection(headers.get("Connection", ""))
     return {
         name: value
         for name, value in headers.items()
         if value
         and name.lower() not in _NOT_SENT | named
-        and not name.lower().startswith(_NOT_SENT_PREFIXES)
+        and (name.lower() in kept or not name.lower().startswith(_NOT_SENT_PREFIXES))
     }
 
 
-def relayed_headers(headers: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    """Yield the headers of a response that the caller gets, without those that no server may send."""
+def relayed_headers(
+    headers: Mapping[str, str], *, kept: Collection[str] = frozenset()
+) -> Iterable[tuple[str, str]]:
+    """Yield the headers of a response that the caller gets, without those that no server may send.
+
+    kept: of those that begin with Elements-.
+    """
     not_relayed = _NOT_RELAYED | _named_by_connection(headers.get("Connection", ""))
     if "Transfer-Encoding" in headers:
         # It says how long the body is, and the length may be wrong (RFC 9112 6.3).
@@ -109,7 +127,7 @@ def relayed_headers(headers: Mapping[str, str]) -> Iterable[tuple[str, str]]:
     for name, value in headers.items():
         is_ours = name.lower() in not_relayed or name.lower().startswith(_NOT_RELAYED_PREFIXES)
         unfolded = _FOLD.sub(" ", value)
-        if not is_ours and _is_valid(name, unfolded):
+        if (not is_ours or name.lower() in kept) and _is_valid(name, unfolded):
             yield name, unfolded
 
 

@@ -164,6 +164,14 @@ class PlatformInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class CallHeaders:
+    """Headers of a data call. defaults: the caller's own replace them; credentials: replace the caller's."""
+
+    defaults: Mapping[str, str]
+    credentials: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ListedInstance:
     """One entry of a platform's list of a user's instances.
 

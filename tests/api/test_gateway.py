@@ -1,6 +1,7 @@
 """Two Instance Managers in separate processes, one of them the remote platform of the other."""
 
 import json
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -266,6 +267,18 @@ def test_it_is_disabled_enabled_and_deleted_at_both(pair, name):
     gone = [one.call("GET", path) for one in (pair.client, pair.direct)]
     assert [one.status_code for one in gone] == [404, 404]
     assert gone[0].json()["message"] == gone[1].json()["message"]
+
+
+@pytest.mark.parametrize("path", ["hubs/crm/contacts", "proxy/contacts", "nosuch", "contacts/x"])
+def test_a_hub_call_is_answered_as_the_platform_answers(path, pair, name):
+    token = pair.client.create(custom_body(name)).json()["token"]
+    header = {"Authorization": f"{pair.client.header}, Element {token}"}
+    sent = {"params": {"pageSize": "2", "$top": "2"}, "headers": header}
+    here, there = (one.call("GET", path, **sent) for one in (pair.client, pair.direct))
+    counts = [one.headers.get("Elements-Returned-Count") for one in (here, there)]
+    assert (here.status_code, counts[0]) == (there.status_code, counts[1])
+    bodies = [re.sub('"requestId": *"[^"]*"', "", one.text) for one in (here, there)]
+    assert bodies[0] == bodies[1]
 
 
 def test_what_is_deleted_at_the_platform_is_told_in_its_words(pair, name):

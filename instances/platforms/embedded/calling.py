@@ -1,23 +1,13 @@
 """Where the provider's API is, and how calls of it carry an instance's credentials."""
 
 import base64
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from instances.catalogue.authentication import ACCESS_TOKEN, Api, Probe, ProbeScheme
 from instances.catalogue.templates import fill_text, variables_in
 from instances.errors import InvalidCallError
-from instances.platforms.base import PlatformRequest
+from instances.platforms.base import CallHeaders, PlatformRequest
 from instances.platforms.embedded.oauth1 import signed_headers
 from instances.platforms.embedded.templates import address_of, headers_of, values_of
-
-
-@dataclass(frozen=True, slots=True)
-class CallHeaders:
-    """Headers of a call. defaults: the caller's own replace them; credentials: replace the caller's."""
-
-    defaults: Mapping[str, str]
-    credentials: Mapping[str, str] = field(repr=False)
 
 
 def base_url_of(request: PlatformRequest) -> str:

@@ -26,6 +26,7 @@ from instances.platforms.base import (
     UnusableListing,
     callback_with_state,
 )
+from instances.platforms.remote.calling import PLATFORM, api_url_of
 from instances.platforms.remote.refusals import error_document, is_nothing_found, raise_for_refusal
 from instances.platforms.transport import (
     Answer,
@@ -45,7 +46,6 @@ from instances.wire import (
     RequestTokenDocument,
 )
 
-API_PATH = "/elements/api-v2"
 # The largest page (contract 4).
 PAGE_SIZE = 200
 MAX_NAME_CHARACTERS = 200
@@ -56,8 +56,6 @@ _OAUTH_URL_KEYS = {
     "oauth.callback.url": "callbackUrl",
     "oauth.scope": "scope",
 }
-# How messages name the platform.
-_PLATFORM = "The remote platform"
 _WRONG_INSTANCE = (
     "%(provider)s answered with instance %(answered)s but was asked for %(asked)s (%(operation)s, HTTP %(status)d). "
     "Check the address, or try again later."
@@ -79,7 +77,7 @@ class CloudElementsPlatform:
         self._organization = organization
         # By the primary key of a user: that user's secret and the organization's.
         self._revealed: dict[int, tuple[str, str]] = {}
-        self._base_url = organization.platform_url.rstrip("/").removesuffix(API_PATH) + API_PATH
+        self._base_url = api_url_of(organization)
 
     def request_token(self, request: PlatformRequest, *, state: str) -> RequestToken:
         subject = self._subject(request, "Get request token", state)
@@ -178,7 +176,7 @@ class CloudElementsPlatform:
             instance_id=None,
             label=f"Instances of {user}",
             operation="List instances",
-            provider=_PLATFORM,
+            provider=PLATFORM,
             actor=actor,
             secrets=frozenset(self._secrets_of(user)),
         )
@@ -219,7 +217,7 @@ class CloudElementsPlatform:
 
     def _subject(self, request: PlatformRequest, operation: str, *secrets: str) -> Subject:
         own = self._secrets_of(request.organization_user)
-        return subject_of(request, operation, provider=_PLATFORM, secrets={*own, *secrets})
+        return subject_of(request, operation, provider=PLATFORM, secrets={*own, *secrets})
 
     def _secrets_of(self, user: OrganizationUser) -> tuple[str, str]:
         """Return the secrets of the user and of the organization, decrypted once for this request."""
