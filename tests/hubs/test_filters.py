@@ -4,7 +4,7 @@ import uuid
 from datetime import UTC
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from instances.errors import InvalidConditionError
 from instances.hubs.ceql import Comparison, In, IsNull, Junction, Like, Value, parse
@@ -125,6 +125,7 @@ def check_that_soql_means_the_same(condition, some_rows):
 
 @settings(max_examples=FEW)
 @given(soql_conditions, st.lists(rows, min_size=1, max_size=4))
+@example(Like("name", Value("\\%", is_quoted=True)), [{"name": "\\", "city": None}])
 def test_a_condition_in_soql_means_what_it_means(condition, some_rows):
     check_that_soql_means_the_same(condition, some_rows)
 

@@ -123,7 +123,7 @@ class _Parser:
         if self.take("LIKE"):
             if kind != "text":
                 raise SoqlError("invalid operator")
-            pattern = _pattern(self.literal("text", is_pattern=True))
+            pattern = self.pattern()
             return lambda row: row[name] is not None and bool(pattern.fullmatch(row[name]))
         if self.take("IN"):
             self.require("(")
@@ -140,7 +140,13 @@ class _Parser:
         wanted = self.literal(kind)
         return lambda row: _compares(row[name], operator, wanted, kind)
 
-    def literal(self, kind: str, *, is_pattern: bool = False) -> Any:
+    def pattern(self) -> re.Pattern[str]:
+        token, text = self.next()
+        if token != "text":
+            raise SoqlError("invalid operator")
+        return _pattern(text[1:-1])
+
+    def literal(self, kind: str) -> Any:
         token, text = self.next()
         fitting = {"text": "text", "number": "number", "date": "day", "datetime": "instant"}
         if kind == "boolean" and text.upper() in {"TRUE", "FALSE"}:
@@ -148,7 +154,7 @@ class _Parser:
         if token not in _LITERALS or token != fitting.get(kind):
             raise SoqlError(f"value of filter criterion must be of type {kind}: {text}")
         if token == "text":
-            return _pattern_text(text[1:-1]) if is_pattern else _unescaped(text[1:-1]).casefold()
+            return _unescaped(text[1:-1]).casefold()
         return float(text) if token == "number" else _comparable(text, kind)
 
     def known(self, name: str) -> str:
@@ -214,13 +220,12 @@ def _unescaped(text: str) -> str:
     return re.sub(r"\\(.)", one, text, flags=re.DOTALL)
 
 
-def _pattern_text(text: str) -> str:
-    """Keep the escapes that LIKE itself reads."""
-    return re.sub(r"\\([^_%])", lambda found: _unescaped(found[0]), text, flags=re.DOTALL)
-
-
 def _pattern(text: str) -> re.Pattern[str]:
+    r"""Read the pattern of a LIKE. Escapes are read once: in '\\%', the backslash is itself, and % a wildcard."""
     wild = {"%": ".*", "_": "."}
-    parts = re.findall(r"\\[_%]|.", text, re.DOTALL)
-    written = [re.escape(p[1]) if len(p) == 2 else wild.get(p) or re.escape(p) for p in parts]
+    written = []
+    for part in re.findall(r"\\.|.", text, re.DOTALL):
+        is_wildcard_itself = part in {"\\_", "\\%"}
+        plain = part[1] if is_wildcard_itself else _unescaped(part)
+        written.append(wild.get(part) or re.escape(plain))
     return re.compile("".join(written), re.IGNORECASE | re.DOTALL)
