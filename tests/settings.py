@@ -21,6 +21,8 @@ os.environ.setdefault("DATABASE_URL", f"sqlite:///{os.environ['DATA_DIR']}/db.sq
 
 from config.settings import *
 
+# Its flush command.
+INSTALLED_APPS += ["tests"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # A live server's thread would keep its connection, and the test database could not be dropped.
 DATABASES["default"]["CONN_MAX_AGE"] = 0

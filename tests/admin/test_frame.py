@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.contrib.auth.models import Group
 
 from tests.support.factories import make_element, make_instance, make_interaction, make_user
 from tests.support.lists import make_in_state
@@ -13,18 +14,18 @@ PAGES = [
     "/admin/instances/",
     "/admin/auth/user/",
     "/admin/auth/user/add/",
-    "/admin/auth/user/1/change/",
-    "/admin/auth/user/1/history/",
-    "/admin/auth/user/1/delete/",
-    "/admin/auth/user/1/password/",
-    "/admin/auth/user/1/connections/",
+    "/admin/auth/user/{user}/change/",
+    "/admin/auth/user/{user}/history/",
+    "/admin/auth/user/{user}/delete/",
+    "/admin/auth/user/{user}/password/",
+    "/admin/auth/user/{user}/connections/",
     "/admin/auth/group/",
-    "/admin/auth/group/1/change/",
+    "/admin/auth/group/{group}/change/",
     f"{ADMIN}/instance/",
     f"{ADMIN}/instance/?q=nothing-like-it",
     f"{ADMIN}/instance/add/",
-    f"{ADMIN}/instance/{{}}/change/",
-    f"{ADMIN}/instance/{{}}/actions/delete/",
+    f"{ADMIN}/instance/{{instance}}/change/",
+    f"{ADMIN}/instance/{{instance}}/actions/delete/",
     f"{ADMIN}/interaction/",
     f"{ADMIN}/oauthapp/add/",
     f"{ADMIN}/organization/",
@@ -46,7 +47,9 @@ def instance(operator):
 @pytest.mark.parametrize("path", PAGES)
 def test_every_page_has_one_main_part_one_heading_and_a_skip_link(operator, instance, path):
     # Behind the main part, the theme has dialogs that appear on request.
-    page = operator.get(path.format(instance.pk)).text.partition("</main>")[0]
+    group = Group.objects.get(name="staff")
+    path = path.format(instance=instance.pk, user=make_user().pk, group=group.pk)
+    page = operator.get(path).text.partition("</main>")[0]
     assert len(re.findall(r"<main\b", page)) == 1
     assert len(re.findall(r"<h1\b", page)) == 1
     assert page.index('href="#content"') < page.index('id="nav-sidebar"') < page.index("<main")

@@ -6,7 +6,7 @@ from datetime import timedelta
 from email import message_from_string, policy
 
 import pytest
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Permission, User
 from django.core import mail
 from django.db import connection
 from django.test import Client
@@ -251,8 +251,9 @@ def leave_group(staff, sandbox):
 
 
 def lose_permission(staff, sandbox):
-    Group.objects.get(name="staff").permissions.remove(
-        Permission.objects.get(codename="change_instance")
+    staff.user.groups.clear()
+    staff.user.user_permissions.set(
+        Permission.objects.filter(group__name="staff").exclude(codename="change_instance")
     )
 
 
