@@ -1,12 +1,9 @@
 """How hub calls become calls of a provider's API, as data (contract for hubs, 14)."""
 
-import re
-from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_RESOURCE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 # First segments of paths that are never resources.
 RESERVED_NAMES = frozenset({"bulk", "docs", "objects", "ping", "proxy"})
 
@@ -28,25 +25,58 @@ class Write(_Part):
     id_at: str = "id"
 
 
+PagingStyle = Literal["next_link", "link_header", "cursor", "page", "offset"]
+
+
 class Paging(_Part):
     """How lists are divided into pages.
 
-    next_at: where a response holds the URL of the next page. size_header: asks for {size} records. max: of records in a
-    page. total_max: a provider's total of this number means "or more".
+    style: what leads to the next page (of vendor rest): a URL in the body, a Link header (RFC 8288), a cursor in the
+    body, a page number, or the number of records before the page. parameter: carries the last three. first: number of
+    the first page. size_parameter, size_header: ask for a number of records ({size}).
+    next_at: where a response holds the URL or the cursor of the next page. more_at: where it says whether there is one.
+    max: of records in a page. total_max: a provider's total of this number means "or more".
     """
 
-    next_at: str = ""
+    style: PagingStyle | None = None
+    parameter: str = ""
+    first: int = Field(1, ge=0)
+    size_parameter: str = ""
     size_header: dict[str, str] = {}
+    next_at: str = ""
+    more_at: str = ""
     max: int = Field(gt=0)
     total_max: int | None = None
 
 
+class ParameterFilter(_Part):
+    """Conditions that a provider takes as a parameter in the query of a list (of vendor rest).
+
+    IN sends its values with commas between them. type: how the value is checked and written.
+    """
+
+    field: str
+    operators: tuple[Literal["=", "!=", "<", ">", "<=", ">=", "IN"], ...] = ("=",)
+    parameter: str
+    type: Literal["text", "number", "boolean", "date", "datetime"] = "text"
+
+
 class HubResource(_Part):
-    """One resource. path: below the base URL. object: the provider's name of it. id: the field with the id."""
+    """One resource. path: below the base URL. object: the provider's name of it. id: the field with the id.
+
+    list_at, item_at, body_at: in place of the API's. query: further parameters of lists. fields: which are asked for if a
+    caller names none. filters: what lists can be narrowed by.
+    """
 
     path: str
     object: str
     id: str
+    list_at: str | None = None
+    item_at: str | None = None
+    body_at: str | None = None
+    query: dict[str, str] = {}
+    fields: tuple[str, ...] = ()
+    filters: tuple[ParameterFilter, ...] = ()
     create: bool = True
     update: bool = True
     delete: bool = True
@@ -62,17 +92,23 @@ class ChildResource(_Part):
 class HubApi(_Part):
     """What hub calls of an element become.
 
-    vendor: the family of providers, which decides how fields are described and how conditions are written.
-    list_at, total_at and error_at are dotted paths in responses. wrap: the key that holds the fields of a record.
+    vendor: the family of providers, which decides how fields are described and how conditions are written; rest: neither
+    is known but for what this description says.
+    list_at, item_at, total_at and error_at are dotted paths in responses; empty: the whole response, or, of the total,
+    that there is none. body_at: the key that a body is sent under. wrap: the key that holds the fields of a record in hub
+    calls, and with vendor rest at the provider too. select: the parameter that names the fields to send.
     """
 
     headers: dict[str, str] = {}
-    vendor: Literal["dataverse", "salesforce"]
+    vendor: Literal["dataverse", "salesforce", "rest"]
     list_at: str
-    total_at: str
+    item_at: str = ""
+    body_at: str = ""
+    total_at: str = ""
     error_at: str
     record: str = "{path}/{id}"
-    wrap: Literal["attributes"] | None = None
+    wrap: str | None = None
+    select: str = ""
     dates: Literal["milliseconds"] | None = None
     paging: Paging
     create: Write
@@ -83,19 +119,8 @@ class HubApi(_Part):
     # By "parent/child".
     children: dict[str, ChildResource] = {}
 
-
-def problems_of_hub_api(api: HubApi) -> Iterator[tuple[str, str]]:
-    """Yield a place in the file and a message for each problem."""
-    if api.vendor == "dataverse" and not api.paging.next_at:
-        yield "paging.next_at", "is missing. Dataverse has no other way to the next page."
-    if "{path}" not in api.record or "{id}" not in api.record:
-        yield "record", "must contain {path} and {id}."
-    for name in api.resources:
-        if not _RESOURCE_NAME.fullmatch(name) or name in RESERVED_NAMES:
-            yield f"resources.{name}", "cannot be the name of a resource."
-    for pair, child in api.children.items():
-        parent = pair.partition("/")[0]
-        if not re.fullmatch("[^/]+/[^/]+", pair) or parent not in api.resources:
-            yield f"children.{pair}", "must be a resource and the name of its child, as in a/b."
-        if child.resource not in api.resources:
-            yield f"children.{pair}", f"{child.resource} is not a resource."
+    def place(self, name: Literal["list_at", "item_at", "body_at"], resource: str) -> str:
+        """Return where something stands in a body: as the resource says, or else as the API says."""
+        own: str | None = getattr(self.resources.get(resource), name, None)
+        general: str = getattr(self, name)
+        return general if own is None else own

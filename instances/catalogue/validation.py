@@ -18,7 +18,7 @@ from instances.catalogue.authentication import (
 from instances.catalogue.configuration_keys import ConfigurationKey, KeyType
 from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.hosts import parse_pattern
-from instances.catalogue.hub_api import problems_of_hub_api
+from instances.catalogue.hub_api_validation import problems_of_hub_api
 from instances.catalogue.templates import VARIABLE, variables_in
 
 # Fields of the token response that are not kept under their own names.

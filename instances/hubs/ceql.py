@@ -9,6 +9,7 @@ parse("name LIKE 'Har%' AND revenue >= 5") is a Junction of two conditions. str(
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NoReturn
@@ -40,42 +41,56 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class _Predicate(ABC):
+    """What is said of one field. _said: the condition without the name."""
+
     name: str
+
+    @property
+    @abstractmethod
+    def _said(self) -> str: ...
+
+    def __str__(self) -> str:
+        return f"{_name(self.name)} {self._said}"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison(_Predicate):
     operator: Operator
     value: Value
 
-    def __str__(self) -> str:
-        return f"{_name(self.name)} {self.operator} {self.value}"
+    @property
+    def _said(self) -> str:
+        return f"{self.operator} {self.value}"
 
 
 @dataclass(frozen=True, slots=True)
-class Like:
+class Like(_Predicate):
     """% stands for any characters, also none; nothing else is special."""
 
-    name: str
     pattern: Value
 
-    def __str__(self) -> str:
-        return f"{_name(self.name)} LIKE {self.pattern}"
+    @property
+    def _said(self) -> str:
+        return f"LIKE {self.pattern}"
 
 
 @dataclass(frozen=True, slots=True)
-class In:
-    name: str
+class In(_Predicate):
     values: tuple[Value, ...]
 
-    def __str__(self) -> str:
-        return f"{_name(self.name)} IN ({', '.join(map(str, self.values))})"
+    @property
+    def _said(self) -> str:
+        return f"IN ({', '.join(map(str, self.values))})"
 
 
 @dataclass(frozen=True, slots=True)
-class IsNull:
-    name: str
+class IsNull(_Predicate):
     is_null: bool
 
-    def __str__(self) -> str:
-        return f"{_name(self.name)} IS {'' if self.is_null else 'NOT '}NULL"
+    @property
+    def _said(self) -> str:
+        return "IS NULL" if self.is_null else "IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,20 +207,23 @@ class _Parser:
         return tree
 
     def _name(self) -> str:
-        token = self._token
-        is_name = token.kind in {"word", "quoted", "tick"} and token.text
-        if not is_name or token.keyword in _NEITHER_NAME_NOR_VALUE:
+        if not self._written("a field name").text:
             self._fail("a field name")
         return self._next().text
 
     def _value(self) -> Value:
-        token = self._token
-        is_value = token.kind in {"word", "quoted", "tick"}
-        if not is_value or token.keyword in _NEITHER_NAME_NOR_VALUE:
-            self._fail("a value")
+        token = self._written("a value")
         if token.keyword == "NULL":
             raise _error(f"use IS NULL or IS NOT NULL in place of NULL at column {token.column}")
         return Value(self._next().text, is_quoted=token.kind != "word")
+
+    def _written(self, expected: str) -> _Token:
+        """Return the next token, if it can be a name or a value."""
+        token = self._token
+        is_written = token.kind in {"word", "quoted", "tick"}
+        if not is_written or token.keyword in _NEITHER_NAME_NOR_VALUE:
+            self._fail(expected)
+        return token
 
     def _values(self) -> tuple[Value, ...]:
         self._take("(") or self._fail("an opening bracket")

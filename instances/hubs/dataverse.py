@@ -156,7 +156,7 @@ class Dataverse:
         }
         return f"{metadata.path}?{_encoded(options)}"
 
-    def select(self, metadata: ObjectMetadata, names: tuple[str, ...]) -> str:
+    def select(self, session: HubSession, metadata: ObjectMetadata, names: tuple[str, ...]) -> str:
         return _encoded({"$select": self._columns(metadata, names)})
 
     def _columns(self, metadata: ObjectMetadata, names: tuple[str, ...]) -> str:
@@ -167,7 +167,9 @@ class Dataverse:
         columns = {metadata.id_field: None} | {written.column(field): None for field in fields}
         return ",".join(columns)
 
-    def shown_fields(self, metadata: ObjectMetadata, row: Mapping[str, Any]) -> dict[str, Any]:
+    def shown_fields(
+        self, session: HubSession, metadata: ObjectMetadata, row: Mapping[str, Any]
+    ) -> dict[str, Any]:
         shown = {}
         for name, value in row.items():
             if "@" in name:

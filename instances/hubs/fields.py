@@ -68,6 +68,8 @@ class ObjectMetadata:
         if bare == "id" and "id" not in self.fields:
             bare = self.id_field
         field = self.fields.get(bare) or self._by_lower_name.get(bare.lower())
-        if field is None:
-            raise HubCallRefusedError(f"{self.name} has no field “{bare[:100]}”")
-        return field
+        return field or self.unknown_field(bare)
+
+    def unknown_field(self, name: str) -> Field:
+        """Return a field that is not described, if the object may have such. Raises HubCallRefusedError."""
+        raise HubCallRefusedError(f"{self.name} has no field “{name[:100]}”")

@@ -24,16 +24,22 @@ from instances.hubs.resources import (
     Resource,
     checked_id,
     find_child,
+    find_object,
     find_resource,
     not_allowed,
 )
+from instances.hubs.rest import Rest
 from instances.hubs.salesforce import Salesforce
 from instances.hubs.session import Answer, HubSession, value_at
 from instances.hubs.values import guid_of
 from instances.hubs.vendor import ListPage, Vendor
 from instances.models import Element, Instance
 
-VENDORS: Mapping[str, Vendor] = {"dataverse": Dataverse(), "salesforce": Salesforce()}
+VENDORS: Mapping[str, Vendor] = {
+    "dataverse": Dataverse(),
+    "salesforce": Salesforce(),
+    "rest": Rest(),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +120,10 @@ class Hub:
 
     def read(self, name: str, record_id: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Return one record."""
-        metadata = self._metadata(find_resource(self._api, name))
+        resource = find_resource(self._api, name)
+        metadata = self._metadata(resource)
         names = field_names(parameters)
-        return self._records(metadata).shown(self._row(metadata, record_id, names), names)
+        return self._records(metadata).shown(self._row(resource, record_id, names), names)
 
     def create(self, name: str, body: Any) -> dict[str, Any]:
         """Create a record, and return it."""
@@ -127,8 +134,11 @@ class Hub:
         parent = find_resource(self._api, name)
         resource, field = find_child(self._api, parent, child)
         value: Any = checked_id(parent_id)
-        if self._metadata(resource).field(field).type == FieldType.LOOKUP:
+        kind = self._metadata(resource).field(field).type
+        if kind == FieldType.LOOKUP:
             value = {"LogicalName": parent.object, "Id": value}
+        elif kind == FieldType.NUMBER and parent_id.isdecimal():
+            value = int(parent_id)
         wrap = self._api.wrap
         inner = body.get(wrap) if wrap and isinstance(body, dict) else body
         if not isinstance(inner, dict):
@@ -141,11 +151,11 @@ class Hub:
         metadata = self._metadata(resource)
         records = self._records(metadata)
         written = records.written(body, is_new=True)
-        answer = self._write(self._api.create, metadata.path, written)
+        answer = self._write(resource, self._api.create, metadata.path, written)
         if self._api.create.answers == "record":
-            return records.shown(self._answered(answer))
+            return records.shown(self._answered(resource, answer))
         record_id = value_at(answer.document, self._api.create.id_at)
-        return records.shown(self._row(metadata, str(record_id), ()))
+        return records.shown(self._row(resource, str(record_id), ()))
 
     def update(self, name: str, record_id: str, body: Any) -> dict[str, Any]:
         """Change some fields of a record, and return it."""
@@ -154,10 +164,11 @@ class Hub:
         metadata = self._metadata(resource)
         target = self._target(metadata, record_id)
         records = self._records(metadata)
-        answer = self._write(self._api.update, target, records.written(body, is_new=False))
+        written = records.written(body, is_new=False)
+        answer = self._write(resource, self._api.update, target, written)
         if self._api.update.answers == "record":
-            return records.shown(self._answered(answer))
-        return records.shown(self._row(metadata, record_id, ()))
+            return records.shown(self._answered(resource, answer))
+        return records.shown(self._row(resource, record_id, ()))
 
     def delete(self, name: str, record_id: str) -> None:
         """Delete a record."""
@@ -169,7 +180,9 @@ class Hub:
         """Return the resource of a child record, after a check that it belongs to the parent."""
         resource, field_name = find_child(self._api, find_resource(self._api, name), child)
         metadata = self._metadata(resource)
-        row = self._vendor.shown_fields(metadata, self._row(metadata, child_id, (field_name,)))
+        row = self._vendor.shown_fields(
+            self._session, metadata, self._row(resource, child_id, (field_name,))
+        )
         if str(row.get(field_name)).lower() != parent_id.lower():
             raise HubCallRefusedError(f"No record found with ID {child_id[:100]}", http_status=404)
         return resource.name
@@ -180,7 +193,7 @@ class Hub:
 
     def describe(self, name: str) -> ObjectMetadata:
         """Return all that is known of an object, by the name of its resource or the provider's."""
-        metadata = self._metadata(find_resource(self._api, name))
+        metadata = self._metadata(find_object(self._api, name))
         return cached(
             self._session,
             ("choices", metadata.name),
@@ -216,22 +229,27 @@ class Hub:
             segment = str(guid)
         return self._api.record.format(path=metadata.path, id=segment)
 
-    def _row(
-        self, metadata: ObjectMetadata, record_id: str, names: tuple[str, ...]
-    ) -> dict[str, Any]:
-        query = self._vendor.select(metadata, names)
+    def _row(self, resource: Resource, record_id: str, names: tuple[str, ...]) -> dict[str, Any]:
+        metadata = self._metadata(resource)
+        query = self._vendor.select(self._session, metadata, names)
         target = self._target(metadata, record_id)
         document = self._session.get(f"{target}?{query}" if query else target)
-        return self._answered(Answer({}, document))
+        return self._answered(resource, Answer({}, document))
 
-    def _write(self, write: Write, target: str, document: dict[str, Any]) -> Answer:
+    def _write(
+        self, resource: Resource, write: Write, target: str, document: dict[str, Any]
+    ) -> Answer:
         if not document:
             raise InvalidCallError("The body sets no field")
-        return self._session.send(write.method, target, headers=write.headers, document=document)
+        place = self._api.place("body_at", resource.name)
+        body = {place: document} if place else document
+        return self._session.send(write.method, target, headers=write.headers, document=body)
 
-    def _answered(self, answer: Answer) -> dict[str, Any]:
-        if not isinstance(answer.document, dict):
+    def _answered(self, resource: Resource, answer: Answer) -> dict[str, Any]:
+        place = self._api.place("item_at", resource.name)
+        record = value_at(answer.document, place) if place else answer.document
+        if not isinstance(record, dict):
             raise UnusableAnswerError(
                 f"{self._session.provider} sent a response that could not be understood."
             )
-        return answer.document
+        return record

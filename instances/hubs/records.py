@@ -25,14 +25,14 @@ class Records:
     def shown(self, row: Mapping[str, Any], names: Iterable[str] = ()) -> dict[str, Any]:
         """Return a record as an answer shows it. names: of the fields that were asked for; empty for all."""
         api, metadata = self._session.api, self._metadata
-        fields = self._vendor.shown_fields(metadata, row)
+        fields = self._vendor.shown_fields(self._session, metadata, row)
         if asked := {metadata.field(name, wrap=api.wrap).name for name in names}:
-            fields = {
-                name: value for name, value in fields.items() if name in asked | {metadata.id_field}
-            }
+            # Of "owner.name", the whole owner.
+            asked |= {metadata.id_field, *(name.partition(".")[0] for name in asked)}
+            fields = {name: value for name, value in fields.items() if name in asked}
         if api.dates:
             fields = {name: self._with_milliseconds(name, value) for name, value in fields.items()}
-        record_id = fields.get(metadata.id_field)
+        record_id = row.get(metadata.id_field)
         record = {"id": record_id, api.wrap: fields} if api.wrap else {**fields, "id": record_id}
         is_filtered = (
             str(self._session.instance.configuration.get(NULLS_KEY, "true")).lower() != "false"

@@ -34,6 +34,12 @@ def find_resource(api: HubApi, name: str) -> Resource:
     raise no_resource(name)
 
 
+def find_object(api: HubApi, name: str) -> Resource:
+    """Return the resource of an object, by its own name or the provider's. Raises HubCallRefusedError (404)."""
+    by_object = {resource.object: own for own, resource in api.resources.items()}
+    return find_resource(api, name if name in api.resources else by_object.get(name, name))
+
+
 def find_child(api: HubApi, parent: Resource, child: str) -> tuple[Resource, str]:
     """Return the resource of a parent's child records, and its field with the parent's id.
 

@@ -111,7 +111,7 @@ class Salesforce:
     def _where(self, metadata: ObjectMetadata, query: ListQuery) -> str:
         return f" WHERE {self.filter_type(metadata).write(query.where)}" if query.where else ""
 
-    def select(self, metadata: ObjectMetadata, names: tuple[str, ...]) -> str:
+    def select(self, session: HubSession, metadata: ObjectMetadata, names: tuple[str, ...]) -> str:
         columns = self._columns(metadata, names) if names else ()
         return urlencode({"fields": ",".join(columns)}, safe=",") if columns else ""
 
@@ -120,7 +120,9 @@ class Salesforce:
             return list(dict.fromkeys([_ID, *(metadata.field(name).name for name in names)]))
         return [field.name for field in metadata.fields.values() if field.vendor_type != _FILES]
 
-    def shown_fields(self, metadata: ObjectMetadata, row: Mapping[str, Any]) -> dict[str, Any]:
+    def shown_fields(
+        self, session: HubSession, metadata: ObjectMetadata, row: Mapping[str, Any]
+    ) -> dict[str, Any]:
         # Type and address of the record at Salesforce.
         return {name: value for name, value in row.items() if name != "attributes"}
 

@@ -161,7 +161,7 @@ def is_below(target: str) -> bool:
     path = target.partition("?")[0]
     is_plain = target.isascii() and target.isprintable() and " " not in target
     lowered = path.lower()
-    segments = lowered.replace("%2e", ".").split("/")
+    segments = lowered.removesuffix("/").replace("%2e", ".").split("/")
     return (
         is_plain
         and not {".", "..", ""} & set(segments)

@@ -108,7 +108,7 @@ def _resource_operations(api: HubApi, name: str) -> Iterator[tuple[str, str, Ope
     resource, model = api.resources.get(name), model_name(name)
     record, body = {"$ref": f"#/definitions/{model}"}, _body_parameter(model)
     operation = _operation(f"get{model}", f"List {name}", name, _list_of(record))
-    operation["parameters"] += _list_parameters(api)
+    operation["parameters"] += _list_parameters(api, name)
     yield f"/{name}", "get", operation
     if resource is None or resource.create:
         yield (
@@ -146,7 +146,7 @@ def _child_operations(
     path = f"/{parent}/{{id}}/{child}"
     summary = f"List {child} of one of {parent}"
     operation = _operation(f"get{both}", summary, parent, _list_of(record), [parent_id])
-    operation["parameters"] += _list_parameters(api)
+    operation["parameters"] += _list_parameters(api, resource)
     yield path, "get", operation
     if api.resources[resource].create:
         parameters = [parent_id, _body_parameter(model)]
@@ -172,8 +172,10 @@ def _operation(
     }
 
 
-def _list_parameters(api: HubApi) -> list[Operation]:
-    texts = [_query_parameter(name, text) for name, text in _LIST_PARAMETERS.items()]
+def _list_parameters(api: HubApi, name: str) -> list[Operation]:
+    texts = [
+        _query_parameter(parameter, text) for parameter, text in _list_texts(api, name).items()
+    ]
     numbers = [
         _query_parameter(name, f"{text}. Maximum {api.paging.max}", kind="integer")
         if name == "pageSize"
@@ -181,7 +183,22 @@ def _list_parameters(api: HubApi) -> list[Operation]:
         for name, text in _NUMBERS.items()
     ]
     count = "true: the header elements-total-count has the number of all records"
-    return [*texts, *numbers, _query_parameter("returnCount", count, kind="boolean")]
+    total = [_query_parameter("returnCount", count, kind="boolean")] if api.total_at else []
+    return [*texts, *numbers, *total]
+
+
+def _list_texts(api: HubApi, name: str) -> dict[str, str]:
+    """Return the parameters of a list that the element understands, with their descriptions."""
+    if api.vendor != "rest":
+        return _LIST_PARAMETERS
+    conditions = [
+        f"{one.field} {operator}"
+        for one in api.resources[name].filters
+        for operator in one.operators
+    ]
+    texts = {key: text for key, text in _LIST_PARAMETERS.items() if key not in {"where", "orderBy"}}
+    where = f"Conditions in CEQL, joined by AND, with: {', '.join(conditions)}"
+    return ({"where": where} if conditions else {}) | texts
 
 
 def _query_parameter(name: str, description: str, *, kind: str = "string") -> Operation:

@@ -1,10 +1,9 @@
-"""What differs between families of providers in code: their metadata, filters and lookups (dataverse.py, salesforce.py)."""
+"""What differs between families of providers in code: their metadata, filters and lookups (dataverse.py, salesforce.py, rest.py)."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 from instances.hubs.fields import Field, ObjectMetadata
-from instances.hubs.filters import Filter
 from instances.hubs.list_query import ListQuery
 from instances.hubs.resources import Resource
 from instances.hubs.session import HubSession
@@ -27,8 +26,6 @@ class ListPage:
 class Vendor(Protocol):
     """One family of providers. Every method raises what HubSession.send() raises."""
 
-    filter_type: type[Filter]
-
     def describe(self, session: HubSession, resource: Resource) -> ObjectMetadata:
         """Ask for the fields of a resource's object. Raises HubCallRefusedError (404) if there is no such object."""
         ...
@@ -47,11 +44,13 @@ class Vendor(Protocol):
         """Ask for one page of records."""
         ...
 
-    def select(self, metadata: ObjectMetadata, names: tuple[str, ...]) -> str:
+    def select(self, session: HubSession, metadata: ObjectMetadata, names: tuple[str, ...]) -> str:
         """Return the query of a request for one record, or an empty string. names: empty for all fields."""
         ...
 
-    def shown_fields(self, metadata: ObjectMetadata, row: Mapping[str, Any]) -> dict[str, Any]:
+    def shown_fields(
+        self, session: HubSession, metadata: ObjectMetadata, row: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Return the fields of a record, under the names of the metadata."""
         ...
 

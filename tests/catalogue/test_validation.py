@@ -397,39 +397,3 @@ def test_only_what_gets_a_token_has_a_token_response():
     assert problems(BASIC | {"error_codes": {"transient": ["later"]}}) == {
         "authentication[0].grant_type": "is missing. State how a token is requested, or omit error_codes and token_answer."
     }
-
-
-HUB_API: dict[str, Any] = {
-    "vendor": "dataverse",
-    "list_at": "value",
-    "total_at": "count",
-    "error_at": "error",
-    "paging": {"next_at": "next", "max": 10},
-    "create": {"method": "POST"},
-    "update": {"method": "PATCH"},
-    "resources": {"contacts": {"path": "contacts", "object": "contact", "id": "contactid"}},
-}
-
-
-@pytest.mark.parametrize(
-    ("change", "place"),
-    [
-        ({"paging": {"max": 10}}, "hub_api.paging.next_at"),
-        ({"record": "{path}/1"}, "hub_api.record"),
-        (
-            {"resources": {"ping": HUB_API["resources"]["contacts"]}},
-            "hub_api.resources.ping",
-        ),
-        (
-            {"children": {"contacts/notes": {"resource": "notes", "field": "x"}}},
-            "hub_api.children.contacts/notes",
-        ),
-        (
-            {"children": {"notes": {"resource": "contacts", "field": "x"}}},
-            "hub_api.children.notes",
-        ),
-    ],
-)
-def test_resources_have_names_that_can_be_called(change, place):
-    assert problems(BASIC, hub_api=HUB_API) == {}
-    assert place in problems(BASIC, hub_api=HUB_API | change)
