@@ -86,7 +86,7 @@ messages: $(DEVELOPMENT)
 PRODUCTION = DEBUG=false SANDBOX_ENABLED=false PUBLIC_URL=https://instances.example.com \
   ALLOWED_HOSTS=instances.example.com DATA_DIR=$(VENV)/production DATABASE_URL=sqlite://:memory: \
   SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')" \
-  ENCRYPTION_KEYS="$$($(PY) -c 'from instances import crypto; print(crypto.generate_key())')"
+  ENCRYPTION_KEYS="$$($(PY) -c 'from instances.crypto import sealing; print(sealing.generate_key())')"
 
 $(RUNTIME): requirements.lock $(PY)
 	@echo "Installing what the program needs ..."

@@ -23,7 +23,7 @@ from django.core.management import call_command
 
 from bench import load
 from bench.database import database
-from instances import crypto
+from instances.crypto import sealing
 
 PROJECT = Path(__file__).resolve().parent.parent
 SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))
@@ -67,7 +67,7 @@ def main() -> None:
             "DJANGO_SETTINGS_MODULE": "bench.settings",
             "DATABASE_URL": url,
             "SECRET_KEY": secrets.token_urlsafe(50),
-            "ENCRYPTION_KEYS": crypto.generate_key(),
+            "ENCRYPTION_KEYS": sealing.generate_key(),
             "PUBLIC_URL": f"http://localhost:{port}",
             "LOG_LEVEL": "WARNING",
             "API_CALLS_PER_MINUTE": "0",

@@ -29,7 +29,7 @@ from django.core.management import call_command
 
 from bench.database import database, sqlite_database
 from bench.stub import stub
-from instances import crypto
+from instances.crypto import sealing
 
 if TYPE_CHECKING:
     from resource import struct_rusage
@@ -86,7 +86,7 @@ def _measure(name: str, url: str) -> None:
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "DATABASE_URL": url,
             "SECRET_KEY": secrets.token_urlsafe(50),
-            "ENCRYPTION_KEYS": crypto.generate_key(),
+            "ENCRYPTION_KEYS": sealing.generate_key(),
             "PROVIDER_ALLOWED_PRIVATE_HOSTS": f"127.0.0.1:{near},127.0.0.1:{far}",
             "LOG_LEVEL": "WARNING",
         }

@@ -20,7 +20,7 @@ import django
 from django.core.management import call_command
 
 from bench.database import database
-from instances import crypto
+from instances.crypto import sealing
 
 SMALL = 1_000, 10_000
 FULL = (
@@ -87,7 +87,7 @@ def main() -> None:
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "DATABASE_URL": url,
             "SECRET_KEY": secrets.token_urlsafe(50),
-            "ENCRYPTION_KEYS": crypto.generate_key(),
+            "ENCRYPTION_KEYS": sealing.generate_key(),
             "LOG_LEVEL": "WARNING",
         }
         django.setup()

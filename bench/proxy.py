@@ -16,7 +16,7 @@ from bench import load
 from bench.api import measure, request_of, say, server
 from bench.database import database
 from bench.stub import stub
-from instances import crypto
+from instances.crypto import sealing
 
 CLIENTS = (1, 8, 32)
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
@@ -33,7 +33,7 @@ def main() -> None:
             "DJANGO_SETTINGS_MODULE": "bench.settings",
             "DATABASE_URL": url,
             "SECRET_KEY": secrets.token_urlsafe(50),
-            "ENCRYPTION_KEYS": crypto.generate_key(),
+            "ENCRYPTION_KEYS": sealing.generate_key(),
             "PUBLIC_URL": f"http://localhost:{port}",
             "LOG_LEVEL": "WARNING",
             "API_CALLS_PER_MINUTE": "0",

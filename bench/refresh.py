@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from bench.database import database
 from bench.stub import stub
-from instances import crypto
+from instances.crypto import sealing
 
 COUNT = 500
 DELAY_SECONDS = 0.2
@@ -40,7 +40,7 @@ def main() -> None:
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "DATABASE_URL": url,
             "SECRET_KEY": secrets.token_urlsafe(50),
-            "ENCRYPTION_KEYS": crypto.generate_key(),
+            "ENCRYPTION_KEYS": sealing.generate_key(),
             "PROVIDER_ALLOWED_PRIVATE_HOSTS": f"127.0.0.1:{port}",
             "LOG_LEVEL": "WARNING",
         }

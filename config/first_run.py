@@ -8,7 +8,7 @@ import secrets
 import sys
 from pathlib import Path
 
-from instances import crypto
+from instances.crypto import sealing
 
 ENV_FILE = Path(__file__).resolve().parent.parent / ".env"
 _TEXT = """\
@@ -22,7 +22,7 @@ SANDBOX_ENABLED=true
 
 def write_env_file(path: Path) -> bool:
     """Write the file, readable by its owner only. False if it already exists."""
-    text = _TEXT.format(secret_key=secrets.token_urlsafe(50), encryption_key=crypto.generate_key())
+    text = _TEXT.format(secret_key=secrets.token_urlsafe(50), encryption_key=sealing.generate_key())
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -9,8 +9,8 @@ from django.core.checks import CheckMessage, Error, Tags, Warning as CheckWarnin
 from django.db import DatabaseError, connection, models
 from django.db.models.functions import Cast
 
-from instances import crypto
 from instances.catalogue.loading import shipped_elements
+from instances.crypto import sealing
 from instances.errors import CatalogueError, EncryptionKeyError
 from instances.fields import SealedTextField, sealed_fields, sealed_models
 from instances.redaction import redact_text
@@ -32,7 +32,7 @@ _NOT_CIPHERTEXT = (
 @register(ENCRYPTION)
 def check_encryption_keys_parse(**_: Any) -> list[CheckMessage]:
     try:
-        crypto.encryption_keys()
+        sealing.encryption_keys()
     except EncryptionKeyError as error:
         return [Error(str(error), id="instances.E001")]
     return []
@@ -115,8 +115,8 @@ def _unfit_secrets() -> Iterator[CheckMessage]:
     """
     of_these_keys = models.Q(
         *(
-            ("stored__startswith", crypto.ciphertext_prefix(key.id))
-            for key in crypto.encryption_keys()
+            ("stored__startswith", sealing.ciphertext_prefix(key.id))
+            for key in sealing.encryption_keys()
         ),
         _connector=models.Q.OR,
     )
@@ -137,14 +137,14 @@ def _unfit_secrets() -> Iterator[CheckMessage]:
 
 def _unfit(field: SealedTextField, foreign: list[tuple[int, str]]) -> str:
     """Return a message that names the rows, the keys that they need, and what to do."""
-    needed = sorted({crypto.key_id_of(ciphertext) for _, ciphertext in foreign} - {""})
+    needed = sorted({sealing.key_id_of(ciphertext) for _, ciphertext in foreign} - {""})
     ids = ", ".join(str(pk) for pk, _ in foreign[:NAMED_ROWS])
     message = _KEY_MISSING if needed else _NOT_CIPHERTEXT
     return message % {
         "column": f"{field.model._meta.db_table}.{field.column}",
         "ids": f"{ids} and more" if len(foreign) > NAMED_ROWS else ids,
         "needed": ", ".join(needed),
-        "known": ", ".join(key.id for key in crypto.encryption_keys()),
+        "known": ", ".join(key.id for key in sealing.encryption_keys()),
     }
 
 

@@ -6,7 +6,7 @@ class Instance(SealedRow):
 instance.token = "abc"                     # encrypted at once, bound to this row and field
 str(instance.token)                        # '••••'
 instance.token.reveal()                    # 'abc'; the only way to get the plain value
-Instance.objects.filter(token_digest__in=crypto.digests("abc"))
+Instance.objects.filter(token_digest__in=sealing.digests("abc"))
 """
 
 import json
@@ -22,7 +22,7 @@ from django.db import models
 from django.db.models.query_utils import DeferredAttribute
 from django.utils.translation import gettext_lazy as _
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.errors import UnreadableSecretError
 
 PLACEHOLDER = "••••"
@@ -52,7 +52,7 @@ class Sealed[T]:
         if not self.ciphertext:
             return self._load("")
         try:
-            return self._load(crypto.decrypt(self.ciphertext, context=self.context))
+            return self._load(sealing.decrypt(self.ciphertext, context=self.context))
         except UnreadableSecretError as error:
             raise self.unreadable(error.reason) from None
 
@@ -121,7 +121,7 @@ class SealedRow(models.Model):
         names: only these columns. For whoever writes a whole row: what it read before a rotation of the keys must not
         come back after it. What cannot be read stays as it is.
         """
-        first = crypto.ciphertext_prefix(crypto.first_key_id())
+        first = sealing.ciphertext_prefix(sealing.first_key_id())
         changed: set[str] = set()
         for field in sealed_fields(type(self)):
             is_written = field.attname in self.__dict__ and (names is None or field.name in names)
@@ -249,9 +249,9 @@ class SealedTextField(models.TextField[Any, Any]):
             return value
         plaintext = self.dump(value) if value else ""
         if self.digest_field:
-            setattr(row, self.digest_field, crypto.digest(plaintext) if plaintext else None)
+            setattr(row, self.digest_field, sealing.digest(plaintext) if plaintext else None)
         context = self.context_of(row)
-        return self.wrap(row, crypto.encrypt(plaintext, context=context) if plaintext else "")
+        return self.wrap(row, sealing.encrypt(plaintext, context=context) if plaintext else "")
 
     def from_db_value(self, value: str | None, *_: Any) -> _Stored:
         return _Stored(value or "")

@@ -23,8 +23,9 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.translation import ngettext
 
-from instances import counters, crypto
+from instances import counters
 from instances.client_address import client_address
+from instances.crypto import sealing
 from instances.errors import TooManyAttemptsError
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _limits(name: str, address: str) -> tuple[str, dict[str, int]]:
 
 
 def _key(*parts: str) -> str:
-    return f"sign-in:{crypto.digest(json.dumps(parts))}"
+    return f"sign-in:{sealing.digest(json.dumps(parts))}"
 
 
 def _require_below(limits: Mapping[str, int]) -> None:

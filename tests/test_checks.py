@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from django.core.checks import run_checks
 
-from instances import crypto
 from instances.catalogue import loading
+from instances.crypto import sealing
 from tests.support.factories import make_instance
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -21,7 +21,7 @@ def problems(tag="encryption", **options):
 @pytest.mark.django_db
 def test_keys_that_fit_the_data_are_no_problem(settings):
     make_instance()
-    settings.ENCRYPTION_KEYS = [crypto.generate_key(), *settings.ENCRYPTION_KEYS]
+    settings.ENCRYPTION_KEYS = [sealing.generate_key(), *settings.ENCRYPTION_KEYS]
     make_instance()
     assert problems() == []
 
@@ -29,8 +29,8 @@ def test_keys_that_fit_the_data_are_no_problem(settings):
 @pytest.mark.django_db
 def test_a_missing_key_is_told_by_its_id_with_table_and_way_out(settings):
     make_instance()
-    needed = crypto.encryption_keys()[0].id
-    settings.ENCRYPTION_KEYS = [crypto.generate_key()]
+    needed = sealing.encryption_keys()[0].id
+    settings.ENCRYPTION_KEYS = [sealing.generate_key()]
     told = problems()
     assert any("instances_instance.secret_configuration" in sentence for sentence in told)
     assert any("instances_organizationuser.secret" in sentence for sentence in told)
@@ -43,7 +43,7 @@ def test_a_missing_key_is_told_by_its_id_with_table_and_way_out(settings):
 @pytest.mark.django_db
 def test_a_missing_key_is_told_and_stops_no_start(settings):
     make_instance()
-    settings.ENCRYPTION_KEYS = [crypto.generate_key()]
+    settings.ENCRYPTION_KEYS = [sealing.generate_key()]
     found = run_checks(tags=["encryption"], databases=["default"])
     assert found
     assert not any(problem.is_serious() for problem in found)
@@ -53,7 +53,7 @@ def test_a_missing_key_is_told_and_stops_no_start(settings):
 def test_one_row_under_another_key_among_many_is_found(settings):
     make_instance()
     usual = settings.ENCRYPTION_KEYS
-    settings.ENCRYPTION_KEYS = [crypto.generate_key()]
+    settings.ENCRYPTION_KEYS = [sealing.generate_key()]
     make_instance()
     settings.ENCRYPTION_KEYS = usual
     assert problems() != []
@@ -161,7 +161,7 @@ def test_the_web_server_starts_without_the_key_that_the_data_needs_and_says_so(t
         subprocess.run(  # noqa: S603 - our own program, no shell
             [*manage, *command], cwd=PROJECT, env=environment, check=True, timeout=60
         )
-    started = import_wsgi(environment | {"ENCRYPTION_KEYS": crypto.generate_key()})
+    started = import_wsgi(environment | {"ENCRYPTION_KEYS": sealing.generate_key()})
     assert started.returncode == 0
     assert "which is not in ENCRYPTION_KEYS" in started.stderr
     assert "manage.py quarantine_unreadable" in started.stderr

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.forms import modelform_factory
 from django.template import Context, Template
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.errors import UnreadableSecretError
 from instances.models import Instance, Organization
 from tests.support.factories import make_instance, make_organization
@@ -58,8 +58,8 @@ def test_an_empty_secret_is_falsy_and_shows_nothing():
 
 
 def test_a_secret_is_found_by_its_exact_value_and_by_nothing_less(organization):
-    assert Organization.objects.get(secret_digest__in=crypto.digests(SECRET)) == organization
-    assert not Organization.objects.filter(secret_digest__in=crypto.digests(SECRET[:-1])).exists()
+    assert Organization.objects.get(secret_digest__in=sealing.digests(SECRET)) == organization
+    assert not Organization.objects.filter(secret_digest__in=sealing.digests(SECRET[:-1])).exists()
     with pytest.raises(FieldError, match="by its digest"):
         Organization.objects.filter(secret=SECRET)
 
@@ -97,7 +97,7 @@ def test_a_ciphertext_copied_to_another_field_of_its_row_is_unreadable(source, t
 
 
 def test_lists_and_saves_of_other_columns_never_decrypt(organization, settings):
-    settings.ENCRYPTION_KEYS = [crypto.generate_key()]
+    settings.ENCRYPTION_KEYS = [sealing.generate_key()]
     row = Organization.objects.get()
     row.name = "Renamed"
     row.save()

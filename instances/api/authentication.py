@@ -13,8 +13,8 @@ from django.core import signing
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
-from instances import crypto
 from instances.api.rate_limit import count_call
+from instances.crypto import sealing
 from instances.errors import PermissionRefusedError
 from instances.models import Instance, OrganizationUser
 from instances.queries.connection_slots import trust_recent_connection
@@ -159,7 +159,7 @@ def issue_bearer(organization_user: OrganizationUser, user: User) -> str:
 def _mark(organization_user: OrganizationUser, user: User) -> str:
     """Derive a mark that changes with the organization user's secret and the user's password."""
     session = user.get_session_auth_hash()
-    return crypto.digest(f"{BEARER_SALT}:{organization_user.secret_digest}:{session}")[:32]
+    return sealing.digest(f"{BEARER_SALT}:{organization_user.secret_digest}:{session}")[:32]
 
 
 def _caller_of_bearer(token: str) -> Caller:
@@ -232,11 +232,11 @@ def _user_by(key_count: int, *secrets: str) -> PreparedQuery[OrganizationUser]:
 
 def _caller_of(parts: dict[str, str]) -> Caller:
     digests = {
-        name: crypto.digests(parts[name]) for name in ("user", "organization") if name in parts
+        name: sealing.digests(parts[name]) for name in ("user", "organization") if name in parts
     }
-    key_count = len(crypto.encryption_keys())
+    key_count = len(sealing.encryption_keys())
     if "element" in parts:
-        element = crypto.digests(parts["element"])
+        element = sealing.digests(parts["element"])
         instance = _instance_by(key_count, *digests).first(element=element, **digests)
         if instance is None or instance.state == Instance.State.DELETING:
             raise UnauthenticatedError

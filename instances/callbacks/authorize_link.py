@@ -11,8 +11,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_http_methods
 
-from instances import crypto, errors
+from instances import errors
 from instances.callbacks.error_pages import explain_error, in_the_name_of
+from instances.crypto import sealing
 from instances.models import AuthorizationLink, Instance
 from instances.pages.forms import ConfigurationForm
 from instances.pages.oauth_redirect import (
@@ -67,7 +68,7 @@ def _page(
         "instance": link.instance,
         "form": form,
         "is_oauth": link.instance.authentication.needs_browser,
-        "visit": crypto.digest(visit_secret),
+        "visit": sealing.digest(visit_secret),
     }
     response = render(request, "instances/authorize.html", context)
     return response if link.used_at else remember_visit(response, visit_secret)

@@ -5,7 +5,7 @@ import json
 import zlib
 from dataclasses import dataclass
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.errors import InvalidCallError, UnreadableSecretError
 from instances.hubs.list_query import ListQuery
 from instances.hubs.vendor import Position
@@ -28,13 +28,13 @@ class PageScope:
 def seal_page(position: Position, scope: PageScope) -> str:
     """Return the token for a position. It is compressed, since it comes back in a URL."""
     packed = zlib.compress(json.dumps(position, separators=(",", ":")).encode(), 9)
-    return crypto.encrypt(base64.b85encode(packed).decode(), context=scope.context)
+    return sealing.encrypt(base64.b85encode(packed).decode(), context=scope.context)
 
 
 def open_page(token: str, scope: PageScope) -> Position:
     """Return the position of a token. Raises InvalidCallError if it is not one of this query."""
     try:
-        text = crypto.decrypt(token, context=scope.context)
+        text = sealing.decrypt(token, context=scope.context)
     except (UnreadableSecretError, UnicodeEncodeError):
         raise InvalidCallError(
             "nextPage is not a page token of this query. Repeat the query with the same parameters, or start again "

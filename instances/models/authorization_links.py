@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.models.instances import Instance
 from instances.models.organizations import Membership
 
@@ -35,12 +35,12 @@ def browser_digests(kept: str) -> list[str]:
     """Return the digests of all secrets in a browser's cookie."""
     # One more: the secret of the latest visit to a link.
     secrets = kept.split(SECRETS_SEPARATOR)[: MAX_BROWSER_SECRETS + 1]
-    return [digest for secret in secrets if secret for digest in crypto.digests(secret)]
+    return [digest for secret in secrets if secret for digest in sealing.digests(secret)]
 
 
 class AuthorizationLinkQuerySet(models.QuerySet["AuthorizationLink"]):
     def with_token(self, token: str) -> Self:
-        return self.filter(token_digest__in=crypto.digests(token))
+        return self.filter(token_digest__in=sealing.digests(token))
 
     def open(self, *, at: datetime) -> Self:
         """Links that still work, if only for the browser that claimed them."""

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_lazy as _
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.fields import SealedJSONField, SealedRow, SealedTextField
 from instances.models.authorization_links import AuthorizationLink, is_kept
 from instances.models.instances import Instance
@@ -18,7 +18,7 @@ LIFETIME = timedelta(minutes=10)
 
 class AuthorizationQuerySet(models.QuerySet["Authorization"]):
     def with_state(self, state: str) -> Self:
-        return self.filter(state_digest__in=crypto.digests(state))
+        return self.filter(state_digest__in=sealing.digests(state))
 
     def pending(self, *, at: datetime) -> Self:
         """Authorizations whose browser may still return."""

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.models.instances import Instance
 from instances.models.organizations import OrganizationUser
 
@@ -17,7 +17,7 @@ LIFETIME = timedelta(hours=24)
 
 class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):
     def with_key(self, key: str) -> Self:
-        return self.filter(key_digest__in=crypto.digests(key))
+        return self.filter(key_digest__in=sealing.digests(key))
 
     def held_by(self, holder: UUID) -> Self:
         return self.filter(holder=holder)

@@ -10,8 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now, RowNumber
 
-from instances import crypto
 from instances.causes import Cause
+from instances.crypto import sealing
 from instances.models.organizations import OrganizationUser, inline_ids
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 
         A token that was replaced works until its overlap ends.
         """
-        return self.with_token_digests(crypto.digests(token))
+        return self.with_token_digests(sealing.digests(token))
 
     def with_token_digests(self, digests: Sequence[Any]) -> Self:
         """As with_token(), for the digests of a token."""

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.models import Authorization, AuthorizationLink, Instance
 from instances.models.authorization_links import MAX_BROWSER_SECRETS, SECRETS_SEPARATOR
 from instances.provisioning.oauth.authorize import (
@@ -39,7 +39,7 @@ def remember_visit(response: HttpResponse, visit_secret: str) -> HttpResponse:
 def visit_secret_of(request: HttpRequest) -> str:
     """Return the secret of the page whose form is sent, or "" if the browser has another one or none."""
     visit_secret = request.COOKIES.get(_cookie_name(_VISIT_COOKIE), "")
-    is_of_page = visit_secret and request.POST.get("visit") in crypto.digests(visit_secret)
+    is_of_page = visit_secret and request.POST.get("visit") in sealing.digests(visit_secret)
     return visit_secret if is_of_page else ""
 
 

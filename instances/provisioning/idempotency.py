@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.deadlines import Deadline
 from instances.errors import (
     IdempotencyKeyReusedError,
@@ -96,7 +96,7 @@ class _Claims:
 
     @cached_property
     def _body_digests(self) -> list[str]:
-        return [*crypto.digests(self.body_text)]
+        return [*sealing.digests(self.body_text)]
 
     def is_same_body(self, record: IdempotencyKey) -> bool:
         return record.body_digest in self._body_digests
@@ -111,9 +111,9 @@ class _Claims:
         self.keys.with_key(key).filter(created_at__lt=now - LIFETIME).delete()
         new = IdempotencyKey(
             organization_user=self.organization_user,
-            key_digest=crypto.digest(key),
-            body_digest=crypto.digest(self.body_text),
-            digest_key_id=crypto.first_key_id(),
+            key_digest=sealing.digest(key),
+            body_digest=sealing.digest(self.body_text),
+            digest_key_id=sealing.first_key_id(),
             created_at=now,
             holder=self.holder,
             held_until=now + HOLD,
@@ -132,7 +132,7 @@ class _Claims:
         lost = self.keys.lost(at=Now()).filter(pk=record.pk, instance=record.instance)
         own = {"holder": self.holder, "held_until": Now() + HOLD}
         if record.instance is None:
-            own["body_digest"] = crypto.digest(self.body_text, key_id=record.digest_key_id)
+            own["body_digest"] = sealing.digest(self.body_text, key_id=record.digest_key_id)
         is_mine = lost.update(**own) == 1
         self.count += is_mine
         return is_mine
@@ -182,7 +182,7 @@ def _insert_or_find(new: IdempotencyKey, key: str) -> IdempotencyKey:
     there = keys.filter(organization_user=user_id).with_key(key)
     while True:
         with transaction.atomic():
-            if len(crypto.encryption_keys()) > 1:
+            if len(sealing.encryption_keys()) > 1:
                 OrganizationUser.objects.select_for_update(no_key=True).get(pk=user_id)
             if found := there.first():
                 return found

@@ -12,10 +12,10 @@ from typing import Any, Self
 from django.conf import settings
 from django.db.models import QuerySet
 
-from instances import crypto
 from instances.catalogue.authentication import AuthenticationType
 from instances.catalogue.hosts import NamedHost, named_hosts
 from instances.catalogue.templates import overridden
+from instances.crypto import sealing
 from instances.errors import MissingConfigurationError
 from instances.models import Element, Instance, OAuthApp, Organization, OrganizationUser
 from instances.platforms.base import code_in
@@ -100,7 +100,7 @@ class ConnectionPlan:
 
         Raises UnreadableSecretError if the OAuth app's secret cannot be decrypted.
         """
-        return crypto.digest(json.dumps([self.configuration, self.url_templates], sort_keys=True))
+        return sealing.digest(json.dumps([self.configuration, self.url_templates], sort_keys=True))
 
     @cached_property
     def own_hosts(self) -> frozenset[NamedHost]:

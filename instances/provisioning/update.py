@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from django.db import transaction
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.models import Instance, StateChange
 from instances.platforms.base import code_in
 from instances.provisioning.create import clean_name, clean_tags
@@ -59,7 +59,7 @@ def update_instance(
     name = None if body.name is None else clean_name(body.name) or instance.element.name
     tags = None if body.tags is None else clean_tags(body.tags)
     code = code_in(body.provider_data)
-    is_new_code = bool(body.provider_data) and instance.code_digest not in crypto.digests(code)
+    is_new_code = bool(body.provider_data) and instance.code_digest not in sealing.digests(code)
     provider_data = body.provider_data if is_new_code else {}
     plan = plan_changes(instance, body.configuration, provider_data=provider_data)
     stored = instance.readable_configuration()

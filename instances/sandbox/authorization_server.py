@@ -21,8 +21,8 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.utils import timezone
 
-from instances import crypto
 from instances.catalogue.sandbox import SANDBOX_CLIENT_ID
+from instances.crypto import sealing
 from instances.sandbox.client import AUTH_METHODS, Client
 from instances.sandbox.grants import (
     CodeGrant,
@@ -92,8 +92,8 @@ class SandboxServer(AuthorizationServer):
             )
         Token.objects.create(
             grant=grant,
-            access_token_digest=crypto.digest(token["access_token"]),
-            refresh_token_digest=crypto.digest(token["refresh_token"]),
+            access_token_digest=sealing.digest(token["access_token"]),
+            refresh_token_digest=sealing.digest(token["refresh_token"]),
             expires_at=timezone.now() + ACCESS_TOKEN_LIFETIME,
         )
         if resource := requested_resource(request) or grant.resource:

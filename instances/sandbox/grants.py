@@ -11,8 +11,8 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 from django.utils.crypto import constant_time_compare
 from django.utils.encoding import iri_to_uri
 
-from instances import crypto
 from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
+from instances.crypto import sealing
 from instances.sandbox.client import AUTH_METHODS, Client
 from instances.sandbox.models import Grant, Token
 
@@ -34,7 +34,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):
 
     def save_authorization_code(self, code: str, request: Any) -> None:
         Grant.objects.create(
-            code_digest=crypto.digest(code),
+            code_digest=sealing.digest(code),
             code_challenge=request.payload.data.get("code_challenge", ""),
             redirect_uri=request.payload.redirect_uri,
             scope=request.scope,

@@ -11,7 +11,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from instances import crypto
+from instances.crypto import sealing
 
 CODE_LIFETIME = timedelta(minutes=10)
 ACCESS_TOKEN_LIFETIME = timedelta(hours=1)
@@ -23,7 +23,7 @@ class GrantQuerySet(models.QuerySet["Grant"]):
         return self.filter(revoked_at=None)
 
     def with_code(self, code: str) -> Self:
-        return self.filter(code_digest__in=crypto.digests(code))
+        return self.filter(code_digest__in=sealing.digests(code))
 
     def revoke(self) -> int:
         return self.live().update(revoked_at=timezone.now())
@@ -79,11 +79,11 @@ class Grant(models.Model):
 
 class TokenQuerySet(models.QuerySet["Token"]):
     def with_access_token(self, access_token: str) -> Self:
-        found = self.filter(access_token_digest__in=crypto.digests(access_token))
+        found = self.filter(access_token_digest__in=sealing.digests(access_token))
         return found.select_related("grant")
 
     def with_refresh_token(self, refresh_token: str) -> Self:
-        found = self.filter(refresh_token_digest__in=crypto.digests(refresh_token))
+        found = self.filter(refresh_token_digest__in=sealing.digests(refresh_token))
         return found.select_related("grant")
 
     def expire(self) -> int:

@@ -8,8 +8,8 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from instances import crypto
 from instances.catalogue.loading import shipped_elements
+from instances.crypto import sealing
 from instances.errors import InstancesError
 from instances.models import AuthorizationLink, Element, Instance
 from instances.provisioning.create import create_draft
@@ -193,7 +193,7 @@ def link_to(instance):
     AuthorizationLink.objects.create(
         instance=instance,
         made_by=make_user(token),
-        token_digest=crypto.digest(token),
+        token_digest=sealing.digest(token),
         expires_at=timezone.now() + timedelta(days=1),
     )
     return f"/authorize/{token}"

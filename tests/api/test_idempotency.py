@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.models import IdempotencyKey, Instance, OrganizationUser
 from instances.provisioning import create, idempotency
 from instances.provisioning.lifecycle.delete import forget_instance
@@ -256,7 +256,7 @@ def test_a_key_that_is_too_long_is_refused(api):
 
 def test_a_retry_after_a_key_rotation_finds_the_first_request(api, settings):
     first = api.post("instances", KEYED_BODY, **KEY)
-    settings.ENCRYPTION_KEYS = [crypto.generate_key(), *settings.ENCRYPTION_KEYS]
+    settings.ENCRYPTION_KEYS = [sealing.generate_key(), *settings.ENCRYPTION_KEYS]
     second = api.post("instances", KEYED_BODY, **KEY)
     other = api.post("instances", KEYED_BODY | {"name": "Other"}, **KEY)
     assert (second.status_code, second.json()) == (200, first.json())
@@ -269,12 +269,12 @@ def test_two_processes_in_the_middle_of_a_rotation_create_once(api, settings):
     instance = Instance.objects.get(pk=api.post("instances", KEYED_BODY).json()["id"])
     row = IdempotencyKey(
         organization_user=api.user,
-        key_digest=crypto.digest(KEY["Idempotency-Key"]),
-        body_digest=crypto.digest("of the first request"),
+        key_digest=sealing.digest(KEY["Idempotency-Key"]),
+        body_digest=sealing.digest("of the first request"),
         instance=instance,
         created_at=timezone.now(),
     )
-    settings.ENCRYPTION_KEYS = [crypto.generate_key(), old]
+    settings.ENCRYPTION_KEYS = [sealing.generate_key(), old]
     answers = []
 
     def create():

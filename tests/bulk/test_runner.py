@@ -15,7 +15,6 @@ import pytest
 from django.db import OperationalError, connection, connections
 from django.utils import timezone
 
-from instances import crypto
 from instances.bulk import runner
 from instances.bulk.inserting import Inserter
 from instances.bulk.jobs import (
@@ -29,6 +28,7 @@ from instances.bulk.jobs import (
 )
 from instances.bulk.rows import MAX_ATTEMPTS, MAX_CRASHES
 from instances.bulk.runner import run_bulk_job, run_chunk
+from instances.crypto import sealing
 from instances.errors import StateConflictError
 from instances.models import BulkJob, BulkRow, Instance, Interaction, OAuthApp
 from instances.provisioning.keys.rotation import rotate_encryption_keys
@@ -363,7 +363,7 @@ def test_a_row_with_an_authorization_code_is_connected_with_it_when_it_is_retrie
     assert outcomes(job) == {"succeeded": 1}
     created = [one.json for one in provider.requests if one.method == "POST"]
     assert [one["providerData"]["code"] for one in created] == ["c0de"] * len(created)
-    assert Instance.objects.get().code_digest in crypto.digests("c0de")
+    assert Instance.objects.get().code_digest in sealing.digests("c0de")
     assert not job.rows.get().body
 
 
@@ -425,7 +425,7 @@ def test_what_a_running_job_gives_back_after_a_key_rotation_needs_the_new_key_al
     answer = provider.answer
 
     def rotate():
-        settings.ENCRYPTION_KEYS = [crypto.generate_key(), *settings.ENCRYPTION_KEYS]
+        settings.ENCRYPTION_KEYS = [sealing.generate_key(), *settings.ENCRYPTION_KEYS]
         try:
             assert rotate_encryption_keys().is_complete
         finally:

@@ -7,7 +7,8 @@ from django.core.cache import caches
 from django.test import Client
 from django.utils import timezone
 
-from instances import counters, crypto
+from instances import counters
+from instances.crypto import sealing
 from instances.deadlines import Deadline
 from instances.models import Authorization, Interaction
 from tests.support.factories import make_instance, make_user
@@ -36,8 +37,8 @@ def trip():
     return Authorization.objects.create(
         instance=make_instance(),
         started_by=make_user(),
-        state_digest=crypto.digest("known"),
-        browser_digest=crypto.digest(BROWSER_SECRET),
+        state_digest=sealing.digest("known"),
+        browser_digest=sealing.digest(BROWSER_SECRET),
         expires_at=timezone.now() + timedelta(minutes=9),
     )
 

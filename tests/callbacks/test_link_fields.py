@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.models import AuthorizationLink, Instance
 from instances.provisioning.create import create_draft
 from instances.provisioning.oauth.links import connect_by_link
@@ -46,7 +46,7 @@ def link_to(user):
         AuthorizationLink.objects.create(
             instance=instance,
             made_by=make_user("mina", is_superuser=True),
-            token_digest=crypto.digest("token"),
+            token_digest=sealing.digest("token"),
             expires_at=timezone.now() + timedelta(days=1),
         )
         return "/authorize/token"

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.models import Instance, Interaction, OAuthApp, ProcessBeat
 from instances.provisioning.lifecycle.provision import provision_instance
 from tests.support.connected import make_connected, make_due
@@ -93,7 +93,7 @@ def test_after_a_rotation_the_old_key_can_be_taken_away(probed, settings):
     )
     old = settings.ENCRYPTION_KEYS[0]
     token = probed.token.reveal()
-    settings.ENCRYPTION_KEYS = [crypto.generate_key(), old]
+    settings.ENCRYPTION_KEYS = [sealing.generate_key(), old]
     assert "Would re-encrypt" in run("rotate_encryption_keys", "--dry-run")[1]
     status, out, _ = run("rotate_encryption_keys")
     assert (status, "Re-encrypted" in out) == (0, True)
@@ -105,7 +105,7 @@ def test_after_a_rotation_the_old_key_can_be_taken_away(probed, settings):
 
 
 def test_a_rotation_that_meets_an_unreadable_secret_says_where(probed, settings):
-    settings.ENCRYPTION_KEYS = [crypto.generate_key()]
+    settings.ENCRYPTION_KEYS = [sealing.generate_key()]
     status, _, err = run("rotate_encryption_keys")
     assert status == 1
     assert "not in ENCRYPTION_KEYS" in err

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.management.commands.up import DEMO_BODY, DEMO_EMAIL
 from tests.support.program import PROJECT, START_SECONDS, STOP_SECONDS, environment_in, start_up
 
@@ -265,7 +265,7 @@ def test_a_lost_key_stops_no_start_and_the_lines_say_what_to_do(environment, up)
     process, _ = up()
     process.send_signal(signal.SIGTERM)
     process.wait(timeout=STOP_SECONDS)
-    environment["ENCRYPTION_KEYS"] = crypto.generate_key()
+    environment["ENCRYPTION_KEYS"] = sealing.generate_key()
     _, told = up()
     assert "which is not in ENCRYPTION_KEYS" in told
     assert "manage.py quarantine_unreadable" in told

@@ -16,13 +16,13 @@ import requests
 from django.conf import settings
 from django.db import connection
 
-from instances import crypto
 from instances.catalogue.sandbox import (
     SANDBOX_CLIENT_ID,
     SANDBOX_CLIENT_SECRET,
     SANDBOX_PASSWORD,
     SANDBOX_USERNAME,
 )
+from instances.crypto import sealing
 from tests.support.server import PROJECT, Server
 
 HEAR_SECONDS = 120
@@ -148,7 +148,7 @@ class Sandbox:
             WHERE this.refresh_token_digest = ?"""
         with closing(sqlite3.connect(self._server.database)) as database:
             row: tuple[Any, ...] = database.execute(
-                query, [crypto.digest(refresh_token)]
+                query, [sealing.digest(refresh_token)]
             ).fetchone()
         return row
 

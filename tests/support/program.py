@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from instances import crypto
+from instances.crypto import sealing
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60
@@ -27,7 +27,7 @@ def environment_in(folder: Path) -> dict[str, str]:
         "DATA_DIR": str(folder / "var"),
         "PORT": str(port),
         "SECRET_KEY": "only-for-this-test" * 4,
-        "ENCRYPTION_KEYS": crypto.generate_key(),
+        "ENCRYPTION_KEYS": sealing.generate_key(),
         "SANDBOX_ENABLED": "true",
     }
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import requests
 
-from instances import crypto
+from instances.crypto import sealing
 from tests.support.loopback import LoopbackHandler, LoopbackServer
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -45,7 +45,7 @@ class Server:
             "PUBLIC_URL": self.url,
             "DATABASE_URL": "",
             "SECRET_KEY": "only-for-this-test" * 4,
-            "ENCRYPTION_KEYS": crypto.generate_key(),
+            "ENCRYPTION_KEYS": sealing.generate_key(),
             **environment,
         }
 

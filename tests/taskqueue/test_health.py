@@ -6,7 +6,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
-from instances import crypto, tasks
+from instances import tasks
+from instances.crypto import sealing
 from instances.models import Instance, ProcessBeat
 from instances.taskqueue.health import background_health
 from tests.support.factories import make_instance
@@ -24,7 +25,7 @@ def test_it_is_ready_when_database_migrations_keys_and_clock_are(client, setting
     assert (ready.status_code, set(ready.json().values())) == (200, {True})
     make_instance()
     assert client.get("/readyz").status_code == 200
-    settings.ENCRYPTION_KEYS = [crypto.generate_key()]
+    settings.ENCRYPTION_KEYS = [sealing.generate_key()]
     unready = client.get("/readyz")
     assert (unready.status_code, unready.json()["encryption_keys"]) == (503, False)
 

@@ -9,12 +9,12 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator, validate_email
 from django.db import transaction
 
-from instances import crypto
 from instances.catalogue.sandbox import (
     SANDBOX_CLIENT_ID,
     SANDBOX_CLIENT_SECRET,
     SANDBOX_ENDPOINT_OVERRIDES,
 )
+from instances.crypto import sealing
 from instances.errors import InputError
 from instances.models import Element, OAuthApp, Organization, OrganizationUser
 from instances.pasted import trimmed
@@ -152,7 +152,7 @@ def check_secret(owner: Organization | OrganizationUser, secret: str) -> str:
         or not (secret.isascii() and secret.isprintable())
     ):
         raise InputError("Enter a platform secret without spaces, commas or non-ASCII characters.")
-    others = type(owner)._default_manager.filter(secret_digest__in=crypto.digests(secret))
+    others = type(owner)._default_manager.filter(secret_digest__in=sealing.digests(secret))
     if others.exclude(pk=owner.pk).exists():
         raise InputError(f"This secret already belongs to another {owner._meta.verbose_name}.")
     return secret

@@ -11,7 +11,7 @@ from django.db.models import Q, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.errors import StateConflictError, UnreadableSecretError
 from instances.fields import SealedRow, sealed_fields, sealed_models
 from instances.models import Instance
@@ -75,7 +75,7 @@ def has_readable_secrets() -> bool:
 
     Stops at the first that they read, so that it may be asked often. Raises EncryptionKeyError.
     """
-    prefixes = [crypto.ciphertext_prefix(key.id) for key in crypto.encryption_keys()]
+    prefixes = [sealing.ciphertext_prefix(key.id) for key in sealing.encryption_keys()]
     is_readable = Q(*(("stored__startswith", prefix) for prefix in prefixes), _connector=Q.OR)
     is_any_stored = False
     for model in sealed_models():

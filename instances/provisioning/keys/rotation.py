@@ -16,7 +16,7 @@ from typing import Any
 from django.db import OperationalError, connection, models, transaction
 from django.db.models.functions import Cast, Left
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.errors import UnreadableSecretError
 from instances.fields import SealedRow, SealedTextField, sealed_fields, sealed_models
 from instances.models import Authorization, AuthorizationLink, IdempotencyKey
@@ -121,7 +121,7 @@ class _ModelRotation:
     @cached_property
     def _old_rows(self) -> models.QuerySet[SealedRow]:
         """Return the rows with a ciphertext of another key than the first, by primary key."""
-        done = ["", crypto.ciphertext_prefix(crypto.first_key_id())]
+        done = ["", sealing.ciphertext_prefix(sealing.first_key_id())]
         heads = {
             f"head_of_{sealed_field.name}": Left(
                 Cast(sealed_field.name, models.TextField()), len(done[1])
@@ -160,7 +160,7 @@ class _ModelRotation:
 
     def _update_of(self, row: SealedRow) -> RowUpdate | None:
         """Return the old ciphertexts and the re-encrypted columns, if there are any."""
-        first = crypto.ciphertext_prefix(crypto.first_key_id())
+        first = sealing.ciphertext_prefix(sealing.first_key_id())
         old: dict[str, Any] = {}
         new: dict[str, Any] = {}
         reasons: dict[str, str] = {}
@@ -244,5 +244,5 @@ def _settled_key_ids() -> list[str]:
 
     If there is only one key, rows from before the key's id was stored belong to it.
     """
-    first = crypto.first_key_id()
-    return [first, ""] if len(crypto.encryption_keys()) == 1 else [first]
+    first = sealing.first_key_id()
+    return [first, ""] if len(sealing.encryption_keys()) == 1 else [first]

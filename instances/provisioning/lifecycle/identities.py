@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.models import Instance, Organization
 
 
@@ -45,7 +45,7 @@ def _owners_by_id(identities: Iterable[Identity]) -> _IdOwners:
 
 
 def _owners_by_digest(identities: Iterable[Identity]) -> _TokenOwners:
-    digests = {digest for identity in identities for digest in crypto.digests(identity.token)}
+    digests = {digest for identity in identities for digest in sealing.digests(identity.token)}
     rows = Instance.objects.filter(token_digest__in=digests).values_list("token_digest", "pk")
     return {digest or "": pk for digest, pk in rows}
 
@@ -56,7 +56,7 @@ def _claim(
     """Yield what another instance owns and its id, else note this one as owner."""
     own = identity.instance_id
     id_key = (identity.organization.pk, identity.remote_id)
-    digests = crypto.digests(identity.token)
+    digests = sealing.digests(identity.token)
     taken = [(f"the id {identity.remote_id}", ids.get(id_key, own))]
     taken += [("the Element token", tokens.get(digest, own)) for digest in digests]
     others = [(what, owner) for what, owner in taken if owner != own]

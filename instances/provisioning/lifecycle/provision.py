@@ -12,7 +12,7 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.deadlines import Deadline
 from instances.errors import (
     IdentityConflictError,
@@ -146,7 +146,7 @@ def connected_columns(instance: Instance, result: PlatformInstance, code: str) -
         "quarantined_at": None,
     }
     if code:
-        columns["code_digest"] = crypto.digest(code)
+        columns["code_digest"] = sealing.digest(code)
     if result.account:
         columns["account_identity"] = dict(result.account)
     if result.tokens:

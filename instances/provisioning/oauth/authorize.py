@@ -8,8 +8,8 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser, User
 from django.utils import timezone
 
-from instances import crypto
 from instances.catalogue.authentication import AuthenticationKind
+from instances.crypto import sealing
 from instances.errors import InputError, StateConflictError
 from instances.models import Authorization, AuthorizationLink, Instance
 from instances.models.authorizations import LIFETIME
@@ -89,9 +89,9 @@ def begin_authorization(
         instance=instance,
         started_by=user if isinstance(user, User) and not link else None,
         link=link,
-        state_digest=crypto.digest(state),
-        browser_digest=crypto.digest(browser_secret),
-        digest_key_id=crypto.first_key_id(),
+        state_digest=sealing.digest(state),
+        browser_digest=sealing.digest(browser_secret),
+        digest_key_id=sealing.first_key_id(),
         redirect_uri=plan.configuration[CALLBACK_URL_KEY],
         expires_at=timezone.now() + LIFETIME,
     )

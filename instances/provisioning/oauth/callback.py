@@ -13,9 +13,9 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from instances import crypto
 from instances.catalogue.authentication import GrantType
 from instances.catalogue.templates import fill_url, overridden
+from instances.crypto import sealing
 from instances.errors import (
     AuthorizationDeniedError,
     AuthorizationError,
@@ -141,7 +141,7 @@ def person_of(authorization: Authorization | None, user: User | AnonymousUser) -
 
 
 def _has_state(authorization: Authorization, parameters: Mapping[str, str]) -> bool:
-    return authorization.state_digest in crypto.digests(parameters.get("state", ""))
+    return authorization.state_digest in sealing.digests(parameters.get("state", ""))
 
 
 def _without_words(error: InstancesError) -> InstancesError:
@@ -189,7 +189,7 @@ def check_link(authorization: Authorization) -> None:
 
 def _claim(authorization: Authorization, renewed_secret: str) -> None:
     label = authorization.instance.label
-    digest = crypto.digest(renewed_secret) if renewed_secret else authorization.browser_digest
+    digest = sealing.digest(renewed_secret) if renewed_secret else authorization.browser_digest
     if Authorization.objects.claim(authorization, browser_digest=digest, at=timezone.now()):
         return
     authorization.refresh_from_db()

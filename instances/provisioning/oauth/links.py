@@ -19,7 +19,7 @@ from django.core.validators import validate_email
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _, gettext_lazy
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.errors import (
     InputError,
     LinkDoneError,
@@ -87,8 +87,8 @@ def make_link(instance: Instance, *, user: User, note: str = "") -> NewLink:
             instance=instance,
             made_by=user,
             note=note,
-            token_digest=crypto.digest(token),
-            digest_key_id=crypto.first_key_id(),
+            token_digest=sealing.digest(token),
+            digest_key_id=sealing.first_key_id(),
             expires_at=database_now() + LIFETIME,
         )
     return NewLink(link, f"{settings.PUBLIC_URL}/authorize/{token}")
@@ -221,7 +221,7 @@ def claim_link(link: AuthorizationLink, *, fresh_secret: str) -> None:
     Raises LinkOverError if another browser was first.
     """
     # Use the key of the token's digest, so that the link depends on a single key after a rotation.
-    digest = crypto.digest(fresh_secret, key_id=link.digest_key_id)
+    digest = sealing.digest(fresh_secret, key_id=link.digest_key_id)
     if not AuthorizationLink.objects.claim(link, browser_digest=digest, at=timezone.now()):
         raise LinkOverError(_("This link was just used. Ask the person who sent it for a new one."))
     link.refresh_from_db(fields=["used_at", "browser_digest"])

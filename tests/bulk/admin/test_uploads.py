@@ -11,13 +11,13 @@ from django.db.models import QuerySet
 from django.test import Client
 from django.utils import timezone
 
-from instances import crypto
 from instances.bulk.admin import uploads as bulk_uploads
 from instances.bulk.files import read_rows
 from instances.bulk.jobs import ADOPT_AFTER
 from instances.bulk.reading import MAX_READINGS, read_stored_file
 from instances.bulk.stored_files import open_stored_file
 from instances.bulk.tasks import recover_and_enqueue
+from instances.crypto import sealing
 from instances.errors import UnreadableSecretError
 from instances.models import BulkFilePart, BulkJob, BulkRow, Instance
 from tests.bulk.admin.test_jobs import ADD, FILE, do, page_of, upload
@@ -286,7 +286,7 @@ def test_a_file_whose_key_is_missing_for_a_while_is_kept_and_read_later(
 ):
     upload(operator, user, HEAD + "".join(ROWS))
     keys = settings.ENCRYPTION_KEYS
-    settings.ENCRYPTION_KEYS = [crypto.generate_key()]
+    settings.ENCRYPTION_KEYS = [sealing.generate_key()]
     for _ in range(MAX_READINGS + 1):
         with pytest.raises(UnreadableSecretError):
             read_stored_file(BulkJob.objects.get())

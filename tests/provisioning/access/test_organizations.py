@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.errors import InputError
 from instances.models import OAuthApp, Organization, OrganizationUser
 from instances.provisioning.access.organizations import create_account, rotate_secret
@@ -36,7 +36,7 @@ def test_rotation_creates_new_secrets_and_the_old_ones_stop_working():
     first = create_account("Acme", "ada@example.com")
     second = create_account("Acme", "ada@example.com", is_rotating=True)
     assert second.user_secret not in (None, first.user_secret)
-    old = OrganizationUser.objects.filter(secret_digest__in=crypto.digests(str(first.user_secret)))
+    old = OrganizationUser.objects.filter(secret_digest__in=sealing.digests(str(first.user_secret)))
     assert not old.exists()
 
 

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 from django.test import Client
 from django.utils import timezone
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.errors import CredentialsRefusedError
 from instances.models import (
     BulkJob,
@@ -309,7 +309,7 @@ def test_with_a_lost_key_all_rows_can_be_marked_and_the_program_is_ready(
 ):
     make_rows(2)
     make_oauth_app(organization=instance.organization, element=instance.element)
-    settings.ENCRYPTION_KEYS = [crypto.generate_key()]
+    settings.ENCRYPTION_KEYS = [sealing.generate_key()]
     assert client.get("/readyz").json()["encryption_keys"] is False
     marked = {model for model, _ in quarantine()["marked"]}
     assert marked == {"organization", "organizationuser", "oauthapp", "bulkrow", "instance"}

@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 from django.db import connection, transaction
 from django.utils import timezone
 
-from instances import crypto
+from instances.crypto import sealing
 from instances.models import AuthorizationLink, BulkJob, BulkRow, IdempotencyKey, Instance
 from instances.provisioning.keys.rotation import BATCH_ROWS, rotate_encryption_keys
 from instances.provisioning.oauth.authorize import begin_authorization
@@ -43,7 +43,7 @@ def rotate(settings):
 @pytest.fixture
 def new_first_key(settings):
     def new_first_key():
-        settings.ENCRYPTION_KEYS = [crypto.generate_key(), *settings.ENCRYPTION_KEYS]
+        settings.ENCRYPTION_KEYS = [sealing.generate_key(), *settings.ENCRYPTION_KEYS]
 
     return new_first_key
 
@@ -180,9 +180,9 @@ def test_digests_need_the_old_key_until_they_expire(
     begun = begin_authorization(instance, user=user, browser_secret="browser")
     key = IdempotencyKey.objects.create(
         organization_user=instance.organization_user,
-        key_digest=crypto.digest("k"),
-        body_digest=crypto.digest("b"),
-        digest_key_id=crypto.first_key_id(),
+        key_digest=sealing.digest("k"),
+        body_digest=sealing.digest("b"),
+        digest_key_id=sealing.first_key_id(),
         created_at=timezone.now(),
     )
     assert rotate() == (0, {"rotated": 0, "unreadable": [], "changing": 0, "waiting": []})
@@ -245,5 +245,5 @@ def test_a_row_that_was_read_before_a_rotation_is_stored_under_the_new_key(
     owner.save()
     assert rotate("--dry-run")[1]["rotated"] == 0
     only_first_key()
-    [found] = type(owner).objects.filter(secret_digest__in=crypto.digests(secret))
+    [found] = type(owner).objects.filter(secret_digest__in=sealing.digests(secret))
     assert (found.email, found.secret.reveal()) == ("other@example.com", secret)

@@ -12,11 +12,12 @@ from django.db import OperationalError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from instances import crypto, tasks
+from instances import tasks
 from instances.bulk import tasks as bulk_tasks
 from instances.bulk.jobs import cancel_bulk_job, delete_bulk_job, start_bulk_job
 from instances.bulk.lines import FileRow
 from instances.bulk.reading import read_bulk_job
+from instances.crypto import sealing
 from instances.errors import ClockSkewError, CredentialsRefusedError, StateConflictError
 from instances.models import BulkJob, BulkRow, IdempotencyKey, Instance, Interaction, ProcessBeat
 from instances.models.idempotency_keys import LIFETIME
@@ -318,7 +319,7 @@ def test_a_check_by_a_process_with_a_wrong_clock_is_dated_and_followed_by_the_da
 def test_a_rotation_with_a_wrong_clock_knows_which_keys_still_need_the_old_one(
     api_key_row, settings, set_clock
 ):
-    settings.ENCRYPTION_KEYS = [crypto.generate_key(), *settings.ENCRYPTION_KEYS]
+    settings.ENCRYPTION_KEYS = [sealing.generate_key(), *settings.ENCRYPTION_KEYS]
     set_clock(2 * DAY)
     assert not rotate_encryption_keys().is_complete
     set_clock(timedelta(0))
@@ -342,8 +343,8 @@ def api_key_row():
     user = make_organization_user()
     return IdempotencyKey.objects.create(
         organization_user=user,
-        key_digest=crypto.digest("k"),
-        body_digest=crypto.digest("b"),
-        digest_key_id=crypto.first_key_id(),
+        key_digest=sealing.digest("k"),
+        body_digest=sealing.digest("b"),
+        digest_key_id=sealing.first_key_id(),
         created_at=timezone.now(),
     )

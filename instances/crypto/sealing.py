@@ -1,4 +1,4 @@
-"""AES-256-GCM and keyed digests: the only importer of cryptography.
+"""AES-256-GCM and keyed digests, for the values that are stored.
 
 The first of ENCRYPTION_KEYS encrypts, every one decrypts. A ciphertext reads `v1.<key id>.<nonce and ciphertext>`,
 so the key it needs is known without trying. context binds a ciphertext to its row and field as associated data

@@ -1,0 +1,1 @@
+"""Keys and ciphers: the only importer of cryptography."""
