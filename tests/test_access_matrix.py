@@ -62,6 +62,8 @@ OPEN = {
     "api:export_element",
     "api:read_element_docs",
     "api:read_element_docs_of_operation",
+    "api:read_hub_docs",
+    "api:read_hub_docs_of_operation",
     # The caller brings the OAuth client, or a password, along (contract 8.1).
     "api:read_oauth_url",
     "api:post_oauth_url",

@@ -1,5 +1,7 @@
 """Swagger 2.0 documents of elements, instances and objects (contract 8.2; contract for hubs, 2)."""
 
+from collections.abc import Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -19,7 +21,7 @@ from instances.api.path_variants import (
 )
 from instances.api.responses import PLATFORM, answers
 from instances.api.security import PLATFORM_CALL, RESOURCE_CALL
-from instances.api.visible import get_element
+from instances.api.visible import get_element, visible_elements
 from instances.catalogue.definition import ElementDefinition
 from instances.hubs import swagger
 from instances.hubs.fields import ObjectMetadata
@@ -65,6 +67,25 @@ def read_element_docs_of_operation(
     return _document_of_operation(get_element(request, key_or_id).parsed, operation_id, search)
 
 
+@router.get("/docs/{hub}", response=DOCS, auth=None)
+def read_hub_docs(
+    request: HttpRequest, hub: str, search: Query[SwaggerParameters]
+) -> SwaggerDocument:
+    """Get the Swagger 2.0 document of a hub: what can be done with at least one of its elements."""
+    definitions = _definitions_of_hub(request, hub)
+    return _document_of_hub(hub, definitions, swagger.paths_of_hub(definitions), search)
+
+
+@router.get("/docs/{hub}/{operation_id}", response=DOCS, auth=None)
+def read_hub_docs_of_operation(
+    request: HttpRequest, hub: str, operation_id: str, search: Query[SwaggerParameters]
+) -> SwaggerDocument:
+    """Get one operation of the Swagger document of a hub."""
+    definitions = _definitions_of_hub(request, hub)
+    paths = _paths_of_operation(swagger.paths_of_hub(definitions), operation_id)
+    return _document_of_hub(hub, definitions, paths, search)
+
+
 @operation(
     router,
     "GET",
@@ -83,13 +104,36 @@ def read_object_docs(
     return _document(instance.element.parsed, paths, search, metadata={name: metadata})
 
 
+def _definitions_of_hub(request: HttpRequest, hub: str) -> list[ElementDefinition]:
+    """Return the definitions of a hub's visible elements. Raises NotFoundError if it has none."""
+    elements = visible_elements(request).filter(hub=hub).order_by("key")
+    definitions = [element.parsed for element in elements]
+    if not definitions:
+        raise NotFoundError(f"No hub found with key {hub}")
+    return definitions
+
+
 def _document_of_operation(
     definition: ElementDefinition, operation_id: str, search: SwaggerParameters
 ) -> SwaggerDocument:
-    paths = swagger.only_operation(swagger.paths_of(definition), operation_id)
-    if not paths:
-        raise NotFoundError(f"No operation found with ID {operation_id}")
+    paths = _paths_of_operation(swagger.paths_of(definition), operation_id)
     return _document(definition, paths, search)
+
+
+def _paths_of_operation(paths: swagger.Paths, operation_id: str) -> swagger.Paths:
+    found = swagger.only_operation(paths, operation_id)
+    if not found:
+        raise NotFoundError(f"No operation found with ID {operation_id}")
+    return found
+
+
+def _document_of_hub(
+    hub: str,
+    definitions: Sequence[ElementDefinition],
+    paths: swagger.Paths,
+    search: SwaggerParameters,
+) -> SwaggerDocument:
+    return _with_server(hub, paths, swagger.definitions_of_hub(definitions), search)
 
 
 def _document(
@@ -99,14 +143,21 @@ def _document(
     *,
     metadata: dict[str, ObjectMetadata] | None = None,
 ) -> SwaggerDocument:
+    models = swagger.definitions_of(definition, metadata)
+    return _with_server(definition.name, paths, models, search)
+
+
+def _with_server(
+    title: str, paths: swagger.Paths, models: dict[str, Any], search: SwaggerParameters
+) -> SwaggerDocument:
     scheme, host = _server_of(search.base_url or settings.PUBLIC_URL)
     return SwaggerDocument(
-        info={"title": definition.name, "version": "api-v2"},
+        info={"title": title, "version": "api-v2"},
         host=host,
         schemes=[scheme],
         base_path=swagger.BASE_PATH,
         paths=paths,
-        definitions=swagger.definitions_of(definition, metadata),
+        definitions=models,
     )
 
 

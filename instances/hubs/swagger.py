@@ -1,6 +1,6 @@
 """Swagger 2.0 documents of hub calls, so that tools can list resources and call them (contract for hubs, 2)."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from instances.catalogue.definition import ElementDefinition
@@ -52,6 +52,30 @@ def paths_of(definition: ElementDefinition) -> Paths:
     for path, method, operation in _operations(api):
         paths.setdefault(path, {})[method] = operation
     return paths
+
+
+def paths_of_hub(definitions: Iterable[ElementDefinition]) -> Paths:
+    """Return the operations that elements of a hub have, with the parameters that any of them understands."""
+    general = _LIST_PARAMETERS | _NUMBERS
+    paths: Paths = {}
+    for definition in definitions:
+        for path, operations in paths_of(definition).items():
+            for method, operation in operations.items():
+                known = paths.setdefault(path, {}).setdefault(method, operation)
+                parameters = {one["name"]: one for one in known["parameters"]}
+                for one in operation["parameters"]:
+                    name = one["name"]
+                    # Maxima and conditions differ between elements.
+                    text = {"description": general[name]} if name in general else {}
+                    parameters[name] = one | text
+                known["parameters"] = [*parameters.values()]
+    return paths
+
+
+def definitions_of_hub(definitions: Iterable[ElementDefinition]) -> dict[str, Any]:
+    """Return the models of a hub's records. Their fields differ between elements."""
+    apis = [definition.hub_api for definition in definitions if definition.hub_api]
+    return {model_name(name): _model_of({}) for api in apis for name in api.resources}
 
 
 def paths_of_resource(api: HubApi, name: str) -> Paths:
@@ -234,8 +258,11 @@ def _model(api: HubApi, metadata: ObjectMetadata | None) -> dict[str, Any]:
         or _TYPES.get(field.type, {"type": "string"})
         for field in (metadata.fields.values() if metadata else ())
     }
-    identified = {"id": {"type": "string"}}
     if api.wrap:
         inner = {"type": "object"} | ({"properties": fields} if fields else {})
-        return {"type": "object", "properties": identified | {api.wrap: inner}}
-    return {"type": "object", "properties": identified | fields}
+        return _model_of({api.wrap: inner})
+    return _model_of(fields)
+
+
+def _model_of(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {"id": {"type": "string"}, **properties}}

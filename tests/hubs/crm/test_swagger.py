@@ -2,6 +2,9 @@
 
 import pytest
 
+from instances.catalogue.loading import SHIPPED_FOLDER, load_element
+from tests.support.factories import make_element
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -59,3 +62,23 @@ def test_an_object_is_described_with_its_fields(crm):
     assert fields["createdon"] == {"type": "integer", "format": "int64"}
     assert set(operations(document)) >= {"getContacts", "createContacts"}
     assert crm.get("objects/unknown/docs").status_code == 404
+
+
+def test_a_hub_describes_what_any_of_its_elements_can_do(crm):
+    for key in ("closeio", "hubspotcrm"):
+        make_element(load_element(SHIPPED_FOLDER / f"{key}.toml").model_dump(mode="json"))
+    document = crm.api.get("docs/crm?baseUrl=https://foo.bar").json()
+    assert (document["swagger"], document["basePath"]) == ("2.0", "/elements/api-v2")
+    assert document["host"] == "foo.bar"
+    found = operations(document)
+    # Only Close has the one, only Dynamics CRM the other; both have contacts.
+    assert {"getLeadsOpportunities", "getAccountsNotes", "getContacts"} <= set(found)
+    parameters = {one["name"]: one for one in document["paths"]["/contacts"]["get"]["parameters"]}
+    assert parameters["where"]["description"].startswith("A condition in CEQL")
+    assert "orderBy" in parameters
+    assert "Maximum" not in parameters["pageSize"]["description"]
+    assert "Opportunities" in document["definitions"]
+    cut = crm.api.get("docs/crm/getLeadsOpportunities").json()
+    assert operations(cut) == {"getLeadsOpportunities": ("get", "/leads/{id}/opportunities")}
+    for path in ("docs/nothing", "docs/crm/getNothing"):
+        assert crm.api.get(path).status_code == 404
