@@ -1,7 +1,6 @@
 """Threads for work that waits: the one that has been idle for the shortest time works next.
 
-So a few busy ones keep their connections to providers and to the database, however many there once were. Those that
-are idle for long end.
+So a few busy ones keep their connections to providers, however many there once were. Those that are idle for long end.
 """
 
 import threading
@@ -12,7 +11,6 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
-# Short, since idle threads may hold the few database connections that are kept.
 IDLE_SECONDS = 5.0
 
 type _Task = tuple[Future[Any], Callable[[], Any]]

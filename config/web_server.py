@@ -15,11 +15,12 @@ from functools import cached_property, partial
 from typing import Any
 
 from django.conf import settings
+from django.db import connections
 from gunicorn import http
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from config.thread_pool import RecentFirstPool
-from instances.queries.connection_slots import forget_connection, share_connections
+from instances.queries.connection_slots import share_connections
 
 # How long a client may take to send a request, or its first GATHERED_BYTES.
 READ_SECONDS = 20.0
@@ -160,7 +161,7 @@ class GatheringWorker(ThreadWorker):
     def _data_threads(self) -> RecentFirstPool:
         # Some more than there may be calls in progress, so that there is one to refuse further calls.
         count = settings.DATA_CALLS_AT_ONCE + SPARE_THREADS
-        return RecentFirstPool(count, at_end=forget_connection)
+        return RecentFirstPool(count, at_end=connections.close_all)
 
     def _handle_data_call(self, conn: TConn) -> Any:
         share_connections()

@@ -196,14 +196,15 @@ class ConnectedInstance:
     def _send_once(
         self, method: str, url: str, headers: Mapping[str, str], body: StreamBody | None
     ) -> StreamedAnswer:
-        own = self._own_headers(method, url, headers, body)
+        own, subject = self._own_headers(method, url, headers, body), self._subject()
+        # Others use it while this thread waits for the provider.
+        release_connection()
         return open_stream(
-            self._subject(),
+            subject,
             method,
             url,
             headers=_merged(own.defaults, headers, own.credentials),
             body=body,
-            on_wait=release_connection,
             is_traced=self._instance.is_traced(at=timezone.now()),
         )
 

@@ -48,7 +48,7 @@ class Param(models.Expression):
 class PreparedQuery[Row: models.Model]:
     """A queryset of whole rows with Params in its filters.
 
-    Each thread builds one for its connection.
+    Each thread builds one, and runs it on the connection that it has at the time.
     """
 
     def __init__(self, queryset: models.QuerySet[Row]) -> None:
@@ -68,6 +68,7 @@ class PreparedQuery[Row: models.Model]:
         if not hasattr(own, "queryset"):
             own.queryset, own.compiled = self._build()
         own.compiled.values = values
+        own.compiled.connection = connections[own.queryset.db]
         return list(ModelIterable(own.queryset))
 
     def _build(self) -> tuple[models.QuerySet[Row], "_BuiltCompiler"]:

@@ -72,29 +72,81 @@ def test_a_thread_that_waits_holds_neither_slot_nor_connection():
     assert others == [False] * connection_slots.SLOTS
 
 
-def test_only_some_threads_keep_their_connection(monkeypatch):
+@pytest.fixture
+def kept(monkeypatch):
+    """The connections that are kept, none at first. They are closed at the end."""
+    kept: list[Any] = []
+    monkeypatch.setattr(connection_slots, "_kept", kept)
+    yield kept
+    for one in kept:
+        one.connection.close()
+
+
+def test_a_thread_goes_on_with_the_connection_that_another_one_gave_up(kept):
+    def work():
+        with connection_slot():
+            Element.objects.exists()
+            used = connection.connection
+            release_connection()
+            others = in_thread(take)
+        return used, others
+
+    def take():
+        with connection_slot():
+            return connection.connection, Element.objects.exists()
+
+    used, (taken, _) = in_thread(work)
+    assert used is taken
+    assert len(kept) == 1
+
+
+def test_no_more_connections_are_kept_than_allowed(kept, monkeypatch):
     monkeypatch.setattr(connection_slots, "KEPT", 1)
-    monkeypatch.setattr(connection_slots, "_keepers", set())
     begin = threading.Barrier(3)
 
     def work(_):
-        begin.wait(30)
         with connection_slot():
             Element.objects.exists()
-        kept = connection.connection is not None
-        begin.wait(30)
-        connection.close()
-        return kept
+            begin.wait(30)
+        return connection.connection is None
 
     with ThreadPoolExecutor(3) as pool:
-        assert sorted(pool.map(work, range(3))) == [False, False, True]
+        assert all(pool.map(work, range(3)))
+    assert len(kept) == 1
+
+
+def test_a_connection_that_nobody_needs_is_closed_after_a_while(kept, monkeypatch):
+    begin = threading.Barrier(2)
+
+    def work(_):
+        with connection_slot():
+            Element.objects.exists()
+            begin.wait(30)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, range(2)))
+    assert len(kept) == 2
+    monkeypatch.setattr(connection_slots, "IDLE_SECONDS", -1.0)
+    in_thread(release_connection)
+    assert not kept
+
+
+def test_a_connection_in_a_transaction_is_not_handed_on(kept):
+    def work():
+        with connection_slot():
+            transaction.atomic().__enter__()
+        return connection.connection is None or connection.closed_in_transaction
+
+    assert in_thread(work)
+    assert not kept
 
 
 @pytest.mark.parametrize(("seconds", "times"), [(60.0, 0), (-1.0, 2)], ids=["recent", "idle"])
-def test_a_connection_that_was_just_used_is_not_asked_whether_it_works(monkeypatch, seconds, times):
+def test_a_connection_that_was_just_used_is_not_asked_whether_it_works(
+    kept, monkeypatch, seconds, times
+):
     """Fails if Django calls its flags anything else."""
     monkeypatch.setattr(connection_slots, "TRUSTED_SECONDS", seconds)
-    monkeypatch.setattr(connection_slots, "_keepers", set())
     asked: list[int] = []
 
     def work():

@@ -5,7 +5,7 @@ import io
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
@@ -18,7 +18,6 @@ import urllib3
 from django.conf import settings
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3.util import wait_for_read
 from urllib3.util.ssl_ import create_urllib3_context
 
 from instances.catalogue.hosts import is_listed
@@ -33,8 +32,6 @@ LATE_READ_SECONDS = 0.5
 _ARRIVED_SECONDS = 0.01
 # Head and body of a request are sent together up to this size.
 _JOINED_BYTES = 65_536
-# What a thread holds is given back when it waits for longer.
-_PATIENCE_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +39,12 @@ class Streaming:
     """How the current exchange of a thread differs from others, whose whole response is read at once.
 
     target: path and query, which are sent byte for byte. wait_seconds: for the head of the response, and for each part
-    of its body. total_seconds: for all of it. on_wait: called before the thread waits for the network for long.
+    of its body. total_seconds: for all of it.
     """
 
     target: str
     wait_seconds: float
     total_seconds: float
-    on_wait: Callable[[], object]
 
 
 def _checked_addresses(
@@ -130,15 +126,8 @@ class _DeadlineReader(io.RawIOBase):
             remaining = _ARRIVED_SECONDS
         if self._streaming:
             remaining = min(remaining, self._streaming.wait_seconds)
-            if not self._has_arrived():
-                self._streaming.on_wait()
         self._sock.settimeout(remaining)
         return self._stream.readinto(buffer)
-
-    def _has_arrived(self) -> bool:
-        """Whether there is something to read, or soon is."""
-        is_decrypted = isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
-        return is_decrypted or wait_for_read(self._sock, _PATIENCE_SECONDS)
 
     def close(self) -> None:
         self._stream.close()
@@ -177,8 +166,6 @@ class _GuardedConnection(urllib3.connection.HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         ends_at = monotonic() + float(self.timeout or 0)
-        if thread_connection.streaming:
-            thread_connection.streaming.on_wait()
         self._opened_for = thread_connection.private_hosts
         candidates = _checked_addresses(
             self._dns_host,

@@ -4,7 +4,7 @@ open_stream() guards like every other exchange. When the answer is closed, it is
 unless a Trace collects them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
@@ -210,19 +210,17 @@ def open_stream(
     *,
     headers: Mapping[str, str],
     body: StreamBody | None = None,
-    on_wait: Callable[[], object],
     is_traced: bool = False,
 ) -> StreamedAnswer:
     """Send a request, and return the response as soon as its head is there.
 
-    url: path and query are sent byte for byte. on_wait: called before the thread waits for the provider for long.
-    Follows no redirect, and sends nothing twice.
+    url: path and query are sent byte for byte. Follows no redirect, and sends nothing twice.
 
     Raises UnreachableError or BlockedAddressError if nothing was sent, else AnswerTimeoutError or AnswerLostError;
     UnusableAnswerError for a status outside 200 to 599.
     """
     exchange = _Exchange(subject, method, url, headers, body, Trace() if is_traced else None)
-    _prepare_thread(subject, url, on_wait)
+    _prepare_thread(subject, url)
     try:
         response = thread_connection.adapter.pool_of(url).urlopen(
             method,
@@ -254,7 +252,7 @@ def open_stream(
     return StreamedAnswer(response, exchange)
 
 
-def _prepare_thread(subject: Subject, url: str, on_wait: Callable[[], object]) -> None:
+def _prepare_thread(subject: Subject, url: str) -> None:
     thread_connection.request_started = False
     thread_connection.deadline = subject.deadline
     thread_connection.private_hosts = subject.private_hosts
@@ -263,7 +261,6 @@ def _prepare_thread(subject: Subject, url: str, on_wait: Callable[[], object]) -
         target=urlunsplit(("", "", parts.path or "/", parts.query, "")),
         wait_seconds=settings.DATA_CALL_TIMEOUT_SECONDS,
         total_seconds=settings.DATA_CALL_MAX_SECONDS,
-        on_wait=on_wait,
     )
 
 
