@@ -1,7 +1,7 @@
 """A remote server that answers after a delay, with little CPU time.
 
-A GET answers records, `/token` tokens, `/elements/api-v2/instances` the requested instance. `with stub(delay) as port:` runs it in a
-process of its own.
+A GET answers records, below EntityDefinitions their fields, `/token` tokens, `/elements/api-v2/instances` the requested
+instance. `with stub(delay) as port:` runs it in a process of its own.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ class _Connection(asyncio.Protocol):
 
 def _answer_to(head: bytes, body: bytes) -> dict[str, object]:
     if head.startswith(b"GET "):
-        return _RECORDS
+        return _FIELDS if b"/EntityDefinitions(" in head else _RECORDS
     return _tokens() if head.startswith(b"POST /token ") else _instance(body)
 
 
@@ -71,6 +71,14 @@ _RECORDS: dict[str, object] = {
     "value": [
         {"contactid": f"b7c40d1e-{number:04}", "lastname": "de Wit", "emailaddress1": "a@b.example"}
         for number in range(5)
+    ]
+}
+
+_FIELDS: dict[str, object] = {
+    "value": [
+        {"LogicalName": "contactid", "AttributeType": "Uniqueidentifier"},
+        {"LogicalName": "lastname", "AttributeType": "String"},
+        {"LogicalName": "emailaddress1", "AttributeType": "String"},
     ]
 }
 
