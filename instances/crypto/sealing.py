@@ -7,7 +7,6 @@ so the key it needs is known without trying. context binds a ciphertext to its r
 
 import base64
 import binascii
-import hashlib
 import hmac
 import os
 import re
@@ -153,4 +152,4 @@ def _derive(secret: bytes, purpose: str, length: int) -> bytes:
 
 
 def _digest(key: EncryptionKey, value: str) -> str:
-    return hmac.new(key.digest_key, value.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key.digest_key, value.encode(), "sha256").hex()
