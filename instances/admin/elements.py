@@ -1,5 +1,6 @@
 """Elements: the catalogue, read-only. Only the sync_elements command loads files."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
@@ -13,6 +14,7 @@ from unfold.contrib.filters.admin import AllValuesCheckboxFilter, ChoicesCheckbo
 
 from instances.admin.fleet import list_url
 from instances.catalogue.authentication import AuthenticationType
+from instances.catalogue.hub_api import HubApi
 from instances.models import Element, Instance
 from instances.pages.admin_pages import ModelAdmin, render_page
 from instances.pages.forms import WAY_LABELS
@@ -33,6 +35,13 @@ _COLUMNS = (
     gettext_lazy("Required"),
     gettext_lazy("Secret"),
     gettext_lazy("Default"),
+)
+
+_RESOURCE_COLUMNS = (
+    gettext_lazy("Resource"),
+    gettext_lazy("Object at the provider"),
+    gettext_lazy("Possible calls"),
+    gettext_lazy("Child records"),
 )
 
 
@@ -97,6 +106,9 @@ class ElementAdmin(ModelAdmin):
             "facts": _facts_of(element, request),
             "columns": [str(column) for column in _COLUMNS],
             "ways": [_describe(way) for way in element.parsed.authentication],
+            "resource_columns": [str(column) for column in _RESOURCE_COLUMNS],
+            "resources": _resources_of(element.parsed.hub_api),
+            "has_any_object": bool(element.parsed.hub_api and element.parsed.hub_api.any_object),
         }
         return render_page(self, request, "element.html", context)
 
@@ -137,6 +149,24 @@ def _describe(way: AuthenticationType) -> dict[str, Any]:
     }
 
 
+def _resources_of(api: HubApi | None) -> list[list[dict[str, Any]]]:
+    """Return the rows of the table of resources."""
+    if api is None:
+        return []
+    verbs = {"create": _("create"), "update": _("update"), "delete": _("delete")}
+    rows = []
+    for name, resource in api.resources.items():
+        calls = [_("read"), *(label for verb, label in verbs.items() if getattr(resource, verb))]
+        children = [pair.partition("/")[2] for pair in api.children if pair.startswith(f"{name}/")]
+        values = [name, resource.object, ", ".join(calls), ", ".join(children)]
+        rows.append(_cells(_RESOURCE_COLUMNS, values))
+    return rows
+
+
+def _cells(columns: Iterable[Any], values: Iterable[Any]) -> list[dict[str, Any]]:
+    return [{"text": value, "label": column} for column, value in zip(columns, values, strict=True)]
+
+
 def _row_of(field: Any) -> list[dict[str, Any]]:
     values = [
         field.key,
@@ -146,6 +176,4 @@ def _row_of(field: Any) -> list[dict[str, Any]]:
         _("yes") if field.secret else _("no"),
         field.default or "",
     ]
-    return [
-        {"text": value, "label": column} for column, value in zip(_COLUMNS, values, strict=True)
-    ]
+    return _cells(_COLUMNS, values)

@@ -77,12 +77,12 @@ class HubSession:
                 own | {"Content-Type": "application/json"},
             )
         with self._connected.send(method, target, headers=own, body=body) as answer:
-            read = _document_of(answer)
+            read = document_of(answer.read(max_bytes=MAX_ANSWER_BYTES))
             if answer.status >= HTTPStatus.BAD_REQUEST:
                 raise self._error(answer, read)
             if (
                 not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES
-                or read is _UNREADABLE
+                or read is UNREADABLE
             ):
                 raise UnusableAnswerError(
                     f"{self.provider} sent a response that could not be understood (HTTP {answer.status}).",
@@ -138,17 +138,17 @@ class HubSession:
         return HubCallRefusedError(message, http_status=http_status, provider_message=said)
 
 
-_UNREADABLE = object()
+UNREADABLE = object()
 
 
-def _document_of(answer: StreamedAnswer) -> Any:
-    body = answer.read(max_bytes=MAX_ANSWER_BYTES)
+def document_of(body: bytes) -> Any:
+    """Return the JSON of a body; None without one, UNREADABLE for anything else."""
     if not body.strip():
         return None
     try:
         return json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        return _UNREADABLE
+        return UNREADABLE
 
 
 def _refuse_constant(name: str) -> None:

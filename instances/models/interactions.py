@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from instances.models.instances import Instance
 from instances.models.organizations import Organization, OrganizationUser, inline_ids
 
-_IS_FAILURE = ~Q(error="") | Q(status__gte=400)
+IS_FAILURE = ~Q(error="") | Q(status__gte=400)
 
 
 class InteractionQuerySet(models.QuerySet["Interaction"]):
@@ -44,7 +44,7 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         return self.filter(condition)
 
     def failed(self) -> Self:
-        return self.filter(_IS_FAILURE)
+        return self.filter(IS_FAILURE)
 
     def succeeded(self) -> Self:
         return self.filter(Q(error=""), Q(status__lt=400) | Q(status=None))
@@ -127,7 +127,7 @@ class Interaction(models.Model):
             ),
             models.Index(fields=["organization", "-id"], name="interaction_organization"),
             models.Index(fields=["operation", "-id"], name="interaction_operation"),
-            models.Index(fields=["-id"], condition=_IS_FAILURE, name="interaction_failed"),
+            models.Index(fields=["-id"], condition=IS_FAILURE, name="interaction_failed"),
         ]
         constraints = [
             models.CheckConstraint(

@@ -12,7 +12,16 @@ from instances.pages.edit import edit_page
 from instances.pages.frames import Frame, permitted_instance
 from instances.pages.links import link_page
 from instances.pages.replace_token import replace_page
-from instances.provisioning.actions import ACTIONS, EDIT, LINK, REAUTHENTICATE, REPLACE, Action
+from instances.pages.try_it import try_page
+from instances.provisioning.actions import (
+    ACTIONS,
+    EDIT,
+    LINK,
+    REAUTHENTICATE,
+    REPLACE,
+    TRY,
+    Action,
+)
 
 # The other actions are confirmed.
 _PAGES: dict[str, Callable[..., HttpResponse]] = {
@@ -20,6 +29,7 @@ _PAGES: dict[str, Callable[..., HttpResponse]] = {
     LINK.name: link_page,
     EDIT.name: edit_page,
     REPLACE.name: replace_page,
+    TRY.name: try_page,
 }
 
 

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext as _, ngettext
 
 from instances.models import Instance
 from instances.pages.admin_pages import secret_state
 from instances.pages.forms import WAY_LABELS
+from instances.pages.usage import Usage
 from instances.times import format_time
 
 # Count no further than this: an instance may have many exchanges, and a cause many instances.
@@ -32,16 +34,21 @@ def bounded(count: int) -> str:
     return f"{count:,}+" if count == MAX_COUNTED else f"{count:,}"
 
 
-def key_facts(instance: Instance, *, has_exchanges: bool) -> list[Fact]:
+def key_facts(instance: Instance, usage: Usage, *, has_exchanges: bool) -> list[Fact]:
+    """Return the facts that matter. has_exchanges: for those who look after the exchanges, too."""
     owner = instance.organization_user
     return [
         Fact(_("Owner"), owner.email, str(owner.organization)),
         _access(instance),
         Fact(_("Last success"), _("None yet"), at=instance.last_succeeded_at),
-        _exchanges_of_a_day(instance)
-        if has_exchanges
-        else Fact(_("Next check"), _("Not scheduled"), at=instance.next_check_at),
+        _exchanges_of_a_day(instance) if has_exchanges else _last_use(usage),
     ]
+
+
+def _last_use(usage: Usage) -> Fact:
+    days = settings.KEEP_DATA_CALLS_DAYS
+    value = ngettext("Not in the last day", "Not in the last %(days)d days", days)
+    return Fact(_("Last used"), value % {"days": days}, at=usage.last_used_at)
 
 
 def _access(instance: Instance) -> Fact:

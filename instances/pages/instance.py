@@ -16,6 +16,7 @@ from instances.pages.actions import Button, button_of
 from instances.pages.facts import MAX_COUNTED, bounded, configuration_of, details_of, key_facts
 from instances.pages.frames import Frame, permitted_instance, signed_in_user
 from instances.pages.timeline import timeline_of
+from instances.pages.usage import chart_of, usage_of
 from instances.provisioning.access.permissions import InstancePermission
 from instances.provisioning.actions import (
     CHECK,
@@ -23,6 +24,7 @@ from instances.provisioning.actions import (
     DISABLE,
     EDIT,
     REAUTHENTICATE,
+    TRY,
     Action,
     permitted_actions,
 )
@@ -34,7 +36,7 @@ from instances.provisioning.status.explain import (
     explain_unverified,
     remedies_of,
 )
-from instances.provisioning.status.meaning import facts_of, meaning_of
+from instances.provisioning.status.meaning import Status, facts_of, meaning_of
 from instances.times import format_time
 
 LINKS = 10
@@ -52,12 +54,13 @@ def instance_page(request: HttpRequest, pk: int, *, frame: Frame) -> HttpRespons
     remedies = [
         action for action in remedies_of(instance, explanation, audience) if action in offered
     ]
-    daily = [action for action in (CHECK,) if action in offered and not explanation]
+    daily = [action for action in (TRY, CHECK) if action in offered and not explanation]
     others = [action for action in offered if action not in (*remedies, *daily, *_DANGER)]
     has_exchanges = user.has_perm("instances.view_interaction")
     status = meaning_of(facts_of(instance)).status
     position = request.GET.get("before", "")
     context_line = _context_line(instance, user, frame)
+    usage = usage_of(instance)
 
     def buttons(actions: Iterable[Action]) -> list[Button]:
         return [button_of(action, instance, frame=frame) for action in actions]
@@ -74,6 +77,8 @@ def instance_page(request: HttpRequest, pk: int, *, frame: Frame) -> HttpRespons
         "exchange_url": _exchange_url(explanation, frame) if has_exchanges else "",
         "remedies": buttons(remedies),
         "daily": buttons(daily),
+        # The next step, if nothing is wrong.
+        "primary": CHECK if status == Status.UNVERIFIED else TRY,
         "menu": buttons(others),
         "danger": buttons(action for action in _DANGER if action in offered),
         "edit_url": frame.action_url(EDIT, instance) if EDIT in offered else "",
@@ -81,7 +86,8 @@ def instance_page(request: HttpRequest, pk: int, *, frame: Frame) -> HttpRespons
             frame.action_url(REAUTHENTICATE, instance) if REAUTHENTICATE in offered else ""
         ),
         "context_line": context_line,
-        "key_facts": key_facts(instance, has_exchanges=has_exchanges),
+        "key_facts": key_facts(instance, usage, has_exchanges=frame.is_admin and has_exchanges),
+        "chart": chart_of(usage) if has_exchanges and usage.calls else None,
         "details": details_of(instance),
         "configuration": configuration_of(instance),
         "links": _links(instance, frame) if EDIT in offered else [],

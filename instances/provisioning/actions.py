@@ -100,6 +100,17 @@ LINK = Action(
         REAUTHENTICATE.is_offered(instance) or AUTHORIZE.is_offered(instance)
     ),
 )
+TRY = Action(
+    name="try-it",
+    label=_("Try it"),
+    is_offered=lambda instance: (
+        instance.is_connected
+        and not instance.is_disabled
+        and bool(instance.token)
+        and (instance.organization.is_remote or instance.element.parsed.hub_api is not None)
+    ),
+    effect=_("Reads some records, as a program would. Nothing is changed at the provider."),
+)
 EDIT = Action(
     name="edit",
     label=_("Edit name and tags"),
@@ -162,6 +173,7 @@ ACTIONS: dict[str, Action] = {
         CHECK,
         REAUTHENTICATE,
         LINK,
+        TRY,
         EDIT,
         REVEAL,
         REPLACE,

@@ -26,6 +26,14 @@ def test_the_page_shows_keys_and_endpoints_of_each_way(operator, dynamics):
     assert "Deactivate" not in page
 
 
+def test_the_page_lists_the_resources(operator, dynamics):
+    page = operator.get(f"{PATH}{dynamics.pk}/change/")
+    rows = {row[0]["text"]: [cell["text"] for cell in row[1:]] for row in page.context["resources"]}
+    assert rows["contacts"] == ["contact", "read, create, update, delete", "notes, tasks"]
+    assert "create" not in rows["activities"][1]
+    assert "Every other object of the provider" in page.text
+
+
 def test_a_shipped_element_is_read_only(operator, dynamics):
     assert operator.post(f"{PATH}{dynamics.pk}/change/").status_code == 403
     assert operator.get(f"{PATH}add/").status_code == 403

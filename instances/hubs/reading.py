@@ -1,0 +1,66 @@
+"""Read records of an instance wherever it is, for people who try it."""
+
+from collections.abc import Mapping
+from contextlib import closing
+from http import HTTPStatus
+from urllib.parse import quote, urlencode
+
+from instances.errors import HubCallRefusedError, UnusableAnswerError
+from instances.hubs.calls import connect
+from instances.hubs.hub import RecordsPage, open_hub
+from instances.hubs.session import MAX_ANSWER_BYTES, document_of
+from instances.models import Element, Instance
+from instances.redaction import redact_text, storable
+
+_MAX_MESSAGE_CHARACTERS = 500
+
+
+def resource_names(element: Element) -> list[str]:
+    """Return the resources that the element's file describes; of a remote platform, others may exist."""
+    api = element.parsed.hub_api
+    return list(api.resources) if api else []
+
+
+def read_page(
+    instance: Instance, resource: str, parameters: Mapping[str, str], *, actor: str
+) -> RecordsPage:
+    """Return one page of records, as a program would get them.
+
+    parameters: the query parameters of the call. Raises what open_hub() and Hub.list_records() raise.
+    """
+    if instance.organization.is_remote:
+        return _read_page_of_platform(instance, resource, parameters, actor=actor)
+    with open_hub(instance, actor=actor) as hub:
+        return hub.list_records(resource, parameters)
+
+
+def _read_page_of_platform(
+    instance: Instance, resource: str, parameters: Mapping[str, str], *, actor: str
+) -> RecordsPage:
+    path = f"hubs/{quote(instance.element.hub, safe='')}/{quote(resource, safe='')}"
+    given = urlencode({name: value for name, value in parameters.items() if value})
+    with (
+        closing(connect(instance, actor=actor, operation="Hub call")) as connected,
+        connected.send("GET", f"{path}?{given}", headers={"Accept": "application/json"}) as answer,
+    ):
+        document = document_of(answer.read(max_bytes=MAX_ANSWER_BYTES))
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise HubCallRefusedError(
+                f"The remote platform rejected the request (HTTP {answer.status})",
+                provider_message=_message_in(document, connected.secrets),
+            )
+        if not isinstance(document, list):
+            raise UnusableAnswerError(
+                f"The remote platform sent a response that is not a list (HTTP {answer.status}).",
+                status=answer.status,
+            )
+        records = [record for record in document if isinstance(record, dict)]
+        return RecordsPage(records, answer.headers.get("Elements-Next-Page-Token", ""), None)
+
+
+def _message_in(document: object, secrets: frozenset[str]) -> str:
+    """Return the message of an error document (contract 3), without secrets."""
+    message = document.get("message") if isinstance(document, dict) else None
+    if not isinstance(message, str):
+        return ""
+    return storable(redact_text(message, secrets))[:_MAX_MESSAGE_CHARACTERS]
