@@ -9,7 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from instances.bulk.jobs import MAX_DRY_RUNS
-from instances.bulk.plans import Identity, RowPlanner, duplication, identity_of, prepare
+from instances.bulk.plans import Identity, RowPlanner, duplication, identity_of
 from instances.errors import InstancesError
 from instances.models import BulkJob, BulkRow, Instance
 
@@ -64,7 +64,7 @@ class _Check:
         """Identify the instance that the row would create, or say why it cannot."""
         try:
             plan = self._planner.plan(row)
-            prepare(plan, actor=self._job.actor)
+            self._planner.prepare(plan, actor=self._job.actor)
         except InstancesError as error:
             return str(error)
         return identity_of(plan)

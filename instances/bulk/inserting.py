@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from django.db import transaction
 
-from instances.bulk.plans import Identity, RowPlanner, duplication, identity_of, prepare
+from instances.bulk.plans import Identity, RowPlanner, duplication, identity_of
 from instances.bulk.rows import MAX_CRASHES, Outcome, end_row, hold_rows
 from instances.bulk.work import Result, Run, Work
 from instances.causes import Cause
@@ -104,7 +104,7 @@ class Inserter:
                 batch.refused[row] = InputError(why)
                 continue
             try:
-                prepared = prepare(plan, actor=self._job.actor)
+                prepared = self._planner.prepare(plan, actor=self._job.actor)
             except InstancesError as error:
                 batch.refused[row] = error
                 continue

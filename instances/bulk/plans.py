@@ -9,6 +9,7 @@ from instances.bulk.columns import ElementKeys
 from instances.bulk.rows import INSTANCE_DELETED
 from instances.errors import InputError, MissingConfigurationError
 from instances.models import BulkJob, BulkRow, Element, Instance, OrganizationUser
+from instances.platforms.registry import platform_for
 from instances.provisioning.create import (
     NewCreate,
     element_of,
@@ -31,10 +32,11 @@ class Identity(NamedTuple):
 
 
 class RowPlanner:
-    """Plans rows for an organization user, and looks up each of their elements once."""
+    """Plans rows for an organization user. Looks up each of their elements once, and reads the platform's secrets once."""
 
     def __init__(self, user: OrganizationUser) -> None:
         self._user = user
+        self._platform = platform_for(user.organization)
         self._elements: dict[str, Element] = {}
 
     def plan(self, row: BulkRow) -> ConnectionPlan:
@@ -50,20 +52,21 @@ class RowPlanner:
             self._elements[row.element_key] = element_of(body)
         return plan_body(self._user, body, element=self._elements[row.element_key])
 
+    def prepare(self, plan: ConnectionPlan, *, actor: str) -> NewCreate | Instance:
+        """Make the instance that is planned in memory: to be sent, or a draft that waits for an authorization.
 
-def prepare(plan: ConnectionPlan, *, actor: str) -> NewCreate | Instance:
-    """Make the instance that is planned in memory: to be sent, or a draft that waits for an authorization.
+        The dry run and the job both do it, so that the one refuses what the other refuses.
 
-    The dry run and the job both do it, so that the one refuses what the other refuses.
-
-    Raises InputError, PlatformError. If keys are missing, unknown ones are named: one may be a typing error.
-    """
-    try:
-        return new_instance(plan) if plan.needs_code else new_create(plan, actor=actor)
-    except MissingConfigurationError as error:
-        keys = ElementKeys(plan.element.parsed)
-        unknown = keys.describe_unknown(plan.own_configuration)
-        raise MissingConfigurationError(error.keys, hint=unknown) from None
+        Raises InputError, PlatformError. If keys are missing, unknown ones are named: one may be a typing error.
+        """
+        try:
+            if plan.needs_code:
+                return new_instance(plan)
+            return new_create(plan, actor=actor, platform=self._platform)
+        except MissingConfigurationError as error:
+            keys = ElementKeys(plan.element.parsed)
+            unknown = keys.describe_unknown(plan.own_configuration)
+            raise MissingConfigurationError(error.keys, hint=unknown) from None
 
 
 def duplication(row: BulkRow, identity: Identity, existing: Collection[Identity]) -> str:

@@ -23,7 +23,7 @@ from instances.errors import (
 )
 from instances.models import Element, Instance, OrganizationUser
 from instances.pasted import trimmed
-from instances.platforms.base import PlatformRequest
+from instances.platforms.base import Platform, PlatformRequest
 from instances.platforms.registry import platform_for
 from instances.provisioning.configuration import split_secrets
 from instances.provisioning.elements import find_element
@@ -62,6 +62,7 @@ class NewCreate:
 
     instance: Instance
     request: PlatformRequest = field(repr=False)
+    platform: Platform = field(repr=False)
     # Nothing has to be sent for it.
     is_connected: bool = False
 
@@ -74,6 +75,7 @@ class NewCreate:
         return send_create(
             instance,
             replace(self.request, instance_id=instance.pk, label=instance.label, deadline=deadline),
+            self.platform,
         )
 
 
@@ -213,8 +215,10 @@ def create_draft(
     return instance
 
 
-def new_create(plan: ConnectionPlan, *, actor: str) -> NewCreate:
+def new_create(plan: ConnectionPlan, *, actor: str, platform: Platform | None = None) -> NewCreate:
     """Make an instance in memory that is to be created at its platform; insert_creates() stores it.
+
+    platform: that of the plan's organization, if the caller has it already.
 
     Raises MissingCodeError, PlatformError, and what check_plan() raises.
     """
@@ -222,11 +226,11 @@ def new_create(plan: ConnectionPlan, *, actor: str) -> NewCreate:
         raise MissingCodeError
     instance = new_instance(plan)
     request = create_request(instance, plan, actor=actor)
-    platform = platform_for(request.organization)
+    platform = platform or platform_for(request.organization)
     if not platform.creates_without_exchange(request):
-        return NewCreate(instance, request)
+        return NewCreate(instance, request, platform)
     connect_unsaved(instance, platform.create_instance(request))
-    return NewCreate(instance, request, is_connected=True)
+    return NewCreate(instance, request, platform, is_connected=True)
 
 
 def insert_creates(creates: Sequence[NewCreate], *, actor: str) -> None:

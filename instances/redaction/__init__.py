@@ -9,7 +9,9 @@ from instances.redaction.logs import log_formatter
 from instances.redaction.names import is_secret_key, is_secret_name
 from instances.redaction.records import (
     MAX_BODY_CHARACTERS,
+    RecordedMessage,
     redact_body,
+    redact_exchange,
     redact_headers,
     redact_text,
     redact_url,
@@ -19,10 +21,12 @@ from instances.redaction.values import REDACTED, redact_values, storable
 __all__ = [
     "MAX_BODY_CHARACTERS",
     "REDACTED",
+    "RecordedMessage",
     "is_secret_key",
     "is_secret_name",
     "log_formatter",
     "redact_body",
+    "redact_exchange",
     "redact_headers",
     "redact_text",
     "redact_url",

@@ -2,7 +2,9 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -12,7 +14,6 @@ from instances.redaction.values import (
     REDACTED,
     KnownSecrets,
     known_secrets,
-    redact_values,
     storable,
 )
 
@@ -30,24 +31,54 @@ _ASSIGNED_NAME = re.compile(r"(?<![\w.-])([\w.-]++)\\?[\"']?\s*+[=:]\s*+\\?[\"']
 _ASSIGNED_VALUE = re.compile(
     r"(?<=\")(?:\\.|[^\"\\])*+|(?<=')[^']*+|(?:(?:Bearer|Basic|OAuth)\s++)?+[^\s\"'\\&,;<>{}]++"
 )
+# Between texts that are searched together: it begins and continues no escape or encoding.
+_SEPARATOR = "\x1f"
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedMessage:
+    """Headers and body of a request or a response."""
+
+    headers: Mapping[str, str] = field(repr=False)
+    body: str = field(repr=False)
+
+
+def redact_exchange(
+    url: str, messages: Sequence[RecordedMessage], secrets: Collection[str] = ()
+) -> tuple[str, list[RecordedMessage]]:
+    """Redact a URL and the messages that were exchanged there, as the functions for each part do.
+
+    Most exchanges contain known values only under secret names. So they are searched once, all parts together, instead
+    of each part and each of its texts.
+    """
+    known = known_secrets(frozenset(secrets))
+    bodies = [
+        _Body(message.body, message.headers.get("Content-Type") or "", known)
+        for message in messages
+    ]
+    visible = [url, *(body.visible for body in bodies)]
+    for message in messages:
+        for name, value in message.headers.items():
+            visible += [name] if is_secret_name(name) else [name, value]
+    is_clean = not known.is_in(_SEPARATOR.join(visible))
+    left = known.short if is_clean else known
+    return _redacted_url(url, left), [
+        RecordedMessage(
+            dict(_redacted_pairs(message.headers.items(), left)), body.redacted(is_clean=is_clean)
+        )
+        for message, body in zip(messages, bodies, strict=True)
+    ]
 
 
 def redact_headers(headers: Mapping[str, str], secrets: Collection[str] = ()) -> dict[str, str]:
     """Replace the values of secret headers, and known values in all others."""
-    return dict(_redact_pairs(headers.items(), secrets))
+    return dict(_redacted_pairs(headers.items(), known_secrets(frozenset(secrets))))
 
 
 def redact_url(url: str, secrets: Collection[str] = ()) -> str:
     """Replace secret query parameters, the fragment and known values, and remove the user information."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return REDACTED
-    host = parts.netloc.rpartition("@")[2]
-    fragment = REDACTED if parts.fragment else ""
-    query = _redact_form(parts.query, secrets)
-    shown = urlunsplit((parts.scheme, host, parts.path, query, fragment))
-    return redact_values(shown, secrets)
+    return _redacted_url(url, known_secrets(frozenset(secrets)))
 
 
 def redact_body(
@@ -58,22 +89,71 @@ def redact_body(
     max_characters: int = MAX_BODY_CHARACTERS,
 ) -> str:
     """Redact a body (JSON, form or text), and cut it."""
-    try:
-        redacted = _redact_document(json.loads(body), secrets)
-    except (ValueError, RecursionError):
-        is_form = "x-www-form-urlencoded" in content_type
-        redacted = _redact_form(body, secrets) if is_form else redact_text(body, secrets)
-        redacted = redact_values(redacted, secrets)
-    redacted = storable(redacted)
-    if len(redacted) > max_characters:
-        cut = len(redacted) - max_characters
-        redacted = f"{redacted[:max_characters]}… [{cut} more characters]"
-    return redacted
+    known = known_secrets(frozenset(secrets))
+    read = _Body(body, content_type, known)
+    return read.redacted(is_clean=not known.is_in(read.visible), max_characters=max_characters)
 
 
 def redact_text(text: str, secrets: Collection[str] = ()) -> str:
     """Redact credentials after their scheme, `name=value` with secret names, and known values in free text."""
-    text = redact_values(storable(text), secrets)
+    return _redacted_text(text, known_secrets(frozenset(secrets)))
+
+
+def redact_json(value: Any, secrets: Collection[str]) -> Any:
+    """Redact the texts and numbers of a JSON document."""
+    return _redacted_json(value, known_secrets(frozenset(secrets)))
+
+
+def _redacted_url(url: str, known: KnownSecrets) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return REDACTED
+    host = parts.netloc.rpartition("@")[2]
+    fragment = REDACTED if parts.fragment else ""
+    query = _redacted_form(parts.query, known) if parts.query else ""
+    return known.redacted(urlunsplit((parts.scheme, host, parts.path, query, fragment)))
+
+
+class _Body:
+    """A body that is to be recorded."""
+
+    def __init__(self, text: str, content_type: str, known: KnownSecrets) -> None:
+        self._text = text
+        self._is_form = "x-www-form-urlencoded" in content_type
+        self._known = known
+        # What it shows besides values under secret names: if no known value is in it, short ones are all that is left.
+        self.visible = text
+        # Its JSON, redacted as far as that is known without searching it.
+        self._redacted_json = ""
+        try:
+            self._document = json.loads(text)
+            self.visible = _to_json(_visible_in(self._document))
+            self._redacted_json = _to_json(_redacted_json(self._document, known.short))
+        except (ValueError, RecursionError):
+            # It is something else, or nested too deeply.
+            self.visible = text
+
+    def redacted(self, *, is_clean: bool, max_characters: int = MAX_BODY_CHARACTERS) -> str:
+        """Return what is recorded. is_clean: no known value is in `visible`."""
+        redacted = self._redacted_json if is_clean and self._redacted_json else self._searched()
+        redacted = storable(redacted)
+        if len(redacted) > max_characters:
+            cut = len(redacted) - max_characters
+            redacted = f"{redacted[:max_characters]}… [{cut} more characters]"
+        return redacted
+
+    def _searched(self) -> str:
+        known = self._known
+        if self._redacted_json:
+            with suppress(RecursionError):
+                return known.redacted(_to_json(_redacted_json(self._document, known)))
+        shown = _redacted_form if self._is_form else _redacted_text
+        return known.redacted(shown(self._text, known))
+
+
+def _redacted_text(text: str, known: KnownSecrets) -> str:
+    text = known.redacted(storable(text))
     if not _BEFORE_SECRET.search(text):
         return text
     text = _CREDENTIALS.sub(rf"\1\2{REDACTED}", text)
@@ -89,59 +169,44 @@ def redact_text(text: str, secrets: Collection[str] = ()) -> str:
     return shown + text[end:]
 
 
-def _redact_document(document: Any, secrets: Collection[str]) -> str:
-    """Redact a JSON document, and return it as text.
-
-    Most documents contain no known value, so the whole document is searched once instead of each of its texts.
-    """
-    known = known_secrets(frozenset(secrets))
-    is_clean = _is_clean(document, known) or _is_clean(_hidden_by_name(document), known)
-    shown = redact_json(document, known.short if is_clean else secrets)
-    redacted = json.dumps(shown, ensure_ascii=False)
-    return redacted if is_clean else redact_values(redacted, secrets)
-
-
-def _is_clean(document: Any, known: KnownSecrets) -> bool:
-    return not known.is_in(json.dumps(document, ensure_ascii=False))
-
-
-def _hidden_by_name(value: Any, *, is_secret: bool = False) -> Any:
+def _visible_in(value: Any, *, is_secret: bool = False) -> Any:
     """Return the document without the texts under secret names, which are redacted in any case."""
     if isinstance(value, str):
         return "" if is_secret else value
     if isinstance(value, dict):
         return {
-            name: _hidden_by_name(item, is_secret=is_secret or _names_secret(name, value))
+            name: _visible_in(item, is_secret=is_secret or _names_secret(name, value))
             for name, item in value.items()
         }
     if isinstance(value, list):
-        return [_hidden_by_name(item, is_secret=is_secret) for item in value]
+        return [_visible_in(item, is_secret=is_secret) for item in value]
     return value
 
 
-def redact_json(value: Any, secrets: Collection[str], *, is_secret: bool = False) -> Any:
+def _redacted_json(value: Any, known: KnownSecrets, *, is_secret: bool = False) -> Any:
     """Redact the texts and numbers of a JSON document.
 
     is_secret: the value is under a secret name, at any depth.
     """
     if isinstance(value, str):
-        is_hidden = value and (is_secret or value in secrets)
-        return REDACTED if is_hidden else redact_text(value, secrets)
+        is_hidden = value and (is_secret or value in known.values)
+        return REDACTED if is_hidden else _redacted_text(value, known)
     if isinstance(value, Mapping):
         return {
-            redact_text(str(name), secrets): redact_json(
-                item, secrets, is_secret=is_secret or _names_secret(str(name), value)
+            _redacted_text(str(name), known): _redacted_json(
+                item, known, is_secret=is_secret or _names_secret(str(name), value)
             )
             for name, item in value.items()
         }
     if isinstance(value, list | tuple):
-        return [redact_json(item, secrets, is_secret=is_secret) for item in value]
+        return [_redacted_json(item, known, is_secret=is_secret) for item in value]
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):
-        is_hidden = str(value) in secrets or (is_secret and abs(value) > MAX_PLAIN_NUMBER)
+        is_hidden = str(value) in known.values or (is_secret and abs(value) > MAX_PLAIN_NUMBER)
         return REDACTED if is_hidden else value
-    return REDACTED if is_secret or str(value) in secrets else redact_text(str(value), secrets)
+    is_hidden = is_secret or str(value) in known.values
+    return REDACTED if is_hidden else _redacted_text(str(value), known)
 
 
 def _names_secret(name: str, fields: Mapping[Any, Any]) -> bool:
@@ -149,22 +214,19 @@ def _names_secret(name: str, fields: Mapping[Any, Any]) -> bool:
     return is_secret_name(name) and not (name == "code" and "message" in fields)
 
 
-def _redact_form(form: str, secrets: Collection[str]) -> str:
-    pairs = _redact_pairs(parse_qsl(form, keep_blank_values=True), secrets)
+def _redacted_form(form: str, known: KnownSecrets) -> str:
+    pairs = _redacted_pairs(parse_qsl(form, keep_blank_values=True), known)
     return urlencode(pairs, safe="[]")
 
 
-def _redact_pairs(
-    pairs: Iterable[tuple[str, str]], secrets: Collection[str]
-) -> list[tuple[str, str]]:
+def _redacted_pairs(pairs: Iterable[tuple[str, str]], known: KnownSecrets) -> list[tuple[str, str]]:
     pairs = [(name, REDACTED if value and is_secret_name(name) else value) for name, value in pairs]
-    known = known_secrets(frozenset(secrets))
-    if not known.is_in("\n".join(chain.from_iterable(pairs))):
-        secrets = known.short
+    if not known.is_in(_SEPARATOR.join(chain.from_iterable(pairs))):
+        known = known.short
     return [
         (
-            redact_text(name, secrets),
-            REDACTED if value and value in secrets else redact_text(value, secrets),
+            _redacted_text(name, known),
+            REDACTED if value and value in known.values else _redacted_text(value, known),
         )
         for name, value in pairs
     ]

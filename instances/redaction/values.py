@@ -24,15 +24,7 @@ _MAX_RUN_LENGTH = 20
 
 def redact_values(text: str, secrets: Collection[str]) -> str:
     """Replace only known values, and leave everything else as it is."""
-    known = known_secrets(frozenset(secrets))
-    if not known.is_in(text):
-        return text
-    shown, end = "", 0
-    for start, stop in sorted(known.spans_in(text)):
-        if start >= end:
-            shown += text[end:start] + REDACTED
-        end = max(end, stop)
-    return shown + text[end:]
+    return known_secrets(frozenset(secrets)).redacted(text)
 
 
 def storable(text: str) -> str:
@@ -46,15 +38,31 @@ def storable(text: str) -> str:
 class KnownSecrets:
     """What to search for, prepared once: recording one exchange searches many texts for the same secrets.
 
-    forms: the secrets as written in text, URLs, forms, JSON and HTML, case folded. encoded: their bytes in lower case, to
-    find in decoded base64 and hex. runs: matches text that is long enough to contain one in base64 or hex. short:
-    secrets that are shorter than MIN_SECRET_LENGTH.
+    values: the secrets themselves. forms: the secrets as written in text, URLs, forms, JSON and HTML, case folded.
+    encoded: their bytes in lower case, to find in decoded base64 and hex. runs: matches text that is long enough to
+    contain one in base64 or hex.
     """
 
+    values: frozenset[str]
     forms: tuple[str, ...]
     encoded: tuple[bytes, ...]
     runs: re.Pattern[str]
-    short: frozenset[str]
+
+    @property
+    def short(self) -> "KnownSecrets":
+        """Those that are shorter than MIN_SECRET_LENGTH: all that is left to look for in text that is_in() passed."""
+        return known_secrets(frozenset(filter(_is_short, self.values)))
+
+    def redacted(self, text: str) -> str:
+        """Return the text with each secret replaced."""
+        if not self.is_in(text):
+            return text
+        shown, end = "", 0
+        for start, stop in sorted(self.spans_in(text)):
+            if start >= end:
+                shown += text[end:start] + REDACTED
+            end = max(end, stop)
+        return shown + text[end:]
 
     def is_in(self, text: str) -> bool:
         """Whether the text contains a secret in any encoding."""
@@ -133,14 +141,18 @@ def _places_in(text: str, folded: str) -> Callable[[int], tuple[int, int]]:
 
 @lru_cache(maxsize=256)
 def known_secrets(secrets: frozenset[str]) -> KnownSecrets:
-    long = [storable(secret) for secret in secrets if len(secret) >= MIN_SECRET_LENGTH]
+    long = [storable(secret) for secret in secrets if not _is_short(secret)]
     encoded = {data for secret in long for data in encodable_bytes(secret)}
     shortest = min(map(len, encoded), default=MIN_SECRET_LENGTH)
     # The shortest secret fills this many characters of base64. Capped, because the pattern retries at each character.
     length = min(shortest * 8 // 6, _MAX_RUN_LENGTH)
     return KnownSecrets(
+        values=secrets,
         forms=tuple({form for secret in long for form in written_forms(secret)}),
         encoded=tuple(encoded),
         runs=re.compile(rf"[A-Za-z0-9+/_-]{{{length},}}+"),
-        short=frozenset(secret for secret in secrets if len(secret) < MIN_SECRET_LENGTH),
     )
+
+
+def _is_short(secret: str) -> bool:
+    return len(secret) < MIN_SECRET_LENGTH

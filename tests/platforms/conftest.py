@@ -4,7 +4,7 @@ import pytest
 
 from instances.models import Interaction, Organization, OrganizationUser
 from instances.platforms.base import PlatformRequest
-from instances.platforms.transport import Subject, session_for
+from instances.platforms.transport import Subject, exchange
 from instances.provisioning.platform_requests import platform_request
 from tests.support.factories import make_element, make_instance, make_organization
 from tests.support.provider import CLIENT_ID, CLIENT_SECRET, ORGANIZATION_SECRET, USER_SECRET
@@ -39,7 +39,7 @@ def quick(settings):
 def failure_of(subject, url, kind, *, method="POST", **sent):
     """The error that an exchange ends in, after checking that it is told, recorded once, and holds no secret."""
     with pytest.raises(kind) as caught:
-        session_for(subject).request(method, url, **sent)
+        exchange(subject, method, url, **sent)
     error = caught.value
     assert type(error) is kind
     assert str(error).startswith("Acme (loopback): ")

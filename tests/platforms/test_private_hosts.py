@@ -6,7 +6,7 @@ import pytest
 
 from instances.errors import BlockedAddressError
 from instances.platforms.registry import platform_for
-from instances.platforms.transport import session_for
+from instances.platforms.transport import exchange
 from tests.platforms.conftest import failure_of
 from tests.support.provider import PASSWORD, USERNAME
 
@@ -33,11 +33,11 @@ def test_what_is_listed_for_an_element_can_be_called_by_its_instances(
 
 def test_an_open_connection_serves_nobody_else(subject, provider):
     listed = replace(subject, private_hosts=("127.0.0.1",))
-    session_for(listed).get(f"{provider.url}/probe")
-    session_for(listed).get(f"{provider.url}/probe")
+    exchange(listed, "GET", f"{provider.url}/probe")
+    exchange(listed, "GET", f"{provider.url}/probe")
     assert provider.connections == 1
     with pytest.raises(BlockedAddressError):
-        session_for(subject).get(f"{provider.url}/probe")
+        exchange(subject, "GET", f"{provider.url}/probe")
     assert len(provider.requests) == 2
 
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from instances.errors import UnreachableError
-from instances.platforms.transport import session_for
+from instances.platforms.transport import exchange
 from tests.platforms.conftest import SECRET, failure_of
 
 
@@ -87,7 +87,7 @@ def test_a_certificate_of_an_own_authority_is_trusted_where_it_is_named(
     with TLSServer(tmp_path) as (netloc, paths):
         settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [netloc]
         settings.PROVIDER_CA_BUNDLE = str(tmp_path / "certificate.pem")
-        assert session_for(subject).get(f"https://{netloc}/me").ok
+        assert exchange(subject, "GET", f"https://{netloc}/me").ok
     assert paths == ["/me"]
 
 

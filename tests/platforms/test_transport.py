@@ -18,7 +18,7 @@ from instances.errors import (
     UnreachableError,
 )
 from instances.models import Interaction
-from instances.platforms.transport import interaction_of, session_for
+from instances.platforms.transport import exchange, interaction_of, mount
 from tests.platforms.conftest import SECRET, failure_of
 
 
@@ -29,7 +29,9 @@ def free_port():
 
 
 def test_an_exchange_is_recorded_once_and_redacted(subject, provider):
-    answer = session_for(subject).post(
+    answer = exchange(
+        subject,
+        "POST",
         f"{provider.url}/probe?apiSecret=abc&note={'x'}",
         json={"password": "hidden", "note": f"says {SECRET}"},
         headers={"X-Api-Key": "hidden-too"},
@@ -176,19 +178,19 @@ def test_the_address_that_was_checked_is_the_one_connected_to(
     port = provider.netloc.partition(":")[2]
     settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = [f"named.example:{port}"]
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
-    session_for(subject).get(f"http://named.example:{port}/probe")
+    exchange(subject, "GET", f"http://named.example:{port}/probe")
     assert lookups == ["named.example"]
     assert provider.last.headers["host"] == f"named.example:{port}"
 
 
 def test_a_reconnect_is_checked_again(subject, provider, settings):
-    session_for(subject).get(f"{provider.url}/probe")
+    exchange(subject, "GET", f"{provider.url}/probe")
     provider.mode = "cut before"
     with pytest.raises(AnswerLostError):
-        session_for(subject).get(f"{provider.url}/probe")
+        exchange(subject, "GET", f"{provider.url}/probe")
     settings.PROVIDER_ALLOWED_PRIVATE_HOSTS = []
     with pytest.raises(BlockedAddressError):
-        session_for(subject).get(f"{provider.url}/probe")
+        exchange(subject, "GET", f"{provider.url}/probe")
 
 
 def test_another_port_of_an_allowed_host_stays_closed(subject, provider):
@@ -209,12 +211,12 @@ def test_the_next_address_is_tried_when_one_does_not_answer(
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)),
         ],
     )
-    assert session_for(subject).get("http://two.example/probe").status_code == 401
+    assert exchange(subject, "GET", "http://two.example/probe").status_code == 401
 
 
 def test_a_get_is_redirected_within_its_origin_and_each_step_recorded(subject, provider):
     provider.mode, provider.redirect_to = "redirect", "/redirected"
-    answer = session_for(subject).get(f"{provider.url}/probe")
+    answer = exchange(subject, "GET", f"{provider.url}/probe")
     assert answer.status_code == 401
     assert list(Interaction.objects.order_by("pk").values_list("status", flat=True)) == [302, 401]
 
@@ -240,7 +242,7 @@ def test_any_other_redirect_is_refused_and_told(subject, provider, method, targe
 def test_redirects_without_end_are_not_followed_for_ever(subject, provider):
     provider.mode, provider.redirect_to = "redirect", "/again"
     with pytest.raises(RefusedError):
-        session_for(subject).get(f"{provider.url}/probe")
+        exchange(subject, "GET", f"{provider.url}/probe")
     assert len(provider.requests) == 4
 
 
@@ -250,21 +252,22 @@ def test_proxies_and_netrc_of_the_environment_are_not_used(
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login ada password from-netrc\n")
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
-    session_for(subject).get(f"{provider.url}/probe")
+    exchange(subject, "GET", f"{provider.url}/probe")
     assert "authorization" not in provider.last.headers
 
 
 def test_a_thread_keeps_its_connection_but_not_for_long(subject, provider):
     for _ in range(3):
-        session_for(subject).get(f"{provider.url}/probe")
+        exchange(subject, "GET", f"{provider.url}/probe")
     assert provider.connections == 1
     sleep(1.1)
-    session_for(subject).post(f"{provider.url}/probe")
+    exchange(subject, "POST", f"{provider.url}/probe")
     assert provider.connections == 2
 
 
 def test_an_address_that_is_none_is_refused_in_a_sentence(subject):
-    session = session_for(subject)
+    session = requests.Session()
+    mount(session, subject)
     request = requests.Request("GET", "http://example.com").prepare()
     request.url = "http:///nowhere"
     with pytest.raises(UnreachableError, match="is not a valid host"):
@@ -276,7 +279,7 @@ def test_an_address_that_is_none_is_refused_in_a_sentence(subject):
 def test_thirty_two_threads_each_get_their_own_answer(subject, provider):
     def call(number):
         try:
-            answer = session_for(subject).get(f"{provider.url}/probe?n={number}")
+            answer = exchange(subject, "GET", f"{provider.url}/probe?n={number}")
             return interaction_of(answer).url
         finally:
             connection.close()

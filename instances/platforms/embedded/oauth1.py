@@ -27,9 +27,9 @@ from instances.platforms.transport import (
     Answer,
     Subject,
     error_of,
+    exchange,
     json_of,
     raise_for_fault,
-    session_for,
     subject_of,
     unusable,
 )
@@ -131,7 +131,7 @@ def request_signed(
     tokens = request.tokens or TokenSet("")
     auth = _auth(request, token=tokens.access_token, token_secret=tokens.token_secret)
     try:
-        return session_for(subject).request(method, url, headers=headers, auth=auth)
+        return exchange(subject, method, url, headers=headers, auth=auth)
     except InsecureTransportError:
         raise _insecure(request) from None
 
@@ -164,7 +164,7 @@ def _post(
     """
     auth = _auth(request, **signed)
     try:
-        answer = session_for(subject).post(endpoint_of(request, endpoint), auth=auth)
+        answer = exchange(subject, "POST", endpoint_of(request, endpoint), auth=auth)
     except InsecureTransportError:
         raise _insecure(request) from None
     raise_for_fault(answer, subject)

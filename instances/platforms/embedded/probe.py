@@ -16,10 +16,10 @@ from instances.platforms.transport import (
     Answer,
     Subject,
     error_of,
+    exchange,
     is_page,
     json_of,
     raise_for_fault,
-    session_for,
     sign_in_page,
     subject_of,
 )
@@ -53,7 +53,7 @@ def prove(request: PlatformRequest) -> dict[str, str]:
     if probe.scheme == ProbeScheme.OAUTH1:
         answer = request_signed(request, subject, probe.method, url, headers)
     else:
-        answer = session_for(subject).request(probe.method, url, headers=headers)
+        answer = exchange(subject, probe.method, url, headers=headers)
     _raise_for_refusal(answer, subject, request)
     return account_in(json_of(answer))
 

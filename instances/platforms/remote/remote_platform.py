@@ -31,8 +31,8 @@ from instances.platforms.remote.refusals import error_document, is_nothing_found
 from instances.platforms.transport import (
     Answer,
     Subject,
+    exchange,
     json_of,
-    session_for,
     subject_of,
     unusable,
 )
@@ -238,7 +238,7 @@ class CloudElementsPlatform:
             "Accept": "application/json",
             "Authorization": f"User {user_secret}, Organization {organization_secret}",
         }
-        return session_for(subject).request(method, self._base_url + path, headers=headers, **sent)
+        return exchange(subject, method, self._base_url + path, headers=headers, **sent)
 
 
 def _path(request: PlatformRequest) -> str:

@@ -1,7 +1,7 @@
 """The only way to the network.
 
-connections.py guards and limits, recording.py records, answers.py reads responses, charsets.py decodes them,
-tls.py explains failed handshakes. streaming.py passes bodies on as they come, and batching.py writes its records.
+connections.py guards and limits, recording.py sends and records, answers.py reads responses, charsets.py decodes
+them, failures.py explains why there is none, tls.py why a handshake failed. streaming.py passes bodies on as they come, and batching.py writes its records.
 """
 
 from instances.platforms.transport.answers import (
@@ -21,15 +21,14 @@ from instances.platforms.transport.answers import (
 )
 from instances.platforms.transport.charsets import media_type
 from instances.platforms.transport.recording import (
-    Subject,
     deferred_interactions,
+    exchange,
     interaction_of,
     mount,
-    session_for,
-    subject_of,
     target_within_origin,
 )
 from instances.platforms.transport.streaming import StreamBody, StreamedAnswer, open_stream
+from instances.platforms.transport.subjects import Subject, subject_of
 
 __all__ = [
     "FIRST_INSTANT",
@@ -41,6 +40,7 @@ __all__ = [
     "codes_of",
     "deferred_interactions",
     "error_of",
+    "exchange",
     "interaction_of",
     "is_page",
     "json_of",
@@ -50,7 +50,6 @@ __all__ = [
     "open_stream",
     "raise_for_fault",
     "retry_after_of",
-    "session_for",
     "sign_in_page",
     "subject_of",
     "target_within_origin",

@@ -19,7 +19,8 @@ from instances.errors import (
     UnusableAnswerError,
 )
 from instances.platforms.transport.charsets import decoded, media_type
-from instances.platforms.transport.recording import Subject, interaction_of
+from instances.platforms.transport.recording import interaction_of
+from instances.platforms.transport.subjects import Subject
 from instances.redaction import redact_text
 
 Answer = requests.Response

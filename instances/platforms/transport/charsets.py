@@ -2,6 +2,7 @@
 
 import re
 from email.message import Message
+from functools import lru_cache
 
 # The character sets of the web. Others are not looked up: some of Python's codecs are not for text, or slow.
 _KNOWN = re.compile(
@@ -24,6 +25,7 @@ def media_type(content_type: str | None) -> str:
     return (content_type or "").partition(";")[0].strip().lower()
 
 
+@lru_cache(maxsize=256)
 def _declared(content_type: str) -> str:
     message = Message()
     message["Content-Type"] = content_type.replace("\r", "").replace("\n", "")

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
+import requests
 import urllib3
 from django.conf import settings
 from requests.adapters import HTTPAdapter
@@ -264,37 +265,57 @@ def _tls_options() -> dict[str, Any]:
 
 
 class GuardedAdapter(HTTPAdapter):
+    # That of the last request, which is often that of the next.
+    _last_pool: urllib3.HTTPConnectionPool | None = None
+    _last_origin: tuple[str, str, str] | None = None
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _GuardedPool, "https": _GuardedTLSPool}
 
-    def build_connection_pool_key_attributes(
-        self, request: Any, verify: Any, cert: Any = None
-    ) -> tuple[Any, Any]:
-        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
-        return host, _tls_options() if host["scheme"] == "https" else {}
+    def send_once(self, request: requests.PreparedRequest, *, seconds: float) -> requests.Response:
+        """Send a request, and return the response before its body is read. seconds: for the whole exchange.
 
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Do nothing: the pool has its context, and the inherited method loads the bundle again."""
+        Unlike the inherited send(), it looks for no proxy and no other certificates, and leaves urllib3's errors as
+        they are. Raises them, OSError, ValueError, PlatformError.
+        """
+        path = request.path_url
+        response = self.pool_of(request.url or "").urlopen(
+            request.method or "",
+            # With two slashes, it would be read as a host.
+            f"/{path.lstrip('/')}" if path.startswith("//") else path,
+            body=request.body,
+            headers=request.headers,
+            # Nothing is sent twice.
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            timeout=urllib3.Timeout(total=seconds),
+            preload_content=False,
+            decode_content=False,
+        )
+        return self.build_response(request, response)
 
     def pool_of(self, url: str) -> urllib3.HTTPConnectionPool:
         """Return the pool of this thread for a URL's origin. Raises ValueError if it has none."""
         parts = urlsplit(url)
-        if not parts.hostname:
-            raise ValueError("a URL without a host")
-        options = _tls_options() if parts.scheme == "https" else {}
-        pool: urllib3.HTTPConnectionPool = self.poolmanager.connection_from_host(
-            parts.hostname, port=parts.port, scheme=parts.scheme, pool_kwargs=options
-        )
-        return pool
+        origin = parts.scheme, parts.netloc, settings.PROVIDER_CA_BUNDLE
+        if self._last_pool is None or self._last_origin != origin:
+            if not parts.hostname:
+                raise ValueError("a URL without a host")
+            options = _tls_options() if parts.scheme == "https" else {}
+            self._last_pool = self.poolmanager.connection_from_host(
+                parts.hostname, port=parts.port, scheme=parts.scheme, pool_kwargs=options
+            )
+            self._last_origin = origin
+        return self._last_pool
 
 
 class ThreadConnection(threading.local):
     """One thread's connections, and the limits of its current request."""
 
     def __init__(self) -> None:
-        # Retry(total=False): errors are raised unchanged, and nothing is sent twice.
-        self.adapter = GuardedAdapter(pool_maxsize=1, max_retries=urllib3.Retry(total=False))
+        self.adapter = GuardedAdapter(pool_maxsize=1)
         # Whether any byte of the current request was sent.
         self.request_started = False
         self.private_hosts: tuple[str, ...] = ()

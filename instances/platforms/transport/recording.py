@@ -1,16 +1,16 @@
-"""Sessions that guard, limit, time and record every exchange.
+"""Guard, limit, time and record every exchange.
 
-session_for(subject) returns a session for plain calls; mount(session, subject) routes a library's own session
-(Authlib's) through the same adapter. Each call returns a response or raises a PlatformError with its interaction.
+exchange(subject, …) is for plain calls; mount(session, subject) routes a library's own session (Authlib's) through the
+same adapter. Each call returns a response or raises a PlatformError with its interaction.
 """
 
 import io
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
+from types import MappingProxyType
 from typing import Any, cast
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -21,116 +21,63 @@ from django.conf import settings
 from django.db import DatabaseError, IntegrityError, InterfaceError, connection
 from django.utils import timezone
 from requests.adapters import BaseAdapter
+from requests.auth import AuthBase
+from requests.utils import default_headers
 
-from instances.deadlines import Deadline
-from instances.errors import (
-    AnswerLostError,
-    AnswerTimeoutError,
-    PlatformError,
-    RefusedError,
-    UnreachableError,
-)
+from instances.errors import AnswerLostError, PlatformError, RefusedError
 from instances.models import Interaction
-from instances.platforms.base import PlatformRequest
 from instances.platforms.transport.charsets import decoded
 from instances.platforms.transport.connections import thread_connection
-from instances.platforms.transport.tls import tls_reason
+from instances.platforms.transport.failures import MAY_BE_DONE, explained
+from instances.platforms.transport.subjects import Subject
 from instances.queries.outages import outlast_outage
-from instances.redaction import redact_body, redact_headers, redact_text, redact_url, storable
+from instances.redaction import RecordedMessage, redact_exchange, storable
 
 MAX_BODY_BYTES = 1024 * 1024
 CHUNK_BYTES = 16 * 1024
 MAX_REDIRECTS = 3
 USER_AGENT = "instance-manager"
+_DEFAULT_HEADERS = {**default_headers(), "User-Agent": USER_AGENT}
 # What is stored of a URL.
 MAX_URL_CHARACTERS = 4000
 # RFC 3986 2.2 and 2.3, and the % of what is encoded already: so a URL stays byte for byte as it was sent.
 _URL_CHARACTERS = "%:/?#[]@!$&'()*+,;=-._~"
-_MAY_BE_DONE = "The request may have been carried out anyway."
 _REDIRECTED = (
     "%(label)s: %(provider)s answered with a redirect to %(target)s, which was not followed (%(operation)s, "
     "HTTP %(status)d). Correct the address."
 )
-_TIMED_OUT = f"%(host)s did not answer within %(seconds)g seconds (%(operation)s). {_MAY_BE_DONE}"
-_CUT_OFF = (
-    f"%(host)s closed the connection or sent an unreadable response (%(operation)s). {_MAY_BE_DONE}"
-)
-_TOO_LONG = (
-    f"The response is longer than {MAX_BODY_BYTES} bytes, so it was not read. {_MAY_BE_DONE}"
-)
-_CONNECT_TIMED_OUT = (
-    "%(host)s accepted the connection but did not continue in time, so nothing was sent (%(operation)s). "
-    "Try again later."
-)
-_TLS_FAILED = (
-    "No trusted TLS connection to %(host)s could be made, so nothing was sent (%(operation)s)."
-)
-_CLOSED_EARLY = "%(host)s closed the connection before the request, so nothing was sent (%(operation)s). Check the address."
-_INVALID_ADDRESS = (
-    "“%(host)s” is not a valid host, so nothing was sent (%(operation)s). Correct the address."
-)
+_TOO_LONG = f"The response is longer than {MAX_BODY_BYTES} bytes, so it was not read. {MAY_BE_DONE}"
 
 log = structlog.stdlib.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What an exchange is about, and the limits that apply to it."""
-
-    organization_id: int
-    instance_id: int | None
-    # How messages and records name the instance, such as "Acme (crm, id 7)".
-    label: str
-    # A label such as "Refresh token"; stored with the interaction.
-    operation: str
-    # Who answers; messages begin with it, as in "Salesforce rejected the refresh token".
-    provider: str = "The provider"
-    actor: str = ""
-    # Hosts that may be called for this subject although their addresses are private.
-    private_hosts: tuple[str, ...] = ()
-    # Values that no record of the exchange may show.
-    secrets: frozenset[str] = field(default=frozenset(), repr=False)
-    # For the whole exchange; None means HTTP_TIMEOUT_SECONDS.
-    timeout_seconds: float | None = None
-    # Nothing is sent after it.
-    deadline: Deadline | None = field(default=None, compare=False)
-
-
-def subject_of(
-    platform_request: PlatformRequest,
-    operation: str,
+def exchange(
+    subject: Subject,
+    method: str,
+    url: str,
     *,
-    provider: str = "",
-    secrets: Iterable[str] = frozenset(),
-    timeout_seconds: float | None = None,
-) -> Subject:
-    """Return the subject of one operation for a platform request.
+    headers: Mapping[str, str] = MappingProxyType({}),
+    params: Mapping[str, str] = MappingProxyType({}),
+    json: Any = None,
+    auth: AuthBase | None = None,
+) -> requests.Response:
+    """Send one request and record the exchange. Connections belong to the thread, cookies are not kept.
 
-    provider: who answers; the element's name unless given. secrets: in addition to the request's own, for example
-    the platform's.
+    params: of the query. json: the body.
+
+    Raises what RecordingAdapter raises.
     """
-    return Subject(
-        organization_id=platform_request.organization.pk,
-        instance_id=platform_request.instance_id,
-        label=platform_request.label,
-        operation=operation,
-        provider=provider or platform_request.element.name,
-        actor=platform_request.actor,
-        private_hosts=platform_request.private_hosts,
-        secrets=platform_request.secrets | frozenset(secrets),
-        timeout_seconds=timeout_seconds,
-        deadline=platform_request.deadline,
+    request = requests.PreparedRequest()
+    request.prepare(
+        method=method,
+        url=url,
+        headers={**_DEFAULT_HEADERS, **headers},
+        params=params,
+        json=json,
+        auth=auth,
     )
-
-
-def session_for(subject: Subject) -> requests.Session:
-    """Return a session that records every exchange.
-
-    Cheap: connections belong to the thread.
-    """
-    session = requests.Session()
-    mount(session, subject)
-    return session
+    # Without a Session, whose settings for all requests cost more than the request.
+    return RecordingAdapter(subject).send(request)
 
 
 def mount(session: requests.Session, subject: Subject) -> None:
@@ -220,20 +167,9 @@ class RecordingAdapter(BaseAdapter):
         thread_connection.private_hosts = self._subject.private_hosts
         thread_connection.streaming = None
         try:
-            response = thread_connection.adapter.send(
-                request,
-                stream=True,
-                timeout=_timeout(self._timeout_seconds),
-                verify=settings.PROVIDER_CA_BUNDLE or True,
-            )
+            response = thread_connection.adapter.send_once(request, seconds=self._timeout_seconds)
             body = _read_body(response)
-        except (
-            PlatformError,
-            requests.RequestException,
-            urllib3.exceptions.HTTPError,
-            OSError,
-            ValueError,
-        ) as caught:
+        except (PlatformError, urllib3.exceptions.HTTPError, OSError, ValueError) as caught:
             error = explained(
                 caught, request.url or "", self._subject, seconds=self._timeout_seconds
             )
@@ -261,8 +197,14 @@ class RecordingAdapter(BaseAdapter):
         duration_ms: int,
     ) -> Interaction:
         subject = self._subject
-        sent = request.body or b""
-        answer_headers = {} if response is None else response.headers
+        url, [sent, received] = redact_exchange(
+            request.url or "",
+            [
+                _message(request.headers, request.body or b""),
+                _message({} if response is None else response.headers, body),
+            ],
+            subject.secrets,
+        )
         interaction = Interaction(
             organization_id=subject.organization_id,
             instance_id=subject.instance_id,
@@ -271,12 +213,12 @@ class RecordingAdapter(BaseAdapter):
             direction=Interaction.Direction.OUT,
             actor=subject.actor,
             method=request.method or "",
-            url=redact_url(request.url or "", subject.secrets)[:MAX_URL_CHARACTERS],
-            request_headers=redact_headers(request.headers, subject.secrets),
-            request_body=_redacted_body(sent, request.headers.get("Content-Type"), subject),
+            url=url[:MAX_URL_CHARACTERS],
+            request_headers=sent.headers,
+            request_body=sent.body,
             status=None if response is None else response.status_code,
-            response_headers=redact_headers(answer_headers, subject.secrets),
-            response_body=_redacted_body(body, answer_headers.get("Content-Type"), subject),
+            response_headers=received.headers,
+            response_body=received.body,
             error=str(error or ""),
             started_at=started_at,
             duration_ms=duration_ms,
@@ -286,23 +228,6 @@ class RecordingAdapter(BaseAdapter):
         else:
             _records.kept.append(interaction)
         return interaction
-
-
-def explained(caught: Exception, url: str, subject: Subject, *, seconds: float) -> PlatformError:
-    """Return the error to raise for an exchange that failed.
-
-    Its message names the host, never the URL or the body. seconds: the time limit.
-    """
-    is_wrapped = isinstance(caught, requests.RequestException) and caught.args
-    cause = caught.args[0] if is_wrapped else caught
-    kind, sentence = _kind_and_sentence(cause)
-    if not isinstance(cause, PlatformError):
-        sentence %= {
-            "host": urlsplit(url).netloc.rpartition("@")[2],
-            "operation": subject.operation,
-            "seconds": seconds,
-        }
-    return kind(redact_text(f"{subject.label}: {sentence}", subject.secrets))
 
 
 def _save(interaction: Interaction) -> None:
@@ -330,14 +255,9 @@ def write_interaction(interaction: Interaction) -> None:
         interaction.save()
 
 
-def _timeout(seconds: float) -> Any:
-    # Not in requests' types, but it accepts urllib3's Timeout: the only one that limits the whole exchange.
-    return urllib3.Timeout(total=seconds)
-
-
-def _redacted_body(body: str | bytes, content_type: str | None, subject: Subject) -> str:
-    text = decoded(body, content_type) if isinstance(body, bytes) else body
-    return redact_body(text, content_type or "", subject.secrets)
+def _message(headers: Mapping[str, str], body: str | bytes) -> RecordedMessage:
+    text = decoded(body, headers.get("Content-Type")) if isinstance(body, bytes) else body
+    return RecordedMessage(headers, text)
 
 
 def _read_body(response: requests.Response) -> bytes:
@@ -353,25 +273,6 @@ def _read_body(response: requests.Response) -> bytes:
             raise AnswerLostError(_TOO_LONG)
     response.raw.release_conn()
     return bytes(body)
-
-
-def _kind_and_sentence(cause: Exception) -> tuple[type[PlatformError], str]:
-    """Return the error's class and sentence.
-
-    The sentence has placeholders unless the cause is a PlatformError.
-    """
-    is_timeout = isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError)
-    if isinstance(cause, PlatformError):
-        return type(cause), str(cause)
-    if thread_connection.request_started:
-        return (AnswerTimeoutError, _TIMED_OUT) if is_timeout else (AnswerLostError, _CUT_OFF)
-    if is_timeout:
-        return UnreachableError, _CONNECT_TIMED_OUT
-    if isinstance(cause, urllib3.exceptions.SSLError):
-        return UnreachableError, f"{_TLS_FAILED} {tls_reason(cause)}"
-    if isinstance(cause, urllib3.exceptions.ProtocolError):
-        return UnreachableError, _CLOSED_EARLY
-    return UnreachableError, _INVALID_ADDRESS
 
 
 def _followed(request: requests.PreparedRequest, response: requests.Response) -> str | None:

@@ -20,12 +20,9 @@ from instances.models import Interaction
 from instances.platforms.transport.batching import record_soon
 from instances.platforms.transport.charsets import decoded
 from instances.platforms.transport.connections import Streaming, thread_connection
-from instances.platforms.transport.recording import (
-    MAX_URL_CHARACTERS,
-    USER_AGENT,
-    Subject,
-    explained,
-)
+from instances.platforms.transport.failures import explained
+from instances.platforms.transport.recording import MAX_URL_CHARACTERS, USER_AGENT
+from instances.platforms.transport.subjects import Subject
 from instances.redaction import redact_body, redact_headers, redact_url
 
 BLOCK_BYTES = 65_536

@@ -21,7 +21,7 @@ from instances.errors import (
     OutcomeUnknownError,
 )
 from instances.models import Instance
-from instances.platforms.base import PlatformInstance, PlatformRequest, code_in
+from instances.platforms.base import Platform, PlatformInstance, PlatformRequest, code_in
 from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.changes import locked, require_as_read
 from instances.provisioning.lifecycle.identities import Identity, owned_by_others
@@ -78,13 +78,13 @@ class CreateResult:
         }
 
 
-def send_create(instance: Instance, request: PlatformRequest) -> CreateResult:
+def send_create(instance: Instance, request: PlatformRequest, platform: Platform) -> CreateResult:
     """Create an instance at its platform; errors become part of the result.
 
     Writes nothing but interactions. Uses the network, so do not call it inside a transaction.
     """
     try:
-        created = platform_for(request.organization).create_instance(request)
+        created = platform.create_instance(request)
     except InstancesError as error:
         return CreateResult(instance, request, error=error)
     return CreateResult(instance, request, created=created)
@@ -231,7 +231,8 @@ def create_at_platform(
 
     Raises PlatformError.
     """
-    return store_result(send_create(instance, request), is_final=is_final).require_created()
+    result = send_create(instance, request, platform_for(request.organization))
+    return store_result(result, is_final=is_final).require_created()
 
 
 def store_result(
