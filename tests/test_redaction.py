@@ -14,10 +14,12 @@ from hypothesis import given, strategies as st
 from instances.redaction import (
     MAX_BODY_CHARACTERS,
     REDACTED,
+    RecordedMessage,
     is_secret_key,
     is_secret_name,
     log_formatter,
     redact_body,
+    redact_exchange,
     redact_headers,
     redact_text,
     redact_url,
@@ -465,3 +467,35 @@ def test_a_traceback_in_the_log_is_redacted(caplog):
     line = log_formatter().format(caplog.records[0])
     assert "RuntimeError" in line
     assert "abc-of-the-account" not in line
+
+
+@pytest.mark.parametrize("place", range(5))
+@pytest.mark.parametrize("body", ['{{"note": "{}"}}', '{{"note": "{}"', "{}", '{{"n": "%{}"}}'])
+def test_a_secret_in_any_part_of_an_exchange_is_replaced(place, body):
+    shown = ["plain"] * 5
+    shown[place] = base64.b64encode(b"id:S3cr3t-Value").decode()
+    url, messages = redact_exchange(
+        f"https://x.example/{shown[0]}",
+        [
+            RecordedMessage(
+                {"X-Note": shown[1], "Authorization": "S3cr3t-Value"}, body.format(shown[2])
+            ),
+            RecordedMessage({"X-Note": shown[3]}, body.format(shown[4])),
+        ],
+        {"S3cr3t-Value"},
+    )
+    parts = [url, *(part for message in messages for part in (str(message.headers), message.body))]
+    assert [REDACTED in part for part in parts] == [
+        number == place or number == 1 for number in range(5)
+    ]
+    assert ["plain" in part for part in parts] == [number != place for number in range(5)]
+    assert "S3cr3t" not in str(parts)
+    assert not any(text in str(parts) for text in {*shown} - {"plain"})
+
+
+def test_a_secret_in_json_that_is_nested_too_deeply_is_replaced():
+    deep = 100_000 * "[" + '"S3cr3t-Value"'
+    for body in (deep, deep + 100_000 * "]", 900 * "[" + '{"token": "S3cr3t-Value"}' + 900 * "]"):
+        shown = redact_body(body, "", {"S3cr3t-Value"}, max_characters=300_000)
+        assert "S3cr3t" not in shown
+        assert REDACTED in shown

@@ -14,6 +14,7 @@ from instances.errors import InstancesError
 from instances.models import BulkRow, Interaction
 from instances.provisioning.lifecycle.provision import without_conflicts
 from instances.provisioning.lifecycle.states import State, move_instances
+from instances.queries.bulk_insert import insert_new
 
 STORE_EVERY_SECONDS = 0.25
 _LOOK_EVERY_SECONDS = 0.02
@@ -108,12 +109,8 @@ class ResultStore:
 
         Returns the rows that are finished.
         """
-        interactions = [interaction for result in results for interaction in result.interactions]
-        for interaction in interactions:
-            # It has an id if an earlier attempt to store it was rolled back.
-            interaction.pk = None
         with transaction.atomic():
-            Interaction.objects.bulk_create(interactions)
+            _record([result for result in results if result.interactions])
             conflicts = self._move_instances(results)
             for result in results:
                 is_moved = result.create or result.move
@@ -136,3 +133,16 @@ class ResultStore:
             move_instances(moves, expect={State.PROVISIONING}, actor=self._run.job.actor)
         )
         return conflicts
+
+
+def _record(results: Sequence[Result]) -> None:
+    """Store the exchanges of results."""
+    failed = [
+        interaction for result in results if result.error for interaction in result.interactions
+    ]
+    for interaction in failed:
+        # It has an id if an earlier attempt to store it was rolled back.
+        interaction.pk = None
+    # The instance and its row refer to the exchange that failed.
+    Interaction.objects.bulk_create(failed)
+    insert_new([one for result in results if not result.error for one in result.interactions])

@@ -1,13 +1,15 @@
-"""Insert many narrow rows that nothing refers to, without making a model instance of each.
-
-A model instance and its INSERT cost several times as much as the row itself (docs/decisions/0008).
+"""Insert many rows, without what a model instance and its INSERT cost: several times as much as the row itself
+(docs/decisions/0008).
 """
 
-from collections.abc import Sequence
-from itertools import batched, chain
+from collections.abc import Iterable, Sequence
+from itertools import batched
+from operator import attrgetter
 from typing import Any
 
 from django.db import connections, models, router
+
+from instances.queries.row_values import row_values
 
 # SQLite accepts 32,766 parameters by default.
 _MAX_PARAMETERS = 30_000
@@ -20,26 +22,57 @@ def insert_rows(
 
     names: of the fields, all except those that the database fills in.
     """
-    connection = connections[router.db_for_write(model)]
     fields = [model._meta.get_field(name) for name in names]
-    quote = connection.ops.quote_name
-    columns = ", ".join(quote(str(field.column)) for field in fields)  # type: ignore[union-attr]
-    row = f"({', '.join(['%s'] * len(fields))})"
     for some in batched(rows, _MAX_PARAMETERS // len(fields)):
-        prepared = [
-            _prepared(field, values, connection)
-            for field, values in zip(fields, zip(*some, strict=True), strict=True)
-        ]
-        statement = (
-            f"INSERT INTO {quote(model._meta.db_table)} ({columns}) "  # noqa: S608  names of our own columns
-            f"VALUES {', '.join([row] * len(some))}"
-        )
-        with connection.cursor() as cursor:
-            cursor.execute(statement, list(chain.from_iterable(zip(*prepared, strict=True))))
+        _insert(model, fields, list(zip(*some, strict=True)))
 
 
-def _prepared(field: Any, values: Sequence[Any], connection: Any) -> Sequence[Any]:
-    """Return the values as the database takes them."""
-    if all(value is values[0] for value in values):
-        return [field.get_db_prep_save(values[0], connection)] * len(values)
-    return [field.get_db_prep_save(value, connection) for value in values]
+def insert_new[Row: models.Model](rows: Sequence[Row], *, unique: str = "") -> None:
+    """Insert new model instances of one model, without signals.
+
+    unique: the name of a field that tells the rows apart, by which their primary keys are read back; without it, they
+    are not.
+    """
+    if not rows:
+        return
+    model = type(rows[0])
+    fields = [field for field in model._meta.local_concrete_fields if not field.primary_key]
+    for some in batched(rows, _MAX_PARAMETERS // len(fields)):
+        columns = [_values_of(field, some) for field in fields]
+        pks = _insert(model, fields, columns, unique=unique)
+        for row in some if unique else ():
+            row.pk = pks[getattr(row, unique)]
+            row._state.adding, row._state.db = False, router.db_for_write(model)
+
+
+def _values_of(field: Any, rows: Iterable[models.Model]) -> list[Any]:
+    if type(field).pre_save is models.Field.pre_save:
+        return list(map(attrgetter(field.attname), rows))
+    return [field.pre_save(row, True) for row in rows]
+
+
+def _insert(
+    model: type[models.Model],
+    fields: Sequence[Any],
+    columns: Sequence[Sequence[Any]],
+    *,
+    unique: str = "",
+) -> dict[Any, Any]:
+    """Insert rows by one statement; returns primary keys by the value of the unique field, if one is named."""
+    connection = connections[router.db_for_write(model)]
+    quote = connection.ops.quote_name
+    values = row_values(fields, columns, connection)
+    statement = (
+        f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(quote(field.column) for field in fields)}) "  # noqa: S608  names of our own columns
+        f"SELECT {', '.join(values.expressions)} FROM {values.table}"
+    )
+    parameters = [*values.shared.values(), *values.parameters]
+    with connection.cursor() as cursor:
+        if not unique:
+            cursor.execute(statement, parameters)
+            return {}
+        key: Any = model._meta.get_field(unique)
+        primary_key: Any = model._meta.pk
+        returned = f"{quote(primary_key.column)}, {quote(key.column)}"
+        cursor.execute(f"{statement} RETURNING {returned}", parameters)
+        return {key.to_python(value): pk for pk, value in cursor.fetchall()}

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from instances.models import StateChange, Tag
+from instances.models import Instance, Interaction, StateChange, Tag
 from instances.queries import bulk_insert
-from instances.queries.bulk_insert import insert_rows
+from instances.queries.bulk_insert import insert_new, insert_rows
 from tests.support.factories import make_instance
 
 pytestmark = pytest.mark.django_db
@@ -39,3 +39,33 @@ def test_any_number_of_rows_is_stored_once(monkeypatch, django_assert_num_querie
     assert list(instance.tags.values_list("name", flat=True)) == names
     with django_assert_num_queries(0):
         insert_rows(Tag, ["instance", "name"], [])
+
+
+def test_new_rows_are_stored_as_the_orm_stores_them():
+    instance = make_instance()
+    some = {"instance": instance, "subject": "Acme", "direction": "out", "started_at": AT}
+    rows = [
+        Interaction(**some, request_headers={}, status=None),
+        Interaction(**some, request_headers={"Accept": "100 %s “x”"}, status=200),
+    ]
+    insert_new(rows)
+    Interaction.objects.bulk_create(rows)
+    names = [field.attname for field in Interaction._meta.fields if not field.primary_key]
+    first, second, *others = Interaction.objects.order_by("pk").values(*names)
+    assert [first, second] == others
+    assert first["request_headers"] == {}
+
+
+@pytest.mark.parametrize("limit", [60, 30_000])
+def test_new_rows_get_their_own_primary_keys(monkeypatch, limit):
+    monkeypatch.setattr(bulk_insert, "_MAX_PARAMETERS", limit)
+    like = make_instance()
+    rows = [
+        Instance(name=name, organization_user=like.organization_user, element=like.element)
+        for name in ("one", "two", "three")
+    ]
+    rows[1].secret_configuration = {"password": "p4ss"}
+    insert_new(rows, unique="uid")
+    stored = Instance.objects.in_bulk([row.pk for row in rows])
+    assert [stored[row.pk].name for row in rows] == ["one", "two", "three"]
+    assert stored[rows[1].pk].secret_configuration.reveal() == {"password": "p4ss"}

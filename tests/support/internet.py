@@ -31,7 +31,7 @@ class Internet(Provider):
 
 def lead_everything_to(internet: Internet, monkeypatch: pytest.MonkeyPatch) -> None:
     """Redirect all outgoing requests to it, https included; the Host header keeps the name."""
-    send = GuardedAdapter.send
+    send = GuardedAdapter.send_once
 
     def redirected(self: GuardedAdapter, request: requests.PreparedRequest, **how: Any) -> Any:
         parts = urlsplit(request.url or "")
@@ -39,4 +39,4 @@ def lead_everything_to(internet: Internet, monkeypatch: pytest.MonkeyPatch) -> N
         request.url = parts._replace(scheme="http", netloc=internet.netloc).geturl()
         return send(self, request, **how)
 
-    monkeypatch.setattr(GuardedAdapter, "send", redirected)
+    monkeypatch.setattr(GuardedAdapter, "send_once", redirected)

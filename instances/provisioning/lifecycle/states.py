@@ -15,7 +15,7 @@ from instances.errors import InstancesError, PlatformError, StateConflictError
 from instances.fields import SealedTextField
 from instances.models import Instance, StateChange, Tag
 from instances.provisioning.lifecycle.schedule import next_action_at
-from instances.queries.bulk_insert import insert_rows
+from instances.queries.bulk_insert import insert_new, insert_rows
 from instances.queries.bulk_update import RowUpdate, update_rows
 from instances.queries.database_clock import database_now
 from instances.queries.outages import outlast_outage
@@ -201,7 +201,7 @@ def insert_in_state(instances: Sequence[Instance], state: str, *, actor: str, wh
         insert_row_with(instance, [StateChange(instance=instance, **first), *_new_tags(instance)])
         return
     with transaction.atomic(savepoint=False):
-        Instance.objects.bulk_create(instances)
+        insert_new(instances, unique="uid")
         _record_changes([(instance.pk, "", state, actor, why) for instance in instances])
         tags = [(instance.pk, name) for instance in instances for name in instance.tag_names]
         insert_rows(Tag, ["instance", "name"], tags)
