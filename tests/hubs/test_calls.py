@@ -175,3 +175,18 @@ def test_a_failed_call_gives_its_place_back(program, provider_api, settings):
         assert program.get("slow").status_code == 502
     settings.DATA_CALL_TIMEOUT_SECONDS = 10
     assert program.get("things").status_code == 200
+
+
+def test_a_call_takes_one_statement_and_its_record(program, django_assert_num_queries):
+    # The first call proves the credentials, which is stored.
+    program.get("things")
+    with django_assert_num_queries(2) as statements:
+        assert program.get("things").status_code == 200
+    assert "instances_interaction" in statements.captured_queries[1]["sql"]
+
+
+def test_a_list_takes_one_statement_and_its_record(salesforce, django_assert_num_queries):
+    # The first call also asks for the fields.
+    salesforce.get("contacts")
+    with django_assert_num_queries(2):
+        assert salesforce.get("contacts").status_code == 200
