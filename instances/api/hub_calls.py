@@ -17,6 +17,7 @@ from instances.api.parameters import (
     ListParameters,
     MetadataParameters,
     ObjectsParameters,
+    QueryParameters,
     RecordParameters,
 )
 from instances.api.path_variants import HUB_CALLS, operation
@@ -90,6 +91,15 @@ def read_object_metadata(
         if field.is_custom or not search.custom_fields_only
     ]
     return JsonResponse({"fields": fields})
+
+
+@operation(router, "GET", HUB_CALLS, "/query", response=READ_LIST)
+def query_records(
+    request: HttpRequest, instance: Instance, search: Query[QueryParameters]
+) -> HttpResponse:
+    """Run a query in Salesforce's own language, a page at a time. Other elements have none: 404."""
+    with _open(request, instance) as hub:
+        return _list(hub.query(search.given))
 
 
 @operation(router, "GET", HUB_CALLS, "/{resource_name:resource}", response=READ_LIST)

@@ -23,6 +23,11 @@ class Parameters(Document):
     def _without_empty_ones(cls, given: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in given.items() if value != ""}
 
+    @property
+    def given(self) -> dict[str, str]:
+        """The parameters of a hub call, which are all texts."""
+        return self.model_dump(by_alias=True)
+
 
 class Page(Parameters):
     """Which page of a list (contract 4)."""
@@ -114,9 +119,16 @@ class RecordParameters(Parameters):
         "", alias="fields", description="Names of fields, separated by commas; the id always comes"
     )
 
-    @property
-    def given(self) -> dict[str, str]:
-        return self.model_dump(by_alias=True)
+
+class QueryParameters(Parameters):
+    """A query in the provider's own language (contract for hubs, 3)."""
+
+    q: str = Field("", description="A query in SOQL", examples=["SELECT Id, Name FROM Account"])
+    page_size: str = Field("", description="Records per page. Default: 200")
+    next_page: str = Field(
+        "", description="`Elements-Next-Page-Token` from the response with the previous page"
+    )
+    return_count: str = Field("", description="`true`: say how many records there are")
 
 
 class ListParameters(RecordParameters):

@@ -5,6 +5,7 @@ with open_hub(instance, actor="API: ada@example.com") as hub:
     hub.update("contacts", record_id, {"attributes": {"jobtitle": "Buyer"}})
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -19,13 +20,14 @@ from instances.hubs.fields import FieldType, ObjectMetadata
 from instances.hubs.list_query import field_names, list_query
 from instances.hubs.metadata_cache import cached
 from instances.hubs.page_tokens import PageScope, open_page, seal_page
-from instances.hubs.records import Records
+from instances.hubs.records import Records, queried
 from instances.hubs.resources import (
     Resource,
     checked_id,
     find_child,
     find_object,
     find_resource,
+    no_resource,
     not_allowed,
 )
 from instances.hubs.rest import Rest
@@ -112,11 +114,32 @@ class Hub:
         position = open_page(query.next_page, scope) if query.next_page else {}
         page: ListPage = self._vendor.list_page(self._session, metadata, query, position)
         records = self._records(metadata)
+        shown = [records.shown(row, query.fields) for row in page.rows]
+        return self._shown_page(page, scope, shown)
+
+    def _shown_page(
+        self, page: ListPage, scope: PageScope, records: list[dict[str, Any]]
+    ) -> RecordsPage:
         return RecordsPage(
-            [records.shown(row, query.fields) for row in page.rows],
+            records,
             seal_page(page.next_position, scope) if page.next_position else "",
-            page.total if query.is_total_asked else None,
+            page.total if scope.query.is_total_asked else None,
         )
+
+    def query(self, parameters: Mapping[str, str]) -> RecordsPage:
+        """Return one page of a query (`q`) in the provider's own language, which only Salesforce has."""
+        if not isinstance(self._vendor, Salesforce):
+            raise no_resource("query")
+        soql = parameters.get("q", "").strip()
+        if not soql:
+            raise InvalidCallError("q is missing: a query in SOQL")
+        query = list_query(parameters, max_page_size=self._api.paging.max)
+        # A token is for this query only.
+        name = f"query:{hashlib.sha256(soql.encode()).hexdigest()}"
+        scope = PageScope(self._session.instance, name, query)
+        position = open_page(query.next_page, scope) if query.next_page else {}
+        page = self._vendor.query_page(self._session, soql, query.page_size, position)
+        return self._shown_page(page, scope, [queried(self._session, row) for row in page.rows])
 
     def read(self, name: str, record_id: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Return one record."""

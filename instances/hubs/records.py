@@ -34,10 +34,7 @@ class Records:
             fields = {name: self._with_milliseconds(name, value) for name, value in fields.items()}
         record_id = row.get(metadata.id_field)
         record = {"id": record_id, api.wrap: fields} if api.wrap else {**fields, "id": record_id}
-        is_filtered = (
-            str(self._session.instance.configuration.get(NULLS_KEY, "true")).lower() != "false"
-        )
-        return _without_nulls(record) if is_filtered else record
+        return _without_unwanted_nulls(self._session, record)
 
     def written(self, body: Any, *, is_new: bool) -> dict[str, Any]:
         """Return a body of a hub call as the provider takes it. Raises HubCallRefusedError."""
@@ -104,6 +101,18 @@ def _instant(value: Any) -> datetime | None:
         return from_milliseconds(value) if is_number else None
     except OverflowError:
         return None
+
+
+def queried(session: HubSession, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record of a query in Salesforce's own language; sums and the like have no id."""
+    # Type and address of the record at Salesforce.
+    fields = {name: value for name, value in row.items() if name != "attributes"}
+    return _without_unwanted_nulls(session, fields | {"id": row.get("Id")})
+
+
+def _without_unwanted_nulls(session: HubSession, record: dict[str, Any]) -> dict[str, Any]:
+    is_filtered = str(session.instance.configuration.get(NULLS_KEY, "true")).lower() != "false"
+    return _without_nulls(record) if is_filtered else record
 
 
 def _without_nulls(value: Any) -> Any:

@@ -16,6 +16,8 @@ from instances.hubs.vendor import ListPage, Position
 
 # Of SOQL's OFFSET.
 MAX_OFFSET = 2000
+# Of the records in one response to a query.
+MIN_BATCH, MAX_BATCH = 200, 2000
 _ID = "Id"
 _TYPES = {
     "string": FieldType.TEXT, "textarea": FieldType.TEXT, "email": FieldType.TEXT, "phone": FieldType.TEXT,
@@ -81,6 +83,32 @@ class Salesforce:
         rows = rows[: query.page_size]
         return ListPage(
             rows, next_position=self._next(query, rows, offset) if has_next else None, total=total
+        )
+
+    def query_page(
+        self, session: HubSession, soql: str, page_size: int, position: Position
+    ) -> ListPage:
+        """Ask for one page of a query in the caller's own SOQL.
+
+        A position is {"link": target of one of Salesforce's pages, "skip": its records that earlier pages had}.
+        """
+        target, skip = str(position.get("link") or _query(soql)), int(position.get("skip", 0))
+        batch = min(max(page_size, MIN_BATCH), MAX_BATCH)
+        headers = {"Sforce-Query-Options": f"batchSize={batch}"}
+        document = session.get(target, headers=headers)
+        rows = _rows(session, document, session.api.list_at)
+        end = skip + page_size
+        next_link = value_at(document, "nextRecordsUrl")
+        next_position: Position | None = None
+        if len(rows) > end:
+            next_position = {"link": target, "skip": end}
+        elif isinstance(next_link, str):
+            next_position = {"link": session.target_of_link(next_link), "skip": 0}
+        total = value_at(document, session.api.total_at)
+        return ListPage(
+            rows[skip:end],
+            next_position=next_position,
+            total=total if isinstance(total, int) else None,
         )
 
     def _next(self, query: ListQuery, rows: list[dict[str, Any]], offset: int) -> Position:

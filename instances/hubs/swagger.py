@@ -118,6 +118,8 @@ def _operations(api: HubApi) -> Iterator[tuple[str, str, Operation]]:
     yield "/ping", "get", _operation("ping", "Ping the element", "ping", {"type": "object"})
     names = {"type": "array", "items": {"type": "string"}}
     yield "/objects", "get", _operation("getObjects", "List all objects", "objects", names)
+    if api.vendor == "salesforce":
+        yield "/query", "get", _query_operation()
     for name in api.resources:
         yield from _resource_operations(api, name)
     for pair, child in api.children.items():
@@ -126,6 +128,16 @@ def _operations(api: HubApi) -> Iterator[tuple[str, str, Operation]]:
     operation = _operation("getObjectsByObjectNameMetadata", summary, "objects", {"type": "object"})
     operation["parameters"].append(_path_parameter("objectName"))
     yield "/objects/{objectName}/metadata", "get", operation
+
+
+def _query_operation() -> Operation:
+    parameters = [
+        _query_parameter("q", "A query in SOQL") | {"required": True},
+        _query_parameter("pageSize", _NUMBERS["pageSize"], kind="integer"),
+        _query_parameter("nextPage", _LIST_PARAMETERS["nextPage"]),
+    ]
+    records = _list_of({"type": "object"})
+    return _operation("getQuery", "Run a query in SOQL", "query", records, parameters)
 
 
 def _resource_operations(api: HubApi, name: str) -> Iterator[tuple[str, str, Operation]]:
