@@ -83,6 +83,7 @@ class Cause(TextChoices):
     CODE_MISSING = "code_missing", _("Authorization code missing")
     CONFIGURATION_WRONG = "configuration_wrong", _("Configuration incomplete or invalid")
     ELEMENT_UNKNOWN = "element_unknown", _("Unknown element")
+    ELEMENT_RETIRED = "element_retired", _("Element retired by its provider")
     KEY_REUSED = "key_reused", _("Idempotency-Key reused")
     TOO_MANY_ATTEMPTS = "too_many_attempts", _("Too many attempts")
     NOT_PERMITTED = "not_permitted", _("Permission missing")
@@ -366,6 +367,10 @@ CAUSES: dict[str, CauseInfo] = {
         remedy=_("Choose an element of the catalogue."),
         status=404,
         page_status=400,
+    ),
+    Cause.ELEMENT_RETIRED: CauseInfo(
+        who=WhoActs.OPERATOR,
+        remedy=_("Connect what the message names instead."),
     ),
     Cause.KEY_REUSED: CauseInfo(
         who=WhoActs.OPERATOR,

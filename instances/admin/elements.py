@@ -16,7 +16,9 @@ from instances.admin.fleet import list_url
 from instances.catalogue.authentication import AuthenticationType
 from instances.catalogue.hub_api import HubApi
 from instances.models import Element, Instance
+from instances.models.elements import ElementQuerySet
 from instances.pages.admin_pages import ModelAdmin, render_page
+from instances.pages.availability import element_notices, way_notices
 from instances.pages.forms import WAY_LABELS
 
 _ENDPOINTS = {
@@ -47,10 +49,11 @@ _RESOURCE_COLUMNS = (
 
 @admin.register(Element)
 class ElementAdmin(ModelAdmin):
-    list_display = ["key", "name", "hub", "ways", "source", "is_active", "instance_count"]
+    list_display = ["key", "name", "hub", "ways", "source", "status", "is_active", "instance_count"]
     list_filter = [
         ("hub", AllValuesCheckboxFilter),
         ("source", ChoicesCheckboxFilter),
+        ("status", ChoicesCheckboxFilter),
         "is_active",
     ]
     list_filter_submit = True
@@ -69,11 +72,12 @@ class ElementAdmin(ModelAdmin):
         return super().get_queryset(request).annotate(instance_count=Count("instances"))
 
     def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Element], search_term: str
-    ) -> tuple[QuerySet[Element], bool]:
-        """Offer only active elements in autocompletes."""
+        self, request: HttpRequest, queryset: ElementQuerySet, search_term: str
+    ) -> tuple[ElementQuerySet, bool]:
+        """Offer only active elements in autocompletes, and for new instances none that is retired."""
         if request.path.endswith("/autocomplete/"):
-            queryset = queryset.filter(is_active=True)
+            is_new_instance = request.GET.get("model_name") == "instance"
+            queryset = queryset.connectable() if is_new_instance else queryset.active()
         return super().get_search_results(request, queryset, search_term)
 
     @admin.display(description=gettext_lazy("authentication"))
@@ -103,9 +107,10 @@ class ElementAdmin(ModelAdmin):
             "title": element.name,
             "original": element,
             "may_switch": may_switch,
+            "notices": element_notices(element.parsed),
             "facts": _facts_of(element, request),
             "columns": [str(column) for column in _COLUMNS],
-            "ways": [_describe(way) for way in element.parsed.authentication],
+            "ways": [_describe(element, way) for way in element.parsed.authentication],
             "resource_columns": [str(column) for column in _RESOURCE_COLUMNS],
             "resources": _resources_of(element.parsed.hub_api),
             "has_any_object": bool(element.parsed.hub_api and element.parsed.hub_api.any_object),
@@ -127,6 +132,7 @@ def _facts_of(element: Element, request: HttpRequest) -> list[dict[str, Any]]:
         {"label": _("ID"), "value": str(element.pk)},
         {"label": _("Hub"), "value": element.hub},
         {"label": _("Source"), "value": element.get_source_display()},
+        {"label": _("Status"), "value": element.get_status_display()},
         {"label": _("Active"), "value": _("yes") if element.is_active else _("no")},
     ]
     if request.user.has_perm("instances.view_instance"):
@@ -136,7 +142,7 @@ def _facts_of(element: Element, request: HttpRequest) -> list[dict[str, Any]]:
     return facts
 
 
-def _describe(way: AuthenticationType) -> dict[str, Any]:
+def _describe(element: Element, way: AuthenticationType) -> dict[str, Any]:
     endpoints = [(title, getattr(way, name)) for name, title in _ENDPOINTS.items()]
     facts = [*endpoints, (_("Scope"), way.scope_separator.join(way.scopes))]
     if way.probe:
@@ -144,6 +150,7 @@ def _describe(way: AuthenticationType) -> dict[str, Any]:
     return {
         "label": WAY_LABELS[way.type],
         "way": way,
+        "notices": way_notices(way, element.name),
         "facts": [{"label": label, "value": value} for label, value in facts if value],
         "rows": [_row_of(field) for field in way.fields],
     }

@@ -111,7 +111,7 @@ def _sandbox_url(user: User | AnonymousUser) -> str:
     if owner is None:
         return reverse("sandbox:home")
     keys = list(owner.organization.endpoint_overrides)
-    element = Element.objects.active().filter(key__in=keys).first()
+    element = Element.objects.connectable().filter(key__in=keys).first()
     if element is None:
         return reverse("sandbox:home")
     return reverse("admin:instances_instance_configure", args=[owner.pk, element.pk])

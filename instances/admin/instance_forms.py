@@ -8,6 +8,7 @@ from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.models import AnonymousUser, User
 from django.utils.translation import gettext_lazy as _
 
+from instances.errors import RetiredElementError
 from instances.models import Element, Instance, OrganizationUser
 
 
@@ -31,3 +32,9 @@ class ChoiceForm(forms.Form):
             source = Instance._meta.get_field(name)
             field.widget = AutocompleteSelect(source, admin.site)
             field.widget.choices = field.choices  # type: ignore[attr-defined]
+
+    def clean_element(self) -> Element:
+        element: Element = self.cleaned_data["element"]
+        if retirement := element.parsed.retirement:
+            raise forms.ValidationError(str(RetiredElementError(element.name, retirement)))
+        return element

@@ -6,6 +6,7 @@ from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from instances.catalogue.availability import Available
 from instances.catalogue.configuration_keys import (
     MASK,
     ConfigurationKey,
@@ -157,7 +158,7 @@ class Variant(Part):
         return stated
 
 
-class AuthenticationType(Part):
+class AuthenticationType(Available):
     """One way of authentication.
 
     Endpoints, scopes and parameters are templates (templates.py).

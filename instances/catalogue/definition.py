@@ -8,7 +8,8 @@ from collections.abc import Collection
 from functools import cached_property
 from typing import Literal
 
-from instances.catalogue.authentication import AuthenticationType, EndpointName, Part
+from instances.catalogue.authentication import AuthenticationType, EndpointName
+from instances.catalogue.availability import Availability, Available
 from instances.catalogue.configuration_keys import (
     ConfigurationKey,
     common_configuration,
@@ -18,7 +19,7 @@ from instances.errors import CatalogueError, InvalidConfigurationError
 from instances.redaction import is_secret_key
 
 
-class ElementDefinition(Part):
+class ElementDefinition(Available):
     """One element: a connector of the catalogue."""
 
     key: str
@@ -42,17 +43,32 @@ class ElementDefinition(Part):
     def authentication_type(self, kind: str | None = None) -> AuthenticationType:
         """Return the way of this kind, ignoring case (contract 7.2).
 
-        The first one without a kind.
+        Without a kind, the first one that can be connected; the first one if all are retired.
 
         Raises InvalidConfigurationError, which names the known kinds.
         """
         if not kind:
-            return self.authentication[0]
+            return next(iter(self.connectable_ways), self.authentication[0])
         for way in self.authentication:
             if way.type.lower() == kind.lower():
                 return way
         known = ", ".join(way.type for way in self.authentication)
         raise InvalidConfigurationError("authentication.type", f"must be one of: {known}.")
+
+    @property
+    def is_retired(self) -> bool:
+        return self.status == Availability.RETIRED
+
+    @cached_property
+    def connectable_ways(self) -> tuple[AuthenticationType, ...]:
+        """The ways of authentication that new instances may use."""
+        if self.is_retired:
+            return ()
+        return tuple(way for way in self.authentication if way.status != Availability.RETIRED)
+
+    def retirement_of(self, way: AuthenticationType) -> str:
+        """Say why no new instance may use the way, and what to use instead. Empty if it may."""
+        return self.retirement or way.retirement
 
     def endpoint(self, way: AuthenticationType, name: EndpointName) -> str:
         """Return the template of an endpoint.
@@ -93,9 +109,11 @@ class ElementDefinition(Part):
     @cached_property
     def preparation(self) -> str:
         """What connecting takes, in the element file's words or by the labels of the required keys."""
+        if self.is_retired:
+            return self.retirement
         if self.config_description:
             return self.config_description
-        needs = "; or ".join(filter(None, (way.preparation for way in self.authentication)))
+        needs = "; or ".join(filter(None, (way.preparation for way in self.connectable_ways)))
         return f"To connect {self.name}, {needs}." if needs else self.description
 
     @cached_property

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from instances.catalogue.availability import Available
 from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.validation import problems_of
 from instances.errors import CatalogueError
@@ -49,6 +50,7 @@ def _resolved(definition: ElementDefinition, path: Path) -> ElementDefinition:
             "authentication": shared.authentication,
             "events": shared.events,
             "hub_api": shared.hub_api,
+            **{name: getattr(shared, name) for name in Available.model_fields},
         }
     )
 

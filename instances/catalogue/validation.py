@@ -15,6 +15,7 @@ from instances.catalogue.authentication import (
     ProbeScheme,
     Variant,
 )
+from instances.catalogue.availability import problems_of_availability
 from instances.catalogue.configuration_keys import ConfigurationKey, KeyType
 from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.hosts import parse_pattern
@@ -69,7 +70,11 @@ def problems_of(definition: ElementDefinition) -> Iterator[Problem]:
         )
     if not (definition.alias_of or definition.authentication):
         yield "authentication", "is missing. State at least one way of authentication, or alias_of."
-    kinds = [str(way.type) for way in definition.authentication]
+    yield from problems_of_availability(definition)
+    ways = definition.authentication
+    if ways and not definition.is_retired and not definition.connectable_ways:
+        yield "status", "must be retired, as every way of authentication is."
+    kinds = [str(way.type) for way in ways]
     yield from _repeated("authentication", kinds, "ways of authentication of type")
     for index, way in enumerate(definition.authentication):
         yield from _below(f"authentication[{index}]", _problems_of_way(way))
@@ -80,6 +85,7 @@ def problems_of(definition: ElementDefinition) -> Iterator[Problem]:
 
 
 def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:
+    yield from problems_of_availability(way)
     for index, field in enumerate(way.fields):
         yield from _below(f"fields[{index}]", _problems_of_field(field))
     keys = [name for field in way.fields for name in field.names]

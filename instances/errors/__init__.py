@@ -9,6 +9,7 @@ InstancesError
 │   └── UnreadableSecretError       a ciphertext cannot be decrypted here
 ├── InputError                      the request is invalid; nothing was changed
 │   ├── UnknownElementError
+│   ├── RetiredElementError
 │   ├── InvalidConfigurationError
 │   │   ├── HostNotAllowedError     a secret would be sent to a host that is not allowed for it
 │   │   └── SecretsNeededAgainError a stored secret would be sent to another host than it was entered for
@@ -104,6 +105,7 @@ from instances.errors.invalid_input import (
     MissingCodeError,
     MissingConfigurationError,
     PermissionRefusedError,
+    RetiredElementError,
     SecretsNeededAgainError,
     UnknownElementError,
 )
@@ -178,6 +180,7 @@ __all__ = [
     "RefreshLostError",
     "RefusedError",
     "ReplayedStateError",
+    "RetiredElementError",
     "SecretError",
     "SecretsNeededAgainError",
     "ServerBusyError",

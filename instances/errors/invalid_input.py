@@ -18,6 +18,19 @@ class UnknownElementError(InputError):
     cause = Cause.ELEMENT_UNKNOWN
 
 
+class RetiredElementError(InputError):
+    """The provider retired the element or the way of authentication, so no new instance may use it.
+
+    retirement: why, and what to use instead. way: the type of authentication, if only that is retired.
+    """
+
+    cause = Cause.ELEMENT_RETIRED
+
+    def __init__(self, element: str, retirement: str, *, way: str = "") -> None:
+        means = f" with {way} authentication" if way else ""
+        super().__init__(f"{element} can no longer be connected{means}. {retirement}")
+
+
 class InvalidConfigurationError(InputError):
     """A configuration value is invalid. why never contains a secret value."""
 

@@ -15,11 +15,12 @@ from instances.models.organizations import Organization
 
 class ElementRequestQuerySet(models.QuerySet["ElementRequest"]):
     def open(self) -> Self:
-        """Requests for elements that still have no OAuth app."""
+        """Requests for elements that can be connected, and still have no OAuth app."""
         apps = OAuthApp.objects.filter(
             organization=OuterRef("organization"), element=OuterRef("element")
         )
-        return self.filter(~Exists(apps), element__is_active=True)
+        elements = Element.objects.connectable()
+        return self.filter(~Exists(apps), element__in=elements.order_by().values("pk"))
 
     def received_by(self, user: User | AnonymousUser) -> Self:
         """Requests to the organizations that the user operates."""

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from instances.catalogue.availability import Availability
 from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.loading import shipped_keys
 
@@ -17,6 +18,10 @@ _PARSED: dict[int, tuple[datetime, ElementDefinition]] = {}
 class ElementQuerySet(models.QuerySet["Element"]):
     def active(self) -> "ElementQuerySet":
         return self.filter(is_active=True)
+
+    def connectable(self) -> "ElementQuerySet":
+        """The active elements that new instances may use."""
+        return self.active().exclude(status=Availability.RETIRED)
 
     def public(self) -> "ElementQuerySet":
         """The shipped elements, also as an operator has corrected them."""
@@ -30,6 +35,11 @@ class ElementQuerySet(models.QuerySet["Element"]):
 class Element(models.Model):
     """One connector."""
 
+    class Status(models.TextChoices):
+        CURRENT = Availability.CURRENT, _("current")
+        RETIRED = Availability.RETIRED, _("retired")
+        UNVERIFIED = Availability.UNVERIFIED, _("unverified")
+
     class Source(models.TextChoices):
         SHIPPED = "shipped", _("shipped with Instance Manager")
         OWN = "own", _("added by an operator")
@@ -41,6 +51,10 @@ class Element(models.Model):
     hub = models.CharField(_("hub"), max_length=50, db_index=True)
     source = models.CharField(_("source"), max_length=10, choices=Source.choices)
     is_active = models.BooleanField(_("active"), default=True)
+    # That of the definition, for lists.
+    status = models.CharField(
+        _("status"), max_length=10, choices=Status.choices, default=Status.CURRENT
+    )
     definition = models.JSONField(_("definition"))
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 

@@ -10,9 +10,11 @@ from instances.errors import (
     InputError,
     InstancesError,
     InvalidConfigurationError,
+    RetiredElementError,
     UnreadableSecretError,
 )
 from instances.models import Element, Instance, OrganizationUser
+from instances.pages.availability import element_notices, instance_notices
 from instances.pages.confirm import carry_out
 from instances.pages.forms import WAY_LABELS, ConfigurationForm, NewInstanceForm, split_tags
 from instances.pages.frames import Frame
@@ -32,7 +34,13 @@ def new_instance_page(
     frame: Frame,
     back_url: str,
 ) -> HttpResponse:
-    """Show the element's form and connect the account. With the organization's OAuth app it has few fields."""
+    """Show the element's form and connect the account. With the organization's OAuth app it has few fields.
+
+    A retired element leads back, with the reason.
+    """
+    if element.parsed.is_retired:
+        messages.error(request, str(RetiredElementError(element.name, element.parsed.retirement)))
+        return redirect(back_url)
     way = _chosen_way(request, owner, element)
     has_app = has_oauth_app(owner.organization, element, way)
     form = NewInstanceForm(
@@ -48,8 +56,9 @@ def new_instance_page(
         "element": element,
         "owner": owner,
         "form": form,
-        "ways": [(one.type, WAY_LABELS[one.type]) for one in element.parsed.authentication],
+        "ways": [(one.type, WAY_LABELS[one.type]) for one in element.parsed.connectable_ways],
         "current_way": way.type,
+        "notices": element_notices(element.parsed, [way]),
         "has_oauth_app": has_app,
         "is_oauth": way.needs_browser,
         "back_url": back_url,
@@ -79,6 +88,7 @@ def reauthenticate_page(
         return response
     context = {
         "title": action.label,
+        "notices": instance_notices(instance),
         "original": instance,
         "element": instance.element,
         "owner": instance.organization_user,
@@ -95,7 +105,7 @@ def _chosen_way(
 ) -> AuthenticationType:
     """Return the chosen way of authentication. The default is OAuth if the organization has an OAuth app."""
     chosen = request.GET.get("way")
-    by_consent = next((way for way in element.parsed.authentication if way.needs_browser), None)
+    by_consent = next((way for way in element.parsed.connectable_ways if way.needs_browser), None)
     if not chosen and by_consent and has_oauth_app(owner.organization, element, by_consent):
         return by_consent
     try:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _, ngettext
 
 from instances.models import Instance
 from instances.pages.actions import Button, button_of
+from instances.pages.availability import instance_notices
 from instances.pages.facts import MAX_COUNTED, bounded, configuration_of, details_of, key_facts
 from instances.pages.frames import Frame, permitted_instance, signed_in_user
 from instances.pages.timeline import timeline_of
@@ -86,6 +87,7 @@ def instance_page(request: HttpRequest, pk: int, *, frame: Frame) -> HttpRespons
             frame.action_url(REAUTHENTICATE, instance) if REAUTHENTICATE in offered else ""
         ),
         "context_line": context_line,
+        "notices": instance_notices(instance),
         "key_facts": key_facts(instance, usage, has_exchanges=frame.is_admin and has_exchanges),
         "chart": chart_of(usage) if has_exchanges and usage.calls else None,
         "details": details_of(instance),

@@ -20,6 +20,7 @@ from instances.errors import (
     MissingCodeError,
     MissingConfigurationError,
     OutcomeUnknownError,
+    RetiredElementError,
 )
 from instances.models import Element, Instance, OrganizationUser
 from instances.pasted import trimmed
@@ -116,10 +117,10 @@ def plan_body(
 
     element: takes precedence over the body's.
 
-    Raises InputError (UnknownElementError, InvalidConfigurationError, …).
+    Raises InputError (UnknownElementError, RetiredElementError, InvalidConfigurationError, …).
     """
     element = element or element_of(body)
-    return plan_instance(
+    plan = plan_instance(
         organization_user,
         element,
         name=body.name or "",
@@ -134,6 +135,21 @@ def plan_body(
         provider_data=body.provider_data,
         external_authentication=body.external_authentication,
     )
+    _require_connectable(plan)
+    return plan
+
+
+def _require_connectable(plan: ConnectionPlan) -> None:
+    """Check that the provider still accepts the element and its way of authentication.
+
+    Instances that exist already, here or on a remote platform, are not asked.
+
+    Raises RetiredElementError.
+    """
+    definition, way = plan.element.parsed, plan.authentication
+    if retirement := definition.retirement_of(way):
+        kind = "" if definition.is_retired else way.type
+        raise RetiredElementError(definition.name, retirement, way=kind)
 
 
 def element_of(body: InstanceBody) -> Element:
@@ -207,9 +223,10 @@ def create_draft(
 
     fields: those of plan_instance(). is_incomplete: see check_plan().
 
-    Raises InputError (InvalidConfigurationError, MissingConfigurationError, …).
+    Raises InputError (RetiredElementError, InvalidConfigurationError, MissingConfigurationError, …).
     """
     plan = plan_instance(organization_user, element, **fields)
+    _require_connectable(plan)
     instance = new_instance(plan, is_incomplete=is_incomplete)
     insert_in_state([instance], State.DRAFT, actor=actor, why="Created.")
     return instance

@@ -87,6 +87,7 @@ def _sync_element(
         "hub": definition.hub,
         "source": source,
         "is_active": definition.active,
+        "status": definition.status.value,
         "definition": definition.model_dump(mode="json", exclude_defaults=True),
     }
     if element and all(getattr(element, name) == value for name, value in columns.items()):

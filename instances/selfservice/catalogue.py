@@ -30,7 +30,7 @@ def catalogue(request: HttpRequest) -> HttpResponse:
     """List the user's broken connections, then what can be connected now, then what an operator must set up."""
     user = signed_in_user(request)
     query, hub = query_parameter(request, "q"), query_parameter(request, "hub")
-    elements = Element.objects.active().defer("definition")
+    elements = Element.objects.connectable().defer("definition")
     hubs = elements.order_by("hub").values_list("hub", flat=True).distinct()
     if query:
         elements = elements.filter(Q(name__icontains=query) | Q(key__icontains=query))
