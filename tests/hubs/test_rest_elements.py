@@ -251,6 +251,7 @@ def test_metadata_and_document_say_what_is_known(pipedrive):
     assert pipedrive.get("objects", getall="true").json() == [
         "accounts", "activities", "contacts", "opportunities", "stages",
     ]  # fmt: skip
+    assert pipedrive.get("query", q="SELECT Id FROM Task").status_code == 404
     document = pipedrive.api.get("elements/pipedrive/docs").json()
     parameters = {one["name"]: one for one in document["paths"]["/contacts"]["get"]["parameters"]}
     assert "orderBy" not in parameters

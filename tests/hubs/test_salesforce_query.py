@@ -54,9 +54,3 @@ def test_what_is_no_query_is_400(salesforce, soql):
     assert response.status_code == 400
     assert all(t.startswith("GET /services/data/v60.0/query?q=") for t in salesforce.stub.targets)
     assert not any("&" in t or "#" in t for t in salesforce.stub.targets)
-
-
-def test_only_salesforce_has_queries(program):
-    header = {"Authorization": program.header()}
-    response = program.api.django.get("/elements/api-v2/query", {"q": SOQL}, headers=header)
-    assert response.status_code == 404
