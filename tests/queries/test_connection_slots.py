@@ -72,7 +72,7 @@ def test_a_thread_that_waits_holds_neither_slot_nor_connection():
     assert others == [False] * connection_slots.SLOTS
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def kept(monkeypatch):
     """The connections that are kept, none at first. They are closed at the end."""
     kept: list[Any] = []
