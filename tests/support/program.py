@@ -13,7 +13,7 @@ from instances.crypto import sealing
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60
-STOP_SECONDS = 5
+STOP_SECONDS = 30
 COMMAND_SECONDS = 60
 
 
