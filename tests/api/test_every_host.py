@@ -27,7 +27,8 @@ CLIENT_KEYS = {"oauth.api.key", "oauth.api.secret", "oauth.callback.url"}
 WITH_HOSTS = [
     key
     for key, one in DEFINITIONS.items()
-    if any(field.key in way.host_keys for way in one.authentication for field in way.fields)
+    if not one.is_retired
+    and any(field.key in way.host_keys for way in one.authentication for field in way.fields)
 ]
 # Its token endpoint is unknown.
 CANNOT_CONNECT = {"revel"}
