@@ -70,7 +70,7 @@ class OAuthAppForm(forms.ModelForm[OAuthApp]):
 
     def clean_element(self) -> Element:
         element: Element = self.cleaned_data["element"]
-        if not any(way.obtains_token for way in element.parsed.authentication):
+        if not any(way.takes_oauth_app for way in element.parsed.authentication):
             raise forms.ValidationError(_("This element does not use an OAuth app."))
         return element
 

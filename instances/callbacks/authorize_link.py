@@ -84,6 +84,7 @@ def _form_of(instance: Instance, request: HttpRequest) -> ConfigurationForm | No
         has_oauth_app=True,
         instance=instance,
         data=request.POST if request.method == "POST" else None,
+        files=request.FILES if request.method == "POST" else None,
     )
     form.keep_only(asked)
     return form

@@ -6,11 +6,9 @@ from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from instances.catalogue.assertions import Assertion
 from instances.catalogue.availability import Available
-from instances.catalogue.configuration_keys import (
-    MASK,
-    ConfigurationKey,
-)
+from instances.catalogue.configuration_keys import MASK, ConfigurationKey
 from instances.catalogue.error_codes import ErrorCodes
 from instances.catalogue.templates import authority_of, variables_in
 from instances.errors import InvalidConfigurationError
@@ -38,6 +36,8 @@ class AuthenticationKind(StrEnum):
     CUSTOM = "custom"
     BASIC = "basic"
     API_KEY = "apiKey"
+    # OAuth 2.0 without a person: the application itself is given access. Next to oauth2, for elements that have both.
+    OAUTH2_APPLICATION = "oauth2Application"
 
 
 class GrantType(StrEnum):
@@ -53,6 +53,8 @@ class ClientAuthenticationMethod(StrEnum):
 
     CLIENT_SECRET_BASIC = "client_secret_basic"  # noqa: S105  a method's name
     CLIENT_SECRET_POST = "client_secret_post"  # noqa: S105
+    # With an assertion that the client signs (RFC 7523 2.2).
+    PRIVATE_KEY_JWT = "private_key_jwt"
     NONE = "none"
 
 
@@ -191,6 +193,8 @@ class AuthenticationType(Available):
     token_endpoint_auth_method: ClientAuthenticationMethod = (
         ClientAuthenticationMethod.CLIENT_SECRET_POST
     )
+    # The assertion that proves the client.
+    assertion: Assertion | None = None
     # The authorization server's issuer identifier, which an iss parameter of the callback must equal (RFC 9207).
     issuer: str | None = None
     # Whether every response has an iss parameter (RFC 9207 3).
@@ -220,6 +224,11 @@ class AuthenticationType(Available):
     def obtains_token(self) -> bool:
         """Whether an access token is requested first."""
         return self.type == AuthenticationKind.OAUTH1 or self.grant_type is not None
+
+    @property
+    def takes_oauth_app(self) -> bool:
+        """Whether an OAuth app can supply the client. A private key belongs to a client of the account's own."""
+        return self.obtains_token and self.assertion is None
 
     @property
     def preparation(self) -> str:
@@ -253,6 +262,9 @@ class AuthenticationType(Available):
     def sent_keys(self) -> frozenset[str]:
         """Configuration keys whose values requests may contain, variants included."""
         named = {self.client_id_key, self.client_secret_key, self.username_key, self.password_key}
+        if self.assertion:
+            # The key itself stays here, but what it signs is as good as a password.
+            named.add(self.assertion.private_key_key)
         templates = [
             template
             for part in self._parts
@@ -266,6 +278,8 @@ class AuthenticationType(Available):
     def client_keys(self) -> frozenset[str]:
         """Keys of the OAuth client, which account owners do not know."""
         stated = {self.client_id_key, self.client_secret_key} if self.obtains_token else set()
+        if self.assertion:
+            stated.add(self.assertion.private_key_key)
         return frozenset(OAUTH_CLIENT_KEYS | stated)
 
     @property
@@ -361,6 +375,8 @@ def _text_templates(part: AuthenticationType | Variant) -> Iterator[str]:
     yield from part.scopes or ()
     for carrying in filter(None, (part.probe, part.api)):
         yield from (template for _, template in carrying.text_templates())
+    if isinstance(part, AuthenticationType) and part.assertion:
+        yield from (template for _, template in part.assertion.text_templates())
 
 
 def _given(field: ConfigurationKey, configuration: Mapping[str, object]) -> str | None:

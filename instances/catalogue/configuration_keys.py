@@ -21,6 +21,8 @@ class KeyType(StrEnum):
     BOOLEAN = "boolean"
     INTEGER = "integer"
     PASSWORD = "password"  # noqa: S105  a kind of input
+    # A PEM text, perhaps with its certificate.
+    PRIVATE_KEY = "private_key"
     URL = "url"
     LIST = "list"
 
@@ -63,7 +65,7 @@ class ConfigurationKey(BaseModel):
 
         Decided by declaration, or by its name unless not_secret_because is set.
         """
-        is_declared = self.secret or self.type == KeyType.PASSWORD
+        is_declared = self.secret or self.type in {KeyType.PASSWORD, KeyType.PRIVATE_KEY}
         return is_declared or (self.looks_secret and not self.not_secret_because)
 
 

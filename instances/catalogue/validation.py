@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from instances.catalogue.assertions import Assertion
 from instances.catalogue.authentication import (
     ACCESS_TOKEN,
     Api,
@@ -33,6 +34,8 @@ _CONFIGURATION_KEY = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
 # Limits of the wire and of databases: a signed 32-bit number, and short names.
 _MAX_ID = 2**31 - 1
 _MAX_CHARACTERS = {"key": 100, "name": 200, "hub": 50}
+# An assertion is for one request, and no provider accepts one that is valid for more than an hour.
+_MAX_ASSERTION_SECONDS = 3600
 _PATH = re.compile(r"[\w-]+(\.[\w-]+)*")
 _URL_START = re.compile(r"https?://[^/]|\{")
 _ENDPOINTS = (
@@ -96,9 +99,14 @@ def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:
     yield from _problems_of_hosts(way)
     known = {*keys, *way.provider_data, *way.token_data}
     known |= {ACCESS_TOKEN} if way.obtains_token else set()
+    # A private key signs, and is never part of a request.
+    known -= {name for f in way.fields if f.type == KeyType.PRIVATE_KEY for name in f.names}
     yield from _problems_of_templates(way, known)
     yield from _problems_of_issuer(way, way)
     yield from _problems_of_answers(way)
+    yield from _problems_of_private_keys(way)
+    if way.assertion:
+        yield from _below("assertion", _problems_of_assertion(way.assertion, way, known))
     if way.probe:
         yield from _below("probe", _problems_of_probe(way.probe, way, known))
     if way.api:
@@ -118,8 +126,8 @@ def _problems_of_field(field: ConfigurationKey) -> Iterator[Problem]:
             "not_secret_because",
             f"{field.key}: is set although secret is true. Keep only one of them.",
         )
-    if field.type == KeyType.PASSWORD and not field.secret:
-        yield "secret", f"{field.key}: must be true for a password."
+    if field.type in {KeyType.PASSWORD, KeyType.PRIVATE_KEY} and not field.secret:
+        yield "secret", f"{field.key}: must be true for a {field.type}."
     elif field.looks_secret and not (field.secret or field.not_secret_because):
         yield (
             "secret",
@@ -195,7 +203,8 @@ def _problems_of_grant(way: AuthenticationType) -> Iterator[Problem]:
 
 def _problems_of_named_keys(way: AuthenticationType, keys: Iterable[str]) -> Iterator[Problem]:
     needed = ["client_id_key"] if way.obtains_token else []
-    if way.obtains_token and way.token_endpoint_auth_method != ClientAuthenticationMethod.NONE:
+    without_secret = {ClientAuthenticationMethod.NONE, ClientAuthenticationMethod.PRIVATE_KEY_JWT}
+    if way.obtains_token and way.token_endpoint_auth_method not in without_secret:
         needed.append("client_secret_key")
     if way.grant_type == GrantType.PASSWORD:
         needed += ["username_key", "password_key"]
@@ -242,6 +251,34 @@ def _problems_of_issuer(
     filled = {f.key for f in way.fields if f.required or f.default is not None}
     filled |= {*variables_in(stating.authorization_endpoint or way.authorization_endpoint or "")}
     yield from _problems_of_url("issuer", issuer, filled)
+
+
+def _problems_of_private_keys(way: AuthenticationType) -> Iterator[Problem]:
+    """Check that there is an assertion exactly if something is proved by one, and that it uses each private key."""
+    is_needed = way.token_endpoint_auth_method == ClientAuthenticationMethod.PRIVATE_KEY_JWT
+    if is_needed and way.assertion is None:
+        yield "assertion", "is missing. State how the assertion of private_key_jwt is made."
+    if way.assertion and not is_needed:
+        yield "assertion", 'is not used. State token_endpoint_auth_method = "private_key_jwt".'
+    used = way.assertion.private_key_key if way.assertion else None
+    for index, field in enumerate(way.fields):
+        if field.type == KeyType.PRIVATE_KEY and field.key != used:
+            yield f"fields[{index}].type", f"{field.key}: no assertion is signed with it."
+
+
+def _problems_of_assertion(
+    assertion: Assertion, way: AuthenticationType, known: set[str]
+) -> Iterator[Problem]:
+    signing = {field.key for field in way.fields if field.type == KeyType.PRIVATE_KEY}
+    if assertion.private_key_key not in signing:
+        yield (
+            "private_key_key",
+            f"{assertion.private_key_key} is not one of the fields of type private_key.",
+        )
+    if not 1 <= assertion.lifetime_seconds <= _MAX_ASSERTION_SECONDS:
+        yield "lifetime_seconds", f"must be a number from 1 to {_MAX_ASSERTION_SECONDS}."
+    for place, template in assertion.text_templates():
+        yield from _problems_of_text(place, template, known - {ACCESS_TOKEN})
 
 
 def _problems_of_answers(way: AuthenticationType) -> Iterator[Problem]:

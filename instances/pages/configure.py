@@ -48,6 +48,7 @@ def new_instance_page(
         has_oauth_app=has_app,
         is_incomplete="link" in request.POST,
         data=request.POST if request.method == "POST" else None,
+        files=request.FILES if request.method == "POST" else None,
     )
     if form.is_valid() and (instance := _create(request, owner, element, way, form)):
         return _after_creation(request, instance, way, frame=frame)
@@ -81,6 +82,7 @@ def reauthenticate_page(
         has_oauth_app=has_app,
         instance=instance,
         data=request.POST if request.method == "POST" else None,
+        files=request.FILES if request.method == "POST" else None,
     )
     if form.is_valid() and (
         response := _reauthenticate(request, instance, action, way, form, frame=frame)

@@ -6,6 +6,8 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy as _
 
 from instances import passwords
@@ -20,6 +22,7 @@ from instances.errors import (
     UnreadableSecretError,
 )
 from instances.models import Instance
+from instances.provisioning.configuration import MAX_VALUE_CHARACTERS
 from instances.provisioning.plan import default_callback_url
 
 WAY_LABELS = {
@@ -28,8 +31,11 @@ WAY_LABELS = {
     "custom": _("Custom"),
     "basic": _("Username and password"),
     "apiKey": _("API key"),
+    "oauth2Application": _("OAuth 2.0 as an application"),
 }
 _PREFIX = "configuration."
+# Follows the name of a private key's field, for the file input next to it.
+_FILE = ".file"
 
 
 def split_tags(text: str) -> list[str]:
@@ -49,6 +55,37 @@ class SecretInput(forms.PasswordInput):
 
     def __init__(self) -> None:
         super().__init__(attrs={"autocomplete": "new-password"}, render_value=False)
+
+
+class PrivateKeyInput(forms.Textarea):
+    """A private key, pasted or uploaded as a file. A stored one is never shown.
+
+    The file is read into the same value, so that nothing but that value is kept of it.
+    """
+
+    needs_multipart_form = True
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"rows": 4, "autocomplete": "off", "spellcheck": "false"})
+
+    def format_value(self, value: Any) -> str:
+        return ""
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        attrs = attrs or {}
+        file = {"class": attrs.get("class", ""), "aria-label": gettext("Or choose its file")}
+        file_input = forms.FileInput(file | {"id": f"{attrs.get('id', name)}_file"})
+        pasted = super().render(name, value, attrs, renderer)
+        chosen = file_input.render(name + _FILE, None, renderer=renderer)
+        return format_html("{} {}", pasted, chosen)
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        if uploaded := files.get(name + _FILE):
+            # One byte more than is accepted, so that provisioning sees that it is too long. A file that is no text
+            # becomes a text that is no key.
+            content = uploaded.read(MAX_VALUE_CHARACTERS + 1)
+            return content.decode(errors="replace").replace("\0", "\ufffd")
+        return super().value_from_datadict(data, files, name)
 
 
 class PageField(forms.BoundField):
@@ -101,8 +138,9 @@ class ConfigurationForm(PageForm):
         instance: Instance | None = None,
         is_incomplete: bool = False,
         data: Mapping[str, Any] | None = None,
+        files: Any = None,
     ) -> None:
-        super().__init__(data)
+        super().__init__(data, files)
         self._stored = instance.configuration if instance else {}
         # Secrets that can no longer be read must be entered again.
         lost = instance.lost_keys if instance else []
@@ -169,7 +207,9 @@ class ConfigurationForm(PageForm):
                 hint = gettext("Leave blank to keep the current value.")
                 options["help_text"] = f"{key.description} {hint}".strip()
             is_required = key.required and not is_stored
-            return forms.CharField(**options, required=is_required, strip=False, widget=SecretInput)
+            is_file = key.type == KeyType.PRIVATE_KEY
+            widget = PrivateKeyInput if is_file else SecretInput
+            return forms.CharField(**options, required=is_required, strip=False, widget=widget)
         if key.type == KeyType.BOOLEAN:
             is_on = str(initial).lower() == "true"
             return forms.BooleanField(**options, required=False, initial=is_on)

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from instances.catalogue.assertions import Assertion
 from instances.catalogue.authentication import AuthenticationType
 from instances.catalogue.configuration_keys import MASK, KeyType
 from instances.catalogue.definition import ElementDefinition
+from instances.crypto.keys import UnusableKeyError, check_signing_key
 from instances.errors import InvalidConfigurationError
 from instances.pasted import trimmed, trimmed_password
 from instances.redaction import storable
@@ -42,6 +44,8 @@ def normalise_configuration(
         _check_form(key, text, types.get(key, KeyType.STRING))
         if key in options and text not in options[key]:
             raise InvalidConfigurationError(key, f"must be one of: {', '.join(options[key])}.")
+        if types.get(key) == KeyType.PRIVATE_KEY and authentication.assertion:
+            _check_private_key(key, text, authentication.assertion)
         normalised[key] = text.lower() if types.get(key) == KeyType.BOOLEAN else text
     return normalised
 
@@ -86,6 +90,18 @@ def _to_text(key: str, value: Any) -> str:
     if storable(text) != text:
         raise InvalidConfigurationError(key, "contains a character that cannot be stored.")
     return text
+
+
+def _check_private_key(key: str, text: str, assertion: Assertion) -> None:
+    try:
+        signing_key = check_signing_key(text, assertion.algorithm)
+    except UnusableKeyError as error:
+        raise InvalidConfigurationError(key, str(error)) from None
+    if assertion.sends_thumbprint and signing_key.certificate is None:
+        raise InvalidConfigurationError(
+            key,
+            "has no certificate. Paste the certificate, from -----BEGIN CERTIFICATE----- on, after the private key.",
+        )
 
 
 def _check_form(key: str, text: str, form: KeyType) -> None:

@@ -64,7 +64,7 @@ class ConnectionPlan:
         """The organization's OAuth app, if the configuration has no client of its own."""
         has_client = bool(self.own_configuration.get("oauth.api.key"))
         # The public call for OAuth URLs has no organization.
-        if not self.authentication.obtains_token or has_client or self.organization.pk is None:
+        if not self.authentication.takes_oauth_app or has_client or self.organization.pk is None:
             return None
         # Prepared: it is asked for each row of a bulk job.
         return _OAUTH_APP.first(organization=self.organization.pk, element=self.element.pk)
@@ -229,4 +229,4 @@ def has_oauth_app(
     organization: Organization, element: Element, authentication: AuthenticationType
 ) -> bool:
     """Return whether the organization has an OAuth app that supplies the client."""
-    return authentication.obtains_token and oauth_apps(organization, element).exists()
+    return authentication.takes_oauth_app and oauth_apps(organization, element).exists()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from instances.catalogue.assertions import Assertion
 from instances.catalogue.authentication import (
     AuthenticationKind,
     AuthenticationType,
@@ -50,6 +51,7 @@ def test_the_whole_catalogue_is_shipped():
         "basic": 44,
         "oauth1": 9,
         "apiKey": 7,
+        "oauth2Application": 1,
     }
     assert sum(way.endpoints == "unknown" for way in own_ways) == 7
 
@@ -200,6 +202,7 @@ def test_the_example_of_the_guide_loads(tmp_path):
     [
         ElementDefinition,
         AuthenticationType,
+        Assertion,
         ConfigurationKey,
         Probe,
         Variant,

@@ -24,6 +24,7 @@ from instances.errors import (
     RefusedError,
 )
 from instances.platforms.base import PlatformRequest, TokenSet
+from instances.platforms.embedded.assertions import assertions_in, client_assertion
 from instances.platforms.embedded.templates import address_of, endpoint_of, texts_of, values_of
 from instances.platforms.embedded.token_answers import is_refusal, token_document, token_set
 from instances.platforms.transport import (
@@ -184,7 +185,8 @@ def revoke_token(request: PlatformRequest) -> None:
         "token": tokens.refresh_token or tokens.access_token,
         "token_type_hint": "refresh_token" if tokens.refresh_token else "access_token",
     }
-    subject = subject_of(request, "Revoke token")
+    form |= client_assertion(request, endpoint_of(request, "revocation_endpoint"))
+    subject = subject_of(request, "Revoke token", secrets=assertions_in(form))
     answer = _post(request, subject, "revocation_endpoint", form)
     raise_for_fault(answer, subject)
     if not answer.ok:
@@ -204,7 +206,10 @@ def _request_tokens(
 
     rejection: the error if the provider rejects this grant.
     """
-    subject = subject_of(request, operation, timeout_seconds=timeout_seconds)
+    form = {**form, **client_assertion(request, endpoint_of(request, endpoint))}
+    subject = subject_of(
+        request, operation, secrets=assertions_in(form), timeout_seconds=timeout_seconds
+    )
     answer = _post(request, subject, endpoint, form)
     document = token_document(answer)
     if not answer.ok or is_refusal(document or {}):
@@ -250,7 +255,8 @@ def _session(request: PlatformRequest) -> OAuth2Session:
     client_id = _required(request, way.client_id_key)
     client_secret = values_of(request).get(way.client_secret_key, "")
     method = way.token_endpoint_auth_method
-    if not client_secret:
+    if not client_secret or method == ClientAuthenticationMethod.PRIVATE_KEY_JWT:
+        # The assertion is part of the form, next to the client's id (RFC 7521 4.2).
         method = ClientAuthenticationMethod.NONE
     session = OAuth2Session(
         client_id,

@@ -1,0 +1,139 @@
+"""A strict authorization server that listens: clients prove themselves with assertions only (RFC 7521, RFC 7523).
+
+It verifies with the primitives of `cryptography`, independently of the library that the program signs with.
+"""
+
+import base64
+import itertools
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from tests.support.loopback import LoopbackHandler, LoopbackServer
+
+CLIENT_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+# RFC 7523 3: an assertion that is valid for unreasonably long may be rejected.
+MAX_LIFETIME_SECONDS = 600
+
+
+class AssertionRefusedError(Exception):
+    """Why an assertion was not accepted."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A client's key. header: what the header must be, in addition to typ."""
+
+    public_key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+    header: dict[str, str]
+
+
+class AssertionProvider(LoopbackServer):
+    """POST …/token issues tokens for client assertions, and every other path is an API that takes the tokens.
+
+    provider.clients["id"] = Registered(…)    who is known
+    provider.forms                            the token requests
+    provider.refusals                         why assertions were not accepted
+    provider.audience                         what aud must be; None: the URL that is called
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_Handler)
+        self.clients: dict[str, Registered] = {}
+        self.forms: list[dict[str, str]] = []
+        self.refusals: list[str] = []
+        self.audience: str | None = None
+        self.tokens: set[str] = set()
+        self._seen: set[str] = set()
+        self._numbers = itertools.count(1)
+
+    @property
+    def assertions(self) -> list[str]:
+        return [form["client_assertion"] for form in self.forms]
+
+    def answer_token(self, url: str, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        self.forms.append(form)
+        try:
+            if form.get("client_assertion_type") != CLIENT_ASSERTION_TYPE:
+                raise AssertionRefusedError("no client_assertion_type")
+            claims = self.verify(form.get("client_assertion", ""), audience=self.audience or url)
+            if claims["iss"] != claims["sub"] or form.get("client_id") != claims["sub"]:
+                raise AssertionRefusedError("iss, sub and client_id differ")
+            if form.get("grant_type") != "client_credentials" or "client_secret" in form:
+                raise AssertionRefusedError("another grant, or a secret next to the assertion")
+        except AssertionRefusedError as refusal:
+            self.refusals.append(str(refusal))
+            # Hostile: what was sent comes back in an error message.
+            echo = f"{refusal}: got {form.get('client_assertion')}"
+            return 401, {"error": "invalid_client", "error_description": echo}
+        token = f"access-token-{next(self._numbers)}"
+        self.tokens.add(token)
+        return 200, {"access_token": token, "token_type": "Bearer", "expires_in": 3600}
+
+    def verify(self, assertion: str, *, audience: str) -> dict[str, Any]:
+        """Return the claims of an assertion that was not used before. Raises AssertionRefusedError."""
+        try:
+            head, body, signature = assertion.split(".")
+            header, claims = json.loads(_decoded(head)), json.loads(_decoded(body))
+        except ValueError:
+            raise AssertionRefusedError("not a JWT") from None
+        known = self.clients.get(claims.get("iss", ""))
+        if known is None or header != {"typ": "JWT", **known.header}:
+            raise AssertionRefusedError("unknown client, or another header")
+        _check_signature(header["alg"], known.public_key, f"{head}.{body}", _decoded(signature))
+        if claims.get("aud") != audience:
+            raise AssertionRefusedError("for another audience")
+        now = time.time()
+        if not claims["iat"] - 5 <= now < claims["exp"] <= now + MAX_LIFETIME_SECONDS:
+            raise AssertionRefusedError("expired, or valid for too long")
+        if not claims.get("jti") or claims["jti"] in self._seen:
+            raise AssertionRefusedError("used before")
+        self._seen.add(claims["jti"])
+        return dict(claims)
+
+
+def _decoded(part: str) -> bytes:
+    return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
+
+
+def _check_signature(algorithm: str, key: Any, signed: str, signature: bytes) -> None:
+    """RFC 7518 3.3 to 3.5."""
+    try:
+        if algorithm == "ES256":
+            if len(signature) != 64:
+                raise InvalidSignature
+            r, s = (int.from_bytes(half, "big") for half in (signature[:32], signature[32:]))
+            der = utils.encode_dss_signature(r, s)
+            key.verify(der, signed.encode(), ec.ECDSA(SHA256()))
+            return
+        pss = padding.PSS(padding.MGF1(SHA256()), salt_length=32)
+        scheme = {"RS256": padding.PKCS1v15(), "PS256": pss}[algorithm]
+        key.verify(signature, signed.encode(), scheme, SHA256())
+    except InvalidSignature:
+        raise AssertionRefusedError("wrong signature") from None
+
+
+class _Handler(LoopbackHandler):
+    def _serve(self) -> None:
+        provider: AssertionProvider = self.server.owner
+        body = self.read_body().decode()
+        if self.path.endswith("/token"):
+            form = {name: values[0] for name, values in parse_qs(body).items()}
+            status, answer = provider.answer_token(provider.url + self.path, form)
+        else:
+            token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+            status, answer = (200, {}) if token in provider.tokens else (401, {"error": "no token"})
+        sent = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(sent)))
+        self.end_headers()
+        self.wfile.write(sent)
+
+    do_GET = do_POST = _serve  # noqa: N815
