@@ -44,13 +44,13 @@ def test_the_whole_catalogue_is_shipped():
     elements = shipped_elements()
     own_ways = [way for e in elements if not e.alias_of for way in e.authentication]
 
-    assert len(elements) == 164
+    assert len(elements) == 176
     assert Counter(str(way.type) for way in own_ways) == {
-        "oauth2": 72,
+        "oauth2": 82,
         "custom": 44,
         "basic": 44,
         "oauth1": 9,
-        "apiKey": 7,
+        "apiKey": 15,
         "oauth2Application": 1,
     }
     assert sum(way.endpoints == "unknown" for way in own_ways) == 7
