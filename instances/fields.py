@@ -148,6 +148,14 @@ class SealedRow(models.Model):
                 reasons[field.name] = error.reason
         return reasons
 
+    def can_reveal(self, name: str) -> bool:
+        """Whether reveal() works for a sealed field."""
+        try:
+            self.reveal(name)
+        except UnreadableSecretError:
+            return False
+        return True
+
     def reveal(self, name: str) -> Any:
         """Return the plain value of a sealed field.
 
@@ -250,8 +258,10 @@ class SealedTextField(models.TextField[Any, Any]):
         plaintext = self.dump(value) if value else ""
         if self.digest_field:
             setattr(row, self.digest_field, sealing.digest(plaintext) if plaintext else None)
-        context = self.context_of(row)
-        return self.wrap(row, sealing.encrypt(plaintext, context=context) if plaintext else "")
+        if not plaintext:
+            # Wrapped when somebody reads it: most sealed fields of a new row are empty.
+            return _Stored()
+        return self.wrap(row, sealing.encrypt(plaintext, context=self.context_of(row)))
 
     def from_db_value(self, value: str | None, *_: Any) -> _Stored:
         return _Stored(value or "")

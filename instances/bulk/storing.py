@@ -7,6 +7,7 @@ from time import monotonic, sleep
 
 import structlog
 from django.db import InterfaceError, OperationalError, transaction
+from django.utils import timezone
 
 from instances.bulk.rows import end_or_put_off_row, store_rows, stored_before
 from instances.bulk.work import Result, Run, fault, pause_after
@@ -123,10 +124,11 @@ class ResultStore:
 
     def _move_instances(self, results: Sequence[Result]) -> dict[int, InstancesError]:
         """Change the states of the results' instances; returns the errors by instance id."""
+        now = timezone.now()
         moves = [result.move for result in results if result.move]
         conflicts: dict[int, InstancesError] = {}
         for ended in without_conflicts([result.create for result in results if result.create]):
-            moves.append(ended.transition())
+            moves.append(ended.transition(at=now))
             if ended.error:
                 conflicts[ended.instance.pk] = ended.error
         conflicts.update(

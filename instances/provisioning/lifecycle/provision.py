@@ -7,6 +7,7 @@ Single creates, bulk batches and reconciliation share this. What is checked befo
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -56,17 +57,18 @@ class CreateResult:
             raise self.error
         return self.instance
 
-    def transition(self, *, why: str = "Provisioned.") -> Move:
-        """Return the move out of provisioning: to connected, failed or unknown."""
+    def transition(self, *, why: str = "Provisioned.", at: datetime | None = None) -> Move:
+        """Return the move out of provisioning: to connected, failed or unknown. at: now, by default."""
         if self.created:
-            return Move(self.instance, State.CONNECTED, why, self._connected(self.created))
+            columns = self._connected(self.created, at or timezone.now())
+            return Move(self.instance, State.CONNECTED, why, columns)
         error = self.error or InstancesError()
         to = State.UNKNOWN if isinstance(error, OutcomeUnknownError) else State.FAILED
         return Move(self.instance, to, str(error), cause_of(error))
 
-    def _connected(self, created: PlatformInstance) -> dict[str, Any]:
+    def _connected(self, created: PlatformInstance, at: datetime) -> dict[str, Any]:
         code = code_in(self.request.provider_data)
-        columns = connected_columns(self.instance, created, code)
+        columns = connected_columns(self.instance, created, code, at=at)
         if created.tokens:
             # An instance that is being provisioned is not refreshed, so no other process changes the version.
             columns["tokens_version"] = self.instance.tokens_version + 1
@@ -132,12 +134,14 @@ def _conflict(instance: Instance, conflict: str, *, is_final: bool) -> Instances
     )
 
 
-def connected_columns(instance: Instance, result: PlatformInstance, code: str) -> dict[str, Any]:
+def connected_columns(
+    instance: Instance, result: PlatformInstance, code: str, *, at: datetime | None = None
+) -> dict[str, Any]:
     """Return the columns that change when a platform reports an instance as connected.
 
-    code: the authorization code that was used; empty if there was none.
+    code: the authorization code that was used; empty if there was none. at: now, by default.
     """
-    now = timezone.now()
+    now = at or timezone.now()
     proved_at = now if result.is_proved else None
     columns = NO_CAUSE | {
         "last_checked_at": proved_at,
@@ -159,7 +163,7 @@ def connected_columns(instance: Instance, result: PlatformInstance, code: str) -
             has_refresh_token=bool(result.tokens.refresh_token),
             at=now,
         )
-    elif "tokens" in instance.unreadable_secrets():
+    elif not instance.can_reveal("tokens"):
         columns |= {"tokens": "", "has_refresh_token": None}
     if error := result.probe_error:
         wait = retry_after(1, asked_for_seconds=error.retry_after_seconds)

@@ -98,7 +98,7 @@ def move_instance(
         state_changed_at=instance.state_changed_at,
         **(only_if or {}),
     )
-    move = _move_columns(instance, to, changes)
+    move = _move_columns(instance, to, changes, at=database_now())
     columns = _columns(instance, changes)
 
     def write() -> bool:
@@ -149,7 +149,8 @@ def move_instances(
 
 
 def _move_alike(moves: Sequence[Move], *, actor: str) -> dict[int, StateConflictError]:
-    columns = [_move_columns(move.instance, move.to, move.changes) for move in moves]
+    now = database_now()
+    columns = [_move_columns(move.instance, move.to, move.changes, at=now) for move in moves]
     updates = [
         RowUpdate(
             move.instance.pk,
@@ -258,13 +259,14 @@ def _moved_by_another(instance: Instance) -> StateConflictError:
     )
 
 
-def _move_columns(instance: Instance, to: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+def _move_columns(
+    instance: Instance, to: str, changes: Mapping[str, Any], *, at: datetime
+) -> dict[str, Any]:
     """Return the columns that every move changes."""
-    now = database_now()
     return {
         "state": to,
-        "state_changed_at": now,
-        "next_action_at": changes.get("next_action_at") or next_action_at(to, at=now),
+        "state_changed_at": at,
+        "next_action_at": changes.get("next_action_at") or next_action_at(to, at=at),
         "consecutive_failures": instance.consecutive_failures if to == instance.state else 0,
     }
 
