@@ -46,6 +46,8 @@ class GrantType(StrEnum):
     AUTHORIZATION_CODE = "authorization_code"
     CLIENT_CREDENTIALS = "client_credentials"
     PASSWORD = "password"  # noqa: S105  a grant's name
+    # An assertion that the account signs (RFC 7523 2.1).
+    JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 class ClientAuthenticationMethod(StrEnum):
@@ -226,6 +228,17 @@ class AuthenticationType(Available):
         return self.type == AuthenticationKind.OAUTH1 or self.grant_type is not None
 
     @property
+    def signs_in_alone(self) -> bool:
+        """Whether the configuration is enough to get a new token at any time."""
+        return self.grant_type not in {None, GrantType.AUTHORIZATION_CODE}
+
+    @property
+    def names_client(self) -> bool:
+        """Whether token requests name a client, which a signed grant need not (RFC 7523 3.1)."""
+        has_none = self.token_endpoint_auth_method == ClientAuthenticationMethod.NONE
+        return self.obtains_token and not (has_none and self.grant_type == GrantType.JWT_BEARER)
+
+    @property
     def takes_oauth_app(self) -> bool:
         """Whether an OAuth app can supply the client. A private key belongs to a client of the account's own."""
         return self.obtains_token and self.assertion is None
@@ -262,9 +275,7 @@ class AuthenticationType(Available):
     def sent_keys(self) -> frozenset[str]:
         """Configuration keys whose values requests may contain, variants included."""
         named = {self.client_id_key, self.client_secret_key, self.username_key, self.password_key}
-        if self.assertion:
-            # The key itself stays here, but what it signs is as good as a password.
-            named.add(self.assertion.private_key_key)
+        named |= self.assertion.keys if self.assertion else set()
         templates = [
             template
             for part in self._parts
@@ -278,7 +289,7 @@ class AuthenticationType(Available):
     def client_keys(self) -> frozenset[str]:
         """Keys of the OAuth client, which account owners do not know."""
         stated = {self.client_id_key, self.client_secret_key} if self.obtains_token else set()
-        if self.assertion:
+        if self.assertion and self.grant_type != GrantType.JWT_BEARER:
             stated.add(self.assertion.private_key_key)
         return frozenset(OAUTH_CLIENT_KEYS | stated)
 
@@ -375,8 +386,6 @@ def _text_templates(part: AuthenticationType | Variant) -> Iterator[str]:
     yield from part.scopes or ()
     for carrying in filter(None, (part.probe, part.api)):
         yield from (template for _, template in carrying.text_templates())
-    if isinstance(part, AuthenticationType) and part.assertion:
-        yield from (template for _, template in part.assertion.text_templates())
 
 
 def _given(field: ConfigurationKey, configuration: Mapping[str, object]) -> str | None:

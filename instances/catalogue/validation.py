@@ -202,7 +202,7 @@ def _problems_of_grant(way: AuthenticationType) -> Iterator[Problem]:
 
 
 def _problems_of_named_keys(way: AuthenticationType, keys: Iterable[str]) -> Iterator[Problem]:
-    needed = ["client_id_key"] if way.obtains_token else []
+    needed = ["client_id_key"] if way.names_client else []
     without_secret = {ClientAuthenticationMethod.NONE, ClientAuthenticationMethod.PRIVATE_KEY_JWT}
     if way.obtains_token and way.token_endpoint_auth_method not in without_secret:
         needed.append("client_secret_key")
@@ -255,11 +255,17 @@ def _problems_of_issuer(
 
 def _problems_of_private_keys(way: AuthenticationType) -> Iterator[Problem]:
     """Check that there is an assertion exactly if something is proved by one, and that it uses each private key."""
-    is_needed = way.token_endpoint_auth_method == ClientAuthenticationMethod.PRIVATE_KEY_JWT
-    if is_needed and way.assertion is None:
-        yield "assertion", "is missing. State how the assertion of private_key_jwt is made."
-    if way.assertion and not is_needed:
+    is_client = way.token_endpoint_auth_method == ClientAuthenticationMethod.PRIVATE_KEY_JWT
+    is_grant = way.grant_type == GrantType.JWT_BEARER
+    if (is_client or is_grant) and way.assertion is None:
+        yield "assertion", "is missing. State how it is made."
+    if way.assertion and not (is_client or is_grant):
         yield "assertion", 'is not used. State token_endpoint_auth_method = "private_key_jwt".'
+    if is_client and is_grant:
+        yield (
+            "token_endpoint_auth_method",
+            "must not be private_key_jwt. The grant is signed already.",
+        )
     used = way.assertion.private_key_key if way.assertion else None
     for index, field in enumerate(way.fields):
         if field.type == KeyType.PRIVATE_KEY and field.key != used:
@@ -277,8 +283,15 @@ def _problems_of_assertion(
         )
     if not 1 <= assertion.lifetime_seconds <= _MAX_ASSERTION_SECONDS:
         yield "lifetime_seconds", f"must be a number from 1 to {_MAX_ASSERTION_SECONDS}."
+    known = known - {ACCESS_TOKEN} | {*(assertion.key_file.values if assertion.key_file else ())}
     for place, template in assertion.text_templates():
-        yield from _problems_of_text(place, template, known - {ACCESS_TOKEN})
+        yield from _problems_of_text(place, template, known)
+    is_grant = way.grant_type == GrantType.JWT_BEARER
+    if is_grant and not assertion.issuer:
+        yield "issuer", "is missing. State who signs the grant."
+    for place in ("issuer", "subject", "carries_scope"):
+        if not is_grant and getattr(assertion, place):
+            yield place, "only applies to a signed grant. A client is its own issuer and subject."
 
 
 def _problems_of_answers(way: AuthenticationType) -> Iterator[Problem]:

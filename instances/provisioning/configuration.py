@@ -94,7 +94,8 @@ def _to_text(key: str, value: Any) -> str:
 
 def _check_private_key(key: str, text: str, assertion: Assertion) -> None:
     try:
-        signing_key = check_signing_key(text, assertion.algorithm)
+        pem, _ = assertion.read(text)
+        signing_key = check_signing_key(pem, assertion.algorithm)
     except UnusableKeyError as error:
         raise InvalidConfigurationError(key, str(error)) from None
     if assertion.sends_thumbprint and signing_key.certificate is None:

@@ -15,6 +15,18 @@ SIGNED = {
 }
 
 
+GRANT = SIGNED | {
+    "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    "token_endpoint_auth_method": "none",
+    "assertion": {
+        "private_key_key": "pem",
+        "issuer": "{email}",
+        "key_file": {"values": ["email"]},
+    },
+    "fields": [PRIVATE_KEY],
+}
+
+
 def signed(**assertion):
     return SIGNED | {"assertion": SIGNED["assertion"] | assertion}
 
@@ -23,10 +35,21 @@ def test_a_client_that_signs_needs_no_secret():
     assert problems(SIGNED) == {}
 
 
+def test_a_signed_grant_needs_no_client():
+    assert problems(GRANT) == {}
+
+
 @pytest.mark.parametrize(
     ("way", "place"),
     [
         (SIGNED | {"assertion": None}, "assertion"),
+        (GRANT | {"assertion": {"private_key_key": "pem"}}, "assertion.issuer"),
+        (signed(subject="somebody"), "assertion.subject"),
+        (
+            GRANT | {"token_endpoint_auth_method": "private_key_jwt"},
+            "token_endpoint_auth_method",
+        ),
+        (GRANT | {"token_endpoint_auth_method": "client_secret_basic"}, "client_id_key"),
         (SIGNED | {"token_endpoint_auth_method": "none"}, "assertion"),
         (signed(private_key_key="oauth.api.key"), "assertion.private_key_key"),
         (signed(lifetime_seconds=3601), "assertion.lifetime_seconds"),

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from tests.support.loopback import LoopbackHandler, LoopbackServer
 
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 CLIENT_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 # RFC 7523 3: an assertion that is valid for unreasonably long may be rejected.
 MAX_LIFETIME_SECONDS = 600
@@ -35,10 +36,11 @@ class Registered:
 
 
 class AssertionProvider(LoopbackServer):
-    """POST …/token issues tokens for client assertions, and every other path is an API that takes the tokens.
+    """POST …/token issues tokens for client assertions and signed grants, and every other path is an API that takes the tokens.
 
     provider.clients["id"] = Registered(…)    who is known
     provider.forms                            the token requests
+    provider.grants                           the claims of signed grants
     provider.refusals                         why assertions were not accepted
     provider.audience                         what aud must be; None: the URL that is called
     """
@@ -48,6 +50,7 @@ class AssertionProvider(LoopbackServer):
         self.clients: dict[str, Registered] = {}
         self.forms: list[dict[str, str]] = []
         self.refusals: list[str] = []
+        self.grants: list[dict[str, Any]] = []
         self.audience: str | None = None
         self.tokens: set[str] = set()
         self._seen: set[str] = set()
@@ -55,10 +58,12 @@ class AssertionProvider(LoopbackServer):
 
     @property
     def assertions(self) -> list[str]:
-        return [form["client_assertion"] for form in self.forms]
+        return [form.get("client_assertion") or form["assertion"] for form in self.forms]
 
     def answer_token(self, url: str, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
         self.forms.append(form)
+        if form.get("grant_type") == JWT_BEARER:
+            return self._answer_grant(url, form)
         try:
             if form.get("client_assertion_type") != CLIENT_ASSERTION_TYPE:
                 raise AssertionRefusedError("no client_assertion_type")
@@ -72,9 +77,25 @@ class AssertionProvider(LoopbackServer):
             # Hostile: what was sent comes back in an error message.
             echo = f"{refusal}: got {form.get('client_assertion')}"
             return 401, {"error": "invalid_client", "error_description": echo}
+        return 200, self._issue()
+
+    def _answer_grant(self, url: str, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        """RFC 7523 2.1: nothing but the grant, which names its own scope."""
+        try:
+            if form.keys() != {"grant_type", "assertion"}:
+                raise AssertionRefusedError("other parameters")
+            self.grants.append(self.verify(form["assertion"], audience=self.audience or url))
+        except AssertionRefusedError as refusal:
+            self.refusals.append(str(refusal))
+            echo = f"{refusal}: got {form.get('assertion')}"
+            return 400, {"error": "invalid_grant", "error_description": echo}
+        # Such a provider has no use for a refresh token, and this one would refuse it.
+        return 200, self._issue() | {"refresh_token": "never-to-be-used"}
+
+    def _issue(self) -> dict[str, Any]:
         token = f"access-token-{next(self._numbers)}"
         self.tokens.add(token)
-        return 200, {"access_token": token, "token_type": "Bearer", "expires_in": 3600}
+        return {"access_token": token, "token_type": "Bearer", "expires_in": 3600}
 
     def verify(self, assertion: str, *, audience: str) -> dict[str, Any]:
         """Return the claims of an assertion that was not used before. Raises AssertionRefusedError."""

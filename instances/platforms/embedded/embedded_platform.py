@@ -27,7 +27,6 @@ from instances.platforms.embedded.probe import prove
 from instances.platforms.embedded.templates import require_allowed_hosts
 
 TOKEN_BYTES = 32
-_WITHOUT_BROWSER = {GrantType.PASSWORD, GrantType.CLIENT_CREDENTIALS}
 IMPORTED_KEYS = ("oauth.user.token", "oauth.user.refresh_token")
 
 log = structlog.stdlib.get_logger(__name__)
@@ -75,8 +74,11 @@ class EmbeddedPlatform:
         return PlatformInstance(token="", is_proved=has_probe, account=account)
 
     def refresh_tokens(self, request: PlatformRequest) -> TokenSet | None:
-        can_sign_in = request.authentication.grant_type in _WITHOUT_BROWSER
-        if request.tokens and request.tokens.refresh_token:
+        way = request.authentication
+        can_sign_in = way.signs_in_alone
+        # A new assertion replaces a refresh token (RFC 7521 4.1).
+        is_signed = way.grant_type == GrantType.JWT_BEARER
+        if request.tokens and request.tokens.refresh_token and not is_signed:
             try:
                 return oauth2.refresh_token(request)
             except GrantRejectedError:

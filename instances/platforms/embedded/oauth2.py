@@ -24,7 +24,7 @@ from instances.errors import (
     RefusedError,
 )
 from instances.platforms.base import PlatformRequest, TokenSet
-from instances.platforms.embedded.assertions import assertions_in, client_assertion
+from instances.platforms.embedded.assertions import assertions_in, client_assertion, grant_assertion
 from instances.platforms.embedded.templates import address_of, endpoint_of, texts_of, values_of
 from instances.platforms.embedded.token_answers import is_refusal, token_document, token_set
 from instances.platforms.transport import (
@@ -135,7 +135,7 @@ def _check_issuer(request: PlatformRequest) -> None:
 
 
 def obtain_token(request: PlatformRequest) -> TokenSet:
-    """Get a token by password or client credentials (RFC 6749 4.3, 4.4).
+    """Get a token by password, client credentials or a signed grant (RFC 6749 4.3, 4.4, RFC 7523 2.1).
 
     Raises MissingConfigurationError, CredentialsRefusedError, ClientRefusedError, PlatformError.
     """
@@ -145,6 +145,9 @@ def obtain_token(request: PlatformRequest) -> TokenSet:
         "scope": _scope(request),
         **texts_of(request, way.token_params),
     }
+    if way.grant_type == GrantType.JWT_BEARER:
+        scope = form.pop("scope") or ""
+        form |= grant_assertion(request, endpoint_of(request, "token_endpoint"), scope=scope)
     if way.grant_type == GrantType.PASSWORD:
         form["username"] = _required(request, way.username_key)
         form["password"] = _required(request, way.password_key)
@@ -229,11 +232,13 @@ def _post(
 ) -> Answer:
     with _session(request) as session:
         mount(session, subject)
+        client = session.client_auth(session.token_endpoint_auth_method)
         answer: Answer = session.post(
             endpoint_of(request, endpoint),
             data=form,
             headers={"Accept": "application/json"},
-            auth=session.client_auth(session.token_endpoint_auth_method),
+            auth=client if request.authentication.names_client else None,
+            withhold_token=True,
         )
     return answer
 
@@ -252,7 +257,7 @@ def _encode_basic(
 
 def _session(request: PlatformRequest) -> OAuth2Session:
     way = request.authentication
-    client_id = _required(request, way.client_id_key)
+    client_id = _required(request, way.client_id_key) if way.names_client else ""
     client_secret = values_of(request).get(way.client_secret_key, "")
     method = way.token_endpoint_auth_method
     if not client_secret or method == ClientAuthenticationMethod.PRIVATE_KEY_JWT:
@@ -312,7 +317,7 @@ def _refusal(
     def error(kind: type[RefusedError], sentence: str) -> RefusedError:
         return error_of(kind, sentence, answer, subject, facts=facts)
 
-    is_client = way.grant_type == GrantType.CLIENT_CREDENTIALS
+    is_client = way.grant_type in {GrantType.CLIENT_CREDENTIALS, GrantType.JWT_BEARER}
     is_definite = status in {400, 401} and document is None
     if ErrorMeaning.CLIENT_REJECTED in known or (is_client and (is_definite or status == 401)):
         if is_client and request.has_own_client:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from instances.catalogue.authentication import AuthenticationType, GrantType
+from instances.catalogue.authentication import AuthenticationType
 from instances.models import Instance
 from instances.platforms.base import TokenSet
 
@@ -24,7 +24,6 @@ CREATE_GRACE_PERIOD = timedelta(minutes=1)
 # When to continue a deletion that did not finish; its process may have been killed.
 DELETION_RETRY = timedelta(seconds=40)
 
-_WITHOUT_BROWSER = {GrantType.PASSWORD, GrantType.CLIENT_CREDENTIALS}
 _WORK_DUE_AFTER: Mapping[str, timedelta | None] = {
     Instance.State.PROVISIONING: STALE_AFTER,
     Instance.State.UNKNOWN: CREATE_GRACE_PERIOD,
@@ -62,7 +61,7 @@ def check_due_at(
 ) -> datetime:
     """Return when to check a connected instance next: tomorrow, or when a token that cannot be renewed ends."""
     tomorrow = at + _spread(CHECK_INTERVAL)
-    is_renewed = has_refresh_token or way.grant_type in _WITHOUT_BROWSER
+    is_renewed = has_refresh_token or way.signs_in_alone
     if expires_at is None or expires_at <= at or is_renewed:
         return tomorrow
     return min(tomorrow, expires_at)
@@ -85,7 +84,7 @@ def refresh_due_at(way: AuthenticationType, tokens: TokenSet, *, at: datetime) -
 
 def can_refresh(way: AuthenticationType, tokens: TokenSet) -> bool:
     """Return whether a refresh token or a grant without a browser can get new tokens."""
-    return bool(tokens.refresh_token) or way.grant_type in _WITHOUT_BROWSER
+    return bool(tokens.refresh_token) or way.signs_in_alone
 
 
 def retry_after(failures: int, *, asked_for_seconds: float | None = None) -> timedelta:
