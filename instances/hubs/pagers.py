@@ -17,7 +17,8 @@ from instances.hubs.list_query import ListQuery
 from instances.hubs.session import Answer, HubSession, value_at
 from instances.hubs.vendor import ListPage, Position
 
-_MAX_CURSOR_CHARACTERS = 4096
+# Of a cursor or link, which becomes part of a page token.
+_MAX_NEXT_CHARACTERS = 4096
 # For one page.
 _MAX_REQUESTS = 10
 
@@ -190,7 +191,7 @@ class _Cursors(_ChainedPages):
         cursor = value_at(document, self._paging.next_at)
         if not cursor:
             return None
-        if not isinstance(cursor, str | int) or len(str(cursor)) > _MAX_CURSOR_CHARACTERS:
+        if not isinstance(cursor, str | int) or len(str(cursor)) > _MAX_NEXT_CHARACTERS:
             raise self._source.unusable("a cursor of the next page that could not be understood")
         return str(cursor)
 
@@ -205,10 +206,11 @@ class _Links(_ChainedPages):
         link = self._link(sent)
         if not link:
             return None
-        if not isinstance(link, str):
-            raise self._source.unusable("a link to the next page that could not be understood")
         session = self._source.session
-        return session.target_of_link(urljoin(f"{session.base_url}/{sent.target}", link))
+        address = _address_of(link, f"{session.base_url}/{sent.target}")
+        if not address:
+            raise self._source.unusable("a link to the next page that could not be understood")
+        return session.target_of_link(address)
 
     @abstractmethod
     def _link(self, sent: SentPage) -> Any: ...
@@ -222,6 +224,16 @@ class _NextLinks(_Links):
 class _LinkHeaders(_Links):
     def _link(self, sent: SentPage) -> Any:
         return linked(sent.answer.headers.get("Link", ""), "next")
+
+
+def _address_of(link: Any, base: str) -> str:
+    """Return the address that a link leads to; empty if it is none. base: the address of the page with the link."""
+    if not isinstance(link, str) or len(link) > _MAX_NEXT_CHARACTERS:
+        return ""
+    try:
+        return urljoin(base, link)
+    except ValueError:
+        return ""
 
 
 _PAGERS: Mapping[str, type[_Pager]] = {

@@ -166,11 +166,11 @@ ELSEWHERE = [
     "https://127.0.0.1/api/contacts",
     "/api/../secrets",
     "javascript:alert(1)",
-    {"href": "x"},
 ]
+NO_LINKS = ["http://[", "//[x", f"/api/contacts?token={'x' * 5000}", {"href": "x"}]
 
 
-@pytest.mark.parametrize("link", ELSEWHERE[:-1])
+@pytest.mark.parametrize("link", ELSEWHERE)
 def test_a_link_header_to_another_place_is_refused(lists, link, monkeypatch):
     provider = lists("link header")
     monkeypatch.setattr(
@@ -180,7 +180,7 @@ def test_a_link_header_to_another_place_is_refused(lists, link, monkeypatch):
     assert (response.status_code, "another address" in response.json()["message"]) == (502, True)
 
 
-@pytest.mark.parametrize("link", ELSEWHERE)
+@pytest.mark.parametrize("link", ELSEWHERE + NO_LINKS)
 def test_a_link_in_the_body_to_another_place_is_refused(lists, link, monkeypatch):
     provider = lists("next link")
     body = {"items": [{"id": "c1"}], "links": {"next": link}}
