@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -25,6 +26,8 @@ from instances.redaction import redact_text, storable
 # 5,000 records of 3 KB. As objects they need several times as much memory, and many calls may be in progress.
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 _MAX_MESSAGE_CHARACTERS = 2000
+# One of the two escapes of a character beyond 16 bits (RFC 8259 7).
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _CONFLICTS = {HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}
 
 
@@ -142,13 +145,22 @@ UNREADABLE = object()
 
 
 def document_of(body: bytes) -> Any:
-    """Return the JSON of a body; None without one, UNREADABLE for anything else."""
+    """Return the JSON of a body; None without one, UNREADABLE for anything else.
+
+    Half of a character, as providers send that cut texts anywhere, becomes a question mark: it cannot be encoded in a
+    page or a URL.
+    """
     if not body.strip():
         return None
     try:
-        return json.loads(body, parse_constant=_refuse_constant)
+        text = body.decode(json.detect_encoding(body))
+        document = json.loads(text, parse_constant=_refuse_constant)
+        if _SURROGATE.search(text):
+            encodable = json.dumps(document, ensure_ascii=False).encode(errors="replace")
+            document = json.loads(encodable)
     except (ValueError, RecursionError):
         return UNREADABLE
+    return document
 
 
 def _refuse_constant(name: str) -> None:

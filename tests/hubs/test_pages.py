@@ -197,6 +197,18 @@ def test_a_cursor_that_is_none_is_refused(lists, cursor, monkeypatch):
     assert (response.status_code, "cursor" in response.json()["message"]) == (502, True)
 
 
+def test_half_of_a_character_is_a_question_mark(lists, monkeypatch):
+    provider = lists("cursor")
+    rows = [{"id": "c1", "name": "half \ud83d, whole \U0001f600"}]
+    body = {"results": rows, "paging": {"next": {"after": "\ud83d"}}}
+    monkeypatch.setattr(provider.stub, "answer", lambda *_: (200, body, ""))
+    response = provider.get(pageSize="1")
+    assert response.json()[0]["name"] == "half ?, whole \U0001f600"
+    assert (
+        provider.get(pageSize="1", nextPage=response["Elements-Next-Page-Token"]).status_code == 502
+    )
+
+
 def test_a_provider_that_leads_in_a_circle_is_stopped(lists, monkeypatch):
     provider = lists("cursor")
     body = {"results": [{"id": "c1"}], "paging": {"next": {"after": "same"}}}
