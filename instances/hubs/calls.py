@@ -61,18 +61,20 @@ def connect(
     actor: str,
     operation: str,
     requirement: "Callable[[Instance], None] | None" = None,
+    can_prove: bool = True,
 ) -> "ConnectedInstance":
     """Get ready to call the API of an instance's provider, or that of its remote platform.
 
     instance: of an Element token, with element and organization. operation: a label for the records, such as "Proxy
-    call". requirement: instead of require_usable(). Close what is returned.
+    call". requirement: instead of require_usable(). can_prove: whether a success shows that the provider accepts the
+    credentials. Close what is returned.
 
     Raises InstanceUnusableError, InvalidCallError, TooManyCallsError, ServerBusyError, UnreadableSecretError,
     HostNotAllowedError, ClientRefusedError.
     """
     (requirement or require_usable)(instance)
     kind = ConnectedPlatform if instance.organization.is_remote else ConnectedInstance
-    connected = kind(instance, actor=actor, operation=operation)
+    connected = kind(instance, actor=actor, operation=operation, can_prove=can_prove)
     connected.begin()
     return connected
 
@@ -99,10 +101,13 @@ class ConnectedInstance:
     base_url: of the provider's API. Nothing is sent anywhere else.
     """
 
-    def __init__(self, instance: Instance, *, actor: str, operation: str) -> None:
+    def __init__(
+        self, instance: Instance, *, actor: str, operation: str, can_prove: bool = True
+    ) -> None:
         self._instance = instance
         self._actor = actor
         self._operation = operation
+        self._can_prove = can_prove
         self._permit: Permit | None = None
 
     def begin(self) -> None:
@@ -254,7 +259,7 @@ class ConnectedInstance:
         if answer.status == 401:
             # One refused resource must not condemn the instance: the check decides.
             self._update(next_action_at=Now())
-        elif not self._instance.is_verified and _is_proof(answer):
+        elif self._can_prove and not self._instance.is_verified and _is_proof(answer):
             self._update(**proved_columns(self._instance, at=timezone.now()))
 
     def _update(self, **columns: Any) -> None:

@@ -199,6 +199,13 @@ def test_the_first_success_verifies_the_instance(remote):
     assert remote.stored().is_verified
 
 
+@pytest.mark.parametrize("path", ["objects", "hubs/crm/ping", "docs/crm"])
+def test_what_the_platform_answers_by_itself_verifies_nothing(remote, path):
+    remote.store(verified_at=None)
+    assert remote.get(path).status_code == 200
+    assert not remote.stored().is_verified
+
+
 def test_a_dead_token_or_another_users_secret_is_401(remote, platform):
     other = make_organization_user(secret="another-secret", email="eve@example.com")
     assert remote.get("contacts", token="unknown").status_code == 401
