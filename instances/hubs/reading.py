@@ -1,11 +1,12 @@
 """Read records of an instance wherever it is, for people who try it."""
 
-from collections.abc import Mapping
-from contextlib import closing
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from http import HTTPStatus
 from urllib.parse import quote, urlencode
 
-from instances.errors import HubCallRefusedError, UnusableAnswerError
+from instances.errors import HubCallRefusedError, ServerBusyError, UnusableAnswerError
 from instances.hubs.calls import connect
 from instances.hubs.hub import RecordsPage, open_hub
 from instances.hubs.session import MAX_ANSWER_BYTES, document_of
@@ -13,6 +14,8 @@ from instances.models import Element, Instance
 from instances.redaction import redact_text, storable
 
 _MAX_MESSAGE_CHARACTERS = 500
+# Unlike calls of programs, they hold threads that answer pages, and a provider may take minutes.
+_reads = threading.BoundedSemaphore(4)
 
 
 def resource_names(element: Element) -> list[str]:
@@ -26,12 +29,26 @@ def read_page(
 ) -> RecordsPage:
     """Return one page of records, as a program would get them.
 
-    parameters: the query parameters of the call. Raises what open_hub() and Hub.list_records() raise.
+    parameters: the query parameters of the call. Raises ServerBusyError, and what open_hub() and Hub.list_records() raise.
     """
-    if instance.organization.is_remote:
-        return _read_page_of_platform(instance, resource, parameters, actor=actor)
-    with open_hub(instance, actor=actor) as hub:
-        return hub.list_records(resource, parameters)
+    with _one_of_few():
+        if instance.organization.is_remote:
+            return _read_page_of_platform(instance, resource, parameters, actor=actor)
+        with open_hub(instance, actor=actor) as hub:
+            return hub.list_records(resource, parameters)
+
+
+@contextmanager
+def _one_of_few() -> Iterator[None]:
+    if not _reads.acquire(blocking=False):
+        raise ServerBusyError(
+            "Others are trying instances, and their providers have not answered yet. Try again in a minute.",
+            retry_after_seconds=60,
+        )
+    try:
+        yield
+    finally:
+        _reads.release()
 
 
 def _read_page_of_platform(

@@ -1,6 +1,7 @@
 """“Try it” shows some records of an instance, and stores none of them."""
 
 import json
+import threading
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from instances.hubs import metadata_cache
+from instances.hubs import metadata_cache, reading
 from instances.models import Instance, Interaction
 from instances.provisioning.lifecycle.provision import provision_instance
 from tests.support.factories import (
@@ -124,6 +125,14 @@ def test_while_calls_are_traced_the_page_says_so(crm, try_it):
     page = try_it(crm)
     assert "Trace logging is on" in page.text
     assert "No records were stored." not in page.text
+
+
+def test_slow_providers_do_not_hold_the_threads_of_pages(crm, try_it, monkeypatch):
+    monkeypatch.setattr(reading, "_reads", threading.BoundedSemaphore(1))
+    for where in ("lastname =", "", ""):
+        assert "Others are trying" not in try_it(crm, where=where).text
+    with reading._reads:
+        assert "Others are trying instances" in try_it(crm).text
 
 
 @pytest.mark.parametrize("frame", PAGES)
