@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 from instances.errors import HubCallRefusedError, ServerBusyError, UnusableAnswerError
 from instances.hubs.calls import connect
 from instances.hubs.hub import RecordsPage, open_hub
+from instances.hubs.list_query import DEFAULT_PAGE_SIZE
 from instances.hubs.session import MAX_ANSWER_BYTES, document_of
 from instances.models import Element, Instance
 from instances.redaction import redact_text, storable
@@ -70,6 +71,10 @@ def _read_page_of_platform(
             raise UnusableAnswerError(
                 f"The remote platform sent a response that is not a list (HTTP {answer.status}).",
                 status=answer.status,
+            )
+        if len(document) > int(parameters.get("pageSize", DEFAULT_PAGE_SIZE)):
+            raise UnusableAnswerError(
+                "The remote platform sent more records than were asked for.", status=answer.status
             )
         records = [record for record in document if isinstance(record, dict)]
         return RecordsPage(records, answer.headers.get("Elements-Next-Page-Token", ""), None)

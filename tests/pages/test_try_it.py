@@ -171,5 +171,7 @@ def test_a_remote_platform_is_asked_without_showing_its_secrets(db, settings, tr
         assert "No contacts for" in page.text
         assert USER_SECRET not in page.text
         assert "token-of-7" not in page.text
+        platform.replies[contacts] = lambda _: Reply(200, json.dumps(rows * 2).encode())
+        assert "more records than were asked for" in try_it(instance).text
         platform.replies[contacts] = lambda _: Reply(200, b"<html>")
         assert "a response that is not a list" in try_it(instance).text
