@@ -87,6 +87,11 @@ class Hub:
         self._api = session.api
         self._vendor = VENDORS[session.api.vendor]
 
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Values that no person may be shown."""
+        return self._session.secrets
+
     def list_records(self, name: str, parameters: Mapping[str, str]) -> RecordsPage:
         """Return one page of records. parameters: the query parameters of the call."""
         return self._list(find_resource(self._api, name), parameters)

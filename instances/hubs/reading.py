@@ -3,7 +3,9 @@
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from instances.errors import HubCallRefusedError, ServerBusyError, UnusableAnswerError
@@ -12,7 +14,9 @@ from instances.hubs.hub import RecordsPage, open_hub
 from instances.hubs.list_query import DEFAULT_PAGE_SIZE
 from instances.hubs.session import MAX_ANSWER_BYTES, document_of
 from instances.models import Element, Instance
-from instances.redaction import redact_text, storable
+from instances.redaction import redact_json, redact_text, storable
+
+type Record = dict[str, Any]
 
 _MAX_MESSAGE_CHARACTERS = 500
 # Unlike calls of programs, they hold threads that answer pages, and a provider may take minutes.
@@ -28,7 +32,7 @@ def resource_names(element: Element) -> list[str]:
 def read_page(
     instance: Instance, resource: str, parameters: Mapping[str, str], *, actor: str
 ) -> RecordsPage:
-    """Return one page of records, as a program would get them.
+    """Return one page of records, as a program would get them, but without the secrets that were sent.
 
     parameters: the query parameters of the call. Raises ServerBusyError, and what open_hub() and Hub.list_records() raise.
     """
@@ -36,7 +40,8 @@ def read_page(
         if instance.organization.is_remote:
             return _read_page_of_platform(instance, resource, parameters, actor=actor)
         with open_hub(instance, actor=actor) as hub:
-            return hub.list_records(resource, parameters)
+            page = hub.list_records(resource, parameters)
+            return replace(page, records=_without_secrets(page.records, hub.secrets))
 
 
 @contextmanager
@@ -77,7 +82,17 @@ def _read_page_of_platform(
                 "The remote platform sent more records than were asked for.", status=answer.status
             )
         records = [record for record in document if isinstance(record, dict)]
+        records = _without_secrets(records, connected.secrets)
         return RecordsPage(records, answer.headers.get("Elements-Next-Page-Token", ""), None)
+
+
+def _without_secrets(records: list[Record], secrets: frozenset[str]) -> list[Record]:
+    """Redact records: who may try an instance need not know its secrets, and a provider may repeat what it got."""
+    try:
+        redacted: list[Record] = redact_json(records, secrets)
+    except RecursionError:
+        raise UnusableAnswerError("A record is nested too deeply to be shown.") from None
+    return redacted
 
 
 def _message_in(document: object, secrets: frozenset[str]) -> str:

@@ -55,6 +55,11 @@ class HubSession:
     def base_url(self) -> str:
         return self._connected.base_url
 
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Values that no message may show."""
+        return self._connected.secrets
+
     def get(self, target: str, *, headers: Mapping[str, str] | None = None) -> Any:
         """Return the JSON at a target (path and query below the base URL). Raises like send()."""
         return self.send("GET", target, headers=headers).document
@@ -111,7 +116,7 @@ class HubSession:
 
     def _error(self, answer: StreamedAnswer, document: Any) -> PlatformError | HubCallRefusedError:
         said = value_at(document, self.api.error_at)
-        said = redact_text(said, self._connected.secrets) if isinstance(said, str) else ""
+        said = redact_text(said, self.secrets) if isinstance(said, str) else ""
         said = storable(said)[:_MAX_MESSAGE_CHARACTERS]
         status, provider = answer.status, self.provider
         match status:

@@ -13,6 +13,7 @@ from instances.redaction.records import (
     redact_body,
     redact_exchange,
     redact_headers,
+    redact_json,
     redact_text,
     redact_url,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "redact_body",
     "redact_exchange",
     "redact_headers",
+    "redact_json",
     "redact_text",
     "redact_url",
     "redact_values",

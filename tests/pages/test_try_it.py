@@ -171,6 +171,13 @@ def test_a_remote_platform_is_asked_without_showing_its_secrets(db, settings, tr
         assert "No contacts for" in page.text
         assert USER_SECRET not in page.text
         assert "token-of-7" not in page.text
+        echo = [{"id": "1", "name": f"{USER_SECRET} and token-of-7"}]
+        platform.replies[contacts] = lambda _: Reply(200, json.dumps(echo).encode())
+        page = try_it(instance)
+        assert (USER_SECRET in page.text, "token-of-7" in page.text) == (False, False)
+        deep = json.loads('[{"id": ' + "[" * 2000 + "]" * 2000 + "}]")
+        platform.replies[contacts] = lambda _: Reply(200, json.dumps(deep).encode())
+        assert "nested too deeply" in try_it(instance).text
         platform.replies[contacts] = lambda _: Reply(200, json.dumps(rows * 2).encode())
         assert "more records than were asked for" in try_it(instance).text
         platform.replies[contacts] = lambda _: Reply(200, b"<html>")
