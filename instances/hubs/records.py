@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from instances.errors import HubCallRefusedError
+from instances.errors import HubCallRefusedError, UnusableAnswerError
 from instances.hubs.fields import Field, FieldType, ObjectMetadata
 from instances.hubs.session import HubSession
 from instances.hubs.values import from_milliseconds, instant_of, iso_instant, milliseconds_of
@@ -112,7 +112,12 @@ def queried(session: HubSession, row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _without_unwanted_nulls(session: HubSession, record: dict[str, Any]) -> dict[str, Any]:
     is_filtered = str(session.instance.configuration.get(NULLS_KEY, "true")).lower() != "false"
-    return _without_nulls(record) if is_filtered else record
+    try:
+        return _without_nulls(record) if is_filtered else record
+    except RecursionError:
+        raise UnusableAnswerError(
+            f"{session.provider} sent a record that is nested too deeply to be read."
+        ) from None
 
 
 def _without_nulls(value: Any) -> Any:

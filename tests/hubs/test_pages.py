@@ -1,5 +1,6 @@
 """Pages of providers that are only described by their element's file (contract for hubs, 6 and 14.1)."""
 
+import json
 from contextlib import ExitStack
 from typing import Any
 
@@ -221,3 +222,11 @@ def test_a_page_that_is_larger_than_asked_is_no_page(lists, monkeypatch):
     provider = lists("page")
     monkeypatch.setattr(provider.stub, "answer", lambda *_: (200, [{"id": "a"}] * 7, ""))
     assert provider.get(pageSize="6").status_code == 502
+
+
+def test_a_record_that_is_nested_too_deeply_is_502(lists, monkeypatch):
+    provider = lists("page")
+    deep = json.loads("[" * 2000 + "]" * 2000)
+    monkeypatch.setattr(provider.stub, "answer", lambda *_: (200, [{"id": "a", "x": deep}], ""))
+    response = provider.get(pageSize="6")
+    assert (response.status_code, "too deeply" in response.json()["message"]) == (502, True)
