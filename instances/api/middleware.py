@@ -175,13 +175,16 @@ class PlatformApiMiddleware:
 
 
 def _is_for_remote_platform(request: HttpRequest) -> bool:
-    """Whether this is a hub call of an instance on a remote platform."""
+    """Whether this is a hub call of an instance on a remote platform, or may be one, if it has no valid token."""
     path = request.path_info.removeprefix(f"{API_PREFIX}/")
     if not is_hub_path(path) or "element" not in parts_named(request):
         return False
     try:
         return bool(require_hub_instance(request).organization.is_remote)
-    except (UnauthenticatedError, RateLimitExceededError, AnyDatabaseError):
+    except (UnauthenticatedError, RateLimitExceededError):
+        # The proxy meets the same, and answers it: before the rules for JSON, which may not hold for this call.
+        return True
+    except AnyDatabaseError:
         # The view meets the same, and answers it.
         return False
 

@@ -216,6 +216,14 @@ def test_a_dead_token_or_another_users_secret_is_401(remote, platform):
     assert platform.received == []
 
 
+def test_who_may_not_call_is_told_so_whatever_the_body_is(remote, settings):
+    upload = {"body": b"a;b", "content_type": "text/csv", "Accept": "text/csv"}
+    assert remote.call("POST", "files", token="unknown", **upload).status_code == 401
+    settings.API_CALLS_PER_MINUTE = 1
+    statuses = [remote.call("POST", "files", **upload).status_code for _ in range(3)]
+    assert statuses[-1] == 429
+
+
 def test_a_disabled_instance_is_403_but_its_objects_are_listed(remote, platform):
     remote.store(is_disabled=True)
     for path in ("contacts", "ping", "objects/contacts/metadata", "proxy/x"):
