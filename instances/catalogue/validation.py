@@ -16,7 +16,7 @@ from instances.catalogue.authentication import (
     ProbeScheme,
     Variant,
 )
-from instances.catalogue.availability import problems_of_availability
+from instances.catalogue.availability import Available, problems_of_availability
 from instances.catalogue.configuration_keys import ConfigurationKey, KeyType
 from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.hosts import parse_pattern
@@ -83,8 +83,10 @@ def problems_of(definition: ElementDefinition) -> Iterator[Problem]:
         yield from _below(f"authentication[{index}]", _problems_of_way(way))
     if definition.hub_api:
         yield from _below("hub_api", problems_of_hub_api(definition.hub_api))
-    if definition.hub_api and definition.alias_of:
-        yield "hub_api", f"must be omitted: that of {definition.alias_of} is used (alias_of)."
+    if definition.alias_of:
+        for name in ("hub_api", *Available.model_fields):
+            if getattr(definition, name) != ElementDefinition.model_fields[name].default:
+                yield name, f"must be omitted: that of {definition.alias_of} is used (alias_of)."
 
 
 def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:

@@ -30,3 +30,7 @@ def test_an_element_without_a_way_that_is_left_is_retired():
     assert list(problems(BASIC | RETIRED)) == ["status"]
     assert problems(BASIC | RETIRED, **RETIRED) == {}
     assert problems(OAUTH2, BASIC | RETIRED) == {}
+
+
+def test_an_alias_is_as_available_as_its_element():
+    assert list(problems(alias_of="other", **RETIRED)) == [*RETIRED]
