@@ -101,7 +101,8 @@ def _own_connection() -> BaseDatabaseWrapper | None:
 
 
 def _take_over() -> None:
-    """Make a kept connection this thread's own."""
+    """Make a kept connection this thread's own, in place of one that was opened after the last slot."""
+    connections.close_all()
     with _lock:
         kept = _kept.pop() if _kept else None
     _held.used_at = kept.used_at if kept else 0.0

@@ -131,6 +131,19 @@ def test_a_connection_that_nobody_needs_is_closed_after_a_while(kept, monkeypatc
     assert not kept
 
 
+def test_what_was_opened_after_a_slot_is_closed_by_the_next_one(kept):
+    def work():
+        with connection_slot():
+            Element.objects.exists()
+        # As while a response is sent.
+        Element.objects.exists()
+        own: Any = connections["default"]
+        with connection_slot():
+            return own.connection
+
+    assert in_thread(work) is None
+
+
 def test_a_connection_in_a_transaction_is_not_handed_on(kept):
     def work():
         with connection_slot():
