@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
+import structlog
+from django.db import DatabaseError, InterfaceError
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -41,7 +43,11 @@ from instances.provisioning.lifecycle.refresh import refresh_instance
 from instances.provisioning.lifecycle.schedule import can_refresh
 from instances.provisioning.lifecycle.states import proved_columns
 from instances.provisioning.platform_requests import platform_request
-from instances.queries.connection_slots import release_connection
+from instances.queries.connection_slots import (
+    NoConnectionSlotError,
+    connection_again,
+    release_connection,
+)
 
 MAX_RETRIES = 5
 # All waits between the attempts of one call.
@@ -53,6 +59,8 @@ _REPEATABLE = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}
 _RETRIED = {429, 502, 503, 504}
 _FORM = "application/x-www-form-urlencoded"
 _MAX_SIGNED_BYTES = 1_048_576
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 def connect(
@@ -263,12 +271,22 @@ class ConnectedInstance:
             self._update(**proved_columns(self._instance, at=timezone.now()))
 
     def _update(self, **columns: Any) -> None:
-        """Change the instance's row, unless it has other tokens than those that were sent."""
-        Instance.objects.filter(
+        """Change the instance's row, unless it has other tokens than those that were sent.
+
+        Without the database, the response is passed on all the same: the provider may have carried out the request.
+        """
+        same = Instance.objects.filter(
             pk=self._instance.pk,
             state=Instance.State.CONNECTED,
             tokens_version=self._instance.tokens_version,
-        ).update(**columns)
+        )
+        try:
+            with connection_again():
+                same.update(**columns)
+        except (DatabaseError, InterfaceError, NoConnectionSlotError) as error:
+            log.warning(
+                "data call not noted", instance=self._instance.pk, error=type(error).__name__
+            )
 
 
 class ConnectedPlatform(ConnectedInstance):

@@ -78,8 +78,21 @@ def connection_slot() -> Iterator[None]:
         _give_back()
 
 
+@contextmanager
+def connection_again() -> Iterator[None]:
+    """Use the database after release_connection(): threads that share connections wait for a slot again.
+
+    Raises NoConnectionSlotError.
+    """
+    if _held.is_sharing and not _held.has_slot:
+        with connection_slot():
+            yield
+    else:
+        yield
+
+
 def release_connection() -> None:
-    """Give up this thread's connection, because the thread waits for something else. It may open another one later."""
+    """Give up this thread's connection, because the thread waits for something else. See connection_again()."""
     own = _own_connection()
     if own and own.in_atomic_block:
         return

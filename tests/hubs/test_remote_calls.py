@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import OperationalError
 from django.utils import timezone
 
 from instances.models import Instance, Interaction, Organization
@@ -191,6 +192,17 @@ def test_a_refusal_is_relayed_and_a_check_is_due(remote, platform):
     stored = remote.stored()
     assert stored.state == "connected"
     assert stored.next_action_at <= timezone.now()
+
+
+def test_without_the_database_the_response_is_passed_on(remote, platform, monkeypatch):
+    def fail():
+        raise OperationalError("too many clients already")
+
+    monkeypatch.setattr("instances.hubs.calls.connection_again", fail)
+    platform.replies[f"{API}/contacts"] = lambda _: Reply(401, b"{}")
+    response = remote.call("POST", "contacts", b"{}", content_type="application/json")
+    assert (response.status_code, response.get("Elements-Provider-Status")) == (401, "401")
+    assert Interaction.objects.get(kind="data").status == 401
 
 
 def test_the_first_success_verifies_the_instance(remote):

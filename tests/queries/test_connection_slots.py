@@ -14,6 +14,8 @@ from config.connections import with_connection_slot
 from instances.models import Element
 from instances.queries import connection_slots
 from instances.queries.connection_slots import (
+    NoConnectionSlotError,
+    connection_again,
     connection_slot,
     release_connection,
     share_connections,
@@ -129,6 +131,26 @@ def test_a_connection_that_nobody_needs_is_closed_after_a_while(kept, monkeypatc
     monkeypatch.setattr(connection_slots, "IDLE_SECONDS", -1.0)
     in_thread(release_connection)
     assert not kept
+
+
+def test_after_the_wait_a_thread_waits_for_a_slot_again(kept, monkeypatch):
+    monkeypatch.setattr(connection_slots, "_slots", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(connection_slots, "WAIT_SECONDS", 0.01)
+
+    def work():
+        share_connections()
+        with connection_slot():
+            Element.objects.exists()
+            used = connection.connection
+            release_connection()
+            with connection_again():
+                again = connection.connection
+            with connection_slots._slots, pytest.raises(NoConnectionSlotError), connection_again():
+                pass
+        return used is again
+
+    assert in_thread(work)
+    assert len(kept) == 1
 
 
 def test_what_was_opened_after_a_slot_is_closed_by_the_next_one(kept):
