@@ -18,6 +18,7 @@ from instances.provisioning.lifecycle.refresh import refresh_instance
 from tests.api.conftest import make_api_client
 from tests.support.factories import make_oauth_app, make_user
 from tests.support.internet import Internet, lead_everything_to
+from tests.support.signing_keys import certificate, certificate_pem, pem, rsa_key
 
 DEFINITIONS = {definition.key: definition for definition in shipped_elements()}
 EVIL = "evil.example"
@@ -71,6 +72,8 @@ def sample(field):
     """A valid value for the field."""
     if field.options or field.default:
         return field.default or field.options[0]
+    if field.type == "private_key":
+        return pem(rsa_key()) + certificate_pem(certificate(rsa_key()))
     return {"boolean": "true", "integer": "1", "url": "https://good.example"}.get(
         field.type, "good"
     )

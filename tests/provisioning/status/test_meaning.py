@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
@@ -169,6 +170,9 @@ def every_combination(db):
         for row, has_link in zip(rows, linked, strict=True)
         if has_link
     )
+    with connection.cursor() as cursor:
+        # As PostgreSQL does by itself after a while. With what it knew of an empty table, queries took minutes.
+        cursor.execute("ANALYZE")
     return Instance.objects.all()
 
 
