@@ -97,7 +97,7 @@ class SalesforceStub(LoopbackServer):
         prefix = {"Contact": "003", "Task": "00T"}[name]
         record_id = f"{prefix}{len(self.rows[name]) + 900_000:015}"
         stamp = {"SystemModstamp": "2026-11-27T12:00:00.000+0000"}
-        row = dict.fromkeys(COLUMNS[name]) | body | {"Id": record_id} | stamp
+        row = dict.fromkeys(COLUMNS[name]) | _stored(name, body) | {"Id": record_id} | stamp
         self.rows[name][record_id] = row
         return 201, {"id": record_id, "success": True, "errors": []}
 
@@ -114,7 +114,7 @@ class SalesforceStub(LoopbackServer):
         if method == "PATCH":
             if refusal := _refusal(name, body):
                 return refusal
-            row.update(body)
+            row.update(_stored(name, body))
             return 204, None
         names = query.get("fields", [",".join(row)])[0].split(",")
         return 200, {"attributes": {"type": name}} | {column: row[column] for column in names}
@@ -129,6 +129,16 @@ def _refusal(name: str, body: dict[str, Any]) -> tuple[int, Any] | None:
         if column not in COLUMNS[name] or column in _READ_ONLY:
             return 400, [{"errorCode": "INVALID_FIELD", "message": f"No such column '{column}'"}]
     return None
+
+
+def _stored(name: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Salesforce stores a number in a text column as text."""
+    return {
+        column: str(value)
+        if isinstance(value, int) and TYPES[COLUMNS[name][column]] == "text"
+        else value
+        for column, value in body.items()
+    }
 
 
 def _contact(number: int) -> dict[str, Any]:
