@@ -162,7 +162,7 @@ def _resources_of(api: HubApi | None) -> list[list[dict[str, Any]]]:
         return []
     verbs = {"create": _("create"), "update": _("update"), "delete": _("delete")}
     rows = []
-    for name, resource in api.resources.items():
+    for name, resource in sorted(api.resources.items()):
         calls = [_("read"), *(label for verb, label in verbs.items() if getattr(resource, verb))]
         children = [pair.partition("/")[2] for pair in api.children if pair.startswith(f"{name}/")]
         values = [name, resource.object, ", ".join(calls), ", ".join(children)]

@@ -62,7 +62,7 @@ def list_objects(
     `getall=true` adds all objects of the provider. With `Elements-Version: Helium`, each has its own name there.
     """
     api = hub_api_of(instance.element)
-    names = {name: resource.object for name, resource in api.resources.items()}
+    names = {name: resource.object for name, resource in sorted(api.resources.items())}
     if search.getall and api.any_object:
         with _open(request, instance) as hub:
             names |= {name: name for name in hub.object_names()}

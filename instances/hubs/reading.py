@@ -26,7 +26,7 @@ _reads = threading.BoundedSemaphore(4)
 def resource_names(element: Element) -> list[str]:
     """Return the resources that the element's file describes; of a remote platform, others may exist."""
     api = element.parsed.hub_api
-    return list(api.resources) if api else []
+    return sorted(api.resources) if api else []
 
 
 def read_page(
