@@ -16,7 +16,8 @@ CLIENT = {"oauth.api.key": "client-id-1", "oauth.api.secret": "client-secret-1"}
 SECRETS = ["the-code", "client-secret-1"]
 WORDS = "The app may not request scope b."
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# Slow: long tables. make test has examples of them elsewhere.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 @pytest.fixture

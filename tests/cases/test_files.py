@@ -16,7 +16,8 @@ from tests.support.workbook import DATE, make_workbook
 FILES = Path(__file__).parent / "files"
 TWO = ["Acme GmbH", "Müller & Söhne"]
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# Slow: long tables. make test has examples of them elsewhere.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from instances.models import Instance, Interaction
 
 SECRETS = ["client-secret-1", "old-refresh-token-1", "some-api-key-1", "wrong-password-1"]
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# Slow: long tables. make test has examples of them elsewhere.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,8 @@ from tests.support.factories import (
 )
 from tests.support.provider import ORGANIZATION_SECRET, USER_SECRET, Provider
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# Slow: long tables. make test has examples of them elsewhere.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 GOOD = {"id": 4711, "token": "element-token-of-the-platform"}
 DEEP = "[" * 50_000

@@ -46,7 +46,8 @@ from tests.support.provider import (
     USER_SECRET,
 )
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# Slow: long tables. make test has examples of them elsewhere.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 MASK = "********"
 FIELDS = ["secret_configuration", "tokens", "token"]
 
