@@ -201,9 +201,6 @@ def test_when_it_is_killed_nothing_of_it_is_left(up, environment):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    "postgres" in os.environ.get("DATABASE_URL", ""), reason="The lock is one of SQLite."
-)
 def test_a_database_that_somebody_else_has_locked_is_waited_for(up, environment):
     process, _ = up()
     children = set(descendants_of(process.pid))
