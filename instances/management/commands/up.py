@@ -43,6 +43,8 @@ TICK_SECONDS = 0.2
 LOCK_SECONDS = 1.0
 # The check that reports an unusable database (instances.checks).
 DATABASE_UNUSABLE = "instances.E003"
+# Checked before the parts start. In a part, Django reads a locked SQLite as one without JSON (fields.E180) and ends.
+_SKIP_CHECKS = "--skip-checks"
 
 
 class Command(BaseCommand):
@@ -73,7 +75,7 @@ class Command(BaseCommand):
             )
             if command := _worker_command():
                 processes.start("worker", command)
-            processes.start("scheduler", ["manage.py", "scheduler"])
+            processes.start("scheduler", ["manage.py", "scheduler", _SKIP_CHECKS])
             self._watch(processes, demo)
         self.stdout.write("Stopped.")
 
@@ -171,7 +173,7 @@ def _worker_command() -> list[str]:
     """Build the worker command; empty if tasks run inside the request."""
     match settings.TASKS_BACKEND:
         case "database":
-            return ["manage.py", "db_worker", "--no-reload"]
+            return ["manage.py", "db_worker", "--no-reload", _SKIP_CHECKS]
         case "celery":
             command = ["celery", "-A", "config", "worker"]
             return [*command, "--concurrency", str(_process_count())]
