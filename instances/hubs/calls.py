@@ -168,7 +168,7 @@ class ConnectedInstance:
             answer = self._send_and_repeat(attempts, method, url, headers or {}, body)
             if answer.status == 401:
                 counters.remember(self._refused_key, seconds=REFUSED_FOR_SECONDS)
-        self._note(answer)
+        self._note(method, answer)
         return answer
 
     def _send_and_repeat(
@@ -262,12 +262,12 @@ class ConnectedInstance:
     def _refused_key(self) -> str:
         return f"data-call-refused:{self._instance.pk}"
 
-    def _note(self, answer: StreamedAnswer) -> None:
+    def _note(self, method: str, answer: StreamedAnswer) -> None:
         """Record what a response says about the instance."""
         if answer.status == 401:
             # One refused resource must not condemn the instance: the check decides.
             self._update(next_action_at=Now())
-        elif self._can_prove and not self._instance.is_verified and _is_proof(answer):
+        elif self._can_prove and not self._instance.is_verified and _is_proof(method, answer):
             self._update(**proved_columns(self._instance, at=timezone.now()))
 
     def _update(self, **columns: Any) -> None:
@@ -371,7 +371,13 @@ def _form_of(headers: Mapping[str, str], body: StreamBody | None) -> str:
     return body.file.read().decode(errors="replace")
 
 
-def _is_proof(answer: StreamedAnswer) -> bool:
-    """Whether the provider has accepted the credentials; it may show its sign-in page with the status 200."""
+def _is_proof(method: str, answer: StreamedAnswer) -> bool:
+    """Whether the provider has accepted the credentials.
+
+    It may show its sign-in page with the status 200, and what a server can do (OPTIONS) it tells everybody: browsers ask
+    without credentials (Fetch Standard 3.2.2).
+    """
+    if method == "OPTIONS":
+        return False
     is_page = media_type(answer.headers.get("Content-Type")) == "text/html"
     return 200 <= answer.status < 300 and not is_page

@@ -7,11 +7,12 @@ page to the next is asked for all records up to a page that a caller names by it
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin
 
 from instances.catalogue.hub_api import Paging
-from instances.errors import InvalidCallError, UnusableAnswerError
+from instances.errors import HubCallRefusedError, InvalidCallError, UnusableAnswerError
 from instances.hubs.links import linked
 from instances.hubs.list_query import ListQuery
 from instances.hubs.session import Answer, HubSession, value_at
@@ -89,7 +90,9 @@ class _NumberedPages(_Pager):
     def page(self, query: ListQuery, position: Position) -> ListPage:
         size = query.page_size
         offset = int(position.get("offset", (query.page - 1) * size))
-        sent = self._ask(offset, size)
+        sent = self._ask_beyond(offset, size)
+        if sent is None:
+            return ListPage([], next_position=None, total=None)
         if len(sent.rows) > size:
             raise self._source.unusable("more records than were asked for")
         end = self._end(offset, size, sent)
@@ -106,6 +109,20 @@ class _NumberedPages(_Pager):
             {self._paging.parameter: number, self._paging.size_parameter: str(size)}
         )
 
+    def _ask_beyond(self, offset: int, size: int) -> SentPage | None:
+        """Ask for a page that may lie beyond the end; None if it does.
+
+        Some providers then answer 404 instead of an empty list. The first record tells it from a list that does not
+        exist.
+        """
+        try:
+            return self._ask(offset, size)
+        except HubCallRefusedError as error:
+            if error.http_status != HTTPStatus.NOT_FOUND or not offset:
+                raise
+        self._ask(0, 1)
+        return None
+
     @abstractmethod
     def _number(self, offset: int, size: int) -> int: ...
 
@@ -116,7 +133,8 @@ class _NumberedPages(_Pager):
         if self._paging.more_at:
             return bool(value_at(sent.answer.document, self._paging.more_at))
         # A full page may be the last one, and the last one has no token: look for the record after it.
-        return len(sent.rows) == size and bool(self._ask(end, 1).rows)
+        following = self._ask_beyond(end, 1) if len(sent.rows) == size else None
+        return bool(following and following.rows)
 
 
 class _Offsets(_NumberedPages):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -159,7 +160,7 @@ def document_of(body: bytes) -> Any:
         return None
     try:
         text = body.decode(json.detect_encoding(body))
-        document = json.loads(text, parse_constant=_refuse_constant)
+        document = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         if _SURROGATE.search(text):
             encodable = json.dumps(document, ensure_ascii=False).encode(errors="replace")
             document = json.loads(encodable)
@@ -171,6 +172,14 @@ def document_of(body: bytes) -> Any:
 def _refuse_constant(name: str) -> None:
     """Refuse NaN and Infinity, which Python reads and writes, but JSON does not have (RFC 8259 6)."""
     raise ValueError(name)
+
+
+def _finite(number: str) -> float:
+    """Read a number. Refuse 1e999, which Python reads as Infinity: it could not be passed on as a number."""
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(number)
+    return value
 
 
 def is_below(target: str) -> bool:

@@ -140,6 +140,27 @@ def test_a_page_number_beyond_the_largest_page_needs_tokens(lists):
     assert lists("page").ids(pageSize="5", page="4") == [f"c{n}" for n in range(15, 20)]
 
 
+@pytest.mark.parametrize("way", ["page", "offset without a sign of more"])
+def test_a_provider_that_answers_404_beyond_the_end_ends_there(lists, way, monkeypatch):
+    provider = lists(way)
+    provider.stub.collections["api/contacts"].rows[12:] = []
+    answer = provider.stub.answer
+
+    def strict(method, target, body):
+        status, document, link = answer(method, target, body)
+        rows = document.get("data") if isinstance(document, dict) else document
+        return (status, document, link) if rows else (404, {"message": "no such page"}, "")
+
+    monkeypatch.setattr(provider.stub, "answer", strict)
+    last = provider.get(pageSize="6", page="2")
+    assert (len(last.json()), "Elements-Next-Page-Token" in last) == (6, False)
+    beyond = provider.get(pageSize="6", page="3")
+    assert (beyond.status_code, beyond.json()) == (200, [])
+    # A list that does not exist has no second page either.
+    provider.stub.collections["api/contacts"].rows.clear()
+    assert provider.get(pageSize="6", page="2").status_code == 404
+
+
 def test_a_provider_whose_pages_are_shorter_than_asked_leaves_nothing_out(lists):
     assert lists("cursor of fixed pages").ids(pageSize="1", page="12") == ["c11"]
 
@@ -208,6 +229,16 @@ def test_half_of_a_character_is_a_question_mark(lists, monkeypatch):
     assert (
         provider.get(pageSize="1", nextPage=response["Elements-Next-Page-Token"]).status_code == 502
     )
+
+
+def test_a_number_that_json_cannot_pass_on_is_502(lists, monkeypatch):
+    provider = lists("page")
+    body = b'[{"id": "c1", "n": 1e99}]'
+    monkeypatch.setattr(provider.stub, "answer", lambda *_: (200, body, ""))
+    assert provider.get(pageSize="6").json() == [{"id": "c1", "n": 1e99}]
+    # Python reads it as Infinity.
+    body = b'[{"id": "c1", "n": 1e999}]'
+    assert provider.get(pageSize="6").status_code == 502
 
 
 def test_a_provider_that_leads_in_a_circle_is_stopped(lists, monkeypatch):

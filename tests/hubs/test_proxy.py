@@ -200,6 +200,9 @@ def test_the_first_success_verifies_the_instance(program, provider_api):
     provider_api.replies["page"] = lambda _: Reply(200, b"<html>", {"Content-Type": "text/html"})
     program.get("broken")
     program.get("page")
+    # What a server can do, it tells without credentials.
+    provider_api.replies["options"] = lambda _: Reply(204, b"")
+    assert program.call("OPTIONS", "options").status_code == 204
     assert not program.stored().is_verified
     program.get("things")
     assert program.stored().is_verified

@@ -220,7 +220,9 @@ class _Handler(LoopbackHandler):
         stub: RestStub = self.server.owner
         sent = json.loads(self.read_body() or b"null")
         status, document, link = stub.answer(self.command, self.path, sent)
-        content = b"" if document is None else json.dumps(document).encode()
+        # Bytes: what no program would write as JSON.
+        is_raw = isinstance(document, bytes)
+        content = document if is_raw else b"" if document is None else json.dumps(document).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         if link:
