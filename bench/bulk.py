@@ -191,8 +191,8 @@ def _workers_rate(port: int, worker_count: int) -> float:
 
     So it does not include starting the processes.
     """
+    from instances.bulk.files.lines import FileRow
     from instances.bulk.jobs import start_bulk_job
-    from instances.bulk.lines import FileRow
     from instances.bulk.reading import read_bulk_job
     from instances.models import Instance
 

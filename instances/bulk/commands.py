@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, DatabaseError
 
 from instances.bulk.jobs import MAX_CONCURRENCY, Progress, pause_bulk_job, progress_of
-from instances.bulk.runner import run_bulk_job
+from instances.bulk.running.runner import run_bulk_job
 from instances.bulk.tasks import enqueue_bulk_job
 from instances.errors import ClockSkewError, StateConflictError, TaskNotEnqueuedError
 from instances.models import BulkJob, BulkRow

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from django.db.models import Q
 
-from instances.bulk.columns import ElementKeys
+from instances.bulk.files.columns import ElementKeys
 from instances.bulk.rows import INSTANCE_DELETED
 from instances.errors import InputError, MissingConfigurationError
 from instances.models import BulkJob, BulkRow, Element, Instance, OrganizationUser

@@ -15,12 +15,12 @@ import structlog
 from django.db import transaction
 from django.db.models import F, Q
 
-from instances.bulk.columns import ColumnMatcher
-from instances.bulk.files import MAX_ERRORS_SHOWN, file_error, read_rows
+from instances.bulk.files.columns import ColumnMatcher
+from instances.bulk.files.formats import MAX_ERRORS_SHOWN, file_error, read_rows
+from instances.bulk.files.lines import FileRow, chunks_of
+from instances.bulk.files.workbooks import SIGNATURE, check_workbook
 from instances.bulk.jobs import ADOPT_AFTER, move_job
-from instances.bulk.lines import FileRow, chunks_of
 from instances.bulk.stored_files import open_stored_file, store_file
-from instances.bulk.workbooks import SIGNATURE, check_workbook
 from instances.causes import Cause
 from instances.errors import InputError, InstancesError, StateConflictError, UnreadableSecretError
 from instances.models import BulkFilePart, BulkJob, BulkRow, OrganizationUser

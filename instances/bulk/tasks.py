@@ -12,7 +12,7 @@ from instances.bulk.chunks import due_chunks, next_in_line
 from instances.bulk.dry_run import check_bulk_job as check_rows_of
 from instances.bulk.jobs import finish_bulk_job, record_enqueued, recover_bulk_jobs
 from instances.bulk.reading import read_stored_file
-from instances.bulk.runner import run_chunk
+from instances.bulk.running.runner import run_chunk
 from instances.errors import ClockSkewError, TaskNotEnqueuedError
 from instances.models import BulkJob
 from instances.queries.outages import wait_for_database

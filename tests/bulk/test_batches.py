@@ -9,10 +9,10 @@ from django.db.backends.signals import connection_created
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from instances.bulk import claiming, storing
-from instances.bulk.inserting import Inserter
 from instances.bulk.jobs import pause_bulk_job, resume_bulk_job, start_bulk_job
-from instances.bulk.runner import run_bulk_job, run_chunk
+from instances.bulk.running import claiming, storing
+from instances.bulk.running.inserting import Inserter
+from instances.bulk.running.runner import run_bulk_job, run_chunk
 from instances.models import BulkJob, Instance, Interaction
 from instances.provisioning.lifecycle.states import State, insert_in_state, move_instance
 from tests.bulk.test_runner import remote_user

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from instances.bulk import claiming
+from instances.bulk.files.lines import FileRow
 from instances.bulk.jobs import (
     cancel_bulk_job,
     delete_bulk_job,
@@ -16,9 +16,9 @@ from instances.bulk.jobs import (
     recover_bulk_jobs,
     start_bulk_job,
 )
-from instances.bulk.lines import FileRow
 from instances.bulk.reading import READING_STALLED_AFTER, is_reading_stalled, read_bulk_job
-from instances.bulk.runner import run_bulk_job
+from instances.bulk.running import claiming
+from instances.bulk.running.runner import run_bulk_job
 from instances.errors import StateConflictError
 from instances.models import BulkJob, BulkRow, Instance, StateChange
 from tests.support.factories import (

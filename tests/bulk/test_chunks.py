@@ -5,10 +5,11 @@ from django.core.management import call_command
 from django_tasks_db.models import DBTaskResult
 
 from instances import tasks
-from instances.bulk import chunks, runner
+from instances.bulk import chunks
 from instances.bulk.jobs import cancel_bulk_job, pause_bulk_job, start_bulk_job
+from instances.bulk.running import runner
+from instances.bulk.running.work import row_lease
 from instances.bulk.tasks import MAX_WAITING, enqueue_bulk_job, run_bulk_chunk
-from instances.bulk.work import row_lease
 from instances.models import BulkJob, Instance
 from tests.support.bulk import body, make_job, outcomes
 from tests.support.factories import make_instance, make_organization_user

@@ -7,9 +7,9 @@ import tracemalloc
 
 import pytest
 
-from instances.bulk import lines
-from instances.bulk.csv_files import csv_template
-from instances.bulk.files import read_rows
+from instances.bulk.files import lines
+from instances.bulk.files.csv_files import csv_template
+from instances.bulk.files.formats import read_rows
 from instances.errors import InputError
 
 CSV = 'name,element,tags,site,api.key\nOne,keyed,a;b,acme,secret-1\n"Two, Inc.",keyed,,beta,secret-2\n'

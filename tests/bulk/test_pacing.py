@@ -9,10 +9,10 @@ from django.db import connection
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
-from instances.bulk import runner, work
 from instances.bulk.jobs import start_bulk_job
 from instances.bulk.rows import end_or_put_off_row
-from instances.bulk.runner import run_bulk_job, run_chunk
+from instances.bulk.running import runner, work
+from instances.bulk.running.runner import run_bulk_job, run_chunk
 from instances.bulk.tasks import enqueue_bulk_job
 from instances.models import BulkJob, Instance
 from tests.bulk.test_runner import remote_user

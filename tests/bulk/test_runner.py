@@ -15,8 +15,6 @@ import pytest
 from django.db import OperationalError, connection, connections
 from django.utils import timezone
 
-from instances.bulk import runner
-from instances.bulk.inserting import Inserter
 from instances.bulk.jobs import (
     cancel_bulk_job,
     pause_bulk_job,
@@ -27,7 +25,9 @@ from instances.bulk.jobs import (
     start_bulk_job,
 )
 from instances.bulk.rows import MAX_ATTEMPTS, MAX_CRASHES
-from instances.bulk.runner import run_bulk_job, run_chunk
+from instances.bulk.running import runner
+from instances.bulk.running.inserting import Inserter
+from instances.bulk.running.runner import run_bulk_job, run_chunk
 from instances.crypto import sealing
 from instances.errors import StateConflictError
 from instances.models import BulkJob, BulkRow, Instance, Interaction, OAuthApp

@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from instances.bulk import reading
-from instances.bulk.files import read_rows
+from instances.bulk.files.formats import read_rows
 from instances.bulk.reading import check_head
 from instances.errors import InputError
 from tests.support.workbook import DATE, PADDED, PERCENT, Cell, make_workbook, make_zip
@@ -134,7 +134,7 @@ def test_of_a_long_workbook_only_its_kind_is_checked_at_once(monkeypatch):
 
 
 def test_a_workbook_that_is_too_large_is_refused(monkeypatch):
-    monkeypatch.setattr("instances.bulk.workbooks.MAX_WORKBOOK_BYTES", 100)
+    monkeypatch.setattr("instances.bulk.files.workbooks.MAX_WORKBOOK_BYTES", 100)
     with pytest.raises(InputError, match="The workbook is larger than 0 MB"):
         read(make_workbook([HEAD, ["A"]]))
 

@@ -194,7 +194,7 @@ def test_an_invisible_character_inside_a_key_is_refused_with_the_fields_name(pro
 
 
 def test_the_rows_of_a_file_are_limited(provision, monkeypatch):
-    monkeypatch.setattr("instances.bulk.files.MAX_ROWS", 2)
+    monkeypatch.setattr("instances.bulk.files.formats.MAX_ROWS", 2)
     status, out = provision(HEAD + b"a,stub-key,70-good,k\n" * 3)
     assert (status, "The file has more than 2 rows. Split it." in out) == (2, True)
 

@@ -10,9 +10,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from instances.bulk import runner as bulk_runs
 from instances.bulk.commands import ALREADY_EXISTS
 from instances.bulk.jobs import pause_bulk_job
+from instances.bulk.running import runner as bulk_runs
 from instances.models import BulkJob, Instance
 from tests.support.factories import make_element, make_organization, make_organization_user
 from tests.support.provider import ORGANIZATION_SECRET, USER_SECRET

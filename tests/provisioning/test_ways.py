@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from instances.bulk.dry_run import check_bulk_job
-from instances.bulk.files import read_rows
+from instances.bulk.files.formats import read_rows
 from instances.bulk.reading import read_bulk_job
 from instances.models import BulkRow, Instance
 from tests.api.conftest import make_api_client

@@ -15,7 +15,8 @@ from django.utils import timezone
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
-from instances.bulk import jobs as bulk_jobs, rows as bulk_rows, work as bulk_work  # noqa: E402
+from instances.bulk import jobs as bulk_jobs, rows as bulk_rows  # noqa: E402
+from instances.bulk.running import work as bulk_work  # noqa: E402
 from instances.management.commands import scheduler  # noqa: E402
 from instances.provisioning.lifecycle import provision, reconcile  # noqa: E402
 

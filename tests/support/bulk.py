@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from instances.bulk.lines import FileRow
+from instances.bulk.files.lines import FileRow
 from instances.bulk.reading import read_bulk_job
 from instances.models import BulkRow, Instance
 from tests.support.factories import make_element

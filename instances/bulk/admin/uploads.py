@@ -19,8 +19,8 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, 
 
 from instances.bulk import tasks
 from instances.bulk.admin.actions import later
-from instances.bulk.csv_files import csv_template
-from instances.bulk.lines import WINDOWS_1252
+from instances.bulk.files.csv_files import csv_template
+from instances.bulk.files.lines import WINDOWS_1252
 from instances.bulk.reading import check_head, store_upload
 from instances.errors import InputError, TaskNotEnqueuedError
 from instances.models import BulkJob, Element, Instance, OrganizationUser

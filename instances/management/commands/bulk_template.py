@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from instances.bulk.csv_files import csv_template
+from instances.bulk.files.csv_files import csv_template
 from instances.errors import UnknownElementError
 from instances.provisioning.elements import find_element
 

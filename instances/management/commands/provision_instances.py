@@ -10,9 +10,9 @@ from django.core.management.base import CommandError, CommandParser
 
 from instances.bulk.commands import BulkCommand, RowResult
 from instances.bulk.dry_run import check_bulk_job
-from instances.bulk.files import read_rows
+from instances.bulk.files.formats import read_rows
+from instances.bulk.files.lines import WINDOWS_1252, FileRow
 from instances.bulk.jobs import start_bulk_job
-from instances.bulk.lines import WINDOWS_1252, FileRow
 from instances.bulk.reading import read_bulk_job
 from instances.errors import InputError, StateConflictError
 from instances.models import BulkJob, BulkRow

@@ -11,8 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from instances.bulk.dry_run import check_bulk_job
+from instances.bulk.files.lines import FileRow
 from instances.bulk.jobs import ADOPT_AFTER, MAX_DRY_RUNS, recover_bulk_jobs
-from instances.bulk.lines import FileRow
 from instances.bulk.reading import READING_STALLED_AFTER, read_bulk_job, read_stored_file
 from instances.models import BulkJob, Instance, Interaction
 from tests.support.factories import (

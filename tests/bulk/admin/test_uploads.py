@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from instances.bulk.admin import uploads as bulk_uploads
-from instances.bulk.files import read_rows
+from instances.bulk.files.formats import read_rows
 from instances.bulk.jobs import ADOPT_AFTER
 from instances.bulk.reading import MAX_READINGS, read_stored_file
 from instances.bulk.stored_files import open_stored_file

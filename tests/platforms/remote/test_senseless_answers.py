@@ -8,11 +8,11 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from instances import errors
-from instances.bulk import runner as bulk_runs
+from instances.bulk.files.lines import FileRow
 from instances.bulk.jobs import start_bulk_job
-from instances.bulk.lines import FileRow
 from instances.bulk.reading import read_bulk_job
-from instances.bulk.runner import run_chunk
+from instances.bulk.running import runner as bulk_runs
+from instances.bulk.running.runner import run_chunk
 from instances.models import Instance, Interaction, StateChange
 from instances.provisioning.importing import import_instances
 from instances.provisioning.lifecycle import provision

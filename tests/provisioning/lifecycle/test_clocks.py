@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from instances import tasks
 from instances.bulk import tasks as bulk_tasks
+from instances.bulk.files.lines import FileRow
 from instances.bulk.jobs import cancel_bulk_job, delete_bulk_job, start_bulk_job
-from instances.bulk.lines import FileRow
 from instances.bulk.reading import read_bulk_job
 from instances.crypto import sealing
 from instances.errors import ClockSkewError, CredentialsRefusedError, StateConflictError

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, OperationalError, connections
 
+from instances.bulk.files.lines import FileRow
 from instances.bulk.jobs import start_bulk_job
-from instances.bulk.lines import FileRow
 from instances.bulk.reading import read_bulk_job
-from instances.bulk.runner import run_bulk_job
+from instances.bulk.running.runner import run_bulk_job
 from instances.models import Authorization, Instance, Interaction
 from instances.provisioning.lifecycle.provision import provision_instance
 from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 
-from instances.bulk.lines import FileRow
+from instances.bulk.files.lines import FileRow
 from instances.catalogue.definition import ElementDefinition
 from instances.errors import UnknownElementError
 from instances.provisioning.elements import find_element

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, NoReturn
 
-from instances.bulk.lines import MAX_ROW_BYTES, FileRow, lines_of, not_utf8, text_of
+from instances.bulk.files.lines import MAX_ROW_BYTES, FileRow, lines_of, not_utf8, text_of
 from instances.errors import InputError
 from instances.provisioning.create import parse_body
 from instances.redaction import storable

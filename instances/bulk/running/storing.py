@@ -10,7 +10,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from instances.bulk.rows import end_or_put_off_row, store_rows, stored_before
-from instances.bulk.work import Result, Run, fault, pause_after
+from instances.bulk.running.work import Result, Run, fault, pause_after
 from instances.errors import InstancesError
 from instances.models import BulkRow, Interaction
 from instances.provisioning.lifecycle.provision import without_conflicts

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import structlog
 
-from instances.bulk.lines import MAX_ROWS, FileRow
-from instances.bulk.tables import MAX_COLUMNS, Record, read_table
-from instances.bulk.workbook_reader import OUT_OF_MEMORY, REFUSED
+from instances.bulk.files.lines import MAX_ROWS, FileRow
+from instances.bulk.files.tables import MAX_COLUMNS, Record, read_table
+from instances.bulk.files.workbook_reader import OUT_OF_MEMORY, REFUSED
 from instances.errors import InputError
 
 log = structlog.stdlib.get_logger(__name__)

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from itertools import chain, islice
 from typing import Any
 
-from instances.bulk.lines import FileRow
+from instances.bulk.files.lines import FileRow
 from instances.errors import InputError
 from instances.pasted import trimmed
 

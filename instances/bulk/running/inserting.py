@@ -8,7 +8,7 @@ from django.db import transaction
 
 from instances.bulk.plans import Identity, RowPlanner, duplication, identity_of
 from instances.bulk.rows import MAX_CRASHES, Outcome, end_row, hold_rows
-from instances.bulk.work import Result, Run, Work
+from instances.bulk.running.work import Result, Run, Work
 from instances.causes import Cause
 from instances.deadlines import Deadline
 from instances.errors import InputError, InstancesError

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 
-from instances.bulk.lines import FileRow, text_lines_of
-from instances.bulk.tables import OWN_COLUMNS, Header, Record, find_header, read_table
+from instances.bulk.files.lines import FileRow, text_lines_of
+from instances.bulk.files.tables import OWN_COLUMNS, Header, Record, find_header, read_table
 from instances.errors import InputError
 from instances.models import Element
 

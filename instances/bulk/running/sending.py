@@ -12,10 +12,10 @@ import structlog
 from django.db import Error as AnyDatabaseError, connection
 from django.utils import timezone
 
-from instances.bulk.inserting import Inserter
-from instances.bulk.pacing import PacedQueue, Taken
 from instances.bulk.rows import Outcome, end_row, finish_row, hold_rows
-from instances.bulk.work import Result, Run, Work, fault, pause_after, row_lease
+from instances.bulk.running.inserting import Inserter
+from instances.bulk.running.pacing import PacedQueue, Taken
+from instances.bulk.running.work import Result, Run, Work, fault, pause_after, row_lease
 from instances.errors import InstancesError
 from instances.platforms.transport import deferred_interactions
 from instances.provisioning.create import NewCreate

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from instances.bulk.work import Run, Work
+from instances.bulk.running.work import Run, Work
 from instances.errors import InstancesError
 from instances.provisioning.lifecycle.pacing import Pacing, Place
 

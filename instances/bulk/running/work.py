@@ -12,8 +12,8 @@ from django.conf import settings
 from django.db import Error as AnyDatabaseError, connection
 from django.utils import timezone
 
-from instances.bulk.rests import Rests, Spot
 from instances.bulk.rows import Outcome, end_or_put_off_row, end_row, give_back_row
+from instances.bulk.running.rests import Rests, Spot
 from instances.causes import Cause
 from instances.deadlines import Deadline
 from instances.errors import InstancesError

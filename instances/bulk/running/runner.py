@@ -18,12 +18,12 @@ from django.db import Error as AnyDatabaseError
 from django.utils import timezone
 
 from instances.bulk.chunks import CHUNK_ROWS, record_rest
-from instances.bulk.claiming import Claimer
-from instances.bulk.inserting import Inserter
 from instances.bulk.jobs import finish_bulk_job
-from instances.bulk.sending import Senders
-from instances.bulk.storing import ResultStore
-from instances.bulk.work import Run, pause_after, row_lease
+from instances.bulk.running.claiming import Claimer
+from instances.bulk.running.inserting import Inserter
+from instances.bulk.running.sending import Senders
+from instances.bulk.running.storing import ResultStore
+from instances.bulk.running.work import Run, pause_after, row_lease
 from instances.deadlines import Deadline
 from instances.models import BulkJob, BulkRow
 

@@ -8,8 +8,8 @@ import structlog
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from instances.bulk.inserting import Inserter
-from instances.bulk.work import Result, Run, Work, row_lease
+from instances.bulk.running.inserting import Inserter
+from instances.bulk.running.work import Result, Run, Work, row_lease
 from instances.deadlines import Deadline
 from instances.models import BulkJob, BulkRow
 from instances.models.bulk_jobs import BulkRowQuerySet

@@ -9,10 +9,10 @@ from dataclasses import replace
 from itertools import chain
 from typing import BinaryIO
 
-from instances.bulk.csv_files import read_csv
-from instances.bulk.json_files import read_json_list, read_json_objects
-from instances.bulk.lines import MAX_ROWS, FileRow, chunks_of, utf8_of
-from instances.bulk.workbooks import SIGNATURE, read_workbook
+from instances.bulk.files.csv_files import read_csv
+from instances.bulk.files.json_files import read_json_list, read_json_objects
+from instances.bulk.files.lines import MAX_ROWS, FileRow, chunks_of, utf8_of
+from instances.bulk.files.workbooks import SIGNATURE, read_workbook
 from instances.errors import InputError
 
 MAX_ERRORS_SHOWN = 20

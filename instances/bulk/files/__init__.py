@@ -1,0 +1,1 @@
+"""Read and write files of instances; nothing here knows the database."""

@@ -1,0 +1,1 @@
+"""Run a bulk job in one process."""
