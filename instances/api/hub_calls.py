@@ -201,8 +201,8 @@ def read_child(
 ) -> HttpResponse:
     """Get a record that belongs to a record."""
     with _open(request, instance) as hub:
-        own = hub.child(resource, record_id, child, child_id)
-        return JsonResponse(hub.read(own, child_id, search.given))
+        record = hub.read_child(resource, record_id, child, child_id, search.given)
+        return JsonResponse(record)
 
 
 def update_child(
@@ -216,8 +216,7 @@ def update_child(
 ) -> HttpResponse:
     """Change the fields that the body names, of a record that belongs to a record. The answer is the record."""
     with _open(request, instance) as hub:
-        own = hub.child(resource, record_id, child, child_id)
-        return JsonResponse(hub.update(own, child_id, body))
+        return JsonResponse(hub.update_child(resource, record_id, child, child_id, body))
 
 
 @operation(
@@ -237,7 +236,7 @@ def delete_child(
 ) -> HttpResponse:
     """Delete a record that belongs to a record."""
     with _open(request, instance) as hub:
-        hub.delete(hub.child(resource, record_id, child, child_id), child_id)
+        hub.delete_child(resource, record_id, child, child_id)
     return HttpResponse()
 
 

@@ -61,11 +61,26 @@ class ParameterFilter(_Part):
     type: Literal["text", "number", "boolean", "date", "datetime"] = "text"
 
 
+class Sorting(_Part):
+    """How a list is asked for in an order (of vendor rest).
+
+    parameter: carries the field. ascending, descending: its value, with {field}; or the values of direction_parameter, if
+    the direction has one of its own. separator: between several fields; empty if there can be only one.
+    """
+
+    parameter: str
+    direction_parameter: str = ""
+    ascending: str
+    descending: str
+    separator: str = ""
+
+
 class HubResource(_Part):
     """One resource. path: below the base URL. object: the provider's name of it. id: the field with the id.
 
     list_at, item_at, body_at: in place of the API's. query: further parameters of lists. fields: which are asked for if a
-    caller names none. filters: what lists can be narrowed by.
+    caller names none. filters: what lists can be narrowed by. sortable: fields that they can be sorted by, each with its
+    name in the parameter.
     """
 
     path: str
@@ -77,16 +92,21 @@ class HubResource(_Part):
     query: dict[str, str] = {}
     fields: tuple[str, ...] = ()
     filters: tuple[ParameterFilter, ...] = ()
+    sortable: dict[str, str] = {}
     create: bool = True
     update: bool = True
     delete: bool = True
 
 
 class ChildResource(_Part):
-    """Records of a resource that belong to another record: field holds its id."""
+    """Records of a resource that belong to another record: field holds its id, or else they lie at a path with {parent}.
+
+    path: of vendor rest, below the base URL.
+    """
 
     resource: str
-    field: str
+    field: str = ""
+    path: str = ""
 
 
 class HubApi(_Part):
@@ -96,7 +116,8 @@ class HubApi(_Part):
     is known but for what this description says.
     list_at, item_at, total_at and error_at are dotted paths in responses; empty: the whole response, or, of the total,
     that there is none. body_at: the key that a body is sent under. wrap: the key that holds the fields of a record in hub
-    calls, and with vendor rest at the provider too. select: the parameter that names the fields to send.
+    calls, and with vendor rest at the provider too. select: the parameter that names the fields to send. sorting: none if
+    lists have no order that a caller can choose.
     """
 
     headers: dict[str, str] = {}
@@ -109,6 +130,7 @@ class HubApi(_Part):
     record: str = "{path}/{id}"
     wrap: str | None = None
     select: str = ""
+    sorting: Sorting | None = None
     dates: Literal["milliseconds"] | None = None
     paging: Paging
     create: Write

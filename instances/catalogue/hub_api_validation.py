@@ -3,7 +3,14 @@
 import re
 from collections.abc import Iterator
 
-from instances.catalogue.hub_api import RESERVED_NAMES, HubApi, HubResource, Paging
+from instances.catalogue.hub_api import (
+    RESERVED_NAMES,
+    ChildResource,
+    HubApi,
+    HubResource,
+    Paging,
+    Sorting,
+)
 
 # A place in the file, such as `paging.next_at`, and a message.
 type Problem = tuple[str, str]
@@ -22,8 +29,9 @@ _PAGING_KEYS = {
 }
 _STYLED_KEYS = ("parameter", "first", "size_parameter", "next_at", "more_at")
 # What only the engine of vendor rest reads.
-_REST_KEYS = ("item_at", "body_at", "select")
-_REST_RESOURCE_KEYS = ("list_at", "item_at", "body_at", "query", "fields", "filters")
+_REST_KEYS = ("item_at", "body_at", "select", "sorting")
+_REST_RESOURCE_KEYS = ("list_at", "item_at", "body_at", "query", "fields", "filters", "sortable")
+_CHILD_PATH = re.compile(r"[A-Za-z0-9._~-]+(?:/(?:[A-Za-z0-9._~-]+|\{parent\}))*/?")
 _NEEDS_REST = "only applies to vendor rest. Omit it."
 
 
@@ -44,6 +52,8 @@ def problems_of_hub_api(api: HubApi) -> Iterator[Problem]:
             yield f"children.{pair}", "must be a resource and the name of its child, as in a/b."
         if child.resource not in api.resources:
             yield f"children.{pair}", f"{child.resource} is not a resource."
+        if bool(child.field) == bool(child.path):
+            yield f"children.{pair}", "must have either field or path."
 
 
 def _problems_of_family(api: HubApi) -> Iterator[Problem]:
@@ -55,6 +65,9 @@ def _problems_of_family(api: HubApi) -> Iterator[Problem]:
     for name in _REST_KEYS:
         if getattr(api, name):
             yield name, _NEEDS_REST
+    for pair, child in api.children.items():
+        if child.path:
+            yield f"children.{pair}.path", _NEEDS_REST
     for resource, definition in api.resources.items():
         for name in _REST_RESOURCE_KEYS:
             if getattr(definition, name):
@@ -63,6 +76,8 @@ def _problems_of_family(api: HubApi) -> Iterator[Problem]:
 
 def _problems_of_rest(api: HubApi) -> Iterator[Problem]:
     yield from _problems_of_paging(api.paging)
+    if api.sorting:
+        yield from _problems_of_sorting(api.sorting)
     for name in ("list_at", "item_at", "total_at", "error_at"):
         if (place := getattr(api, name)) and not _PLACE.fullmatch(place):
             yield name, 'must be names with dots between them, such as "data.items".'
@@ -77,12 +92,41 @@ def _problems_of_rest(api: HubApi) -> Iterator[Problem]:
         for place, why in _problems_of_resource(api, resource):
             yield f"resources.{name}.{place}", why
     for pair, child in api.children.items():
-        filters = api.resources[child.resource].filters if child.resource in api.resources else ()
-        if not any(one.field == child.field and "=" in one.operators for one in filters):
-            yield (
-                f"children.{pair}",
-                f"{child.field} is not a field that {child.resource} filters by with =.",
-            )
+        yield from _problems_of_child(api, pair, child)
+
+
+def _problems_of_child(api: HubApi, pair: str, child: ChildResource) -> Iterator[Problem]:
+    if child.path:
+        segments = child.path.split("/")
+        has_parent = segments.count("{parent}") == 1
+        if not (has_parent and _CHILD_PATH.fullmatch(child.path)) or {".", ".."} & {*segments}:
+            yield f"children.{pair}.path", "must be a path below the base URL with {parent} once."
+        return
+    filters = api.resources[child.resource].filters if child.resource in api.resources else ()
+    if not any(one.field == child.field and "=" in one.operators for one in filters):
+        yield (
+            f"children.{pair}",
+            f"{child.field} is not a field that {child.resource} filters by with =.",
+        )
+
+
+def _problems_of_sorting(sorting: Sorting) -> Iterator[Problem]:
+    for name in ("parameter", "direction_parameter"):
+        value = getattr(sorting, name)
+        if (value or name == "parameter") and not _PARAMETER_NAME.fullmatch(value):
+            yield f"sorting.{name}", "must be the name of a query parameter."
+    if sorting.parameter == sorting.direction_parameter:
+        yield "sorting.direction_parameter", "is the same as parameter. Omit it."
+    for name in ("ascending", "descending"):
+        fields = getattr(sorting, name).count("{field}")
+        if sorting.direction_parameter and fields:
+            yield f"sorting.{name}", "is the value of direction_parameter, so it has no {field}."
+        elif not sorting.direction_parameter and fields != 1:
+            yield f"sorting.{name}", "must contain {field} once."
+    if sorting.ascending == sorting.descending:
+        yield "sorting.descending", "is the same as ascending. State the other direction."
+    if sorting.direction_parameter and sorting.separator:
+        yield "sorting.separator", "does not apply with direction_parameter. Omit it."
 
 
 def _problems_of_paging(paging: Paging) -> Iterator[Problem]:
@@ -110,7 +154,14 @@ def _problems_of_paging(paging: Paging) -> Iterator[Problem]:
 
 
 def _problems_of_resource(api: HubApi, resource: HubResource) -> Iterator[Problem]:
-    own = {api.paging.parameter, api.paging.size_parameter, api.select} - {""}
+    sorting = api.sorting
+    own = {api.paging.parameter, api.paging.size_parameter, api.select}
+    own = (own | ({sorting.parameter, sorting.direction_parameter} if sorting else set())) - {""}
+    if resource.sortable and not sorting:
+        yield "sortable", "needs sorting, which says how an order is asked for."
+    for name in resource.sortable:
+        if not _FIELD_NAME.fullmatch(name):
+            yield "sortable", f"{name} cannot be the name of a field."
     for name in resource.query:
         if name in own:
             yield f"query.{name}", "is set by the program itself. Omit it."

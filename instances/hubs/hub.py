@@ -8,7 +8,7 @@ with open_hub(instance, actor="API: ada@example.com") as hub:
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -101,9 +101,9 @@ class Hub:
     ) -> RecordsPage:
         """Return one page of the records that belong to another one."""
         parent = find_resource(self._api, name)
-        resource, field = find_child(self._api, parent, child)
+        resource, field = find_child(self._api, parent, parent_id, child)
         self._target(self._metadata(parent), parent_id)
-        return self._list(resource, parameters, parent=(field, parent_id))
+        return self._list(resource, parameters, parent=(field, parent_id) if field else None)
 
     def _list(
         self,
@@ -115,7 +115,8 @@ class Hub:
         metadata = self._metadata(resource)
         if parent:
             query = query.narrowed(*parent)
-        scope = PageScope(self._session.instance, resource.name, query)
+        place = f"{resource.name}:{resource.path}" if resource.path else resource.name
+        scope = PageScope(self._session.instance, place, query)
         position = open_page(query.next_page, scope) if query.next_page else {}
         page: ListPage = self._vendor.list_page(self._session, metadata, query, position)
         records = self._records(metadata)
@@ -148,7 +149,17 @@ class Hub:
 
     def read(self, name: str, record_id: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Return one record."""
-        resource = find_resource(self._api, name)
+        return self._read(find_resource(self._api, name), record_id, parameters)
+
+    def read_child(
+        self, name: str, parent_id: str, child: str, child_id: str, parameters: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Return one record that belongs to another one."""
+        return self._read(self._child(name, parent_id, child, child_id), child_id, parameters)
+
+    def _read(
+        self, resource: Resource, record_id: str, parameters: Mapping[str, str]
+    ) -> dict[str, Any]:
         metadata = self._metadata(resource)
         names = field_names(parameters)
         return self._records(metadata).shown(self._row(resource, record_id, names), names)
@@ -160,7 +171,9 @@ class Hub:
     def create_child(self, name: str, parent_id: str, child: str, body: Any) -> dict[str, Any]:
         """Create a record that belongs to another one, and return it."""
         parent = find_resource(self._api, name)
-        resource, field = find_child(self._api, parent, child)
+        resource, field = find_child(self._api, parent, parent_id, child)
+        if not field:
+            return self._create(resource, body)
         value: Any = checked_id(parent_id)
         kind = self._metadata(resource).field(field).type
         if kind == FieldType.LOOKUP:
@@ -187,7 +200,15 @@ class Hub:
 
     def update(self, name: str, record_id: str, body: Any) -> dict[str, Any]:
         """Change some fields of a record, and return it."""
-        resource = find_resource(self._api, name)
+        return self._update(find_resource(self._api, name), record_id, body)
+
+    def update_child(
+        self, name: str, parent_id: str, child: str, child_id: str, body: Any
+    ) -> dict[str, Any]:
+        """Change some fields of a record that belongs to another one, and return it."""
+        return self._update(self._child(name, parent_id, child, child_id), child_id, body)
+
+    def _update(self, resource: Resource, record_id: str, body: Any) -> dict[str, Any]:
         self._require(resource, "update")
         metadata = self._metadata(resource)
         target = self._target(metadata, record_id)
@@ -200,20 +221,32 @@ class Hub:
 
     def delete(self, name: str, record_id: str) -> None:
         """Delete a record."""
-        resource = find_resource(self._api, name)
+        self._delete(find_resource(self._api, name), record_id)
+
+    def delete_child(self, name: str, parent_id: str, child: str, child_id: str) -> None:
+        """Delete a record that belongs to another one."""
+        self._delete(self._child(name, parent_id, child, child_id), child_id)
+
+    def _delete(self, resource: Resource, record_id: str) -> None:
         self._require(resource, "delete")
         self._session.send("DELETE", self._target(self._metadata(resource), record_id))
 
-    def child(self, name: str, parent_id: str, child: str, child_id: str) -> str:
-        """Return the resource of a child record, after a check that it belongs to the parent."""
-        resource, field_name = find_child(self._api, find_resource(self._api, name), child)
+    def _child(self, name: str, parent_id: str, child: str, child_id: str) -> Resource:
+        """Return the resource of a child record, after a check that it belongs to the parent.
+
+        At a path that names the parent, the provider checks it.
+        """
+        parent = find_resource(self._api, name)
+        resource, field_name = find_child(self._api, parent, parent_id, child)
+        if not field_name:
+            return resource
         metadata = self._metadata(resource)
         row = self._vendor.shown_fields(
             self._session, metadata, self._row(resource, child_id, (field_name,))
         )
         if str(row.get(field_name)).lower() != parent_id.lower():
             raise HubCallRefusedError(f"No record found with ID {child_id[:100]}", http_status=404)
-        return resource.name
+        return resource
 
     def object_names(self) -> list[str]:
         """Return the names of all objects of the provider, custom ones included."""
@@ -229,11 +262,12 @@ class Hub:
         )
 
     def _metadata(self, resource: Resource) -> ObjectMetadata:
-        return cached(
+        metadata = cached(
             self._session,
             ("object", resource.name),
             lambda: self._vendor.describe(self._session, resource),
         )
+        return replace(metadata, path=resource.path) if resource.path else metadata
 
     def _records(self, metadata: ObjectMetadata) -> Records:
         return Records(self._session, self._vendor, metadata)

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 from instances.catalogue.hub_api import HubApi, HubResource
 from instances.errors import HubCallRefusedError
@@ -15,11 +16,15 @@ _FORBIDDEN_IN_ID = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource as the path named it. definition: None for any other object of the provider."""
+    """A resource as the path named it. definition: None for any other object of the provider.
+
+    path: of the records of one parent, where these have a path of their own.
+    """
 
     name: str
     object: str
     definition: HubResource | None
+    path: str = ""
 
     def allows(self, verb: str) -> bool:
         return self.definition is None or bool(getattr(self.definition, verb))
@@ -40,15 +45,17 @@ def find_object(api: HubApi, name: str) -> Resource:
     return find_resource(api, name if name in api.resources else by_object.get(name, name))
 
 
-def find_child(api: HubApi, parent: Resource, child: str) -> tuple[Resource, str]:
-    """Return the resource of a parent's child records, and its field with the parent's id.
+def find_child(api: HubApi, parent: Resource, parent_id: str, child: str) -> tuple[Resource, str]:
+    """Return the resource of a parent's child records, and its field with the parent's id; empty if their path has it.
 
-    Raises HubCallRefusedError (404).
+    Raises HubCallRefusedError: 404, or 400 for an id that cannot be one.
     """
     described = api.children.get(f"{parent.name}/{child}")
     if described is None:
         raise no_resource(f"{parent.name}/{{id}}/{child}")
-    return find_resource(api, described.resource), described.field
+    resource = find_resource(api, described.resource)
+    path = described.path.replace("{parent}", quote(checked_id(parent_id), safe=""))
+    return replace(resource, path=path), described.field
 
 
 def no_resource(name: str) -> HubCallRefusedError:

@@ -232,9 +232,12 @@ def _list_texts(api: HubApi, name: str) -> dict[str, str]:
         for one in api.resources[name].filters
         for operator in one.operators
     ]
-    texts = {key: text for key, text in _LIST_PARAMETERS.items() if key not in {"where", "orderBy"}}
     where = f"Conditions in CEQL, joined by AND, with: {', '.join(conditions)}"
-    return ({"where": where} if conditions else {}) | texts
+    sortable = api.resources[name].sortable
+    count = "Names of fields" if api.sorting and api.sorting.separator else "The name of one field"
+    order = f"{count}, with asc or desc: {', '.join(sortable)}"
+    own = {"where": where if conditions else "", "orderBy": order if sortable else ""}
+    return {key: text for key, text in (_LIST_PARAMETERS | own).items() if text}
 
 
 def _query_parameter(name: str, description: str, *, kind: str = "string") -> Operation:

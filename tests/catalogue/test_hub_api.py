@@ -12,6 +12,7 @@ from instances.catalogue.hub_api import (
     HubResource,
     Paging,
     ParameterFilter,
+    Sorting,
     Write,
 )
 from instances.catalogue.loading import load_element
@@ -76,6 +77,14 @@ REST: dict[str, Any] = HUB_API | {
 IS_STATED_TWICE = {"field": "a", "parameter": "b", "operators": ["=", "="]}
 
 
+SORTING = {"parameter": "sort", "ascending": "{field}", "descending": "-{field}"}
+DIRECTED = SORTING | {"direction_parameter": "way", "ascending": "asc", "descending": "desc"}
+
+
+def child(**how: str) -> dict[str, Any]:
+    return {"contacts/contacts": {"resource": "contacts"} | how}
+
+
 def with_filters(*filters: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"resources": {"contacts": CONTACTS | {"filters": filters} | more}}
 
@@ -114,6 +123,53 @@ def with_filters(*filters: dict[str, Any], **more: Any) -> dict[str, Any]:
         ({"paging": CURSOR | {"total_max": 5}}, "paging.total_max", "only applies to vendor"),
         ({"list_at": "a..b"}, "list_at", "must be names with dots"),
         ({"select": "a,b"}, "select", "must be a single name"),
+        ({"sorting": SORTING | {"parameter": "a&b"}}, "sorting.parameter", "must be the name of"),
+        (
+            {"sorting": SORTING | {"ascending": "x"}},
+            "sorting.ascending",
+            "must contain {field} once",
+        ),
+        ({"sorting": SORTING | {"descending": "{field}"}}, "sorting.descending", "is the same as"),
+        (
+            {"sorting": SORTING | {"direction_parameter": "way"}},
+            "sorting.ascending",
+            "is the value of direction_parameter",
+        ),
+        (
+            {"sorting": DIRECTED | {"direction_parameter": "sort"}},
+            "sorting.direction_parameter",
+            "is the same as parameter",
+        ),
+        ({"sorting": DIRECTED | {"separator": ","}}, "sorting.separator", "does not apply with"),
+        (
+            with_filters(sortable={"a": "a"}),
+            "resources.contacts.sortable",
+            "needs sorting",
+        ),
+        (
+            with_filters(sortable={"a b": "a"}),
+            "resources.contacts.sortable",
+            "a b cannot be the name",
+        ),
+        (
+            with_filters({"field": "a", "parameter": "sort"}) | {"sorting": SORTING},
+            "resources.contacts.filters[0].parameter",
+            "sort has another use",
+        ),
+        ({"children": child()}, "children.contacts/contacts", "must have either field or path"),
+        (
+            {"children": child(field="a", path="a/{parent}")},
+            "children.contacts/contacts",
+            "must have either field or path",
+        ),
+        *(
+            (
+                {"children": child(path=path)},
+                "children.contacts/contacts.path",
+                "must be a path below the base URL with {parent} once",
+            )
+            for path in ("a", "/a/{parent}", "a/x{parent}", "a/{parent}/{parent}", "a/../{parent}")
+        ),
         ({"any_object": True}, "any_object", "needs a vendor whose objects are known"),
         ({"dates": "milliseconds"}, "dates", "needs a vendor whose fields"),
         (
@@ -187,7 +243,7 @@ def test_the_example_of_the_guide_can_be_loaded_and_a_mistake_names_the_file(tmp
 
 
 @pytest.mark.parametrize(
-    "part", [HubApi, Paging, Write, HubResource, ParameterFilter, ChildResource]
+    "part", [HubApi, Paging, Sorting, Write, HubResource, ParameterFilter, ChildResource]
 )
 def test_the_guide_explains_every_key(part):
     guide = HOWTO.read_text()

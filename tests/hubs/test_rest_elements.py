@@ -101,6 +101,7 @@ def close(db, settings):
             [row(n) for n in range(1, 8)],
             select="_fields",
             update="PUT",
+            sort="_order_by",
             filters={
                 "lead_id": by("lead_id"),
                 "date_created__gte": lambda row, text: row["date_created"] >= text,
@@ -130,7 +131,14 @@ def pipedrive(db, settings):
     def item(row):
         return {"success": True, "data": row}
 
-    persons = Collection([row(n) for n in range(1, 8)], filters=filters, item=item, new_id=int)
+    persons = Collection(
+        [row(n) for n in range(1, 8)],
+        filters=filters,
+        item=item,
+        new_id=int,
+        sort="sort_by",
+        direction="sort_direction",
+    )
     organizations = Collection([{"id": 0, "name": "Acme"}, {"id": 1, "name": "Bolt"}], item=item)
     collections = {"api/v2/persons": persons, "api/v2/organizations": organizations}
     with RestStub(PIPEDRIVE, collections) as stub:
@@ -230,6 +238,35 @@ def test_what_has_no_parameter_is_refused_by_name(close, where, message):
     assert message in response.json()["message"]
 
 
+def test_close_has_the_direction_in_the_name(close):
+    assert close.ids("opportunities", orderBy="date_created desc", pageSize="2") == [
+        "oppo_7",
+        "oppo_6",
+    ]
+    assert close.asked.endswith("opportunity/?_order_by=-date_created&_skip=0&_limit=2")
+
+
+def test_pipedrive_has_a_parameter_for_the_direction(pipedrive):
+    assert pipedrive.ids("contacts", orderBy="UPDATE_TIME DESC", pageSize="3") == [7, 6, 5]
+    assert "sort_by=update_time&sort_direction=desc" in pipedrive.asked
+    assert pipedrive.ids("accounts/1/contacts", orderBy="id") == [1, 3, 5, 7]
+
+
+@pytest.mark.parametrize(
+    ("path", "order", "message"),
+    [
+        ("contacts", "name", "can be sorted by id, add_time, update_time, not by “name”"),
+        ("contacts", "id, update_time", "can be sorted by one field only"),
+        ("stages", "id", "stages of this element cannot be sorted. Omit orderBy"),
+        ("contacts", "id=1&x", "has no field “id=1&x”"),
+    ],
+)
+def test_an_order_that_the_provider_does_not_have_is_refused(pipedrive, path, order, message):
+    response = pipedrive.get(path, orderBy=order)
+    assert (response.status_code, pipedrive.stub.targets) == (400, [])
+    assert message in response.json()["message"]
+
+
 def test_pipedrive_unpacks_its_records_and_knows_lists_of_ids(pipedrive):
     assert pipedrive.get("contacts/2").json()["name"] == "Ada 2"
     assert pipedrive.ids("contacts", where="id IN (2, 5, 6)", pageSize="2") == [2, 5]
@@ -254,6 +291,8 @@ def test_metadata_and_document_say_what_is_known(pipedrive):
     assert pipedrive.get("query", q="SELECT Id FROM Task").status_code == 404
     document = pipedrive.api.get("elements/pipedrive/docs").json()
     parameters = {one["name"]: one for one in document["paths"]["/contacts"]["get"]["parameters"]}
-    assert "orderBy" not in parameters
+    assert parameters["orderBy"]["description"].endswith(": id, add_time, update_time")
+    stages = document["paths"]["/stages"]["get"]["parameters"]
+    assert "orderBy" not in {one["name"] for one in stages}
     assert "org_id =" in parameters["where"]["description"]
     assert "returnCount" not in parameters

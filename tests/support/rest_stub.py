@@ -123,7 +123,8 @@ PIPEDRIVE = Paged(
 class Collection:
     """The records at one path. filters, others: the parameters that are understood. wrap: of bodies, and of fields in rows.
 
-    update: the only method that changes a record. item: what one record's response is.
+    update: the only method that changes a record. item: what one record's response is. sort: the parameter with the field
+    to sort by, with a minus for the other direction unless that has a parameter of its own.
     """
 
     rows: list[Row]
@@ -132,7 +133,23 @@ class Collection:
     wrap: str = ""
     update: str = "PATCH"
     item: Callable[[Row], Any] = lambda row: row
+    sort: str = ""
+    direction: str = ""
     new_id: Callable[[int], Any] = str
+
+    @property
+    def sorting(self) -> set[str]:
+        return {self.sort, self.direction} - {""}
+
+    def ordered(self, rows: list[Row], query: Mapping[str, str]) -> list[Row]:
+        text = query.get(self.sort, "") if self.sort else ""
+        if not text:
+            return rows
+        field = text if self.direction else text.removeprefix("-")
+        is_descending = query[self.direction] == "desc" if self.direction else text.startswith("-")
+        if field not in rows[0]:
+            raise RefusedError(f"unknown field {field}")
+        return sorted(rows, key=lambda row: str(row[field]), reverse=is_descending)
 
     def shown(self, row: Row, query: Mapping[str, str]) -> Row:
         if self.select not in query:
@@ -181,12 +198,13 @@ class RestStub(LoopbackServer):
             found.rows.append(row)
             return 201, found.item(row), ""
         known = {self.paged.parameter, self.paged.size_parameter, found.select, *found.filters}
+        known |= found.sorting
         if unknown := query.keys() - known:
             raise RefusedError(f"unknown parameters: {', '.join(unknown)}")
         rows = found.rows
         for name in query.keys() & found.filters.keys():
             rows = [row for row in rows if found.filters[name](row, query[name])]
-        rows = [found.shown(row, query) for row in rows]
+        rows = [found.shown(row, query) for row in found.ordered(rows, query)]
         document, link = self.paged.answer(f"{self.url}{path}", rows, query)
         return 200, document, link
 
