@@ -1,5 +1,6 @@
 """Fixtures: providers that really listen, elements of the shipped catalogue, and people by their role."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -16,6 +17,14 @@ from instances.provisioning.access.organizations import create_account
 from tests.support.factories import make_member, make_user
 from tests.support.oauth1_provider import OAuth1Provider
 from tests.support.provider import Provider
+
+# Many tests wait for a process, a timeout or a browser, so that one worker a core leaves half of the cores idle.
+WORKERS_PER_CORE = 2
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    return WORKERS_PER_CORE * (os.cpu_count() or 1)
+
 
 # Tests do not time.
 hypothesis.settings.register_profile("tests", deadline=None)
