@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from instances.catalogue.assertions import Assertion
 from instances.catalogue.availability import Available
 from instances.catalogue.configuration_keys import MASK, ConfigurationKey
 from instances.catalogue.error_codes import ErrorCodes
+from instances.catalogue.parts import Api, Probe, TokenAnswer, Variant
 from instances.catalogue.templates import authority_of, variables_in
 from instances.errors import InvalidConfigurationError
 
@@ -38,6 +37,8 @@ class AuthenticationKind(StrEnum):
     API_KEY = "apiKey"
     # OAuth 2.0 without a person: the application itself is given access. Next to oauth2, for elements that have both.
     OAUTH2_APPLICATION = "oauth2Application"
+    # The same with a client secret, for elements where applications also prove themselves with a key.
+    OAUTH2_APP_SECRET = "oauth2AppSecret"  # noqa: S105  a way's name
 
 
 class GrantType(StrEnum):
@@ -58,108 +59,6 @@ class ClientAuthenticationMethod(StrEnum):
     # With an assertion that the client signs (RFC 7523 2.2).
     PRIVATE_KEY_JWT = "private_key_jwt"
     NONE = "none"
-
-
-class ProbeScheme(StrEnum):
-    """How a probe sends the credentials."""
-
-    # With the access token (RFC 6750).
-    BEARER = "bearer"
-    # Signed with the access token (OAuth 1.0a).
-    OAUTH1 = "oauth1"
-    # Username and password.
-    BASIC = "basic"
-    # Headers of the probe only.
-    HEADERS = "headers"
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class _Credentialed(Part):
-    """How requests carry the credentials: username, password and the values of headers are text templates."""
-
-    username: str = ""
-    password: str = Field(default="", repr=False)
-    headers: dict[str, str] = {}
-
-    def text_templates(self) -> Iterator[tuple[str, str]]:
-        """Yield each text template with its place, such as "headers.Accept"."""
-        yield "username", self.username
-        yield "password", self.password
-        yield from ((f"headers.{name}", value) for name, value in self.headers.items())
-
-
-class Probe(_Credentialed):
-    """A harmless request that succeeds if, and only if, the credentials are valid.
-
-    url is a URL template.
-    """
-
-    url: str
-    scheme: ProbeScheme
-    method: Literal["GET", "POST"] = "GET"
-
-
-class Api(_Credentialed):
-    """Where the provider's own API is, for hub calls and the proxy.
-
-    base_url is a URL template; every call stays below it. Without a scheme, calls carry the credentials as the probe
-    does.
-    """
-
-    base_url: str
-    scheme: ProbeScheme | None = None
-
-
-class TokenAnswer(Part):
-    """Where a token response holds its fields, as paths such as "authed_user.access_token".
-
-    Without a path, a field stands at the top, or in an object that providers often wrap tokens in.
-    """
-
-    access_token: str | None = None
-    refresh_token: str | None = None
-    expires_in: str | None = None
-    scope: str | None = None
-
-
-class Variant(Part):
-    """A named variant of a way of authentication.
-
-    Its values replace those of the way.
-    """
-
-    name: str
-    description: str = ""
-    # A boolean configuration key that chooses the variant if it is true.
-    chosen_by: str | None = None
-    authorization_endpoint: str | None = None
-    token_endpoint: str | None = None
-    refresh_endpoint: str | None = None
-    revocation_endpoint: str | None = None
-    scopes: tuple[str, ...] | None = None
-    issuer: str | None = None
-    sends_iss: bool | None = None
-    pkce: bool | None = None
-    authorize_params: dict[str, str] | None = None
-    token_params: dict[str, str] | None = None
-    probe: Probe | None = None
-    api: Api | None = None
-
-    @property
-    def stated(self) -> dict[str, object]:
-        """The values that replace those of the way.
-
-        Another authorization endpoint may have another issuer.
-        """
-        about_itself = {"name", "description", "chosen_by"}
-        fields = {name: getattr(self, name) for name in type(self).model_fields}
-        stated = {k: v for k, v in fields.items() if k not in about_itself and v is not None}
-        if "authorization_endpoint" in stated:
-            return {"issuer": None, "sends_iss": False} | stated
-        return stated
 
 
 class AuthenticationType(Available):
@@ -240,8 +139,16 @@ class AuthenticationType(Available):
 
     @property
     def takes_oauth_app(self) -> bool:
-        """Whether an OAuth app can supply the client. A private key belongs to a client of the account's own."""
-        return self.obtains_token and self.assertion is None
+        """Whether an OAuth app can supply the client.
+
+        A private key belongs to a client of the account's own. So does an application that is given access without a
+        person: nobody consents, so whoever may use the client could connect every account that lets it in.
+        """
+        is_application = self.type in {
+            AuthenticationKind.OAUTH2_APPLICATION,
+            AuthenticationKind.OAUTH2_APP_SECRET,
+        }
+        return self.obtains_token and self.assertion is None and not is_application
 
     @property
     def preparation(self) -> str:

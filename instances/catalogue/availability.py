@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-_SENTENCES = re.compile(r"\S.*[.!?]", re.DOTALL)
+SENTENCES = re.compile(r"\S.*[.!?]", re.DOTALL)
 
 
 class Availability(StrEnum):
@@ -67,5 +67,5 @@ def problems_of_availability(stated: Available) -> Iterator[tuple[str, str]]:
         if not stated.sunset.what:
             yield "sunset.what", "must not be empty. Say what ends or changes on that date."
     for place, text in texts.items():
-        if text and not _SENTENCES.fullmatch(text):
+        if text and not SENTENCES.fullmatch(text):
             yield place, "must be whole sentences, with a full stop at the end."

@@ -7,20 +7,17 @@ from collections.abc import Iterable, Iterator
 from instances.catalogue.assertions import Assertion
 from instances.catalogue.authentication import (
     ACCESS_TOKEN,
-    Api,
     AuthenticationKind,
     AuthenticationType,
     ClientAuthenticationMethod,
     GrantType,
-    Probe,
-    ProbeScheme,
-    Variant,
 )
-from instances.catalogue.availability import Available, problems_of_availability
+from instances.catalogue.availability import SENTENCES, Available, problems_of_availability
 from instances.catalogue.configuration_keys import ConfigurationKey, KeyType
 from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.hosts import parse_pattern
 from instances.catalogue.hub_api_validation import problems_of_hub_api
+from instances.catalogue.parts import Api, Probe, ProbeScheme, Variant
 from instances.catalogue.templates import VARIABLE, variables_in
 
 # Fields of the token response that are not kept under their own names.
@@ -320,6 +317,8 @@ def _problems_of_answers(way: AuthenticationType) -> Iterator[Problem]:
 def _problems_of_probe(probe: Probe, way: AuthenticationType, known: set[str]) -> Iterator[Problem]:
     yield from _problems_of_url("url", probe.url, known)
     yield from _problems_of_credentials(probe, way, known)
+    if probe.forbidden and not SENTENCES.fullmatch(probe.forbidden):
+        yield "forbidden", "must be whole sentences, with a full stop at the end."
 
 
 def _problems_of_api(api: Api, way: AuthenticationType, known: set[str]) -> Iterator[Problem]:

@@ -7,13 +7,8 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from instances import counters
-from instances.catalogue.authentication import (
-    ACCESS_TOKEN,
-    Api,
-    AuthenticationType,
-    Probe,
-    ProbeScheme,
-)
+from instances.catalogue.authentication import ACCESS_TOKEN, AuthenticationType
+from instances.catalogue.parts import Api, Probe, ProbeScheme
 from instances.catalogue.templates import variables_in
 from instances.errors import InvalidCallError, PermissionRefusedError
 from instances.hubs.calls import require_usable

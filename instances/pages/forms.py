@@ -32,6 +32,7 @@ WAY_LABELS = {
     "basic": _("Username and password"),
     "apiKey": _("API key"),
     "oauth2Application": _("OAuth 2.0 as an application"),
+    "oauth2AppSecret": _("OAuth 2.0 as an application, with a secret"),
 }
 _PREFIX = "configuration."
 # Follows the name of a private key's field, for the file input next to it.

@@ -31,7 +31,11 @@ def choose_authentication(
         key=lambda way: (way.type == AuthenticationKind.OAUTH1) is not has_verifier,
     )
     direct = [way for way in definition.authentication if not way.needs_browser]
-    complete = [way for way in direct if not way.missing_keys(configuration)]
+    complete = [
+        way
+        for way in direct
+        if not way.missing_keys(configuration) and not _means_browser(way, browser, configuration)
+    ]
     meant = _meant_ways(direct, browser, configuration)
     if browser and code_in(provider_data):
         preferred = browser
@@ -40,6 +44,18 @@ def choose_authentication(
     else:
         preferred = [*complete, *meant, *browser, *direct]
     return str(preferred[0].type)
+
+
+def _means_browser(
+    way: AuthenticationType, browser: Sequence[AuthenticationType], configuration: Mapping[str, Any]
+) -> bool:
+    """Whether a configuration that is enough for a direct way has all of it for OAuth in a browser.
+
+    That is so if the way has no key of its own, and one is given that only OAuth has, such as a callback URL.
+    """
+    given = {key for key, value in configuration.items() if str(value or "").strip()}
+    of_browser, own = _names_of_browser(browser), _names([way])
+    return own <= of_browser and not given.isdisjoint(of_browser - own)
 
 
 def _meant_ways(
@@ -52,7 +68,7 @@ def _meant_ways(
     A key without a value counts too, unless OAuth's own keys have values: clients send whole forms.
     """
     with_value = {key for key, value in configuration.items() if str(value or "").strip()}
-    of_browser = _names(browser) | {*OAUTH_APP_KEYS, *TOKEN_KEYS, *OAUTH1_TOKEN_KEYS}
+    of_browser = _names_of_browser(browser)
     own = {way.type: _names([way]) - of_browser for way in direct}
     only_browser = of_browser - _names(direct)
     for carried in (with_value, configuration.keys()):
@@ -60,6 +76,10 @@ def _meant_ways(
         if meant or not only_browser.isdisjoint(with_value):
             return sorted(meant, key=lambda way: -len(own[way.type] & carried))
     return []
+
+
+def _names_of_browser(browser: Iterable[AuthenticationType]) -> set[str]:
+    return _names(browser) | {*OAUTH_APP_KEYS, *TOKEN_KEYS, *OAUTH1_TOKEN_KEYS}
 
 
 def _names(ways: Iterable[AuthenticationType]) -> set[str]:

@@ -87,7 +87,12 @@ def test_metadata_tell_of_events(api, catalogue):
 
 def test_ways_of_authentication_have_their_configurations(api, catalogue):
     kinds = public(api, "elements/dynamicscrmadfs/authentication-types").json()
-    assert [one["type"] for one in kinds] == ["custom", "oauth2", "oauth2Application"]
+    assert [one["type"] for one in kinds] == [
+        "custom",
+        "oauth2",
+        "oauth2Application",
+        "oauth2AppSecret",
+    ]
     entries = public(
         api, "elements/dynamicscrmadfs/authentication-types/custom/configurations"
     ).json()

@@ -26,7 +26,8 @@ def test_an_unknown_kind_is_refused_with_the_known_ones():
         DYNAMICS.authentication_type("basic")
 
     assert str(raised.value) == (
-        "Invalid configuration: authentication.type: must be one of: custom, oauth2, oauth2Application."
+        "Invalid configuration: authentication.type: must be one of: custom, oauth2, "
+        "oauth2Application, oauth2AppSecret."
     )
 
 

@@ -45,7 +45,7 @@ def test_missing_values_are_errors_at_their_fields(staff, dynamics):
 def test_with_oauth_nobody_is_asked_for_a_client_secret(staff, dynamics):
     page = staff.browser.get(PATH)
     assert "Continue to Microsoft Dynamics CRM" in page.text
-    assert "Secret" not in page.text
+    assert "Client Secret" not in page.text
     away = staff.browser.post(PATH, TENANT | {"name": "Northwind"})
     back = staff.browser.get(decide(away["Location"], "allow"))
     instance = Instance.objects.get()

@@ -3,14 +3,12 @@
 import base64
 
 import pytest
-from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from instances.crypto.keys import SigningAlgorithm, read_signing_key
 from instances.crypto.signing import sign_jwt
 from instances.models import Instance, Interaction
 from instances.provisioning.lifecycle.refresh import refresh_instance
-from tests.conftest import shipped
 from tests.signed.conftest import CLIENT_ID
 from tests.support.assertion_provider import AssertionRefusedError, Registered
 from tests.support.signing_keys import certificate, certificate_pem, ec_key, pem, rsa_key
@@ -48,28 +46,6 @@ def test_each_request_carries_a_new_assertion_that_the_provider_verifies(
     hidden = [*secret_lines(pem(key)), *provider.assertions]
     assert not [one for one in hidden if one in recorded + created.text + str(vars(instance))]
     assert created.json()["configuration"]["oauth.api.private_key"] == "********"
-
-
-def test_dynamics_is_connected_as_an_application_with_a_certificate(api, provider, db):
-    """Entra v2.0: PS256, x5t#S256, and the token endpoint as audience."""
-    shipped("dynamicscrmadfs")
-    api.user.organization.endpoint_overrides = {
-        "dynamicscrmadfs": {
-            "https://login.microsoftonline.com": provider.url,
-            "https://{dynamics.tenant}": provider.url,
-        }
-    }
-    api.user.organization.save()
-    own = certificate(rsa_key())
-    thumbprint = base64.urlsafe_b64encode(own.fingerprint(SHA256())).decode().rstrip("=")
-    header = {"alg": "PS256", "x5t#S256": thumbprint}
-    provider.clients[CLIENT_ID] = Registered(rsa_key().public_key(), header)
-    key = pem(rsa_key()) + certificate_pem(own)
-    sent = body(key, tenant_id="acme-tenant", **{"dynamics.tenant": "acme.crm4.dynamics.com"})
-    created = api.post("instances", sent | {"element": {"key": "dynamicscrmadfs"}})
-    assert (created.status_code, provider.refusals) == (200, []), created.text
-    assert provider.forms[0]["scope"] == "https://acme.crm4.dynamics.com/.default"
-    assert Instance.objects.get().authentication_type == "oauth2Application"
 
 
 @pytest.mark.parametrize(

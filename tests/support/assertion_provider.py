@@ -1,4 +1,4 @@
-"""A strict authorization server that listens: clients prove themselves with assertions only (RFC 7521, RFC 7523).
+"""A strict authorization server that listens: each client proves itself with assertions (RFC 7521, RFC 7523) or its secret.
 
 It verifies with the primitives of `cryptography`, independently of the library that the program signs with.
 """
@@ -39,7 +39,9 @@ class AssertionProvider(LoopbackServer):
     """POST …/token issues tokens for client assertions and signed grants, and every other path is an API that takes the tokens.
 
     provider.clients["id"] = Registered(…)    who is known
-    provider.forms                            the token requests
+    provider.secrets["id"] = "…"              who proves itself with a secret instead
+    provider.is_forbidden = True              the API answers 403 to valid tokens
+    provider.forms, provider.paths            the token requests
     provider.grants                           the claims of signed grants
     provider.refusals                         why assertions were not accepted
     provider.audience                         what aud must be; None: the URL that is called
@@ -48,7 +50,10 @@ class AssertionProvider(LoopbackServer):
     def __init__(self) -> None:
         super().__init__(_Handler)
         self.clients: dict[str, Registered] = {}
+        self.secrets: dict[str, str] = {}
+        self.is_forbidden = False
         self.forms: list[dict[str, str]] = []
+        self.paths: list[str] = []
         self.refusals: list[str] = []
         self.grants: list[dict[str, Any]] = []
         self.audience: str | None = None
@@ -64,6 +69,8 @@ class AssertionProvider(LoopbackServer):
         self.forms.append(form)
         if form.get("grant_type") == JWT_BEARER:
             return self._answer_grant(url, form)
+        if form.get("client_id") in self.secrets:
+            return self._answer_secret(form)
         try:
             if form.get("client_assertion_type") != CLIENT_ASSERTION_TYPE:
                 raise AssertionRefusedError("no client_assertion_type")
@@ -78,6 +85,15 @@ class AssertionProvider(LoopbackServer):
             echo = f"{refusal}: got {form.get('client_assertion')}"
             return 401, {"error": "invalid_client", "error_description": echo}
         return 200, self._issue()
+
+    def _answer_secret(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        """RFC 6749 4.4: nothing but the client and the scope."""
+        is_known = form.get("client_secret") == self.secrets[form["client_id"]]
+        if is_known and form.keys() == {"grant_type", "client_id", "client_secret", "scope"}:
+            return 200, self._issue()
+        self.refusals.append("unknown client, or another secret")
+        echo = f"AADSTS7000215: not the secret of {form['client_id']}: {form.get('client_secret')}"
+        return 401, {"error": "invalid_client", "error_description": echo}
 
     def _answer_grant(self, url: str, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
         """RFC 7523 2.1: nothing but the grant, which names its own scope."""
@@ -146,10 +162,13 @@ class _Handler(LoopbackHandler):
         body = self.read_body().decode()
         if self.path.endswith("/token"):
             form = {name: values[0] for name, values in parse_qs(body).items()}
+            provider.paths.append(self.path)
             status, answer = provider.answer_token(provider.url + self.path, form)
         else:
             token = self.headers.get("Authorization", "").removeprefix("Bearer ")
             status, answer = (200, {}) if token in provider.tokens else (401, {"error": "no token"})
+            if status == 200 and provider.is_forbidden:
+                status, answer = 403, {"error": {"code": "0x80072560", "message": "Not a member."}}
         sent = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

@@ -2,7 +2,8 @@
 
 import base64
 
-from instances.catalogue.authentication import ACCESS_TOKEN, Api, Probe, ProbeScheme
+from instances.catalogue.authentication import ACCESS_TOKEN
+from instances.catalogue.parts import Api, Probe, ProbeScheme
 from instances.catalogue.templates import fill_text, variables_in
 from instances.errors import InvalidCallError
 from instances.platforms.base import CallHeaders, PlatformRequest

@@ -1,6 +1,6 @@
 """Verify credentials with the element's probe."""
 
-from instances.catalogue.authentication import ProbeScheme
+from instances.catalogue.parts import ProbeScheme
 from instances.errors import (
     AccessForbiddenError,
     CredentialsRefusedError,
@@ -28,10 +28,8 @@ _CREDENTIALS_REJECTED = (
     "%(provider)s rejected the credentials (HTTP %(status)d). Enter valid credentials."
 )
 _ACCESS_ENDED = "%(provider)s rejected the access token (HTTP %(status)d): it expired or was revoked. Authorize again."
-_PERMISSIONS_MISSING = (
-    "%(provider)s accepted the credentials, but the account lacks permissions (HTTP %(status)d). Ask the account "
-    "owner to grant them."
-)
+_PERMISSIONS_MISSING = "%(provider)s accepted the credentials, but the account lacks permissions (HTTP %(status)d). %(advice)s"
+_GRANT_PERMISSIONS = "Ask the account owner to grant them."
 _REJECTED = (
     "%(provider)s rejected the request that verifies the credentials (HTTP %(status)d). Check the address and the "
     "other settings of the instance."
@@ -71,5 +69,7 @@ def _raise_for_refusal(answer: Answer, subject: Subject, request: PlatformReques
         case 401:
             raise error_of(CredentialsRefusedError, _CREDENTIALS_REJECTED, answer, subject)
         case 403:
-            raise error_of(AccessForbiddenError, _PERMISSIONS_MISSING, answer, subject)
+            probe = request.authentication.probe
+            facts = {"advice": (probe and probe.forbidden) or _GRANT_PERMISSIONS}
+            raise error_of(AccessForbiddenError, _PERMISSIONS_MISSING, answer, subject, facts=facts)
     raise error_of(RefusedError, _REJECTED, answer, subject)

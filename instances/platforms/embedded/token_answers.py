@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from django.utils import timezone
 
-from instances.catalogue.authentication import TokenAnswer
+from instances.catalogue.parts import TokenAnswer
 from instances.platforms.base import PlatformRequest, TokenSet
 from instances.platforms.embedded.accounts import account_in
 from instances.platforms.transport import (

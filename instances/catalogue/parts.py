@@ -1,0 +1,112 @@
+"""Parts of a way of authentication: its probe, its API, its token response and its variants, as data."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ProbeScheme(StrEnum):
+    """How a probe sends the credentials."""
+
+    # With the access token (RFC 6750).
+    BEARER = "bearer"
+    # Signed with the access token (OAuth 1.0a).
+    OAUTH1 = "oauth1"
+    # Username and password.
+    BASIC = "basic"
+    # Headers of the probe only.
+    HEADERS = "headers"
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Credentialed(Part):
+    """How requests carry the credentials: username, password and the values of headers are text templates."""
+
+    username: str = ""
+    password: str = Field(default="", repr=False)
+    headers: dict[str, str] = {}
+
+    def text_templates(self) -> Iterator[tuple[str, str]]:
+        """Yield each text template with its place, such as "headers.Accept"."""
+        yield "username", self.username
+        yield "password", self.password
+        yield from ((f"headers.{name}", value) for name, value in self.headers.items())
+
+
+class Probe(Credentialed):
+    """A harmless request that succeeds if, and only if, the credentials are valid.
+
+    url is a URL template.
+    """
+
+    url: str
+    scheme: ProbeScheme
+    method: Literal["GET", "POST"] = "GET"
+    # What to do if the credentials are valid but lack the permission (403), as whole sentences. Empty: the account owner
+    # is asked to grant the permissions.
+    forbidden: str = ""
+
+
+class Api(Credentialed):
+    """Where the provider's own API is, for hub calls and the proxy.
+
+    base_url is a URL template; every call stays below it. Without a scheme, calls carry the credentials as the probe
+    does.
+    """
+
+    base_url: str
+    scheme: ProbeScheme | None = None
+
+
+class TokenAnswer(Part):
+    """Where a token response holds its fields, as paths such as "authed_user.access_token".
+
+    Without a path, a field stands at the top, or in an object that providers often wrap tokens in.
+    """
+
+    access_token: str | None = None
+    refresh_token: str | None = None
+    expires_in: str | None = None
+    scope: str | None = None
+
+
+class Variant(Part):
+    """A named variant of a way of authentication.
+
+    Its values replace those of the way.
+    """
+
+    name: str
+    description: str = ""
+    # A boolean configuration key that chooses the variant if it is true.
+    chosen_by: str | None = None
+    authorization_endpoint: str | None = None
+    token_endpoint: str | None = None
+    refresh_endpoint: str | None = None
+    revocation_endpoint: str | None = None
+    scopes: tuple[str, ...] | None = None
+    issuer: str | None = None
+    sends_iss: bool | None = None
+    pkce: bool | None = None
+    authorize_params: dict[str, str] | None = None
+    token_params: dict[str, str] | None = None
+    probe: Probe | None = None
+    api: Api | None = None
+
+    @property
+    def stated(self) -> dict[str, object]:
+        """The values that replace those of the way.
+
+        Another authorization endpoint may have another issuer.
+        """
+        about_itself = {"name", "description", "chosen_by"}
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        stated = {k: v for k, v in fields.items() if k not in about_itself and v is not None}
+        if "authorization_endpoint" in stated:
+            return {"issuer": None, "sends_iss": False} | stated
+        return stated
