@@ -9,6 +9,7 @@ from instances.catalogue.availability import Available
 from instances.catalogue.configuration_keys import MASK, ConfigurationKey
 from instances.catalogue.error_codes import ErrorCodes
 from instances.catalogue.parts import Api, Probe, TokenAnswer, Variant
+from instances.catalogue.refresh_tokens import RefreshTokenFacts
 from instances.catalogue.templates import authority_of, variables_in
 from instances.errors import InvalidConfigurationError
 
@@ -61,7 +62,7 @@ class ClientAuthenticationMethod(StrEnum):
     NONE = "none"
 
 
-class AuthenticationType(Available):
+class AuthenticationType(Available, RefreshTokenFacts):
     """One way of authentication.
 
     Endpoints, scopes and parameters are templates (templates.py).
@@ -109,6 +110,8 @@ class AuthenticationType(Available):
     authorize_params: dict[str, str] = {}
     token_params: dict[str, str] = {}
     token_answer: TokenAnswer = TokenAnswer()
+    # Where the token response or the probe's names the account at the provider, as paths, beside the usual names.
+    account_fields: tuple[str, ...] = ()
     # What the provider's own error codes mean.
     error_codes: ErrorCodes = ErrorCodes()
     probe: Probe | None = None
@@ -273,7 +276,7 @@ class AuthenticationType(Available):
         values = {key: text for key, value in configuration.items() if (text := _as_text(value))}
         for field in self.fields:
             if (value := _given(field, configuration) or field.default) is not None:
-                values[field.key] = value
+                values[field.key] = field.bare(value)
         return values
 
 

@@ -1,5 +1,6 @@
 """Configuration keys of elements, and which of them are secret."""
 
+import re
 import tomllib
 from enum import StrEnum
 from functools import cache
@@ -11,6 +12,8 @@ from instances.redaction import is_secret_key
 
 # Replaces secrets on the wire (contract 5). Received as a value, it counts as none.
 MASK = "********"
+# Of a value that is compared with a pattern, so that no comparison takes long.
+MAX_PATTERN_CHARACTERS = 255
 _COMMON_FILE = Path(__file__).with_name("common.toml")
 
 
@@ -47,7 +50,15 @@ class ConfigurationKey(BaseModel):
     # Patterns (hosts.py) of the provider's hosts, for a key that can become part of a host. Empty: none known; None: not
     # stated.
     hosts: tuple[str, ...] | None = None
+    # What forms say at the field: help, a value that could be entered, and the provider's page about it.
     description: str = ""
+    example: str = ""
+    link: str = ""
+    # What surrounds the value, such as https:// and .example.com; it may be entered along with it.
+    prefix: str = ""
+    suffix: str = ""
+    # A regular expression that the whole value must match, without prefix and suffix.
+    pattern: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,6 +78,23 @@ class ConfigurationKey(BaseModel):
         """
         is_declared = self.secret or self.type in {KeyType.PASSWORD, KeyType.PRIVATE_KEY}
         return is_declared or (self.looks_secret and not self.not_secret_because)
+
+    def bare(self, value: str) -> str:
+        """Return a value without the prefix and the suffix, as it is sent."""
+        text = value.strip()
+        if self.prefix and text.lower().startswith(self.prefix.lower()):
+            text = text[len(self.prefix) :]
+        start = text.partition("/")[0]
+        if self.suffix and start.lower().endswith(self.suffix.lower()):
+            text = start[: -len(self.suffix)]
+        return text or value
+
+    def matches(self, value: str) -> bool:
+        """Whether a value has the form that the provider expects, if that is stated."""
+        bare = self.bare(value)
+        return not self.pattern or (
+            len(bare) <= MAX_PATTERN_CHARACTERS and re.fullmatch(self.pattern, bare) is not None
+        )
 
 
 @cache

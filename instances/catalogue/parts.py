@@ -72,6 +72,7 @@ class TokenAnswer(Part):
     access_token: str | None = None
     refresh_token: str | None = None
     expires_in: str | None = None
+    refresh_token_expires_in: str | None = None
     scope: str | None = None
 
 

@@ -13,11 +13,13 @@ from instances.catalogue.authentication import (
     GrantType,
 )
 from instances.catalogue.availability import SENTENCES, Available, problems_of_availability
-from instances.catalogue.configuration_keys import ConfigurationKey, KeyType
+from instances.catalogue.configuration_keys import KeyType
 from instances.catalogue.definition import ElementDefinition
+from instances.catalogue.field_validation import problems_of_field
 from instances.catalogue.hosts import parse_pattern
 from instances.catalogue.hub_api_validation import problems_of_hub_api
 from instances.catalogue.parts import Api, Probe, ProbeScheme, Variant
+from instances.catalogue.refresh_tokens import problems_of_lifetimes
 from instances.catalogue.templates import VARIABLE, variables_in
 
 # Fields of the token response that are not kept under their own names.
@@ -27,7 +29,6 @@ _TOKEN_FIELDS = {ACCESS_TOKEN, "refresh_token", "id_token", "expires_in", "scope
 type Problem = tuple[str, str]
 
 _ELEMENT_KEY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_CONFIGURATION_KEY = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
 # Limits of the wire and of databases: a signed 32-bit number, and short names.
 _MAX_ID = 2**31 - 1
 _MAX_CHARACTERS = {"key": 100, "name": 200, "hub": 50}
@@ -42,11 +43,6 @@ _ENDPOINTS = (
     "refresh_endpoint",
     "revocation_endpoint",
 )
-_TEXT_OF_TYPE = {
-    KeyType.BOOLEAN: re.compile(r"true|false"),
-    KeyType.INTEGER: re.compile(r"-?[0-9]+"),
-    KeyType.URL: re.compile(r"https?://.+"),
-}
 
 
 def problems_of(definition: ElementDefinition) -> Iterator[Problem]:
@@ -89,7 +85,7 @@ def problems_of(definition: ElementDefinition) -> Iterator[Problem]:
 def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:
     yield from problems_of_availability(way)
     for index, field in enumerate(way.fields):
-        yield from _below(f"fields[{index}]", _problems_of_field(field))
+        yield from _below(f"fields[{index}]", problems_of_field(field))
     keys = [name for field in way.fields for name in field.names]
     yield from _repeated("fields", keys, "fields with the key or alias")
     yield from _repeated("variants", [v.name for v in way.variants], "variants with the name")
@@ -103,6 +99,7 @@ def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:
     yield from _problems_of_templates(way, known)
     yield from _problems_of_issuer(way, way)
     yield from _problems_of_answers(way)
+    yield from problems_of_lifetimes(way, obtains_token=way.obtains_token)
     yield from _problems_of_private_keys(way)
     if way.assertion:
         yield from _below("assertion", _problems_of_assertion(way.assertion, way, known))
@@ -112,32 +109,6 @@ def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:
         yield from _below("api", _problems_of_api(way.api, way, known))
     for index, variant in enumerate(way.variants):
         yield from _below(f"variants[{index}]", _problems_of_variant(variant, way, keys, known))
-
-
-def _problems_of_field(field: ConfigurationKey) -> Iterator[Problem]:
-    if not all(_CONFIGURATION_KEY.fullmatch(name) for name in field.names):
-        yield (
-            "key",
-            f"{field.key}: must be letters and digits, with single dots, hyphens or underscores.",
-        )
-    if field.secret and field.not_secret_because:
-        yield (
-            "not_secret_because",
-            f"{field.key}: is set although secret is true. Keep only one of them.",
-        )
-    if field.type in {KeyType.PASSWORD, KeyType.PRIVATE_KEY} and not field.secret:
-        yield "secret", f"{field.key}: must be true for a {field.type}."
-    elif field.looks_secret and not (field.secret or field.not_secret_because):
-        yield (
-            "secret",
-            f"{field.key}: looks like a secret. Set secret = true, or explain in not_secret_because why it is not secret.",
-        )
-    if field.default is None:
-        return
-    if field.options and field.default not in field.options:
-        yield "default", f"{field.key}: must be one of its options: {', '.join(field.options)}."
-    if (form := _TEXT_OF_TYPE.get(field.type)) and not form.fullmatch(field.default):
-        yield "default", f"{field.key}: is not a valid {field.type}."
 
 
 def _problems_of_hosts(way: AuthenticationType) -> Iterator[Problem]:
@@ -301,6 +272,9 @@ def _problems_of_answers(way: AuthenticationType) -> Iterator[Problem]:
                 f"token_answer.{name}",
                 'must be names with dots between them, such as "data.token".',
             )
+    for index, path in enumerate(way.account_fields):
+        if not _PATH.fullmatch(path):
+            yield f"account_fields[{index}]", 'must be names with dots between them: "owner.id".'
     stated = list(way.error_codes.stated())
     for meaning, codes in stated:
         if any(not code.strip() or code.strip() != code for code in codes):

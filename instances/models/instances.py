@@ -67,6 +67,8 @@ class Instance(SealedRow):
     # Whether tokens contain a refresh token, for queries; None without tokens.
     has_refresh_token = models.BooleanField(_("has a refresh token"), null=True, editable=False)
     expires_at = models.DateTimeField(_("access token expires at"), null=True, blank=True)
+    # None if neither the provider nor the element's file states it.
+    refresh_token_expires_at = models.DateTimeField(null=True, editable=False)
     token_digest = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001
     token = SealedTextField(_("Element token"), digest_field="token_digest")
     # The Element token that a new one replaced, which works until previous_token_until.

@@ -85,6 +85,7 @@ def details_of(instance: Instance) -> list[Fact]:
         Fact(_("Account at the provider"), _account(instance)),
         Fact(_("Provider tokens"), secret_state(instance, "tokens")),
         Fact(_("Scopes not granted"), ", ".join(instance.missing_scopes)),
+        _refresh_token_end(instance),
         Fact(_("Next refresh"), at=instance.next_refresh_at),
         Fact(_("Refresh status"), _refresh_status(instance)),
         Fact(_("Verified"), at=instance.verified_at),
@@ -98,6 +99,12 @@ def details_of(instance: Instance) -> list[Fact]:
         Fact(_("UID"), str(instance.uid)),
     ]
     return [fact for fact in facts if fact.value or fact.at]
+
+
+def _refresh_token_end(instance: Instance) -> Fact:
+    is_idle = instance.authentication.refresh_token_idle_days is not None
+    label = _("Refresh token ends if unused") if is_idle else _("Refresh token valid until")
+    return Fact(label, at=instance.refresh_token_expires_at)
 
 
 def _account(instance: Instance) -> str:

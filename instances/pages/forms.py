@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy as _
 
@@ -100,6 +100,15 @@ class PageField(forms.BoundField):
         return super().build_widget_attrs(own | attrs, widget)
 
 
+class KeyField(PageField):
+    """The field of a configuration key, which may state what surrounds the value."""
+
+    @property
+    def key(self) -> ConfigurationKey | None:
+        keys: dict[str, ConfigurationKey] = getattr(self.form, "keys", {})
+        return keys.get(self.name)
+
+
 class PageForm(forms.Form):
     """A form of one of our own pages."""
 
@@ -131,6 +140,8 @@ class ConfigurationForm(PageForm):
     is_incomplete: someone else enters what is left blank.
     """
 
+    bound_field_class = KeyField
+
     def __init__(
         self,
         way: AuthenticationType,
@@ -142,6 +153,7 @@ class ConfigurationForm(PageForm):
         files: Any = None,
     ) -> None:
         super().__init__(data, files)
+        self.keys = {_PREFIX + key.key: key for key in way.fields}
         self._stored = instance.configuration if instance else {}
         # Secrets that can no longer be read must be entered again.
         lost = instance.lost_keys if instance else []
@@ -201,12 +213,12 @@ class ConfigurationForm(PageForm):
 
     def _field_of(self, key: ConfigurationKey) -> forms.Field:
         initial = self._stored.get(key.key, key.default)
-        options: dict[str, Any] = {"label": key.label, "help_text": key.description}
+        options: dict[str, Any] = {"label": key.label, "help_text": _help_of(key)}
         if key.is_secret:
             is_stored = key.key in self._stored_secrets
             if is_stored:
                 hint = gettext("Leave blank to keep the current value.")
-                options["help_text"] = f"{key.description} {hint}".strip()
+                options["help_text"] = _joined([options["help_text"], hint])
             is_required = key.required and not is_stored
             is_file = key.type == KeyType.PRIVATE_KEY
             widget = PrivateKeyInput if is_file else SecretInput
@@ -280,6 +292,20 @@ class SignInForm(AuthenticationForm):
             raise self.get_invalid_login_error()
         self.confirm_login_allowed(self.user_cache)
         return self.cleaned_data
+
+
+def _help_of(key: ConfigurationKey) -> SafeString:
+    """Say what to enter, by an example and with the provider's page about it."""
+    example = format_html(gettext("Example: {}"), key.example) if key.example else ""
+    link = ""
+    if key.link:
+        page = '<a href="{}" target="_blank" rel="noopener noreferrer">{}</a>'
+        link = format_html(page, key.link, gettext("Where to find it"))
+    return _joined([key.description, example, link])
+
+
+def _joined(parts: Iterable[str]) -> SafeString:
+    return format_html_join(" ", "{}", ((part,) for part in parts if part))
 
 
 def _name_field(*, required: bool) -> forms.CharField:

@@ -25,6 +25,10 @@ class TokenSet:
     scope: str = ""
     # Aware, UTC; None if the provider sent no expires_in.
     expires_at: datetime | None = None
+    # When the refresh token ends if it is not used before, and when every refresh token of this consent ends. Aware,
+    # UTC; None if neither the provider nor the element's file states it.
+    refresh_expires_at: datetime | None = None
+    grant_expires_at: datetime | None = None
     # The response's other string fields, which later calls need (instance_url, realmId).
     extra: Mapping[str, str] = field(default_factory=dict, repr=False)
     # Asked for, and not granted.
@@ -33,6 +37,7 @@ class TokenSet:
     account: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def to_json(self) -> dict[str, Any]:
+        ends = {name: getattr(self, name) for name in ("refresh_expires_at", "grant_expires_at")}
         return {
             "access_token": self.access_token,
             "refresh_token": self.refresh_token,
@@ -41,15 +46,16 @@ class TokenSet:
             "expires_at": self.expires_at.isoformat() if self.expires_at else None,
             "extra": dict(self.extra),
             "missing_scopes": list(self.missing_scopes),
+            **{name: at.isoformat() for name, at in ends.items() if at},
         }
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        expires_at = stored["expires_at"]
-        read = {
-            "expires_at": datetime.fromisoformat(expires_at) if expires_at else None,
-            "missing_scopes": tuple(stored.get("missing_scopes", ())),
+        ends = ("expires_at", "refresh_expires_at", "grant_expires_at")
+        read: dict[str, Any] = {
+            name: datetime.fromisoformat(stored[name]) for name in ends if stored.get(name)
         }
+        read["missing_scopes"] = tuple(stored.get("missing_scopes", ()))
         return cls(**{**stored, **read})
 
 

@@ -32,6 +32,7 @@ def normalise_configuration(
     """
     types = {name: field.type for field in authentication.fields for name in field.names}
     options = {field.key: field.options for field in authentication.fields if field.options}
+    patterned = {n: field for field in authentication.fields if field.pattern for n in field.names}
     normalised = {}
     for key, value in given.items():
         if storable(key) != key:
@@ -44,6 +45,8 @@ def normalise_configuration(
         _check_form(key, text, types.get(key, KeyType.STRING))
         if key in options and text not in options[key]:
             raise InvalidConfigurationError(key, f"must be one of: {', '.join(options[key])}.")
+        if key in patterned and not patterned[key].matches(text):
+            raise InvalidConfigurationError(key, f"must look like {patterned[key].example}.")
         if types.get(key) == KeyType.PRIVATE_KEY and authentication.assertion:
             _check_private_key(key, text, authentication.assertion)
         normalised[key] = text.lower() if types.get(key) == KeyType.BOOLEAN else text

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from instances.redaction import storable
@@ -22,14 +22,27 @@ _OWNERS = frozenset({"account", "company", "enterprise", "organization", "team",
 _CLAIMS = ("sub", "oid", "tid")
 
 
-def account_in(document: Any) -> dict[str, str]:
-    """Return what identifies the account in a response, by field; empty if nothing does."""
-    if not isinstance(document, dict):
-        return {}
-    found = dict(_identities(document))
-    if isinstance(token := document.get("id_token"), str):
-        found |= _claims(token)
+def account_in(document: Any, stated: Iterable[str] = ()) -> dict[str, str]:
+    """Return what identifies the account in a response, by field; empty if nothing does.
+
+    stated: paths of fields that the element's file names, beside the usual ones.
+    """
+    found = {path: text for path in stated if (text := _text(value_at(document, path)))}
+    if isinstance(document, dict):
+        found |= _identities(document)
+        if isinstance(token := document.get("id_token"), str):
+            found |= _claims(token)
     return dict(sorted(found.items()))
+
+
+def value_at(document: Any, path: str) -> Any:
+    """Return what stands at a path such as "user.id" or "0.tenantId"; None if nothing does."""
+    for name in path.split("."):
+        if isinstance(document, list) and name.isdecimal() and int(name) < len(document):
+            document = document[int(name)]
+        else:
+            document = document.get(name) if isinstance(document, dict) else None
+    return document
 
 
 def _identities(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -218,7 +218,12 @@ def _request_tokens(
     if not answer.ok or is_refusal(document or {}):
         raise_for_fault(answer, subject, request.authentication.error_codes, is_refused=True)
         raise _refusal(request, answer, subject, document, rejection)
-    tokens = token_set(document or {}, request, asked_scope=_scope(request))
+    tokens = token_set(
+        document or {},
+        request,
+        asked_scope=_scope(request),
+        is_refresh=form["grant_type"] == "refresh_token",
+    )
     if tokens.access_token:
         return tokens
     raise sign_in_page(answer, subject) if is_page(answer) else unusable(answer, subject)

@@ -53,7 +53,7 @@ def prove(request: PlatformRequest) -> dict[str, str]:
     else:
         answer = exchange(subject, probe.method, url, headers=headers)
     _raise_for_refusal(answer, subject, request)
-    return account_in(json_of(answer))
+    return account_in(json_of(answer), request.authentication.account_fields)
 
 
 def _raise_for_refusal(answer: Answer, subject: Subject, request: PlatformRequest) -> None:

@@ -11,8 +11,9 @@ from urllib.parse import parse_qsl
 from django.utils import timezone
 
 from instances.catalogue.parts import TokenAnswer
+from instances.catalogue.refresh_tokens import RefreshTokenFacts
 from instances.platforms.base import PlatformRequest, TokenSet
-from instances.platforms.embedded.accounts import account_in
+from instances.platforms.embedded.accounts import account_in, value_at
 from instances.platforms.transport import (
     FIRST_INSTANT,
     FIRST_MILLISECONDS,
@@ -34,6 +35,13 @@ _STANDARD_FIELDS = {
 # In this order, because some providers send expires_in in milliseconds beside expires_in_sec.
 _LIFETIMES = ("expires_in_sec", "expires_in", "expires")
 _INSTANTS = ("expires_on", "expires_at")
+# The same of the refresh token.
+_REFRESH_LIFETIMES = (
+    "refresh_token_expires_in",
+    "x_refresh_token_expires_in",
+    "refresh_expires_in",
+)
+_REFRESH_INSTANTS = ("refresh_token_expires_at",)
 # A longer life counts as this long.
 _LONGEST_LIFE = timedelta(days=3650)
 # Scopes that responses do not name, although they were granted.
@@ -69,11 +77,16 @@ def is_refusal(document: Mapping[str, Any]) -> bool:
 
 
 def token_set(
-    document: Mapping[str, Any], request: PlatformRequest, *, asked_scope: str | None
+    document: Mapping[str, Any],
+    request: PlatformRequest,
+    *,
+    asked_scope: str | None,
+    is_refresh: bool = False,
 ) -> TokenSet:
     """Return the tokens of a response; without an access token, an empty one.
 
-    What the response leaves out stays as it was: the refresh token, the scope, the values for later calls.
+    What the response leaves out stays as it was: the refresh token, the scope, the values for later calls. is_refresh:
+    whether they were got by the stored refresh token, and not by a new consent.
     """
     way, before = request.authentication, request.tokens or TokenSet("")
     fields = {**_unwrapped(document), **_mapped(document, way.token_answer)}
@@ -84,15 +97,19 @@ def token_set(
         if name in request.provider_data
     }
     extra = {**before.extra, **kept, **_texts_only(fields)}
-    scope = texts.get("scope") or before.scope
+    scope, now = texts.get("scope") or before.scope, timezone.now()
+    refresh_token = texts.get("refresh_token") or before.refresh_token
+    ends = _refresh_token_ends(fields, way, before if is_refresh else None, now=now)
     return TokenSet(
         access_token=texts.get("access_token", ""),
-        refresh_token=texts.get("refresh_token") or before.refresh_token,
+        refresh_token=refresh_token,
         scope=scope,
-        expires_at=_expires_at(fields, now=timezone.now()),
+        expires_at=_ends_at(fields, _LIFETIMES, _INSTANTS, now=now),
+        refresh_expires_at=min(filter(None, ends), default=None) if refresh_token else None,
+        grant_expires_at=ends[1],
         extra={name: value for name, value in extra.items() if name not in _STANDARD_FIELDS},
         missing_scopes=_missing_scopes(asked_scope or "", scope),
-        account=account_in({**document, **fields, **kept}),
+        account=account_in({**document, **fields, **kept}, way.account_fields),
     )
 
 
@@ -108,13 +125,7 @@ def _unwrapped(document: Mapping[str, Any]) -> Mapping[str, Any]:
 def _mapped(document: Mapping[str, Any], places: TokenAnswer) -> dict[str, Any]:
     """Return the fields that the element's file says where to find."""
     stated = places.model_dump(exclude_none=True)
-    return {name: _at(document, path) for name, path in stated.items()}
-
-
-def _at(document: Any, path: str) -> Any:
-    for name in path.split("."):
-        document = document.get(name) if isinstance(document, dict) else None
-    return document
+    return {name: value_at(document, path) for name, path in stated.items()}
 
 
 def _text(value: Any) -> str | None:
@@ -130,19 +141,25 @@ def _texts_only(fields: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _expires_at(fields: Mapping[str, Any], *, now: datetime) -> datetime | None:
-    """Return when the access token ends; None if that is unknown.
+def _ends_at(
+    fields: Mapping[str, Any],
+    lifetimes: tuple[str, ...],
+    instants: tuple[str, ...],
+    *,
+    now: datetime,
+) -> datetime | None:
+    """Return when a token ends, by the first of these fields; None if that is unknown.
 
     expires_in is only RECOMMENDED (RFC 6749 5.1), and 0 or -1 means that the token does not end. A number that is too
     large for a lifetime is an instant.
     """
-    for name in (*_LIFETIMES, *_INSTANTS):
+    for name in (*lifetimes, *instants):
         if fields.get(name) is None:
             continue
         number = _number(fields[name])
         if number is None:
-            ends = _parsed(fields[name]) if name in _INSTANTS else None
-        elif name in _INSTANTS or number >= FIRST_INSTANT:
+            ends = _parsed(fields[name]) if name in instants else None
+        elif name in instants or number >= FIRST_INSTANT:
             ends = _instant(number)
         else:
             ends = now + min(timedelta(seconds=min(number, 1e9)), _LONGEST_LIFE)
@@ -150,6 +167,29 @@ def _expires_at(fields: Mapping[str, Any], *, now: datetime) -> datetime | None:
             return None
         return min(ends, now + _LONGEST_LIFE)
     return None
+
+
+def _refresh_token_ends(
+    fields: Mapping[str, Any],
+    facts: RefreshTokenFacts,
+    refreshed: TokenSet | None,
+    *,
+    now: datetime,
+) -> tuple[datetime | None, datetime | None]:
+    """Return when the refresh token ends if it is not used, and when its grant does.
+
+    refreshed: the tokens that were refreshed; None after a new consent.
+    """
+    stated = _ends_at(fields, _REFRESH_LIFETIMES, _REFRESH_INSTANTS, now=now)
+    unused = stated or _in_days(facts.refresh_token_idle_days, now)
+    if refreshed is None:
+        return unused, _in_days(facts.refresh_token_max_days, now)
+    is_same = not fields.get("refresh_token")
+    return unused or (refreshed.refresh_expires_at if is_same else None), refreshed.grant_expires_at
+
+
+def _in_days(days: int | None, now: datetime) -> datetime | None:
+    return now + timedelta(days=days) if days else None
 
 
 def _number(value: Any) -> float | None:

@@ -16,6 +16,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from instances.catalogue.authentication import AuthenticationType
+from instances.catalogue.refresh_tokens import Rotation
 from instances.errors import (
     AnswerLostError,
     CredentialsRefusedError,
@@ -86,6 +87,7 @@ def token_columns(way: AuthenticationType, tokens: TokenSet, *, at: datetime) ->
         "has_refresh_token": bool(tokens.refresh_token),
         "tokens_version": F("tokens_version") + 1,
         "expires_at": tokens.expires_at,
+        "refresh_token_expires_at": tokens.refresh_expires_at,
         "refresh_due_at": refresh_due_at(way, tokens, at=at),
         "refresh_started_at": None,
         "refresh_failures": 0,
@@ -176,6 +178,9 @@ def _refresh_held(
 
 def _explained(instance: Instance, error: InstancesError, *, is_lost: bool) -> InstancesError:
     """Say so if a refresh token is rejected because its successor was lost."""
+    if instance.authentication.refresh_token_rotation == Rotation.NONE:
+        # The provider replaced no refresh token, so none was lost.
+        return error
     is_known = instance.cause == RefreshLostError.cause
     if not (isinstance(error, GrantRejectedError) and (is_lost or is_known)):
         return error
@@ -229,11 +234,19 @@ def _record_failure(
     failures = instance.refresh_failures + 1
     asked = error.retry_after_seconds if isinstance(error, PlatformError) else None
     wait = retry_after(failures, asked_for_seconds=asked)
+    if failures == 1 and isinstance(error, AnswerLostError):
+        wait = min(wait, _half_of_grace(instance) or wait)
     # A lost response may have contained new tokens, so keep that on record until a response arrives.
     intent = {} if isinstance(error, AnswerLostError) else {"refresh_started_at": None}
     columns = {"refresh_failures": failures, "refresh_due_at": at + wait, **intent}
     _write_as_holder(instance, lease, **columns, **cause_of(error))
     log.warning("refresh failed", uid=str(instance.uid), error=type(error).__name__)
+
+
+def _half_of_grace(instance: Instance) -> timedelta | None:
+    """Return half of the time for which a refresh token that was replaced still works, if that is stated."""
+    grace_seconds = instance.authentication.refresh_token_grace_seconds
+    return timedelta(seconds=grace_seconds / 2) if grace_seconds else None
 
 
 def _record_loss(instance: Instance, lease: Lease, *, at: datetime) -> None:
