@@ -8,7 +8,7 @@ from instances.catalogue.assertions import Assertion
 from instances.catalogue.availability import Available
 from instances.catalogue.configuration_keys import MASK, ConfigurationKey
 from instances.catalogue.error_codes import ErrorCodes
-from instances.catalogue.parts import Api, Probe, TokenAnswer, Variant
+from instances.catalogue.parts import Api, AwsSignature, Probe, TokenAnswer, Variant
 from instances.catalogue.refresh_tokens import RefreshTokenFacts
 from instances.catalogue.templates import authority_of, variables_in
 from instances.errors import InvalidConfigurationError
@@ -97,6 +97,8 @@ class AuthenticationType(Available, RefreshTokenFacts):
     )
     # The assertion that proves the client.
     assertion: Assertion | None = None
+    # The keys that sign requests with the scheme aws_sigv4.
+    aws_signature: AwsSignature | None = None
     # The authorization server's issuer identifier, which an iss parameter of the callback must equal (RFC 9207).
     issuer: str | None = None
     # Whether every response has an iss parameter (RFC 9207 3).
@@ -186,6 +188,7 @@ class AuthenticationType(Available, RefreshTokenFacts):
         """Configuration keys whose values requests may contain, variants included."""
         named = {self.client_id_key, self.client_secret_key, self.username_key, self.password_key}
         named |= self.assertion.keys if self.assertion else set()
+        named |= self.aws_signature.keys if self.aws_signature else set()
         templates = [
             template
             for part in self._parts

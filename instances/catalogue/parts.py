@@ -18,6 +18,8 @@ class ProbeScheme(StrEnum):
     BASIC = "basic"
     # Headers of the probe only.
     HEADERS = "headers"
+    # Signed with the keys of an AWS account (Signature Version 4).
+    AWS_SIGV4 = "aws_sigv4"
 
 
 class Part(BaseModel):
@@ -30,6 +32,8 @@ class Credentialed(Part):
     username: str = ""
     password: str = Field(default="", repr=False)
     headers: dict[str, str] = {}
+    # Which AWS service the signature of aws_sigv4 is for, such as "s3".
+    service: str = ""
 
     def text_templates(self) -> Iterator[tuple[str, str]]:
         """Yield each text template with its place, such as "headers.Accept"."""
@@ -61,6 +65,20 @@ class Api(Credentialed):
 
     base_url: str
     scheme: ProbeScheme | None = None
+
+
+class AwsSignature(Part):
+    """The configuration keys that sign requests to AWS. Only the access key ID and the session token are ever sent."""
+
+    region_key: str
+    access_key_id_key: str
+    secret_access_key_key: str
+    # Of temporary credentials.
+    session_token_key: str | None = None
+
+    @property
+    def keys(self) -> frozenset[str]:
+        return frozenset(name for name in self.model_dump().values() if name)
 
 
 class TokenAnswer(Part):

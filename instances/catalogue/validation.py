@@ -12,21 +12,29 @@ from instances.catalogue.authentication import (
     ClientAuthenticationMethod,
     GrantType,
 )
-from instances.catalogue.availability import SENTENCES, Available, problems_of_availability
+from instances.catalogue.availability import Available, problems_of_availability
 from instances.catalogue.configuration_keys import KeyType
+from instances.catalogue.credentials_validation import (
+    problems_of_api,
+    problems_of_aws_signature,
+    problems_of_probe,
+)
 from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.field_validation import problems_of_field
 from instances.catalogue.hosts import parse_pattern
 from instances.catalogue.hub_api_validation import problems_of_hub_api
-from instances.catalogue.parts import Api, Probe, ProbeScheme, Variant
+from instances.catalogue.parts import Variant
 from instances.catalogue.refresh_tokens import problems_of_lifetimes
-from instances.catalogue.templates import VARIABLE, variables_in
+from instances.catalogue.template_validation import (
+    Problem,
+    below,
+    problems_of_text,
+    problems_of_url,
+)
+from instances.catalogue.templates import variables_in
 
 # Fields of the token response that are not kept under their own names.
 _TOKEN_FIELDS = {ACCESS_TOKEN, "refresh_token", "id_token", "expires_in", "scope", "token_type"}
-
-# A place in the file, such as `authentication[1].token_endpoint`, and a message.
-type Problem = tuple[str, str]
 
 _ELEMENT_KEY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 # Limits of the wire and of databases: a signed 32-bit number, and short names.
@@ -35,7 +43,6 @@ _MAX_CHARACTERS = {"key": 100, "name": 200, "hub": 50}
 # An assertion is for one request, and no provider accepts one that is valid for more than an hour.
 _MAX_ASSERTION_SECONDS = 3600
 _PATH = re.compile(r"[\w-]+(\.[\w-]+)*")
-_URL_START = re.compile(r"https?://[^/]|\{")
 _ENDPOINTS = (
     "request_token_endpoint",
     "authorization_endpoint",
@@ -73,9 +80,9 @@ def problems_of(definition: ElementDefinition) -> Iterator[Problem]:
     kinds = [str(way.type) for way in ways]
     yield from _repeated("authentication", kinds, "ways of authentication of type")
     for index, way in enumerate(definition.authentication):
-        yield from _below(f"authentication[{index}]", _problems_of_way(way))
+        yield from below(f"authentication[{index}]", _problems_of_way(way))
     if definition.hub_api:
-        yield from _below("hub_api", problems_of_hub_api(definition.hub_api))
+        yield from below("hub_api", problems_of_hub_api(definition.hub_api))
     if definition.alias_of:
         for name in ("hub_api", *Available.model_fields):
             if getattr(definition, name) != ElementDefinition.model_fields[name].default:
@@ -85,7 +92,7 @@ def problems_of(definition: ElementDefinition) -> Iterator[Problem]:
 def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:
     yield from problems_of_availability(way)
     for index, field in enumerate(way.fields):
-        yield from _below(f"fields[{index}]", problems_of_field(field))
+        yield from below(f"fields[{index}]", problems_of_field(field))
     keys = [name for field in way.fields for name in field.names]
     yield from _repeated("fields", keys, "fields with the key or alias")
     yield from _repeated("variants", [v.name for v in way.variants], "variants with the name")
@@ -102,13 +109,15 @@ def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:
     yield from problems_of_lifetimes(way, obtains_token=way.obtains_token)
     yield from _problems_of_private_keys(way)
     if way.assertion:
-        yield from _below("assertion", _problems_of_assertion(way.assertion, way, known))
+        yield from below("assertion", _problems_of_assertion(way.assertion, way, known))
+    if way.aws_signature:
+        yield from below("aws_signature", problems_of_aws_signature(way.aws_signature, way))
     if way.probe:
-        yield from _below("probe", _problems_of_probe(way.probe, way, known))
+        yield from below("probe", problems_of_probe(way.probe, way, known))
     if way.api:
-        yield from _below("api", _problems_of_api(way.api, way, known))
+        yield from below("api", problems_of_api(way.api, way, known))
     for index, variant in enumerate(way.variants):
-        yield from _below(f"variants[{index}]", _problems_of_variant(variant, way, keys, known))
+        yield from below(f"variants[{index}]", _problems_of_variant(variant, way, keys, known))
 
 
 def _problems_of_hosts(way: AuthenticationType) -> Iterator[Problem]:
@@ -197,12 +206,12 @@ def _needed_endpoints(way: AuthenticationType) -> tuple[str, ...]:
 def _problems_of_templates(way: AuthenticationType | Variant, known: set[str]) -> Iterator[Problem]:
     for name in _ENDPOINTS:
         if (template := getattr(way, name, None)) is not None:
-            yield from _problems_of_url(name, template, known)
+            yield from problems_of_url(name, template, known)
     for index, scope in enumerate(way.scopes or ()):
-        yield from _problems_of_text(f"scopes[{index}]", scope, known)
+        yield from problems_of_text(f"scopes[{index}]", scope, known)
     for parameters in ("authorize_params", "token_params"):
         for name, value in (getattr(way, parameters) or {}).items():
-            yield from _problems_of_text(f"{parameters}.{name}", value, known)
+            yield from problems_of_text(f"{parameters}.{name}", value, known)
 
 
 def _problems_of_issuer(
@@ -220,7 +229,7 @@ def _problems_of_issuer(
         yield "issuer", "must have no query and no fragment."
     filled = {f.key for f in way.fields if f.required or f.default is not None}
     filled |= {*variables_in(stating.authorization_endpoint or way.authorization_endpoint or "")}
-    yield from _problems_of_url("issuer", issuer, filled)
+    yield from problems_of_url("issuer", issuer, filled)
 
 
 def _problems_of_private_keys(way: AuthenticationType) -> Iterator[Problem]:
@@ -255,7 +264,7 @@ def _problems_of_assertion(
         yield "lifetime_seconds", f"must be a number from 1 to {_MAX_ASSERTION_SECONDS}."
     known = known - {ACCESS_TOKEN} | {*(assertion.key_file.values if assertion.key_file else ())}
     for place, template in assertion.text_templates():
-        yield from _problems_of_text(place, template, known)
+        yield from problems_of_text(place, template, known)
     is_grant = way.grant_type == GrantType.JWT_BEARER
     if is_grant and not assertion.issuer:
         yield "issuer", "is missing. State who signs the grant."
@@ -288,44 +297,6 @@ def _problems_of_answers(way: AuthenticationType) -> Iterator[Problem]:
         )
 
 
-def _problems_of_probe(probe: Probe, way: AuthenticationType, known: set[str]) -> Iterator[Problem]:
-    yield from _problems_of_url("url", probe.url, known)
-    yield from _problems_of_credentials(probe, way, known)
-    if probe.forbidden and not SENTENCES.fullmatch(probe.forbidden):
-        yield "forbidden", "must be whole sentences, with a full stop at the end."
-
-
-def _problems_of_api(api: Api, way: AuthenticationType, known: set[str]) -> Iterator[Problem]:
-    yield from _problems_of_url("base_url", api.base_url, known)
-    if {"?", "#"} & set(api.base_url) or api.base_url.endswith("/"):
-        yield "base_url", "must have no query and no fragment, and must not end with a slash."
-    if api.scheme:
-        yield from _problems_of_credentials(api, way, known)
-        return
-    if way.probe is None:
-        yield "scheme", "is missing. Without a probe, state how calls carry the credentials."
-    if any(text for _, text in api.text_templates()):
-        yield "scheme", "is missing, although username, password or headers are stated."
-
-
-def _problems_of_credentials(
-    carrying: Probe | Api, way: AuthenticationType, known: set[str]
-) -> Iterator[Problem]:
-    for place, template in carrying.text_templates():
-        yield from _problems_of_text(place, template, known)
-    if carrying.scheme == ProbeScheme.BEARER and ACCESS_TOKEN not in known:
-        yield "scheme", "bearer needs an access token, but this way of authentication has none."
-    if (carrying.scheme == ProbeScheme.OAUTH1) is not (way.type == AuthenticationKind.OAUTH1):
-        yield (
-            "scheme",
-            "must be oauth1 if, and only if, the type is oauth1.",
-        )
-    if carrying.scheme == ProbeScheme.BASIC and not carrying.username:
-        yield "username", "is missing. Scheme basic needs it."
-    if carrying.scheme == ProbeScheme.HEADERS and not carrying.headers:
-        yield "headers", "is missing. Scheme headers needs at least one."
-
-
 def _problems_of_variant(
     variant: Variant, way: AuthenticationType, keys: Iterable[str], known: set[str]
 ) -> Iterator[Problem]:
@@ -334,33 +305,12 @@ def _problems_of_variant(
     yield from _problems_of_templates(variant, known)
     yield from _problems_of_issuer(variant, way)
     if variant.probe:
-        yield from _below("probe", _problems_of_probe(variant.probe, way, known))
+        yield from below("probe", problems_of_probe(variant.probe, way, known))
     if variant.api:
-        yield from _below("api", _problems_of_api(variant.api, way, known))
-
-
-def _problems_of_url(place: str, template: str, known: set[str]) -> Iterator[Problem]:
-    if not _URL_START.match(template):
-        yield place, "must begin with https://, http:// or a {key} that holds a URL."
-    yield from _problems_of_text(place, template, known)
-
-
-def _problems_of_text(place: str, template: str, known: set[str]) -> Iterator[Problem]:
-    if {"{", "}"} & set(VARIABLE.sub("", template)):
-        yield place, "has a brace that does not belong to a {key}."
-    for name in variables_in(template):
-        if name not in known:
-            yield (
-                place,
-                f"{{{name}}} is not a key of this way of authentication, and is not known at that point.",
-            )
+        yield from below("api", problems_of_api(variant.api, way, known))
 
 
 def _repeated(place: str, names: Iterable[str], what: str) -> Iterator[Problem]:
     for name, count in Counter(names).items():
         if count > 1:
             yield place, f"{count} {what} {name}. Keep one."
-
-
-def _below(place: str, problems: Iterable[Problem]) -> Iterator[Problem]:
-    return ((f"{place}.{below}", why) for below, why in problems)

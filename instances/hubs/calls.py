@@ -57,8 +57,6 @@ MAX_REDIRECTS = 3
 REFUSED_FOR_SECONDS = 60
 _REPEATABLE = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}
 _RETRIED = {429, 502, 503, 504}
-_FORM = "application/x-www-form-urlencoded"
-_MAX_SIGNED_BYTES = 1_048_576
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -209,7 +207,8 @@ class ConnectedInstance:
     def _send_once(
         self, method: str, url: str, headers: Mapping[str, str], body: StreamBody | None
     ) -> StreamedAnswer:
-        own, subject = self._own_headers(method, url, headers, body), self._subject()
+        own = self._own_headers(method, url, headers, body)
+        subject = self._subject(own.secrets)
         # Others use it while this thread waits for the provider.
         release_connection()
         return open_stream(
@@ -224,10 +223,10 @@ class ConnectedInstance:
     def _own_headers(
         self, method: str, url: str, headers: Mapping[str, str], body: StreamBody | None
     ) -> CallHeaders:
-        return call_headers(self._request, method, url, form=_form_of(headers, body))
+        return call_headers(self._request, method, url, headers=headers, body=body)
 
-    def _subject(self) -> Subject:
-        return subject_of(self._request, self._operation)
+    def _subject(self, secrets: frozenset[str]) -> Subject:
+        return subject_of(self._request, self._operation, secrets=secrets)
 
     def _require_token(self) -> None:
         """Get an access token first if only a refresh token is known."""
@@ -314,8 +313,9 @@ class ConnectedPlatform(ConnectedInstance):
     def _own_headers(self, *_: object) -> CallHeaders:
         return hub_call_headers(self._instance.label, *self._sent_secrets)
 
-    def _subject(self) -> Subject:
-        return subject_of(self._request, self._operation, provider=PLATFORM, secrets=self.secrets)
+    def _subject(self, secrets: frozenset[str]) -> Subject:
+        known = self.secrets | secrets
+        return subject_of(self._request, self._operation, provider=PLATFORM, secrets=known)
 
 
 class _Attempts:
@@ -359,16 +359,6 @@ def _merged(*parts: Mapping[str, str]) -> dict[str, str]:
     for part in parts:
         merged |= {name.lower(): (name, value) for name, value in part.items()}
     return dict(merged.values())
-
-
-def _form_of(headers: Mapping[str, str], body: StreamBody | None) -> str:
-    """Return the body if it is a form, which OAuth 1.0a signs."""
-    names = {name.lower(): value for name, value in headers.items()}
-    is_form = media_type(names.get("content-type")) == _FORM
-    if body is None or not is_form or body.length > _MAX_SIGNED_BYTES:
-        return ""
-    body.file.seek(0)
-    return body.file.read().decode(errors="replace")
 
 
 def _is_proof(method: str, answer: StreamedAnswer) -> bool:

@@ -171,10 +171,14 @@ class PlatformInstance:
 
 @dataclass(frozen=True, slots=True)
 class CallHeaders:
-    """Headers of a data call. defaults: the caller's own replace them; credentials: replace the caller's."""
+    """Headers of a data call. defaults: the caller's own replace them; credentials: replace the caller's.
+
+    secrets: what is part of them and no record may show, in addition to the request's secrets.
+    """
 
     defaults: Mapping[str, str]
     credentials: Mapping[str, str] = field(repr=False)
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

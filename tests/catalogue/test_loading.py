@@ -10,7 +10,7 @@ from instances.catalogue.authentication import AuthenticationKind, Authenticatio
 from instances.catalogue.configuration_keys import ConfigurationKey
 from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.loading import SHIPPED_FOLDER, load_element, shipped_elements
-from instances.catalogue.parts import Probe, Variant
+from instances.catalogue.parts import AwsSignature, Probe, Variant
 from instances.catalogue.sandbox import SANDBOX_ENDPOINT_OVERRIDES
 from instances.errors import CatalogueError
 
@@ -200,6 +200,7 @@ def test_the_example_of_the_guide_loads(tmp_path):
         ElementDefinition,
         AuthenticationType,
         Assertion,
+        AwsSignature,
         ConfigurationKey,
         Probe,
         Variant,

@@ -8,6 +8,7 @@ from instances.errors import (
     RefusedError,
 )
 from instances.platforms.base import PlatformRequest
+from instances.platforms.embedded import aws
 from instances.platforms.embedded.accounts import account_in
 from instances.platforms.embedded.calling import authorization
 from instances.platforms.embedded.oauth1 import request_signed
@@ -27,6 +28,10 @@ from instances.platforms.transport import (
 _CREDENTIALS_REJECTED = (
     "%(provider)s rejected the credentials (HTTP %(status)d). Enter valid credentials."
 )
+_SIGNATURE_REJECTED = (
+    "%(provider)s rejected the keys or their signature (HTTP %(status)d). Enter valid keys. If they are valid, check "
+    "the region and the clock of this server."
+)
 _ACCESS_ENDED = "%(provider)s rejected the access token (HTTP %(status)d): it expired or was revoked. Authorize again."
 _PERMISSIONS_MISSING = "%(provider)s accepted the credentials, but the account lacks permissions (HTTP %(status)d). %(advice)s"
 _GRANT_PERMISSIONS = "Ask the account owner to grant them."
@@ -45,9 +50,12 @@ def prove(request: PlatformRequest) -> dict[str, str]:
     probe = request.authentication.probe
     if probe is None:
         return {}
-    subject = subject_of(request, "Verify credentials")
     headers = headers_of(request, probe.headers) | authorization(request, probe)
-    url = address_of(request, probe.url)
+    url, secrets = address_of(request, probe.url), set[str]()
+    if probe.scheme == ProbeScheme.AWS_SIGV4:
+        headers |= aws.signed_headers(request, probe, probe.method, url, headers=headers)
+        secrets.add(aws.signature_in(headers))
+    subject = subject_of(request, "Verify credentials", secrets=secrets)
     if probe.scheme == ProbeScheme.OAUTH1:
         answer = request_signed(request, subject, probe.method, url, headers)
     else:
@@ -63,11 +71,16 @@ def _raise_for_refusal(answer: Answer, subject: Subject, request: PlatformReques
             raise sign_in_page(answer, subject)
         return
     raise_for_fault(answer, subject, request.authentication.error_codes)
+    probe = request.authentication.probe
+    is_signed = probe is not None and probe.scheme == ProbeScheme.AWS_SIGV4
     match answer.status_code:
         case 401 if request.authentication.needs_browser:
             raise error_of(GrantRejectedError, _ACCESS_ENDED, answer, subject)
         case 401:
             raise error_of(CredentialsRefusedError, _CREDENTIALS_REJECTED, answer, subject)
+        case 403 if is_signed and b"AccessDenied" not in answer.content:
+            # AWS refuses keys and signatures so, and not with 401.
+            raise error_of(CredentialsRefusedError, _SIGNATURE_REJECTED, answer, subject)
         case 403:
             probe = request.authentication.probe
             facts = {"advice": (probe and probe.forbidden) or _GRANT_PERMISSIONS}

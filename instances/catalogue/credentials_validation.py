@@ -1,0 +1,76 @@
+"""Validate how requests carry credentials (parts.py)."""
+
+from collections.abc import Iterator
+
+from instances.catalogue.authentication import ACCESS_TOKEN, AuthenticationKind, AuthenticationType
+from instances.catalogue.availability import SENTENCES
+from instances.catalogue.parts import Api, AwsSignature, Probe, ProbeScheme
+from instances.catalogue.template_validation import Problem, problems_of_text, problems_of_url
+
+
+def problems_of_probe(probe: Probe, way: AuthenticationType, known: set[str]) -> Iterator[Problem]:
+    yield from problems_of_url("url", probe.url, known)
+    yield from _problems_of_credentials(probe, way, known)
+    if probe.forbidden and not SENTENCES.fullmatch(probe.forbidden):
+        yield "forbidden", "must be whole sentences, with a full stop at the end."
+
+
+def problems_of_api(api: Api, way: AuthenticationType, known: set[str]) -> Iterator[Problem]:
+    yield from problems_of_url("base_url", api.base_url, known)
+    if {"?", "#"} & set(api.base_url) or api.base_url.endswith("/"):
+        yield "base_url", "must have no query and no fragment, and must not end with a slash."
+    if api.scheme:
+        yield from _problems_of_credentials(api, way, known)
+        return
+    if way.probe is None:
+        yield "scheme", "is missing. Without a probe, state how calls carry the credentials."
+    if any(text for _, text in api.text_templates()):
+        yield "scheme", "is missing, although username, password or headers are stated."
+
+
+def _problems_of_credentials(
+    carrying: Probe | Api, way: AuthenticationType, known: set[str]
+) -> Iterator[Problem]:
+    for place, template in carrying.text_templates():
+        yield from problems_of_text(place, template, known)
+    if carrying.scheme == ProbeScheme.BEARER and ACCESS_TOKEN not in known:
+        yield "scheme", "bearer needs an access token, but this way of authentication has none."
+    if (carrying.scheme == ProbeScheme.OAUTH1) is not (way.type == AuthenticationKind.OAUTH1):
+        yield (
+            "scheme",
+            "must be oauth1 if, and only if, the type is oauth1.",
+        )
+    if carrying.scheme == ProbeScheme.BASIC and not carrying.username:
+        yield "username", "is missing. Scheme basic needs it."
+    if carrying.scheme == ProbeScheme.HEADERS and not carrying.headers:
+        yield "headers", "is missing. Scheme headers needs at least one."
+    is_aws = carrying.scheme == ProbeScheme.AWS_SIGV4
+    if is_aws and way.aws_signature is None:
+        yield "scheme", "aws_sigv4 needs aws_signature, which names the keys that sign."
+    if is_aws is not bool(carrying.service):
+        yield "service", "must be stated if, and only if, the scheme is aws_sigv4."
+
+
+def problems_of_aws_signature(
+    signature: AwsSignature, way: AuthenticationType
+) -> Iterator[Problem]:
+    """Yield problems of the keys that sign requests to AWS."""
+    fields = {field.key: field for field in way.fields}
+    for place, name in signature.model_dump(exclude_none=True).items():
+        if name not in fields:
+            yield place, f"{name} is not one of the fields."
+    for place in ("secret_access_key_key", "session_token_key"):
+        field = fields.get(getattr(signature, place) or "")
+        if field and not field.is_secret:
+            yield place, f"{field.key} must be secret."
+    carriers = [
+        way.probe,
+        way.api,
+        *(v.probe for v in way.variants),
+        *(v.api for v in way.variants),
+    ]
+    if not any(one and one.scheme == ProbeScheme.AWS_SIGV4 for one in carriers):
+        yield (
+            "secret_access_key_key",
+            'signs nothing. State the scheme "aws_sigv4" of probe or api.',
+        )
