@@ -8,7 +8,7 @@ from instances.catalogue.assertions import Assertion
 from instances.catalogue.availability import Available
 from instances.catalogue.configuration_keys import MASK, ConfigurationKey
 from instances.catalogue.error_codes import ErrorCodes
-from instances.catalogue.parts import Api, AwsSignature, Probe, TokenAnswer, Variant
+from instances.catalogue.parts import Api, AwsSignature, Lookup, Probe, TokenAnswer, Variant
 from instances.catalogue.refresh_tokens import RefreshTokenFacts
 from instances.catalogue.templates import authority_of, variables_in
 from instances.errors import InvalidConfigurationError
@@ -116,6 +116,7 @@ class AuthenticationType(Available, RefreshTokenFacts):
     account_fields: tuple[str, ...] = ()
     # What the provider's own error codes mean.
     error_codes: ErrorCodes = ErrorCodes()
+    lookup: Lookup | None = None
     probe: Probe | None = None
     api: Api | None = None
     variants: tuple[Variant, ...] = ()
@@ -238,7 +239,9 @@ class AuthenticationType(Available, RefreshTokenFacts):
         field = next((field for field in self.fields if field.key == name), None)
         if field:
             return field.hosts or ()
-        return self.provider_data_hosts.get(name) or self.token_data.get(name) or ()
+        of_lookup = self.lookup.hosts if self.lookup else {}
+        stated = (self.provider_data_hosts, self.token_data, of_lookup)
+        return next((hosts[name] for hosts in stated if hosts.get(name)), ())
 
     def with_variant(self, name: str | None) -> Self:
         """Return this way with the named variant's values; itself without a name.
@@ -287,6 +290,8 @@ def _url_templates(part: AuthenticationType | Variant) -> Iterator[tuple[str, st
     for name in ENDPOINTS:
         if template := getattr(part, name, None):
             yield name, template
+    if part.lookup:
+        yield "lookup.url", part.lookup.url
     if part.probe:
         yield "probe.url", part.probe.url
     if part.api:
@@ -297,7 +302,7 @@ def _text_templates(part: AuthenticationType | Variant) -> Iterator[str]:
     for parameters in (part.authorize_params, part.token_params):
         yield from (parameters or {}).values()
     yield from part.scopes or ()
-    for carrying in filter(None, (part.probe, part.api)):
+    for carrying in filter(None, (part.lookup, part.probe, part.api)):
         yield from (template for _, template in carrying.text_templates())
 
 

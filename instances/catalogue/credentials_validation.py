@@ -4,13 +4,15 @@ from collections.abc import Iterator
 
 from instances.catalogue.authentication import ACCESS_TOKEN, AuthenticationKind, AuthenticationType
 from instances.catalogue.availability import SENTENCES
-from instances.catalogue.parts import Api, AwsSignature, Probe, ProbeScheme
-from instances.catalogue.template_validation import Problem, problems_of_text, problems_of_url
+from instances.catalogue.parts import Api, AwsSignature, Lookup, Probe, ProbeScheme
+from instances.catalogue.template_validation import PATH, Problem, problems_of_text, problems_of_url
 
 
 def problems_of_probe(probe: Probe, way: AuthenticationType, known: set[str]) -> Iterator[Problem]:
     yield from problems_of_url("url", probe.url, known)
-    yield from _problems_of_credentials(probe, way, known)
+    yield from problems_of_credentials(probe, way, known)
+    if probe.success_field and not PATH.fullmatch(probe.success_field):
+        yield "success_field", 'must be names with dots between them, such as "ok".'
     if probe.forbidden and not SENTENCES.fullmatch(probe.forbidden):
         yield "forbidden", "must be whole sentences, with a full stop at the end."
 
@@ -20,7 +22,7 @@ def problems_of_api(api: Api, way: AuthenticationType, known: set[str]) -> Itera
     if {"?", "#"} & set(api.base_url) or api.base_url.endswith("/"):
         yield "base_url", "must have no query and no fragment, and must not end with a slash."
     if api.scheme:
-        yield from _problems_of_credentials(api, way, known)
+        yield from problems_of_credentials(api, way, known)
         return
     if way.probe is None:
         yield "scheme", "is missing. Without a probe, state how calls carry the credentials."
@@ -28,8 +30,8 @@ def problems_of_api(api: Api, way: AuthenticationType, known: set[str]) -> Itera
         yield "scheme", "is missing, although username, password or headers are stated."
 
 
-def _problems_of_credentials(
-    carrying: Probe | Api, way: AuthenticationType, known: set[str]
+def problems_of_credentials(
+    carrying: Probe | Api | Lookup, way: AuthenticationType, known: set[str]
 ) -> Iterator[Problem]:
     for place, template in carrying.text_templates():
         yield from problems_of_text(place, template, known)

@@ -54,6 +54,8 @@ class Probe(Credentialed):
     # What to do if the credentials are valid but lack the permission (403), as whole sentences. Empty: the account owner
     # is asked to grant the permissions.
     forbidden: str = ""
+    # The path of a field that must be true: some providers answer 200 to credentials that are not valid.
+    success_field: str = ""
 
 
 class Api(Credentialed):
@@ -79,6 +81,19 @@ class AwsSignature(Part):
     @property
     def keys(self) -> frozenset[str]:
         return frozenset(name for name in self.model_dump().values() if name)
+
+
+class Lookup(Credentialed):
+    """A request that is sent once there is a token, for values that later requests need.
+
+    values: paths in the response by name, such as { tenant = "0.tenantId" }. The configuration may have a value of its own.
+    hosts: patterns (hosts.py) for each value that becomes part of a host.
+    """
+
+    url: str
+    scheme: ProbeScheme = ProbeScheme.BEARER
+    values: dict[str, str]
+    hosts: dict[str, tuple[str, ...]] = {}
 
 
 class TokenAnswer(Part):
@@ -114,6 +129,7 @@ class Variant(Part):
     pkce: bool | None = None
     authorize_params: dict[str, str] | None = None
     token_params: dict[str, str] | None = None
+    lookup: Lookup | None = None
     probe: Probe | None = None
     api: Api | None = None
 

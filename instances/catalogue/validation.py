@@ -21,20 +21,20 @@ from instances.catalogue.credentials_validation import (
 )
 from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.field_validation import problems_of_field
-from instances.catalogue.hosts import parse_pattern
 from instances.catalogue.hub_api_validation import problems_of_hub_api
+from instances.catalogue.lookup_validation import looked_up_names, problems_of_lookup
 from instances.catalogue.parts import Variant
 from instances.catalogue.refresh_tokens import problems_of_lifetimes
 from instances.catalogue.template_validation import (
+    PATH,
+    TOKEN_FIELDS,
     Problem,
     below,
+    problems_of_patterns,
     problems_of_text,
     problems_of_url,
 )
 from instances.catalogue.templates import variables_in
-
-# Fields of the token response that are not kept under their own names.
-_TOKEN_FIELDS = {ACCESS_TOKEN, "refresh_token", "id_token", "expires_in", "scope", "token_type"}
 
 _ELEMENT_KEY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 # Limits of the wire and of databases: a signed 32-bit number, and short names.
@@ -42,7 +42,6 @@ _MAX_ID = 2**31 - 1
 _MAX_CHARACTERS = {"key": 100, "name": 200, "hub": 50}
 # An assertion is for one request, and no provider accepts one that is valid for more than an hour.
 _MAX_ASSERTION_SECONDS = 3600
-_PATH = re.compile(r"[\w-]+(\.[\w-]+)*")
 _ENDPOINTS = (
     "request_token_endpoint",
     "authorization_endpoint",
@@ -99,7 +98,7 @@ def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:
     yield from _problems_of_grant(way)
     yield from _problems_of_named_keys(way, keys)
     yield from _problems_of_hosts(way)
-    known = {*keys, *way.provider_data, *way.token_data}
+    known = {*keys, *way.provider_data, *way.token_data, *looked_up_names(way)}
     known |= {ACCESS_TOKEN} if way.obtains_token else set()
     # A private key signs, and is never part of a request.
     known -= {name for f in way.fields if f.type == KeyType.PRIVATE_KEY for name in f.names}
@@ -110,6 +109,8 @@ def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:
     yield from _problems_of_private_keys(way)
     if way.assertion:
         yield from below("assertion", _problems_of_assertion(way.assertion, way, known))
+    if way.lookup:
+        yield from below("lookup", problems_of_lookup(way.lookup, way, known))
     if way.aws_signature:
         yield from below("aws_signature", problems_of_aws_signature(way.aws_signature, way))
     if way.probe:
@@ -123,7 +124,7 @@ def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:
 def _problems_of_hosts(way: AuthenticationType) -> Iterator[Problem]:
     """Check that keys which become part of a host state the provider's hosts."""
     for index, field in enumerate(way.fields):
-        yield from _problems_of_patterns(f"fields[{index}].hosts", field.key, field.hosts or ())
+        yield from problems_of_patterns(f"fields[{index}].hosts", field.key, field.hosts or ())
         if field.hosts is None and field.key in way.host_keys:
             yield (
                 f"fields[{index}].hosts",
@@ -131,7 +132,7 @@ def _problems_of_hosts(way: AuthenticationType) -> Iterator[Problem]:
                 'as ["*.example.com"], or [] if none are known.',
             )
     for name, patterns in way.provider_data_hosts.items():
-        yield from _problems_of_patterns("provider_data_hosts", name, patterns)
+        yield from problems_of_patterns("provider_data_hosts", name, patterns)
     yield from _problems_of_token_data(way)
     keys = {field.key for field in way.fields}
     for name in way.provider_data:
@@ -148,22 +149,11 @@ def _problems_of_token_data(way: AuthenticationType) -> Iterator[Problem]:
     for name, patterns in way.token_data.items():
         if not patterns:
             yield "token_data", f"{name}: must state the domains that it may lie under."
-        if name in taken or name in _TOKEN_FIELDS:
+        if name in taken or name in TOKEN_FIELDS:
             yield "token_data", f"{name}: is the name of something else. Omit it."
-        yield from _problems_of_patterns("token_data", name, patterns)
+        yield from problems_of_patterns("token_data", name, patterns)
     if way.token_data and not way.obtains_token:
         yield "token_data", "needs a token response. State a grant_type, or omit it."
-
-
-def _problems_of_patterns(place: str, key: str, patterns: Iterable[str]) -> Iterator[Problem]:
-    for pattern in patterns:
-        try:
-            parsed = parse_pattern(pattern)
-        except ValueError as error:
-            yield place, f"{key}: {error}"
-            continue
-        if parsed != pattern:
-            yield place, f"{key}: {pattern}: must be written as {parsed}."
 
 
 def _problems_of_grant(way: AuthenticationType) -> Iterator[Problem]:
@@ -276,13 +266,13 @@ def _problems_of_assertion(
 def _problems_of_answers(way: AuthenticationType) -> Iterator[Problem]:
     """Check what is said about the responses of the token endpoint."""
     for name, path in way.token_answer.model_dump(exclude_none=True).items():
-        if not _PATH.fullmatch(path):
+        if not PATH.fullmatch(path):
             yield (
                 f"token_answer.{name}",
                 'must be names with dots between them, such as "data.token".',
             )
     for index, path in enumerate(way.account_fields):
-        if not _PATH.fullmatch(path):
+        if not PATH.fullmatch(path):
             yield f"account_fields[{index}]", 'must be names with dots between them: "owner.id".'
     stated = list(way.error_codes.stated())
     for meaning, codes in stated:
@@ -304,6 +294,8 @@ def _problems_of_variant(
         yield "chosen_by", f"{variant.chosen_by} is not one of the fields."
     yield from _problems_of_templates(variant, known)
     yield from _problems_of_issuer(variant, way)
+    if variant.lookup:
+        yield from below("lookup", problems_of_lookup(variant.lookup, way, known))
     if variant.probe:
         yield from below("probe", problems_of_probe(variant.probe, way, known))
     if variant.api:

@@ -102,3 +102,31 @@ def test_lifetimes_need_a_refresh_token():
     assert "authentication[0].refresh_token_max_days" in problems(
         BASIC | {"refresh_token_max_days": 30}
     )
+
+
+@pytest.mark.parametrize(
+    ("lookup", "place"),
+    [
+        ({"values": {}}, "values"),
+        ({"values": {"tenant": "0..id"}}, "values.tenant"),
+        ({"values": {"code": "code"}}, "values.code"),
+        ({"values": {"access_token": "t"}}, "values.access_token"),
+        ({"url": "ftp://acme.test"}, "url"),
+        ({"url": "https://acme.test/{tenant}"}, "url"),
+        ({"values": {"tenant": "id", "api": "api"}, "hosts": {}}, "hosts.api"),
+        ({"hosts": {"api": ["*.com"]}}, "hosts.api"),
+    ],
+)
+def test_a_lookup_that_cannot_be_sent_is_named(lookup, place):
+    stated = {"url": "https://acme.test/me", "values": {"tenant": "id", "api": "url"}}
+    stated["hosts"] = {"api": ["*.acme.test"]}
+    way = OAUTH2 | {
+        "lookup": stated | lookup,
+        "api": {"base_url": "{api}/v1", "scheme": "bearer"},
+    }
+    assert f"authentication[0].lookup.{place}" in problems(way)
+
+
+def test_a_lookup_needs_a_token():
+    way = BASIC | {"lookup": {"url": "https://acme.test/me", "values": {"tenant": "id"}}}
+    assert "authentication[0].lookup.url" in problems(way)

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Mapping
 
 from instances.catalogue.authentication import ACCESS_TOKEN
-from instances.catalogue.parts import Api, Probe, ProbeScheme
+from instances.catalogue.parts import Api, Lookup, Probe, ProbeScheme
 from instances.catalogue.templates import fill_text, variables_in
 from instances.errors import InvalidCallError
 from instances.platforms.base import CallHeaders, PlatformRequest
@@ -62,7 +62,7 @@ def call_headers(
     return CallHeaders(fixed, credentials)
 
 
-def authorization(request: PlatformRequest, carrying: Probe | Api) -> dict[str, str]:
+def authorization(request: PlatformRequest, carrying: Probe | Api | Lookup) -> dict[str, str]:
     """Return the Authorization header, unless the request has to be signed or the credentials are elsewhere."""
     if carrying.scheme == ProbeScheme.BEARER:
         return headers_of(request, {"Authorization": f"Bearer {{{ACCESS_TOKEN}}}"})

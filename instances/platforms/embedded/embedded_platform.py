@@ -23,6 +23,7 @@ from instances.platforms.base import (
     TokenSet,
 )
 from instances.platforms.embedded import oauth1, oauth2
+from instances.platforms.embedded.lookup import looked_up
 from instances.platforms.embedded.probe import prove
 from instances.platforms.embedded.templates import require_allowed_hosts
 
@@ -69,9 +70,13 @@ class EmbeddedPlatform:
         return _authenticated(request, token=generate_token() if request.has_lost_token else "")
 
     def get_instance(self, request: PlatformRequest) -> PlatformInstance:
-        account = prove(request)
+        before = request.tokens
+        tokens = looked_up(request, before) if before else None
+        account = prove(replace(request, tokens=tokens))
         has_probe = request.authentication.probe is not None
-        return PlatformInstance(token="", is_proved=has_probe, account=account)
+        # Only what a lookup has added is news.
+        news = None if tokens == before else tokens
+        return PlatformInstance(token="", tokens=news, is_proved=has_probe, account=account)
 
     def refresh_tokens(self, request: PlatformRequest) -> TokenSet | None:
         way = request.authentication
@@ -119,7 +124,9 @@ def _authenticated(request: PlatformRequest, *, token: str) -> PlatformInstance:
     account = dict(tokens.account) if tokens else {}
     try:
         # The deadline is only for requests that must not be sent twice.
-        account = prove(replace(request, tokens=tokens, deadline=None)) | account
+        request = replace(request, deadline=None)
+        tokens = looked_up(request, tokens) if tokens else None
+        account = prove(replace(request, tokens=tokens)) | account
     except PlatformError as error:
         # The code is used up: keep the tokens even if the probe cannot be answered now.
         if not (request.authentication.needs_browser and error.is_retryable):

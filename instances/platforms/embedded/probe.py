@@ -9,7 +9,7 @@ from instances.errors import (
 )
 from instances.platforms.base import PlatformRequest
 from instances.platforms.embedded import aws
-from instances.platforms.embedded.accounts import account_in
+from instances.platforms.embedded.accounts import account_in, value_at
 from instances.platforms.embedded.calling import authorization
 from instances.platforms.embedded.oauth1 import request_signed
 from instances.platforms.embedded.templates import address_of, headers_of
@@ -60,11 +60,20 @@ def prove(request: PlatformRequest) -> dict[str, str]:
         answer = request_signed(request, subject, probe.method, url, headers)
     else:
         answer = exchange(subject, probe.method, url, headers=headers)
-    _raise_for_refusal(answer, subject, request)
+    raise_for_refusal(answer, subject, request, success_field=probe.success_field)
     return account_in(json_of(answer), request.authentication.account_fields)
 
 
-def _raise_for_refusal(answer: Answer, subject: Subject, request: PlatformRequest) -> None:
+def raise_for_refusal(
+    answer: Answer, subject: Subject, request: PlatformRequest, *, success_field: str = ""
+) -> None:
+    """Raise the error that a response to credentials means, as prove() says.
+
+    success_field: the path of a field that is true in the response to valid credentials.
+    """
+    if answer.ok and success_field and value_at(json_of(answer), success_field) is not True:
+        raise_for_fault(answer, subject, request.authentication.error_codes, is_refused=True)
+        raise _rejected(answer, subject, request)
     if answer.ok:
         # Such a page has the status 200, also for credentials that are not valid any more.
         if is_page(answer):
@@ -74,10 +83,8 @@ def _raise_for_refusal(answer: Answer, subject: Subject, request: PlatformReques
     probe = request.authentication.probe
     is_signed = probe is not None and probe.scheme == ProbeScheme.AWS_SIGV4
     match answer.status_code:
-        case 401 if request.authentication.needs_browser:
-            raise error_of(GrantRejectedError, _ACCESS_ENDED, answer, subject)
         case 401:
-            raise error_of(CredentialsRefusedError, _CREDENTIALS_REJECTED, answer, subject)
+            raise _rejected(answer, subject, request)
         case 403 if is_signed and b"AccessDenied" not in answer.content:
             # AWS refuses keys and signatures so, and not with 401.
             raise error_of(CredentialsRefusedError, _SIGNATURE_REJECTED, answer, subject)
@@ -86,3 +93,10 @@ def _raise_for_refusal(answer: Answer, subject: Subject, request: PlatformReques
             facts = {"advice": (probe and probe.forbidden) or _GRANT_PERMISSIONS}
             raise error_of(AccessForbiddenError, _PERMISSIONS_MISSING, answer, subject, facts=facts)
     raise error_of(RefusedError, _REJECTED, answer, subject)
+
+
+def _rejected(answer: Answer, subject: Subject, request: PlatformRequest) -> RefusedError:
+    """Return the error of credentials that are not valid, or not any more."""
+    if request.authentication.needs_browser:
+        return error_of(GrantRejectedError, _ACCESS_ENDED, answer, subject)
+    return error_of(CredentialsRefusedError, _CREDENTIALS_REJECTED, answer, subject)

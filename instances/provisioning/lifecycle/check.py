@@ -117,6 +117,10 @@ def _record_success(
     if found.account.keys() - known.keys():
         # Instances that were imported, or connected before the column existed, learn their account here.
         columns["account_identity"] = {**found.account, **known}
+    if found.tokens:
+        # With values that a lookup has added; the access and refresh tokens are the same.
+        instance.tokens = found.tokens.to_json()
+        columns["tokens"] = instance.tokens
     # A rejected refresh token stays a problem although the access token still works.
     is_refresh_refused = bool(instance.refresh_refusals and instance.refresh_due_at)
     if not is_refresh_refused:

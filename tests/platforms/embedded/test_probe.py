@@ -75,3 +75,21 @@ def test_a_probe_that_fails_says_who_must_act(
         platform.create_instance(make_draft(basic_way, BASIC))
     assert type(caught.value) is kind
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize("body", [{"ok": False, "error": "invalid_auth"}, {}, [], {"ok": "true"}])
+def test_an_answer_that_says_no_with_200_proves_nothing(platform, provider, make_draft, body):
+    field = {"key": "api.key", "label": "Key", "required": True, "secret": True}
+    probe = {
+        "url": f"{provider.url}/probe",
+        "scheme": "headers",
+        "headers": {"X-Api-Key": "{api.key}"},
+        "success_field": "ok",
+    }
+    way = {"type": "apiKey", "fields": [field], "probe": probe}
+    draft = make_draft(way, {"api.key": "k"})
+    provider.override = (200, body)
+    with pytest.raises(errors.CredentialsRefusedError):
+        platform.create_instance(draft)
+    provider.override = (200, {"ok": True})
+    assert platform.create_instance(draft).is_proved

@@ -1,0 +1,43 @@
+"""Validate what is looked up once there is a token (parts.Lookup)."""
+
+from collections.abc import Iterator
+
+from instances.catalogue.authentication import AuthenticationType
+from instances.catalogue.credentials_validation import problems_of_credentials
+from instances.catalogue.parts import Lookup
+from instances.catalogue.template_validation import (
+    PATH,
+    TOKEN_FIELDS,
+    Problem,
+    problems_of_patterns,
+    problems_of_url,
+)
+
+
+def problems_of_lookup(
+    lookup: Lookup, way: AuthenticationType, known: set[str]
+) -> Iterator[Problem]:
+    """Yield the problems of a lookup, which knows the values of no lookup yet."""
+    fields = {field.key for field in way.fields}
+    known_before = (known - looked_up_names(way)) | fields
+    yield from problems_of_url("url", lookup.url, known_before)
+    yield from problems_of_credentials(lookup, way, known_before)
+    if not way.obtains_token:
+        yield "url", "needs an access token. State a grant_type, or omit the lookup."
+    if not lookup.values:
+        yield "values", "is empty. Name what the response is asked for."
+    for name, path in lookup.values.items():
+        if not PATH.fullmatch(path):
+            yield f"values.{name}", 'must be names with dots between them: "0.tenantId".'
+        if name in {*TOKEN_FIELDS, *way.provider_data, *way.token_data}:
+            yield f"values.{name}", "is the name of something else. Choose another one."
+        if name in way.host_keys - fields and not lookup.hosts.get(name):
+            yield f"hosts.{name}", "is missing, although its value becomes part of a host."
+    for name, patterns in lookup.hosts.items():
+        yield from problems_of_patterns(f"hosts.{name}", name, patterns)
+
+
+def looked_up_names(way: AuthenticationType) -> set[str]:
+    """Return the names of the values that lookups bring, in any variant."""
+    lookups = (way.lookup, *(variant.lookup for variant in way.variants))
+    return {name for lookup in lookups if lookup for name in lookup.values}
