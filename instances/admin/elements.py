@@ -164,7 +164,9 @@ def _resources_of(api: HubApi | None) -> list[list[dict[str, Any]]]:
     rows = []
     for name, resource in sorted(api.resources.items()):
         calls = [_("read"), *(label for verb, label in verbs.items() if getattr(resource, verb))]
-        children = [pair.partition("/")[2] for pair in api.children if pair.startswith(f"{name}/")]
+        children = [
+            pair.partition("/")[2] for pair in api.children if pair.startswith((f"{name}/", "*/"))
+        ]
         values = [name, resource.object, ", ".join(calls), ", ".join(children)]
         rows.append(_cells(_RESOURCE_COLUMNS, values))
     return rows

@@ -80,7 +80,8 @@ class HubResource(_Part):
 
     list_at, item_at, body_at: in place of the API's. query: further parameters of lists. fields: which are asked for if a
     caller names none. filters: what lists can be narrowed by. sortable: fields that they can be sorted by, each with its
-    name in the parameter.
+    name in the parameter. me: which part of the account's identity is the id of the connected user, whose record is
+    /{resource}/me.
     """
 
     path: str
@@ -93,6 +94,7 @@ class HubResource(_Part):
     fields: tuple[str, ...] = ()
     filters: tuple[ParameterFilter, ...] = ()
     sortable: dict[str, str] = {}
+    me: str = ""
     create: bool = True
     update: bool = True
     delete: bool = True
@@ -138,7 +140,7 @@ class HubApi(_Part):
     # Whether every object of the provider is a resource under its own name.
     any_object: bool = False
     resources: dict[str, HubResource]
-    # By "parent/child".
+    # By "parent/child"; the parent "*" is any object.
     children: dict[str, ChildResource] = {}
 
     def place(self, name: Literal["list_at", "item_at", "body_at"], resource: str) -> str:

@@ -48,7 +48,8 @@ def problems_of_hub_api(api: HubApi) -> Iterator[Problem]:
             yield f"resources.{name}", "cannot be the name of a resource."
     for pair, child in api.children.items():
         parent = pair.partition("/")[0]
-        if not re.fullmatch("[^/]+/[^/]+", pair) or parent not in api.resources:
+        is_parent = parent in api.resources or (parent == "*" and api.any_object)
+        if not re.fullmatch("[^/]+/[^/]+", pair) or not is_parent:
             yield f"children.{pair}", "must be a resource and the name of its child, as in a/b."
         if child.resource not in api.resources:
             yield f"children.{pair}", f"{child.resource} is not a resource."

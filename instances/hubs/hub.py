@@ -148,8 +148,21 @@ class Hub:
         return self._shown_page(page, scope, [queried(self._session, row) for row in page.rows])
 
     def read(self, name: str, record_id: str, parameters: Mapping[str, str]) -> dict[str, Any]:
-        """Return one record."""
-        return self._read(find_resource(self._api, name), record_id, parameters)
+        """Return one record. record_id: "me" is the connected user, where the element says who that is."""
+        resource = find_resource(self._api, name)
+        return self._read(resource, self._own_id(resource, record_id), parameters)
+
+    def _own_id(self, resource: Resource, record_id: str) -> str:
+        part = resource.definition.me if resource.definition else ""
+        if record_id != "me" or not part:
+            return record_id
+        user_id = (self._session.instance.account_identity or {}).get(part)
+        if not user_id:
+            raise HubCallRefusedError(
+                f"{self._session.provider} has not said yet which user is connected. Check the instance, then try again",
+                http_status=404,
+            )
+        return str(user_id)
 
     def read_child(
         self, name: str, parent_id: str, child: str, child_id: str, parameters: Mapping[str, str]

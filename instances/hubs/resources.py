@@ -50,7 +50,7 @@ def find_child(api: HubApi, parent: Resource, parent_id: str, child: str) -> tup
 
     Raises HubCallRefusedError: 404, or 400 for an id that cannot be one.
     """
-    described = api.children.get(f"{parent.name}/{child}")
+    described = api.children.get(f"{parent.name}/{child}") or api.children.get(f"*/{child}")
     if described is None:
         raise no_resource(f"{parent.name}/{{id}}/{child}")
     resource = find_resource(api, described.resource)

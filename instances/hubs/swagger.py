@@ -123,7 +123,7 @@ def _operations(api: HubApi) -> Iterator[tuple[str, str, Operation]]:
     for name in api.resources:
         yield from _resource_operations(api, name)
     for pair, child in api.children.items():
-        yield from _child_operations(api, pair, child.resource)
+        yield from _child_operations(api, pair.replace("*", "{objectName}"), child.resource)
     summary = "Describe the fields of an object"
     operation = _operation("getObjectsByObjectNameMetadata", summary, "objects", {"type": "object"})
     operation["parameters"].append(_path_parameter("objectName"))
@@ -177,17 +177,24 @@ def _child_operations(
     api: HubApi, pair: str, resource: str
 ) -> Iterator[tuple[str, str, Operation]]:
     parent, child = pair.split("/")
-    model, both = model_name(resource), model_name(parent) + model_name(child)
+    is_any = parent == "{objectName}"
+    parameters = [_path_parameter("objectName")] if is_any else []
+    tag = "objects" if is_any else parent
+    model, both = (
+        model_name(resource),
+        model_name("ObjectName" if is_any else parent) + model_name(child),
+    )
     record, parent_id = {"$ref": f"#/definitions/{model}"}, _path_parameter("id")
     path = f"/{parent}/{{id}}/{child}"
     summary = f"List {child} of one of {parent}"
-    operation = _operation(f"get{both}", summary, parent, _list_of(record), [parent_id])
+    parameters.append(parent_id)
+    operation = _operation(f"get{both}", summary, tag, _list_of(record), parameters)
     operation["parameters"] += _list_parameters(api, resource)
     yield path, "get", operation
     if api.resources[resource].create:
-        parameters = [parent_id, _body_parameter(model)]
+        parameters = [*parameters, _body_parameter(model)]
         summary = f"Create {child} of one of {parent}"
-        yield path, "post", _operation(f"create{both}", summary, parent, record, parameters)
+        yield path, "post", _operation(f"create{both}", summary, tag, record, parameters)
 
 
 def _operation(

@@ -60,6 +60,11 @@ HUB_API: dict[str, Any] = {
             {"children": {"notes": {"resource": "contacts", "field": "x"}}},
             "hub_api.children.notes",
         ),
+        # Any object has it, but this element has no other objects.
+        (
+            {"children": {"*/notes": {"resource": "contacts", "field": "x"}}},
+            "hub_api.children.*/notes",
+        ),
     ],
 )
 def test_resources_have_names_that_can_be_called(change, place):

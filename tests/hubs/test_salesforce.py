@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
+from instances.models import Instance
 from tests.support.salesforce import CONTACTS
 
 FIRST = "003000000000000000"
@@ -133,6 +134,34 @@ def test_children_and_any_object(salesforce):
     assert salesforce.get("Unknown").status_code == 404
     fields = salesforce.get("objects/contacts/metadata", customFieldsOnly="true").json()["fields"]
     assert [field["vendorPath"] for field in fields] == ["Score__c"]
+
+
+def test_activities_and_attachments_belong_to_records(salesforce):
+    body = {"Subject": "Lunch"}
+    made = salesforce.call("POST", f"contacts/{FIRST}/activities", body).json()
+    assert made["WhoId"] == FIRST
+    assert salesforce.ids(f"contacts/{FIRST}/activities") == [made["id"]]
+    body = {"Name": "a.txt", "Body": "YQ=="}
+    made = salesforce.call("POST", f"Contact/{FIRST}/attachments", body).json()
+    assert made["ParentId"] == FIRST
+    assert salesforce.ids(f"contacts/{FIRST}/attachments") == [made["id"]]
+    # A query may return one file.
+    assert "Body" not in salesforce.get(f"contacts/{FIRST}/attachments").json()[0]
+    paths = salesforce.api.get("elements/sfdc/docs").json()["paths"]
+    parameters = paths["/{objectName}/{id}/attachments"]["post"]["parameters"]
+    assert [one["name"] for one in parameters] == ["objectName", "id", "body"]
+
+
+def test_me_is_the_user_who_is_connected(salesforce):
+    salesforce.stub.rows["User"]["005A"] = {"Id": "005A", "Username": "ada@example.com"}
+    response = salesforce.get("users/me")
+    assert (response.status_code, "Check the instance" in response.json()["message"]) == (404, True)
+    Instance.objects.update(account_identity={"user_id": "005A", "organization_id": "00D"})
+    assert salesforce.get("hubs/crm/users/me", fields="Username").json() == {
+        "id": "005A",
+        "Id": "005A",
+        "Username": "ada@example.com",
+    }
 
 
 @pytest.mark.parametrize("record_id", ["x'", "a?fields=Id", "a%23", "..;x", "a&b", "é"])

@@ -15,7 +15,7 @@ API = "/services/data/v60.0"
 CONTACTS = 450
 TYPES = {
     "id": "text", "string": "text", "email": "text", "reference": "text", "picklist": "text", "double": "number",
-    "boolean": "boolean", "date": "date", "datetime": "datetime",
+    "base64": "text", "boolean": "boolean", "date": "date", "datetime": "datetime",
 }  # fmt: skip
 COLUMNS = {
     "Contact": {
@@ -23,8 +23,14 @@ COLUMNS = {
         "Birthdate": "date", "HasOptedOut": "boolean", "Score__c": "double", "LeadSource": "picklist",
         "SystemModstamp": "datetime",
     },
+    "Event": {"Id": "id", "Subject": "string", "WhoId": "reference", "WhatId": "reference"},
+    "User": {"Id": "id", "Username": "string"},
+    "Attachment": {
+        "Id": "id", "Name": "string", "ParentId": "reference", "Description": "string", "Body": "base64",
+    },
     "Task": {"Id": "id", "Subject": "string", "WhoId": "reference", "SystemModstamp": "datetime"},
 }  # fmt: skip
+PREFIXES = {"Contact": "003", "Task": "00T", "Event": "00U", "Attachment": "00P"}
 _READ_ONLY = {"Id", "SystemModstamp"}
 
 
@@ -41,7 +47,7 @@ class SalesforceStub(LoopbackServer):
         self.refused: list[str] = []
         self.rows: dict[str, dict[str, dict[str, Any]]] = {
             "Contact": {row["Id"]: row for row in map(_contact, range(CONTACTS))},
-            "Task": {},
+            **{name: {} for name in COLUMNS if name != "Contact"},
         }
 
     def answer(self, method: str, target: str, body: Any) -> tuple[int, Any]:
@@ -94,9 +100,10 @@ class SalesforceStub(LoopbackServer):
     def _create(self, name: str, body: dict[str, Any]) -> tuple[int, Any]:
         if refusal := _refusal(name, body):
             return refusal
-        prefix = {"Contact": "003", "Task": "00T"}[name]
+        prefix = PREFIXES[name]
         record_id = f"{prefix}{len(self.rows[name]) + 900_000:015}"
         stamp = {"SystemModstamp": "2026-11-27T12:00:00.000+0000"}
+        stamp = stamp if "SystemModstamp" in COLUMNS[name] else {}
         row = dict.fromkeys(COLUMNS[name]) | _stored(name, body) | {"Id": record_id} | stamp
         self.rows[name][record_id] = row
         return 201, {"id": record_id, "success": True, "errors": []}
