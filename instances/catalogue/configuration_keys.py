@@ -24,7 +24,7 @@ class KeyType(StrEnum):
     BOOLEAN = "boolean"
     INTEGER = "integer"
     PASSWORD = "password"  # noqa: S105  a kind of input
-    # A PEM text, perhaps with its certificate.
+    # A PEM text, perhaps with its certificate, or a file that holds both.
     PRIVATE_KEY = "private_key"
     URL = "url"
     LIST = "list"
@@ -64,6 +64,12 @@ class ConfigurationKey(BaseModel):
     def names(self) -> tuple[str, ...]:
         """The key, followed by its aliases."""
         return (self.key, *self.aliases)
+
+    @property
+    def password_names(self) -> dict[str, str]:
+        """The keys of the password that opens a key file, by the key of the file. It is used once, and never stored."""
+        is_file = self.type == KeyType.PRIVATE_KEY
+        return {name: f"{name}.password" for name in self.names} if is_file else {}
 
     @property
     def looks_secret(self) -> bool:

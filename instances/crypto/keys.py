@@ -2,6 +2,7 @@
 
 import base64
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from cryptography import x509
@@ -11,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
+    NoEncryption,
+    PrivateFormat,
     PublicFormat,
     load_pem_private_key,
 )
@@ -50,14 +53,32 @@ class SigningKey:
         digest = self.certificate.fingerprint(SHA256())
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
+    @property
+    def certificate_ends_at(self) -> datetime | None:
+        """Aware, UTC."""
+        return self.certificate.not_valid_after_utc if self.certificate else None
+
+    def to_pem(self) -> str:
+        """Return the private key and its certificate, without those of a chain."""
+        form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        texts = [self.private_key.private_bytes(*form)]
+        if self.certificate:
+            texts.append(self.certificate.public_bytes(Encoding.PEM))
+        return b"".join(texts).decode()
+
 
 def check_signing_key(text: str, algorithm: SigningAlgorithm) -> SigningKey:
-    """Read a PEM text that was just entered, and check also the numbers that make up an RSA key.
+    """Read a PEM text that was just entered, and check also the numbers of an RSA key and the end of the certificate.
 
     Raises UnusableKeyError.
     """
     key = read_signing_key(text, algorithm)
     _load(_key_block(text), is_checked=False)
+    ends_at = key.certificate_ends_at
+    if ends_at and ends_at <= datetime.now(UTC):
+        raise UnusableKeyError(
+            f"has a certificate that ended on {ends_at:%Y-%m-%d}. Create a new one, and register it at the provider."
+        )
     return key
 
 
@@ -95,7 +116,7 @@ def _load(block: str, *, is_checked: bool) -> RSAPrivateKey | EllipticCurvePriva
     except TypeError:
         # What the library raises for a key that needs a password.
         raise UnusableKeyError(
-            "is encrypted with a passphrase. Enter the private key without one; it is encrypted here."
+            "is encrypted with a passphrase. Enter its password too, or the private key without one."
         ) from None
     except (ValueError, UnsupportedAlgorithm):
         raise UnusableKeyError(

@@ -12,6 +12,7 @@ from instances.models import Instance
 from instances.pages.admin_pages import secret_state
 from instances.pages.forms import WAY_LABELS
 from instances.pages.usage import Usage
+from instances.provisioning.configuration import certificate_end
 from instances.times import format_time
 
 # Count no further than this: an instance may have many exchanges, and a cause many instances.
@@ -86,6 +87,7 @@ def details_of(instance: Instance) -> list[Fact]:
         Fact(_("Provider tokens"), secret_state(instance, "tokens")),
         Fact(_("Scopes not granted"), ", ".join(instance.missing_scopes)),
         _refresh_token_end(instance),
+        Fact(_("Certificate valid until"), at=certificate_end(instance)),
         Fact(_("Next refresh"), at=instance.next_refresh_at),
         Fact(_("Refresh status"), _refresh_status(instance)),
         Fact(_("Verified"), at=instance.verified_at),

@@ -1,5 +1,6 @@
 """Forms shared by the admin and self-service: an instance's configuration, its name and tags, and the sign-in."""
 
+import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -82,10 +83,13 @@ class PrivateKeyInput(forms.Textarea):
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
         if uploaded := files.get(name + _FILE):
-            # One byte more than is accepted, so that provisioning sees that it is too long. A file that is no text
-            # becomes a text that is no key.
+            # One byte more than is accepted, so that provisioning sees that it is too long.
             content = uploaded.read(MAX_VALUE_CHARACTERS + 1)
-            return content.decode(errors="replace").replace("\0", "\ufffd")
+            try:
+                return content.decode().replace("\0", "\ufffd")
+            except UnicodeDecodeError:
+                # A PKCS#12 file, or nothing that is a key.
+                return base64.b64encode(content).decode()
         return super().value_from_datadict(data, files, name)
 
 
@@ -163,6 +167,8 @@ class ConfigurationForm(PageForm):
         for key in way.fields:
             if not (has_oauth_app and key.key in OAUTH_CLIENT_KEYS):
                 self.fields[_PREFIX + key.key] = self._field_of(key)
+            if password_name := key.password_names.get(key.key):
+                self.fields[_PREFIX + password_name] = _password_field(key)
         for key_name in self._stored:
             if field := self.fields.get(_PREFIX + key_name):
                 field.show_hidden_initial = True
@@ -182,6 +188,8 @@ class ConfigurationForm(PageForm):
     def keep_only(self, keys: Iterable[str]) -> None:
         """Ask for these configuration keys only."""
         kept = {_PREFIX + key for key in keys}
+        for name in kept & self.keys.keys():
+            kept |= {_PREFIX + password for password in self.keys[name].password_names.values()}
         self.fields = {name: field for name, field in self.fields.items() if name in kept}
 
     def asks_for(self, key: str) -> bool:
@@ -260,8 +268,11 @@ class NewInstanceForm(ConfigurationForm):
 
     @property
     def first_fields(self) -> list[forms.BoundField]:
-        """Return the fields that most people fill in."""
-        return [field for field in self if field.name == "name" or field.field.required]
+        """Return the fields that most people fill in, and the password next to a key file."""
+        required = {field.name for field in self if field.name == "name" or field.field.required}
+        for name in required & self.keys.keys():
+            required |= {_PREFIX + password for password in self.keys[name].password_names.values()}
+        return [field for field in self if field.name in required]
 
     @property
     def advanced_fields(self) -> list[forms.BoundField]:
@@ -306,6 +317,16 @@ def _help_of(key: ConfigurationKey) -> SafeString:
 
 def _joined(parts: Iterable[str]) -> SafeString:
     return format_html_join(" ", "{}", ((part,) for part in parts if part))
+
+
+def _password_field(key: ConfigurationKey) -> forms.CharField:
+    return forms.CharField(
+        label=_("%(key)s: password of its file") % {"key": key.label},
+        help_text=_("Only for a key file with a password (.p12, .pfx). It is not stored."),
+        required=False,
+        strip=False,
+        widget=SecretInput,
+    )
 
 
 def _name_field(*, required: bool) -> forms.CharField:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,8 +11,10 @@ from instances.catalogue.assertions import Assertion
 from instances.catalogue.authentication import AuthenticationType
 from instances.catalogue.configuration_keys import MASK, KeyType
 from instances.catalogue.definition import ElementDefinition
-from instances.crypto.keys import UnusableKeyError, check_signing_key
+from instances.crypto.key_files import opened_key_file
+from instances.crypto.keys import UnusableKeyError, check_signing_key, read_signing_key
 from instances.errors import InvalidConfigurationError
+from instances.models import Instance
 from instances.pasted import trimmed, trimmed_password
 from instances.redaction import storable
 
@@ -32,6 +35,7 @@ def normalise_configuration(
     """
     types = {name: field.type for field in authentication.fields for name in field.names}
     options = {field.key: field.options for field in authentication.fields if field.options}
+    passwords = {k: v for field in authentication.fields for k, v in field.password_names.items()}
     patterned = {n: field for field in authentication.fields if field.pattern for n in field.names}
     normalised = {}
     for key, value in given.items():
@@ -40,15 +44,16 @@ def normalise_configuration(
                 storable(key), "the key contains a character that cannot be stored."
             )
         text = _trimmed_value(key, _to_text(key, value))
-        if text in {"", MASK}:
+        if text in {"", MASK} or key in passwords.values():
             continue
         _check_form(key, text, types.get(key, KeyType.STRING))
         if key in options and text not in options[key]:
             raise InvalidConfigurationError(key, f"must be one of: {', '.join(options[key])}.")
         if key in patterned and not patterned[key].matches(text):
             raise InvalidConfigurationError(key, f"must look like {patterned[key].example}.")
-        if types.get(key) == KeyType.PRIVATE_KEY and authentication.assertion:
-            _check_private_key(key, text, authentication.assertion)
+        if key in passwords and authentication.assertion:
+            password = _to_text(passwords[key], given.get(passwords[key]))
+            text = _checked_private_key(key, text, password, authentication.assertion)
         normalised[key] = text.lower() if types.get(key) == KeyType.BOOLEAN else text
     return normalised
 
@@ -63,6 +68,21 @@ def split_secrets(
         "secret_configuration": secret,
         "secret_keys": sorted(secret),
     }
+
+
+def certificate_end(instance: Instance) -> datetime | None:
+    """Return when the certificate of an instance's private key ends (aware, UTC); None if it has none."""
+    way = instance.authentication
+    assertion = way.assertion
+    text = instance.readable_configuration().get(assertion.private_key_key) if assertion else None
+    if assertion is None or not text:
+        return None
+    try:
+        pem, _ = assertion.read(text)
+        return read_signing_key(pem, assertion.algorithm).certificate_ends_at
+    except UnusableKeyError:
+        # Of a key that an import or another version stored; whoever uses it is told.
+        return None
 
 
 def _trimmed_value(key: str, text: str) -> str:
@@ -95,17 +115,21 @@ def _to_text(key: str, value: Any) -> str:
     return text
 
 
-def _check_private_key(key: str, text: str, assertion: Assertion) -> None:
+def _checked_private_key(key: str, text: str, password: str, assertion: Assertion) -> str:
+    """Return a private key as it is stored: what a key file holds, and any other text as it is."""
     try:
-        pem, _ = assertion.read(text)
+        opened = opened_key_file(text, password)
+        pem, _ = assertion.read(opened)
         signing_key = check_signing_key(pem, assertion.algorithm)
     except UnusableKeyError as error:
         raise InvalidConfigurationError(key, str(error)) from None
     if assertion.sends_thumbprint and signing_key.certificate is None:
         raise InvalidConfigurationError(
             key,
-            "has no certificate. Paste the certificate, from -----BEGIN CERTIFICATE----- on, after the private key.",
+            "has no certificate. Paste the certificate, from -----BEGIN CERTIFICATE----- on, after the private key, or "
+            "choose a key file that holds both.",
         )
+    return text if opened == text else signing_key.to_pem()
 
 
 def _check_form(key: str, text: str, form: KeyType) -> None:
