@@ -117,6 +117,8 @@ class Variant(Part):
 
     name: str
     description: str = ""
+    # These were the values of the way itself: when a file with this is first loaded, instances without a variant get it.
+    was_default: bool = False
     # A boolean configuration key that chooses the variant if it is true.
     chosen_by: str | None = None
     authorization_endpoint: str | None = None
@@ -139,7 +141,7 @@ class Variant(Part):
 
         Another authorization endpoint may have another issuer.
         """
-        about_itself = {"name", "description", "chosen_by"}
+        about_itself = {"name", "description", "was_default", "chosen_by"}
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         stated = {k: v for k, v in fields.items() if k not in about_itself and v is not None}
         if "authorization_endpoint" in stated:

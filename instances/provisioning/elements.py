@@ -10,6 +10,7 @@ from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.loading import load_element, shipped_elements
 from instances.errors import CatalogueError, UnknownElementError
 from instances.models import Element
+from instances.provisioning.former_defaults import keep_former_defaults
 from instances.queries.prepared import Param, PreparedQuery
 
 
@@ -93,7 +94,10 @@ def _sync_element(
     if element and all(getattr(element, name) == value for name, value in columns.items()):
         return
     (report.changed if element else report.added).append(definition.key)
+    before = element.definition if element else None
     known[definition.key], _ = Element.objects.update_or_create(id=definition.id, defaults=columns)
+    if before is not None:
+        keep_former_defaults(known[definition.key], before)
 
 
 def _retire_missing(keys: set[str], known: dict[str, Element], report: SyncReport) -> None:

@@ -19,7 +19,7 @@ def test_the_page_shows_keys_and_endpoints_of_each_way(operator, dynamics):
     for text in (
         "user.password",
         "Dynamics CRM URL",
-        "https://login.microsoftonline.com/common/oauth2/authorize",
+        "https://login.microsoftonline.com/{tenant_id}/oauth2/v2.0/authorize",
         "GET https://{dynamics.tenant}/api/data/v9.2/WhoAmI",
     ):
         assert text in page

@@ -211,7 +211,41 @@ def test_site_address_fills_the_elements_key(api, catalogue):
     parameters = PARAMETERS | {"siteAddress": "https://acme.crm.dynamics.com/"}
     response = api.django.get("/elements/api-v2/elements/dynamicscrmadfs/oauth/url", parameters)
     query = parse_qs(urlsplit(response.json()["oauthUrl"]).query)
-    assert query["resource"] == ["https://acme.crm.dynamics.com"]
+    assert query["scope"] == ["https://acme.crm.dynamics.com/user_impersonation offline_access"]
+    assert "resource" not in query
+
+
+@pytest.mark.parametrize(
+    ("more", "start"),
+    [
+        ({}, "https://login.microsoftonline.com/organizations/oauth2/v2.0/authorize?"),
+        ({"tenant_id": "acme"}, "https://login.microsoftonline.com/acme/oauth2/v2.0/authorize?"),
+        (
+            {"authentication.variant": "entra-v1"},
+            "https://login.microsoftonline.com/common/oauth2/authorize?",
+        ),
+        (
+            {"authentication.variant": "entra-tenant", "tenant_id": "acme"},
+            "https://login.microsoftonline.com/acme/oauth2/authorize?",
+        ),
+        (
+            {"authentication.variant": "entra-us-government"},
+            "https://login.microsoftonline.us/organizations/oauth2/v2.0/authorize?",
+        ),
+        (
+            {"authentication.variant": "entra-china", "tenant_id": "acme"},
+            "https://login.partner.microsoftonline.cn/acme/oauth2/v2.0/authorize?",
+        ),
+    ],
+)
+def test_each_cloud_and_version_of_entra_has_its_own_oauth_url(api, catalogue, more, start):
+    parameters = PARAMETERS | {"siteAddress": "acme.crm.dynamics.com"} | more
+    response = api.django.get("/elements/api-v2/elements/dynamicscrmadfs/oauth/url", parameters)
+    url = response.json()["oauthUrl"]
+    assert url.startswith(start)
+    is_v1 = more.get("authentication.variant") in {"entra-v1", "entra-tenant"}
+    query = parse_qs(urlsplit(url).query)
+    assert ("resource" in query, "scope" in query) == (is_v1, not is_v1)
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,11 @@ def test_an_unknown_kind_is_refused_with_the_known_ones():
 
 def test_a_variant_replaces_what_it_states_and_nothing_else():
     way = DYNAMICS.authentication_type("oauth2")
-    variant = way.with_variant("entra-v2")
+    variant = way.with_variant("entra-v1")
 
-    assert variant.token_endpoint == "https://login.microsoftonline.com/common/oauth2/v2.0/token"
-    assert (variant.pkce, variant.token_params) == (True, {})
+    assert variant.token_endpoint == "https://login.microsoftonline.com/common/oauth2/token"
+    assert (way.token_params, way.pkce, variant.pkce) == ({}, True, True)
+    assert (variant.scopes, variant.token_params) == ((), {"resource": "https://{dynamics.tenant}"})
     assert variant.fields == way.fields
     assert variant.probe == way.probe
     assert way.with_variant(None) is way
@@ -70,7 +71,7 @@ def test_a_variant_with_an_authorization_endpoint_has_the_issuer_that_it_states(
 
 
 def test_an_unknown_variant_is_refused_with_the_known_ones():
-    with pytest.raises(InvalidConfigurationError, match="entra-tenant, entra-v2, adfs"):
+    with pytest.raises(InvalidConfigurationError, match="entra-v1, entra-tenant, entra-v2, adfs"):
         DYNAMICS.authentication_type("oauth2").with_variant("v9")
     with pytest.raises(InvalidConfigurationError, match="has no variants"):
         ELEMENTS["stripe"].authentication_type().with_variant("v9")
@@ -140,6 +141,7 @@ def test_templates_get_strings_with_defaults_and_aliases_in_place():
         "oauth.resource.url": "acme.test",
         "dynamics.tenant": "acme.test",
         "document.tagging": "false",
+        "tenant_id": "organizations",
         "custom.flag": "true",
     }
 

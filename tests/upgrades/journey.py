@@ -43,6 +43,8 @@ def _seen(instance: Instance, administrator: Client) -> dict[str, object]:
         "token": bool(instance.token.reveal()),
         "secrets": sorted(instance.secret_configuration.reveal()) == instance.secret_keys,
         "page": page.status_code,
+        "is_oauth": instance.authentication_type == "oauth2",
+        "token_endpoint": instance.authentication.token_endpoint,
     }
 
 

@@ -91,6 +91,7 @@ def schema(database_url):
 def test_an_earlier_database_is_migrated_and_works_on(databases, dump):
     url = databases(dump)
     run(url, "manage.py", "migrate", "--no-input")
+    run(url, "manage.py", "sync_elements")
     found = json.loads(run(url, "-m", "tests.upgrades.journey"))
     assert set(found["pages"].values()) == {200}
     states = [one["state"] for one in found["instances"].values()]
@@ -99,6 +100,9 @@ def test_an_earlier_database_is_migrated_and_works_on(databases, dump):
         assert one["page"] == 200
         assert one["secrets"]
         assert one["token"] or one["state"] != "connected"
+    # Those that were authorized at the former default go on there.
+    oauth = [one["token_endpoint"] for one in found["instances"].values() if one["is_oauth"]]
+    assert oauth == ["https://login.microsoftonline.com/common/oauth2/token"] * 2
     # By the ids that clients know, which of a remote platform are its own.
     assert len(set(chain.from_iterable(found["api"]))) == len(found["instances"])
 
