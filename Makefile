@@ -11,6 +11,9 @@ RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 SERVICES_DATABASE_URL ?= postgres://postgres@localhost:5432/postgres
 
+# The tests start many processes, and pytest rewrites each of their modules: only once if it may keep the result.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run setup test check deployment-check format lock messages bench screenshots browser-test services-test fault-run endurance-test
 .DELETE_ON_ERROR:
 
