@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.urls import register_converter
 from django.urls.converters import StringConverter
 from ninja import Query, Router
@@ -12,6 +13,7 @@ from ninja.params.functions import Body
 
 from instances.api.authentication import require_caller_of_hub
 from instances.api.documents.hub_calls import FieldDocument, ObjectDocument
+from instances.api.file_bytes import bytes_at
 from instances.api.hub_paths import PLATFORM_NAMES
 from instances.api.parameters import (
     ListParameters,
@@ -127,8 +129,10 @@ def read_record(
     resource: str,
     record_id: str,
     search: Query[RecordParameters],
-) -> HttpResponse:
-    """Get a record. `fields` narrows it."""
+) -> HttpResponseBase:
+    """Get a record. `fields` narrows it. Of `files` of Salesforce, the bytes of the latest version."""
+    if found := bytes_at(request, instance, resource, record_id):
+        return found
     with _open(request, instance) as hub:
         return JsonResponse(hub.read(resource, record_id, search.given))
 
@@ -161,8 +165,10 @@ def list_children(
     record_id: str,
     child: str,
     search: Query[ListParameters],
-) -> HttpResponse:
-    """List the records that belong to a record, a page at a time."""
+) -> HttpResponseBase:
+    """List the records that belong to a record, a page at a time. Of an attachment, `data` has the bytes."""
+    if found := bytes_at(request, instance, resource, record_id, child):
+        return found
     with _open(request, instance) as hub:
         return _list(hub.list_children(resource, record_id, child, search.given))
 
@@ -198,8 +204,10 @@ def read_child(
     child: str,
     child_id: str,
     search: Query[RecordParameters],
-) -> HttpResponse:
-    """Get a record that belongs to a record."""
+) -> HttpResponseBase:
+    """Get a record that belongs to a record. Of `versions` of a file, the bytes."""
+    if found := bytes_at(request, instance, resource, record_id, child, child_id):
+        return found
     with _open(request, instance) as hub:
         record = hub.read_child(resource, record_id, child, child_id, search.given)
         return JsonResponse(record)

@@ -24,11 +24,13 @@ from instances.api.authentication import (
     require_hub_instance,
 )
 from instances.api.documents.base import RefusalDocument
-from instances.api.hub_paths import HUB_NAMES, is_hub_path
+from instances.api.hub_paths import HUB_NAMES, is_file, is_hub_path, resource_path, takes_file
 from instances.api.rate_limit import RateLimitExceededError
 from instances.api.unserved import not_found_message
 
 API_PREFIX = "/elements/api-v2"
+# Where calls that bring a file are answered; no client calls it so.
+UPLOADS = f"{API_PREFIX}/uploads"
 MAX_BODY_BYTES = 1_048_576
 # Of every response that comes from a provider or a remote platform: so the provider's 401 is told from ours.
 PROVIDER_STATUS = "Elements-Provider-Status"
@@ -93,6 +95,8 @@ class PlatformApiMiddleware:
         if _is_for_remote_platform(request):
             # The proxy passes it on, whatever its path and its body are.
             request.path_info = f"{API_PREFIX}/proxy"
+        elif _is_upload(request):
+            request.path_info = f"{UPLOADS}/{resource_path(_path_below(request))}"
         response = self._preflight(request) or self._refusal(request) or self._answer(request)
         response["Elements-Request-Id"] = request.request_id  # type: ignore[attr-defined]
         if request.path_info not in _DOCUMENTATION:
@@ -126,7 +130,9 @@ class PlatformApiMiddleware:
             return error_response(request, 403, "Use https; this call sent its secrets unencrypted")
         if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
             return error_response(request, 400, "The URL contains a NUL character")
-        if _is_proxied(request):
+        if _is_proxied(request) or request.path_info.startswith(f"{UPLOADS}/"):
+            return None
+        if request.method == "GET" and is_file(_path_below(request)):
             return None
         if request.path_info not in _DOCUMENTATION and not _accepts_json(request):
             return error_response(request, 406, "The only available media type is application/json")
@@ -176,8 +182,7 @@ class PlatformApiMiddleware:
 
 def _is_for_remote_platform(request: HttpRequest) -> bool:
     """Whether this is a hub call of an instance on a remote platform, or may be one, if it has no valid token."""
-    path = request.path_info.removeprefix(f"{API_PREFIX}/")
-    if not is_hub_path(path) or "element" not in parts_named(request):
+    if not is_hub_path(_path_below(request)) or "element" not in parts_named(request):
         return False
     try:
         return bool(require_hub_instance(request).organization.is_remote)
@@ -187,6 +192,16 @@ def _is_for_remote_platform(request: HttpRequest) -> bool:
     except AnyDatabaseError:
         # The view meets the same, and answers it.
         return False
+
+
+def _is_upload(request: HttpRequest) -> bool:
+    """Whether the call brings a file: at the same path, other calls bring JSON."""
+    is_form = request.method == "POST" and request.content_type == "multipart/form-data"
+    return is_form and takes_file(_path_below(request)) and "element" in parts_named(request)
+
+
+def _path_below(request: HttpRequest) -> str:
+    return request.path_info.removeprefix(f"{API_PREFIX}/")
 
 
 def _is_proxied(request: HttpRequest) -> bool:

@@ -3,6 +3,7 @@
 import re
 import tempfile
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import BinaryIO, cast
 from urllib.parse import quote
 
@@ -116,29 +117,28 @@ def _relay(
             body=body,
             retries=retries,
         )
-        return _RelayedResponse(answer, connected, body, kept=kept)
+        return RelayedResponse(answer, partial(_close, connected, body), kept=kept)
     except BaseException as error:
         if answer:
             answer.close()
         _close(connected, body)
         if isinstance(error, _TooLargeError):
-            return _too_large(request)
+            return too_large(request)
         raise
 
 
-class _RelayedResponse(StreamingHttpResponse):
-    """The provider's response, passed on as it comes."""
+class RelayedResponse(StreamingHttpResponse):
+    """The provider's response, passed on as it comes. release: what is to be done when it is over."""
 
     def __init__(
         self,
         answer: StreamedAnswer,
-        connected: ConnectedInstance,
-        body: StreamBody | None,
+        release: Callable[[], None],
         *,
-        kept: Collection[str],
+        kept: Collection[str] = frozenset(),
     ) -> None:
         super().__init__(answer.blocks(), status=answer.status)
-        self._held = (answer, connected, body)
+        self._answer, self._release = answer, release
         del self["Content-Type"]
         for name, value in relayed_headers(answer.headers, kept=kept):
             self[name] = value
@@ -148,9 +148,8 @@ class _RelayedResponse(StreamingHttpResponse):
         self["Content-Security-Policy"] = "sandbox"
 
     def close(self) -> None:
-        answer, connected, body = self._held
-        answer.close()
-        _close(connected, body)
+        self._answer.close()
+        self._release()
         super().close()
 
 
@@ -214,7 +213,7 @@ def _spooled(request: HttpRequest) -> StreamBody | None:
     return StreamBody(file, length)
 
 
-def _too_large(request: HttpRequest) -> HttpResponseBase:
+def too_large(request: HttpRequest) -> HttpResponseBase:
     most = settings.DATA_CALL_MAX_BODY_BYTES
     return error_response(request, 413, f"The body is larger than the limit of {most} bytes")
 

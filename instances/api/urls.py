@@ -14,6 +14,7 @@ from instances.api import (
     credentials,
     elements,
     hub_calls,
+    hub_files,
     instance_configuration,
     instance_switches,
     instances,
@@ -70,6 +71,6 @@ for module in (
 ):
     api.add_router("", module.router)
 # Last: its paths are all that are left.
-for module in (swagger_documents, hub_calls):
+for module in (swagger_documents, hub_files, hub_calls):
     api.add_router("", module.router)
 install_error_handlers(api)

@@ -32,6 +32,7 @@ from instances.hubs.resources import (
 )
 from instances.hubs.rest import Rest
 from instances.hubs.salesforce import Salesforce
+from instances.hubs.salesforce_files import SalesforceFiles
 from instances.hubs.session import Answer, HubSession, value_at
 from instances.hubs.values import guid_of
 from instances.hubs.vendor import ListPage, Vendor
@@ -146,6 +147,13 @@ class Hub:
         position = open_page(query.next_page, scope) if query.next_page else {}
         page = self._vendor.query_page(self._session, soql, query.page_size, position)
         return self._shown_page(page, scope, [queried(self._session, row) for row in page.rows])
+
+    @property
+    def files(self) -> SalesforceFiles:
+        """The files of records, which only Salesforce has. Raises HubCallRefusedError (404)."""
+        if not isinstance(self._vendor, Salesforce):
+            raise no_resource("files")
+        return SalesforceFiles(self._session)
 
     def read(self, name: str, record_id: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Return one record. record_id: "me" is the connected user, where the element says who that is."""

@@ -78,13 +78,18 @@ class HubSession:
         Raises HubCallRefusedError (other 4xx, with the status of our response), AccessForbiddenError (401, 403),
         RateLimitedError, ProviderFaultError, UnusableAnswerError, and PlatformError without a response.
         """
-        body, own = None, {**self.api.headers, "Accept": "application/json", **(headers or {})}
+        body, given = None, headers or {}
         if document is not None:
             content = json.dumps(document).encode()
-            body, own = (
-                StreamBody(io.BytesIO(content), len(content)),
-                own | {"Content-Type": "application/json"},
-            )
+            body = StreamBody(io.BytesIO(content), len(content))
+            given = {**given, "Content-Type": "application/json"}
+        return self.send_body(method, target, body, headers=given)
+
+    def send_body(
+        self, method: str, target: str, body: StreamBody | None, *, headers: Mapping[str, str]
+    ) -> Answer:
+        """Send a request with a body as it is, for a response in JSON. Raises like send()."""
+        own = {**self.api.headers, "Accept": "application/json", **headers}
         with self._connected.send(method, target, headers=own, body=body) as answer:
             read = document_of(answer.read(max_bytes=MAX_ANSWER_BYTES))
             if answer.status >= HTTPStatus.BAD_REQUEST:
@@ -98,6 +103,19 @@ class HubSession:
                     status=answer.status,
                 )
             return Answer(answer.headers, read)
+
+    def open(self, target: str) -> StreamedAnswer:
+        """Return the response with what is stored at a target, of any type. Close it. Raises like send()."""
+        answer = self._connected.send("GET", target, headers={**self.api.headers, "Accept": "*/*"})
+        if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            return answer
+        with answer:
+            read = document_of(answer.read(max_bytes=MAX_ANSWER_BYTES))
+            if answer.status >= HTTPStatus.BAD_REQUEST:
+                raise self._error(answer, read)
+            raise UnusableAnswerError(
+                f"{self.provider} sent no file (HTTP {answer.status}).", status=answer.status
+            )
 
     def target_of_link(self, link: str) -> str:
         """Return the target of a URL from a response: the link to the next page.

@@ -3,6 +3,8 @@
 import json
 import re
 from dataclasses import dataclass
+from email.parser import BytesParser
+from email.policy import HTTP
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -28,9 +30,24 @@ COLUMNS = {
     "Attachment": {
         "Id": "id", "Name": "string", "ParentId": "reference", "Description": "string", "Body": "base64",
     },
+    "ContentVersion": {
+        "Id": "id", "PathOnClient": "string", "Title": "string", "Description": "string", "ContentDocumentId": "reference",
+        "FirstPublishLocationId": "reference", "ReasonForChange": "string", "VersionData": "base64",
+    },
+    "ContentDocument": {"Id": "id", "Title": "string", "LatestPublishedVersionId": "reference"},
+    "ContentDocumentLink": {
+        "Id": "id", "ContentDocumentId": "reference", "LinkedEntityId": "reference", "ShareType": "picklist",
+    },
     "Task": {"Id": "id", "Subject": "string", "WhoId": "reference", "SystemModstamp": "datetime"},
 }  # fmt: skip
-PREFIXES = {"Contact": "003", "Task": "00T", "Event": "00U", "Attachment": "00P"}
+PREFIXES = {
+    "Contact": "003",
+    "Task": "00T",
+    "Event": "00U",
+    "Attachment": "00P",
+    "ContentVersion": "068",
+    "ContentDocumentLink": "06A",
+}
 _READ_ONLY = {"Id", "SystemModstamp"}
 
 
@@ -58,6 +75,10 @@ class SalesforceStub(LoopbackServer):
             return self._query(query["q"][0])
         if path == "/sobjects":
             return 200, {"sobjects": [{"name": name} for name in COLUMNS]}
+        if blob := re.fullmatch(r"/sobjects/(\w+)/(\w+)/(Body|VersionData)", path):
+            row = self.rows[blob[1]].get(blob[2])
+            missing = 404, [{"errorCode": "NOT_FOUND", "message": "no such record"}]
+            return (200, row[blob[3]]) if row else missing
         found = re.fullmatch(r"/sobjects/(\w+)(?:/(\w+))?", path)
         if not found or found[1] not in COLUMNS:
             return 404, [
@@ -106,7 +127,23 @@ class SalesforceStub(LoopbackServer):
         stamp = stamp if "SystemModstamp" in COLUMNS[name] else {}
         row = dict.fromkeys(COLUMNS[name]) | _stored(name, body) | {"Id": record_id} | stamp
         self.rows[name][record_id] = row
+        if name == "ContentVersion":
+            self._publish(row)
         return 201, {"id": record_id, "success": True, "errors": []}
+
+    def _publish(self, version: dict[str, Any]) -> None:
+        """Do as Salesforce does with a new version: make its document and the link to a record."""
+        documents = self.rows["ContentDocument"]
+        document_id = version["ContentDocumentId"] or f"069{len(documents):012}AAA"
+        version["ContentDocumentId"] = document_id
+        documents[document_id] = {
+            "Id": document_id,
+            "Title": version["PathOnClient"],
+            "LatestPublishedVersionId": version["Id"],
+        }
+        if target := version["FirstPublishLocationId"]:
+            link = {"ContentDocumentId": document_id, "LinkedEntityId": target, "ShareType": "V"}
+            self._create("ContentDocumentLink", link)
 
     def _record(
         self, method: str, name: str, record_id: str, body: Any, query: dict[str, list[str]]
@@ -124,7 +161,11 @@ class SalesforceStub(LoopbackServer):
             row.update(_stored(name, body))
             return 204, None
         names = query.get("fields", [",".join(row)])[0].split(",")
-        return 200, {"attributes": {"type": name}} | {column: row[column] for column in names}
+        shown = {column: row[column] for column in names}
+        for column in names:
+            if isinstance(row[column], bytes):
+                shown[column] = f"{API}/sobjects/{name}/{record_id}/{column}"
+        return 200, {"attributes": {"type": name}} | shown
 
 
 def _sort_key(name: str, row: dict[str, Any]) -> tuple[Any, ...]:
@@ -194,14 +235,32 @@ class SalesforceClient:
         return [row["id"] for row in response.json()]
 
 
+def _sent(content_type: str, body: bytes) -> Any:
+    """Return the JSON of a body; of a form, with the bytes of the file."""
+    if not content_type.startswith("multipart/form-data"):
+        return json.loads(body or b"null")
+    form = BytesParser(policy=HTTP).parsebytes(
+        b"Content-Type: %s\r\n\r\n" % content_type.encode() + body
+    )
+    entity, file = form.iter_parts()
+    assert entity.get_content_type() == "application/json"
+    name = file.get_param("name", header="Content-Disposition")
+    return json.loads(entity.get_content()) | {name: file.get_payload(decode=True)}
+
+
 class _Handler(LoopbackHandler):
     def _serve(self) -> None:
         stub: SalesforceStub = self.server.owner
-        sent = json.loads(self.read_body() or b"null")
+        sent = _sent(self.headers["Content-Type"] or "", self.read_body())
         status, document = stub.answer(self.command, self.path, sent)
-        content = b"" if document is None else json.dumps(document).encode()
+        is_file = isinstance(document, bytes)
+        content = (
+            document if is_file else b"" if document is None else json.dumps(document).encode()
+        )
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header(
+            "Content-Type", "application/octetstream" if is_file else "application/json"
+        )
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
