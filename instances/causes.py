@@ -46,6 +46,9 @@ class Cause(TextChoices):
     """
 
     CREDENTIALS_REJECTED = "credentials_rejected", _("Credentials rejected")
+    SECOND_FACTOR_NEEDED = "second_factor_needed", _("More than a password needed")
+    CONSENT_MISSING = "consent_missing", _("Consent to the app missing")
+    ACCOUNT_UNUSABLE = "account_unusable", _("Account locked, disabled or password expired")
     GRANT_REJECTED = "grant_rejected", _("Access expired or was revoked")
     REFRESH_LOST = "refresh_lost", _("Response to a refresh was lost")
     CLIENT_REJECTED = "client_rejected", _("OAuth app or organization secrets rejected")
@@ -136,6 +139,36 @@ CAUSES: dict[str, CauseInfo] = {
         who=WhoActs.ACCOUNT_OWNER,
         remedy=_ENTER_CREDENTIALS,
         account_owner=_("The service rejected what you entered. Correct it and try again."),
+    ),
+    Cause.SECOND_FACTOR_NEEDED: CauseInfo(
+        sentence=_("%(element)s accepts no password alone for this account."),
+        who=WhoActs.OPERATOR,
+        remedy=_(
+            "Connect the account in a new instance by OAuth 2.0 or as an application, and delete this one."
+        ),
+        account_owner=_(
+            "This account cannot be connected with a password, for example because it signs in with a second factor. "
+            "Ask the person who sent you the link for another way."
+        ),
+    ),
+    Cause.CONSENT_MISSING: CauseInfo(
+        sentence=_("Nobody has consented to the app's access to %(element)s."),
+        who=WhoActs.ACCOUNT_OWNER,
+        remedy=_("Ask an administrator of the account to consent to the app, then try again."),
+        account_owner=_(
+            "An administrator of your account must first consent to the app. Then try again."
+        ),
+    ),
+    Cause.ACCOUNT_UNUSABLE: CauseInfo(
+        sentence=_("%(element)s does not let the account sign in."),
+        who=WhoActs.ACCOUNT_OWNER,
+        remedy=_(
+            "Ask the account owner to renew the password or have the account enabled, then try again."
+        ),
+        account_owner=_(
+            "The service does not let this account sign in: it is locked or disabled, or its password has expired. "
+            "Correct that there, then try again."
+        ),
     ),
     Cause.GRANT_REJECTED: CauseInfo(
         sentence=_("%(element)s no longer accepts this authorization: it expired or was revoked."),

@@ -12,7 +12,7 @@ from instances.catalogue.authentication import (
     ClientAuthenticationMethod,
     GrantType,
 )
-from instances.catalogue.availability import Available, problems_of_availability
+from instances.catalogue.availability import SENTENCES, Available, problems_of_availability
 from instances.catalogue.configuration_keys import KeyType
 from instances.catalogue.credentials_validation import (
     problems_of_api,
@@ -278,6 +278,9 @@ def _problems_of_answers(way: AuthenticationType) -> Iterator[Problem]:
     for meaning, codes in stated:
         if any(not code.strip() or code.strip() != code for code in codes):
             yield f"error_codes.{meaning}", "has a code that is empty, or has blanks around it."
+    for code, text in way.error_codes.explained.items():
+        if not SENTENCES.fullmatch(text):
+            yield f"error_codes.explained.{code}", "must be whole sentences, with a full stop."
     everything = [code.lower() for _, codes in stated for code in codes]
     yield from _repeated("error_codes", everything, "meanings of the code")
     if not way.obtains_token and (everything or way.token_answer.model_dump(exclude_none=True)):

@@ -43,6 +43,9 @@ InstancesError
     ├── OutcomeUnknownError         a create at a remote platform may have succeeded
     ├── RefusedError                understood and rejected (4xx)
     │   ├── CredentialsRefusedError the account's credentials are wrong
+    │   │   ├── SecondFactorNeededError  AccountUnusableError
+    │   │   └── ConsentMissingError      they may be right, but are not enough
+    │   ├── SettingsRefusedError    the address, the tenant or another setting is wrong
     │   ├── GrantRejectedError      the code, grant or refresh token is invalid (RFC 6749 invalid_grant)
     │   │   └── RefreshLostError    its successor was in a lost response
     │   ├── ClientRefusedError      the OAuth client or the organization's secrets are wrong
@@ -111,10 +114,12 @@ from instances.errors.invalid_input import (
 )
 from instances.errors.platforms import (
     AccessForbiddenError,
+    AccountUnusableError,
     AnswerLostError,
     AnswerTimeoutError,
     BlockedAddressError,
     ClientRefusedError,
+    ConsentMissingError,
     CredentialsRefusedError,
     DisabledOnPlatformError,
     GoneError,
@@ -128,6 +133,8 @@ from instances.errors.platforms import (
     Recorded,
     RefreshLostError,
     RefusedError,
+    SecondFactorNeededError,
+    SettingsRefusedError,
     SignInPageError,
     UnreachableError,
     UnusableAnswerError,
@@ -135,6 +142,7 @@ from instances.errors.platforms import (
 
 __all__ = [
     "AccessForbiddenError",
+    "AccountUnusableError",
     "AnswerLostError",
     "AnswerTimeoutError",
     "AuthorizationDeniedError",
@@ -144,6 +152,7 @@ __all__ = [
     "CatalogueError",
     "ClientRefusedError",
     "ClockSkewError",
+    "ConsentMissingError",
     "CredentialsRefusedError",
     "DisabledOnPlatformError",
     "EncryptionKeyError",
@@ -181,9 +190,11 @@ __all__ = [
     "RefusedError",
     "ReplayedStateError",
     "RetiredElementError",
+    "SecondFactorNeededError",
     "SecretError",
     "SecretsNeededAgainError",
     "ServerBusyError",
+    "SettingsRefusedError",
     "SignInPageError",
     "StateConflictError",
     "StillRunningError",

@@ -107,6 +107,30 @@ class CredentialsRefusedError(RefusedError):
     cause = Cause.CREDENTIALS_REJECTED
 
 
+class SecondFactorNeededError(CredentialsRefusedError):
+    """The credentials may be right, but the account needs more than a password, such as a second factor."""
+
+    cause = Cause.SECOND_FACTOR_NEEDED
+
+
+class ConsentMissingError(CredentialsRefusedError):
+    """Nobody has consented to what the OAuth client asks for."""
+
+    cause = Cause.CONSENT_MISSING
+
+
+class AccountUnusableError(CredentialsRefusedError):
+    """The account is locked or disabled, or its password has expired."""
+
+    cause = Cause.ACCOUNT_UNUSABLE
+
+
+class SettingsRefusedError(RefusedError):
+    """The address, the tenant or another setting is not one of the provider's."""
+
+    cause = Cause.CONFIGURATION_WRONG
+
+
 class GrantRejectedError(RefusedError):
     """The code, grant or refresh token is invalid (RFC 6749 5.2 invalid_grant)."""
 

@@ -11,17 +11,21 @@ from authlib.integrations.requests_client import OAuth2Session
 from django.conf import settings
 
 from instances.catalogue.authentication import ClientAuthenticationMethod, EndpointName, GrantType
-from instances.catalogue.error_codes import ErrorMeaning, known_codes
+from instances.catalogue.error_codes import ErrorMeaning, explanation_of, known_codes
 from instances.catalogue.templates import fill_text
 from instances.errors import (
     AccessForbiddenError,
+    AccountUnusableError,
     ClientRefusedError,
+    ConsentMissingError,
     CredentialsRefusedError,
     GrantRejectedError,
     IssuerMismatchError,
     MissingCodeError,
     MissingConfigurationError,
     RefusedError,
+    SecondFactorNeededError,
+    SettingsRefusedError,
 )
 from instances.platforms.base import PlatformRequest, TokenSet
 from instances.platforms.embedded.assertions import assertions_in, client_assertion, grant_assertion
@@ -48,6 +52,8 @@ class _Rejection:
 
     kind: type[GrantRejectedError | CredentialsRefusedError]
     sentence: str
+    # In place of it if the catalogue explains the provider's code, with the placeholder %(explained)s.
+    explained: str
     # Finds a rejection in the provider's message, if its code says nothing: several send invalid_request.
     words: re.Pattern[str] | None = None
 
@@ -59,12 +65,14 @@ _DEAD = (
 _CODE_REJECTED = _Rejection(
     GrantRejectedError,
     "%(provider)s rejected the authorization code (%(reason)s): it expired or was already used. Authorize again.",
+    "%(provider)s rejected the authorization code (%(reason)s). %(explained)s Authorize again.",
     re.compile(rf"\bcode\b.{{0,80}}\b({_DEAD})\b|\b({_DEAD})\b.{{0,40}}\bcode\b", re.IGNORECASE),
 )
 _REFRESH_TOKEN_REJECTED = _Rejection(
     GrantRejectedError,
     "%(provider)s rejected the refresh token (%(reason)s): it expired, was revoked or was already used. Authorize "
     "again.",
+    "%(provider)s rejected the refresh token (%(reason)s). %(explained)s Authorize again.",
     re.compile(
         rf"\b(refresh[ _]?)?token\b.{{0,80}}\b({_DEAD})\b|\b({_DEAD})\b.{{0,40}}\brefresh[ _]?token\b",
         re.IGNORECASE,
@@ -73,10 +81,30 @@ _REFRESH_TOKEN_REJECTED = _Rejection(
 _CREDENTIALS_REJECTED = _Rejection(
     CredentialsRefusedError,
     "%(provider)s rejected the credentials (%(reason)s). Enter valid credentials.",
+    "%(provider)s rejected the credentials (%(reason)s). %(explained)s",
 )
 _CLIENT_REJECTED = (
     "%(provider)s rejected the OAuth client (%(reason)s): its ID or secret is wrong. Correct them."
 )
+_CLIENT_EXPLAINED = "%(provider)s rejected the OAuth client (%(reason)s). %(explained)s"
+_SETTINGS_REJECTED = "%(provider)s rejected the settings (%(reason)s). %(explained)s"
+_NOT_EXPLAINED = "Correct the settings here, or the account at the provider."
+# Why credentials may be rejected that are not wrong. A grant that is rejected for these is to be authorized again.
+_NOT_WRONG: dict[ErrorMeaning, tuple[type[CredentialsRefusedError], str]] = {
+    ErrorMeaning.SECOND_FACTOR_NEEDED: (
+        SecondFactorNeededError,
+        "%(provider)s accepts no password alone for this account (%(reason)s). %(explained)s Connect it by OAuth 2.0 or as "
+        "an application instead.",
+    ),
+    ErrorMeaning.CONSENT_MISSING: (
+        ConsentMissingError,
+        "%(provider)s needs somebody's consent first (%(reason)s). %(explained)s",
+    ),
+    ErrorMeaning.ACCOUNT_UNUSABLE: (
+        AccountUnusableError,
+        "%(provider)s does not let the account sign in (%(reason)s). %(explained)s",
+    ),
+}
 _FORBIDDEN = "%(provider)s denied access (HTTP %(status)d). Ask the account owner to grant the missing permissions."
 _REJECTED = (
     "%(provider)s rejected the request (%(operation)s, HTTP %(status)d). Open the recorded exchange and correct what "
@@ -313,26 +341,40 @@ def _refusal(
     rejection: _Rejection,
 ) -> RefusedError:
     """Return the error for a token endpoint's error response, in RFC 6749 5.2's words or the provider's own."""
-    known = known_codes(codes_of(document), request.authentication.error_codes)
+    codes, own = codes_of(document), request.authentication.error_codes
+    known, (code, explained) = known_codes(codes, own), explanation_of(codes, own)
     status, way = answer.status_code, request.authentication
     # Only codes of the vocabulary are shown: the others are the provider's to choose.
-    reason = ", ".join([f"HTTP {status}", *next(iter(known.values()), [])[:1]])
-    facts = {"reason": reason}
+    shown = [code] if code else next(iter(known.values()), [])[:1]
+    reason = ", ".join([f"HTTP {status}", *shown])
+    facts = {"reason": reason, "explained": explained or _NOT_EXPLAINED}
 
-    def error(kind: type[RefusedError], sentence: str) -> RefusedError:
-        return error_of(kind, sentence, answer, subject, facts=facts)
+    def error(kind: type[RefusedError], sentence: str, if_explained: str = "") -> RefusedError:
+        chosen = if_explained if if_explained and explained else sentence
+        return error_of(kind, chosen, answer, subject, facts=facts)
 
     is_client = way.grant_type in {GrantType.CLIENT_CREDENTIALS, GrantType.JWT_BEARER}
     is_definite = status in {400, 401} and document is None
     if ErrorMeaning.CLIENT_REJECTED in known or (is_client and (is_definite or status == 401)):
         if is_client and request.has_own_client:
             # The client is the account's credential, so the operator cannot renew it.
-            return error(_CREDENTIALS_REJECTED.kind, _CREDENTIALS_REJECTED.sentence)
-        return error(ClientRefusedError, _CLIENT_REJECTED)
+            return error(
+                _CREDENTIALS_REJECTED.kind,
+                _CREDENTIALS_REJECTED.sentence,
+                _CREDENTIALS_REJECTED.explained,
+            )
+        return error(ClientRefusedError, _CLIENT_REJECTED, _CLIENT_EXPLAINED)
+    if ErrorMeaning.SETTINGS_REJECTED in known:
+        return error(SettingsRefusedError, _SETTINGS_REJECTED)
+    not_wrong = next((_NOT_WRONG[meaning] for meaning in known if meaning in _NOT_WRONG), None)
+    if not_wrong and rejection.kind is CredentialsRefusedError:
+        return error(*not_wrong)
     has_words = rejection.words and rejection.words.search(message_of(answer, subject))
-    is_rejected = ErrorMeaning.GRANT_REJECTED in known or is_definite or has_words
+    is_rejected = (
+        ErrorMeaning.GRANT_REJECTED in known or not_wrong is not None or is_definite or has_words
+    )
     if is_rejected or status == 401:
-        return error(rejection.kind, rejection.sentence)
+        return error(rejection.kind, rejection.sentence, rejection.explained)
     if status == 403:
         return error(AccessForbiddenError, _FORBIDDEN)
     return error(RefusedError, _REJECTED)

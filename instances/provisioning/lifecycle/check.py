@@ -217,7 +217,7 @@ def _is_vaguer(error: InstancesError, instance: Instance) -> bool:
     if instance.state == State.NEEDS_REAUTHORIZATION:
         return bool(instance.cause)
     is_diagnosed = instance.cause in {GrantRejectedError.cause, RefreshLostError.cause}
-    is_general = isinstance(error, CredentialsRefusedError) or error.is_retryable
+    is_general = error.cause == CredentialsRefusedError.cause or error.is_retryable
     return (is_diagnosed or bool(instance.refresh_refusals)) and is_general and bool(instance.cause)
 
 

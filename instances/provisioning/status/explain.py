@@ -50,6 +50,13 @@ _CORRECTED_BY_VALUES = {
     Cause.NOT_PERMITTED,
     Cause.KEY_REUSED,
 }
+# These by entering credentials again.
+_CORRECTED_BY_CREDENTIALS = {
+    Cause.CREDENTIALS_REJECTED,
+    Cause.SECOND_FACTOR_NEEDED,
+    Cause.CONSENT_MISSING,
+    Cause.ACCOUNT_UNUSABLE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,5 +357,5 @@ def _remedy_action(instance: Instance, cause: str = "") -> Action:
         return REAUTHENTICATE
     if uses_browser(instance):
         return AUTHORIZE
-    is_wrong = cause == Cause.CREDENTIALS_REJECTED
+    is_wrong = cause in _CORRECTED_BY_CREDENTIALS
     return REAUTHENTICATE if is_wrong or instance.has_token else PROVISION
