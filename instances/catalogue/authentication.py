@@ -157,6 +157,11 @@ class AuthenticationType(Available, RefreshTokenFacts):
         return self.obtains_token and self.assertion is None and not is_application
 
     @property
+    def takes_certificate(self) -> bool:
+        """Whether the client's private key has a certificate, which is registered at the provider."""
+        return self.assertion is not None and self.assertion.sends_thumbprint
+
+    @property
     def preparation(self) -> str:
         """What connecting takes, by the labels of the required keys; empty if nothing."""
         # With a browser, the OAuth app usually supplies the client.

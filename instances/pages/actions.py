@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.http import Http404, HttpRequest, HttpResponse
 
 from instances.models import Instance
+from instances.pages.certificate import certificate_page
 from instances.pages.configure import reauthenticate_page
 from instances.pages.confirm import confirm_page
 from instances.pages.edit import edit_page
@@ -15,6 +16,7 @@ from instances.pages.replace_token import replace_page
 from instances.pages.try_it import try_page
 from instances.provisioning.actions import (
     ACTIONS,
+    CERTIFICATE,
     EDIT,
     LINK,
     REAUTHENTICATE,
@@ -28,6 +30,7 @@ _PAGES: dict[str, Callable[..., HttpResponse]] = {
     REAUTHENTICATE.name: reauthenticate_page,
     LINK.name: link_page,
     EDIT.name: edit_page,
+    CERTIFICATE.name: certificate_page,
     REPLACE.name: replace_page,
     TRY.name: try_page,
 }

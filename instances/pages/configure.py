@@ -21,9 +21,13 @@ from instances.pages.frames import Frame
 from instances.pages.oauth_redirect import redirect_to_provider
 from instances.provisioning.access.permissions import is_permitted
 from instances.provisioning.actions import AUTHORIZE, LINK, PROVISION, Action
+from instances.provisioning.certificates import generated_key, save_with_generated_key
 from instances.provisioning.create import create_draft
 from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance
 from instances.provisioning.plan import has_oauth_app
+
+# The button that makes a private key, so that only its certificate has to leave this program.
+_GENERATE = "generate"
 
 
 def new_instance_page(
@@ -46,7 +50,7 @@ def new_instance_page(
     form = NewInstanceForm(
         way,
         has_oauth_app=has_app,
-        is_incomplete="link" in request.POST,
+        is_incomplete=_is_incomplete(request),
         data=request.POST if request.method == "POST" else None,
         files=request.FILES if request.method == "POST" else None,
     )
@@ -62,6 +66,7 @@ def new_instance_page(
         "notices": element_notices(element.parsed, [way]),
         "has_oauth_app": has_app,
         "is_oauth": way.needs_browser,
+        "can_generate": way.takes_certificate,
         "back_url": back_url,
     }
     return frame.render(request, "configure.html", context)
@@ -81,6 +86,7 @@ def reauthenticate_page(
         way,
         has_oauth_app=has_app,
         instance=instance,
+        is_incomplete=_GENERATE in request.POST,
         data=request.POST if request.method == "POST" else None,
         files=request.FILES if request.method == "POST" else None,
     )
@@ -97,6 +103,8 @@ def reauthenticate_page(
         "form": form,
         "has_oauth_app": has_app,
         "is_oauth": way.needs_browser,
+        # A connected one would stop working until the provider knows the certificate.
+        "can_generate": way.takes_certificate and not instance.has_token,
         "back_url": frame.instance_url(instance),
     }
     return frame.render(request, "configure.html", context)
@@ -124,16 +132,18 @@ def _create(
     form: NewInstanceForm,
 ) -> Instance | None:
     """Create the draft. Returns None if it was refused; the form then has the error at its fields."""
+    name = form.cleaned_data["name"]
+    generated = generated_key(way, name or element.name) if _GENERATE in request.POST else {}
     try:
         return create_draft(
             owner,
             element,
             actor=request.user.get_username(),
-            name=form.cleaned_data["name"],
+            name=name,
             tags=split_tags(form.cleaned_data["tags"]) or None,
             authentication_type=way.type,
-            configuration=form.configuration,
-            is_incomplete="link" in request.POST,
+            configuration=form.configuration | generated,
+            is_incomplete=_is_incomplete(request),
         )
     except (InputError, UnreadableSecretError) as refusal:
         form.add_refusal(refusal)
@@ -144,12 +154,28 @@ def _after_creation(
     request: HttpRequest, instance: Instance, way: AuthenticationType, *, frame: Frame
 ) -> HttpResponse:
     action = AUTHORIZE if way.needs_browser else PROVISION
+    if _GENERATE in request.POST:
+        return _after_generation(request, instance, frame=frame)
     if "draft" in request.POST or not is_permitted(request.user, instance, action.permission):
         messages.success(request, _("%s was saved as a draft.") % instance.name)
         return redirect(frame.instance_url(instance))
     if "link" in request.POST:
         return redirect(frame.action_url(LINK, instance))
     return carry_out(request, instance, action, frame=frame)
+
+
+def _is_incomplete(request: HttpRequest) -> bool:
+    """Whether what is left blank is entered later."""
+    return not {"link", _GENERATE}.isdisjoint(request.POST)
+
+
+def _after_generation(request: HttpRequest, instance: Instance, *, frame: Frame) -> HttpResponse:
+    text = _(
+        "%(name)s was saved with a new private key. Download its certificate, register it at %(provider)s, then connect."
+    )
+    names = {"name": instance.name, "provider": instance.element.name}
+    messages.success(request, text % names)
+    return redirect(frame.instance_url(instance))
 
 
 def _reauthenticate(
@@ -163,6 +189,9 @@ def _reauthenticate(
 ) -> HttpResponse | None:
     """Authenticate again. Returns None if the entries were refused; the form then has the error at its fields."""
     try:
+        if _GENERATE in request.POST:
+            save_with_generated_key(instance, form.configuration)
+            return _after_generation(request, instance, frame=frame)
         if way.needs_browser:
             return redirect_to_provider(request, instance, configuration=form.configuration)
         reauthenticate_instance(

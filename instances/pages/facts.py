@@ -12,7 +12,7 @@ from instances.models import Instance
 from instances.pages.admin_pages import secret_state
 from instances.pages.forms import WAY_LABELS
 from instances.pages.usage import Usage
-from instances.provisioning.configuration import certificate_end
+from instances.provisioning.certificates import certificate_end
 from instances.times import format_time
 
 # Count no further than this: an instance may have many exchanges, and a cause many instances.
@@ -77,7 +77,8 @@ def _exchanges_of_a_day(instance: Instance) -> Fact:
     return Fact(_("Exchanges in 24 hours"), bounded(count), note)
 
 
-def details_of(instance: Instance) -> list[Fact]:
+def details_of(instance: Instance, *, certificate_url: str = "") -> list[Fact]:
+    """Return everything else. certificate_url: where its certificate is downloaded, if it has one."""
     way = WAY_LABELS.get(instance.authentication_type, instance.authentication_type)
     facts = [
         Fact(_("Element token"), secret_state(instance, "token")),
@@ -88,6 +89,7 @@ def details_of(instance: Instance) -> list[Fact]:
         Fact(_("Scopes not granted"), ", ".join(instance.missing_scopes)),
         _refresh_token_end(instance),
         Fact(_("Certificate valid until"), at=certificate_end(instance)),
+        Fact(_("Certificate"), _("Download") if certificate_url else "", url=certificate_url),
         Fact(_("Next refresh"), at=instance.next_refresh_at),
         Fact(_("Refresh status"), _refresh_status(instance)),
         Fact(_("Verified"), at=instance.verified_at),

@@ -20,6 +20,7 @@ from instances.pages.timeline import timeline_of
 from instances.pages.usage import chart_of, usage_of
 from instances.provisioning.access.permissions import InstancePermission
 from instances.provisioning.actions import (
+    CERTIFICATE,
     CHECK,
     DELETE,
     DISABLE,
@@ -56,7 +57,8 @@ def instance_page(request: HttpRequest, pk: int, *, frame: Frame) -> HttpRespons
         action for action in remedies_of(instance, explanation, audience) if action in offered
     ]
     daily = [action for action in (TRY, CHECK) if action in offered and not explanation]
-    others = [action for action in offered if action not in (*remedies, *daily, *_DANGER)]
+    elsewhere = (*remedies, *daily, *_DANGER, CERTIFICATE)
+    others = [action for action in offered if action not in elsewhere]
     has_exchanges = user.has_perm("instances.view_interaction")
     status = meaning_of(facts_of(instance)).status
     position = request.GET.get("before", "")
@@ -90,7 +92,12 @@ def instance_page(request: HttpRequest, pk: int, *, frame: Frame) -> HttpRespons
         "notices": instance_notices(instance),
         "key_facts": key_facts(instance, usage, has_exchanges=frame.is_admin and has_exchanges),
         "chart": chart_of(usage) if has_exchanges and usage.calls else None,
-        "details": details_of(instance),
+        "details": details_of(
+            instance,
+            certificate_url=(
+                frame.action_url(CERTIFICATE, instance) if CERTIFICATE in offered else ""
+            ),
+        ),
         "configuration": configuration_of(instance),
         "links": _links(instance, frame) if EDIT in offered else [],
         "is_older": bool(position),

@@ -59,6 +59,19 @@ def uses_browser(instance: Instance) -> bool:
         return False
 
 
+def has_certificate(instance: Instance) -> bool:
+    """Return whether the instance has a private key whose certificate the provider must know."""
+    try:
+        way = instance.authentication
+    except InputError:
+        return False
+    return (
+        way.takes_certificate
+        and way.assertion is not None
+        and way.assertion.private_key_key in instance.secret_keys
+    )
+
+
 PROVISION = Action(
     name="provision",
     label=_("Connect"),
@@ -116,6 +129,12 @@ EDIT = Action(
     label=_("Edit name and tags"),
     is_offered=lambda _instance: True,
     done=_("The name and tags of %(name)s were saved."),
+)
+CERTIFICATE = Action(
+    name="certificate",
+    label=_("Download certificate"),
+    is_offered=has_certificate,
+    effect=_("Register it at the provider. It is public; the private key stays here."),
 )
 REVEAL = Action(
     name="reveal",
@@ -175,6 +194,7 @@ ACTIONS: dict[str, Action] = {
         LINK,
         TRY,
         EDIT,
+        CERTIFICATE,
         REVEAL,
         REPLACE,
         ENABLE,

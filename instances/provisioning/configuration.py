@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,9 +11,8 @@ from instances.catalogue.authentication import AuthenticationType
 from instances.catalogue.configuration_keys import MASK, KeyType
 from instances.catalogue.definition import ElementDefinition
 from instances.crypto.key_files import opened_key_file
-from instances.crypto.keys import UnusableKeyError, check_signing_key, read_signing_key
+from instances.crypto.keys import UnusableKeyError, check_signing_key
 from instances.errors import InvalidConfigurationError
-from instances.models import Instance
 from instances.pasted import trimmed, trimmed_password
 from instances.redaction import storable
 
@@ -68,21 +66,6 @@ def split_secrets(
         "secret_configuration": secret,
         "secret_keys": sorted(secret),
     }
-
-
-def certificate_end(instance: Instance) -> datetime | None:
-    """Return when the certificate of an instance's private key ends (aware, UTC); None if it has none."""
-    way = instance.authentication
-    assertion = way.assertion
-    text = instance.readable_configuration().get(assertion.private_key_key) if assertion else None
-    if assertion is None or not text:
-        return None
-    try:
-        pem, _ = assertion.read(text)
-        return read_signing_key(pem, assertion.algorithm).certificate_ends_at
-    except UnusableKeyError:
-        # Of a key that an import or another version stored; whoever uses it is told.
-        return None
 
 
 def _trimmed_value(key: str, text: str) -> str:

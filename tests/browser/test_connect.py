@@ -112,6 +112,22 @@ def test_a_customer_uses_a_link_in_a_new_browser(open_as_staff, open_browser, ph
 
 
 @pytest.mark.slow
+def test_a_certificate_is_generated_and_its_public_part_downloaded(open_as_staff):
+    page = open_as_staff()
+    page.goto("/connect/catalogue/dynamicscrmadfs/?way=oauth2Application")
+    page.get_by_label("Name").fill("Server to server")
+    press(page, "Generate a certificate")
+    expect(page.get_by_text("was saved with a new private key")).to_be_visible()
+    with page.expect_download() as downloaded:
+        page.get_by_role("link", name="Download", exact=True).click()
+    assert downloaded.value.suggested_filename == "server-to-server-certificate.pem"
+    text = downloaded.value.path().read_text()
+    assert text.startswith("-----BEGIN CERTIFICATE-----")
+    assert "PRIVATE" not in text
+    assert complaints_of_axe(page) == []
+
+
+@pytest.mark.slow
 def test_an_expired_link_says_so_and_whom_to_ask(open_as_staff, open_browser, program):
     link = draft_for_account_owner(open_as_staff(), "Too late")
     program.manage("shell", "--no-imports", "--command", EXPIRE_LINKS)
