@@ -52,8 +52,8 @@ class Program:
         program.manage("provision_instances", …) runs one of its commands on the same data
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._environment = environment_in(folder)
+    def __init__(self, folder: Path, **changes: str) -> None:
+        self._environment = environment_in(folder) | changes
         self._log = folder / "program.log"
         self.url = f"http://localhost:{self._environment['PORT']}"
 
@@ -83,6 +83,13 @@ class Program:
         found = re.search(r"Password   (\S+)", self.output)
         assert found
         return found[1]
+
+    @property
+    def parts(self) -> list[str]:
+        """The command lines of the processes that it has started."""
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ") for child in children]
 
     def manage(self, *arguments: str) -> str:
         """Run a command that must succeed; returns its output."""

@@ -8,6 +8,7 @@ import shlex
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,8 @@ class Command(BaseCommand):
                 "web server",
                 web_server_command(settings.HOST, settings.PORT, workers=_process_count()),
             )
-            if command := _worker_command():
-                processes.start("worker", command)
+            for name, command in _workers():
+                processes.start(name, command)
             processes.start("scheduler", ["manage.py", "scheduler", _SKIP_CHECKS])
             self._watch(processes, demo)
         self.stdout.write("Stopped.")
@@ -169,15 +170,18 @@ def web_server_command(host: str, port: int, *, workers: int) -> list[str]:
     ]
 
 
-def _worker_command() -> list[str]:
-    """Build the worker command; empty if tasks run inside the request."""
+def _workers() -> Iterator[tuple[str, list[str]]]:
+    """Yield name and command of each worker; none if tasks run inside the request."""
+    count = _process_count()
     match settings.TASKS_BACKEND:
         case "database":
-            return ["manage.py", "db_worker", "--no-reload", _SKIP_CHECKS]
+            # They share the rows of a bulk job, which keeps one processor busy with each.
+            for number in range(1, count + 1):
+                command = ["manage.py", "db_worker", "--no-reload", _SKIP_CHECKS]
+                yield f"worker {number}" if count > 1 else "worker", command
         case "celery":
             command = ["celery", "-A", "config", "worker"]
-            return [*command, "--concurrency", str(_process_count())]
-    return []
+            yield "worker", [*command, "--concurrency", str(count)]
 
 
 def _process_count() -> int:
