@@ -55,7 +55,7 @@ class Assertion(BaseModel):
     # Of a grant: who signs, and for whom the token is.
     issuer: str = ""
     subject: str = ""
-    # Of a grant: whether the scope is a claim, and not a parameter of the request.
+    # Whether the scope is a claim, and not a parameter of the request.
     carries_scope: bool = False
     # How to read the private key from a JSON file; None: it is entered in PEM form only.
     key_file: KeyFile | None = None

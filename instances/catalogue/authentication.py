@@ -105,12 +105,16 @@ class AuthenticationType(Available, RefreshTokenFacts):
     sends_iss: bool = False
     scopes: tuple[str, ...] = ()
     scope_separator: str = " "
+    # The parameter of the authorization request that carries the scope.
+    scope_parameter: str = "scope"
     # Whether a code challenge may be sent; None: unknown.
     pkce: bool | None = None
     # Whether refresh tokens are issued; None: unknown.
     refresh: bool | None = None
     authorize_params: dict[str, str] = {}
     token_params: dict[str, str] = {}
+    # Of the request that refreshes tokens.
+    refresh_params: dict[str, str] = {}
     token_answer: TokenAnswer = TokenAnswer()
     # Where the token response or the probe's names the account at the provider, as paths, beside the usual names.
     account_fields: tuple[str, ...] = ()
@@ -304,7 +308,7 @@ def _url_templates(part: AuthenticationType | Variant) -> Iterator[tuple[str, st
 
 
 def _text_templates(part: AuthenticationType | Variant) -> Iterator[str]:
-    for parameters in (part.authorize_params, part.token_params):
+    for parameters in (part.authorize_params, part.token_params, part.refresh_params):
         yield from (parameters or {}).values()
     yield from part.scopes or ()
     for carrying in filter(None, (part.lookup, part.probe, part.api)):

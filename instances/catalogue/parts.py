@@ -126,11 +126,13 @@ class Variant(Part):
     refresh_endpoint: str | None = None
     revocation_endpoint: str | None = None
     scopes: tuple[str, ...] | None = None
+    scope_parameter: str | None = None
     issuer: str | None = None
     sends_iss: bool | None = None
     pkce: bool | None = None
     authorize_params: dict[str, str] | None = None
     token_params: dict[str, str] | None = None
+    refresh_params: dict[str, str] | None = None
     lookup: Lookup | None = None
     probe: Probe | None = None
     api: Api | None = None

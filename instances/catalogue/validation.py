@@ -199,7 +199,7 @@ def _problems_of_templates(way: AuthenticationType | Variant, known: set[str]) -
             yield from problems_of_url(name, template, known)
     for index, scope in enumerate(way.scopes or ()):
         yield from problems_of_text(f"scopes[{index}]", scope, known)
-    for parameters in ("authorize_params", "token_params"):
+    for parameters in ("authorize_params", "token_params", "refresh_params"):
         for name, value in (getattr(way, parameters) or {}).items():
             yield from problems_of_text(f"{parameters}.{name}", value, known)
 
@@ -258,7 +258,7 @@ def _problems_of_assertion(
     is_grant = way.grant_type == GrantType.JWT_BEARER
     if is_grant and not assertion.issuer:
         yield "issuer", "is missing. State who signs the grant."
-    for place in ("issuer", "subject", "carries_scope"):
+    for place in ("issuer", "subject"):
         if not is_grant and getattr(assertion, place):
             yield place, "only applies to a signed grant. A client is its own issuer and subject."
 

@@ -19,10 +19,10 @@ CLIENT_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ID_BYTES = 16
 
 
-def client_assertion(request: PlatformRequest, endpoint: str) -> dict[str, str]:
+def client_assertion(request: PlatformRequest, endpoint: str, *, scope: str = "") -> dict[str, str]:
     """Return the parameters by which the client proves itself at an endpoint (RFC 7523 2.2).
 
-    Empty if it does so in another way.
+    Empty if it does so in another way. scope: a claim if the element's file says so.
 
     Raises MissingConfigurationError, InvalidConfigurationError.
     """
@@ -34,6 +34,8 @@ def client_assertion(request: PlatformRequest, endpoint: str) -> dict[str, str]:
     if not client_id:
         raise MissingConfigurationError([way.client_id_key])
     claims = {"iss": client_id, "sub": client_id}
+    if scope and way.assertion.carries_scope:
+        claims["scope"] = scope
     return {
         "client_assertion_type": CLIENT_ASSERTION_TYPE,
         CLIENT_ASSERTION: _signed(request, way.assertion, endpoint, claims),

@@ -124,7 +124,7 @@ def authorization_url(request: PlatformRequest, *, state: str) -> str:
             state=state,
             code_verifier=_code_verifier(request),
             redirect_uri=_redirect_uri(request),
-            scope=_scope(request),
+            **{request.authentication.scope_parameter: _scope(request)},
             **texts_of(request, request.authentication.authorize_params),
         )
     return str(url)
@@ -193,7 +193,11 @@ def refresh_token(request: PlatformRequest) -> TokenSet:
     Raises GrantRejectedError if it expired or was revoked, ClientRefusedError, PlatformError.
     """
     tokens = request.tokens or TokenSet("")
-    form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh_token}
+    form = {
+        "grant_type": "refresh_token",
+        "refresh_token": tokens.refresh_token,
+        **texts_of(request, request.authentication.refresh_params),
+    }
     has_own = request.authentication.refresh_endpoint is not None
     endpoint: EndpointName = "refresh_endpoint" if has_own else "token_endpoint"
     return _request_tokens(
@@ -237,7 +241,8 @@ def _request_tokens(
 
     rejection: the error if the provider rejects this grant.
     """
-    form = {**form, **client_assertion(request, endpoint_of(request, endpoint))}
+    scope = form.get("scope") or ""
+    form = {**form, **client_assertion(request, endpoint_of(request, endpoint), scope=scope)}
     subject = subject_of(
         request, operation, secrets=assertions_in(form), timeout_seconds=timeout_seconds
     )
