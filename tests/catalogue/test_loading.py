@@ -40,16 +40,11 @@ def test_the_whole_catalogue_is_shipped():
     elements = shipped_elements()
     own_ways = [way for e in elements if not e.alias_of for way in e.authentication]
 
-    assert len(elements) == 176
-    assert Counter(str(way.type) for way in own_ways) == {
-        "oauth2": 82,
-        "custom": 44,
-        "basic": 44,
-        "oauth1": 9,
-        "apiKey": 15,
-        "oauth2Application": 2,
-        "oauth2AppSecret": 1,
-    }
+    # At least what the portal of Cloud Elements had (2020).
+    assert len(elements) >= 164
+    assert Counter(str(way.type) for way in own_ways) >= Counter(
+        {"oauth2": 71, "custom": 44, "basic": 44, "oauth1": 9, "apiKey": 7}
+    )
     assert sum(way.endpoints == "unknown" for way in own_ways) == 7
 
 
