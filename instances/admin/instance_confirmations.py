@@ -13,7 +13,8 @@ from instances import tasks
 from instances.errors import TaskNotEnqueuedError
 from instances.models import Instance
 from instances.pages.admin_pages import ModelAdmin, render_confirmation
-from instances.provisioning.actions import Action
+from instances.provisioning.actions import DELETE, Action
+from instances.provisioning.lifecycle.delete import remaining_access
 
 MAX_AT_ONCE = 500
 
@@ -57,6 +58,7 @@ def _ask_for_many(
         "title": action.label,
         "effect": action.effect,
         "is_destructive": action.is_destructive,
+        "notes": remaining_access(chosen) if action is DELETE else [],
         "instances": chosen,
         "action_name": action.name,
         "checkbox_name": ACTION_CHECKBOX_NAME,

@@ -68,6 +68,7 @@ def _page(
         "instance": link.instance,
         "form": form,
         "is_oauth": link.instance.authentication.needs_browser,
+        "note": link.instance.authentication.note,
         "visit": sealing.digest(visit_secret),
     }
     response = render(request, "instances/authorize.html", context)

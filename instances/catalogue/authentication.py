@@ -69,6 +69,10 @@ class AuthenticationType(Available, RefreshTokenFacts):
     """
 
     type: AuthenticationKind
+    # What to know before anything is entered, for example what a password cannot do; whole sentences.
+    note: str = ""
+    # Where access is removed at the provider, if it cannot be revoked from here; whole sentences.
+    removal: str = ""
     fields: tuple[ConfigurationKey, ...] = ()
     # Parameters of the callback that are needed later.
     provider_data: tuple[str, ...] = ()

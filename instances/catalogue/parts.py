@@ -134,6 +134,7 @@ class Variant(Part):
     token_params: dict[str, str] | None = None
     refresh_params: dict[str, str] | None = None
     lookup: Lookup | None = None
+    removal: str | None = None
     probe: Probe | None = None
     api: Api | None = None
 

@@ -92,6 +92,9 @@ def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:
     yield from problems_of_availability(way)
     for index, field in enumerate(way.fields):
         yield from below(f"fields[{index}]", problems_of_field(field))
+    for name in ("note", "removal"):
+        if (text := getattr(way, name)) and not SENTENCES.fullmatch(text):
+            yield name, "must be whole sentences, with a full stop at the end."
     keys = [name for field in way.fields for name in field.names]
     yield from _repeated("fields", keys, "fields with the key or alias")
     yield from _repeated("variants", [v.name for v in way.variants], "variants with the name")

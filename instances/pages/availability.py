@@ -31,6 +31,13 @@ def element_notices(
     return notices + [notice for way in ways for notice in way_notices(way, definition.name)]
 
 
+def advance_notices(way: AuthenticationType) -> list[Notice]:
+    """Say what to know before anything is entered for this way of authentication."""
+    return (
+        [Notice(_("Before you enter anything:"), way.note, meaning="waiting")] if way.note else []
+    )
+
+
 def way_notices(way: AuthenticationType, element: str) -> list[Notice]:
     subject = _("%(element)s with %(way)s") % {"element": element, "way": WAY_LABELS[way.type]}
     return list(_notices(way, subject))

@@ -14,7 +14,11 @@ from instances.errors import (
     UnreadableSecretError,
 )
 from instances.models import Element, Instance, OrganizationUser
-from instances.pages.availability import element_notices, instance_notices
+from instances.pages.availability import (
+    advance_notices,
+    element_notices,
+    instance_notices,
+)
 from instances.pages.confirm import carry_out
 from instances.pages.forms import WAY_LABELS, ConfigurationForm, NewInstanceForm, split_tags
 from instances.pages.frames import Frame
@@ -63,7 +67,7 @@ def new_instance_page(
         "form": form,
         "ways": [(one.type, WAY_LABELS[one.type]) for one in element.parsed.connectable_ways],
         "current_way": way.type,
-        "notices": element_notices(element.parsed, [way]),
+        "notices": [*element_notices(element.parsed, [way]), *advance_notices(way)],
         "has_oauth_app": has_app,
         "is_oauth": way.needs_browser,
         "can_generate": way.takes_certificate,
@@ -96,7 +100,7 @@ def reauthenticate_page(
         return response
     context = {
         "title": action.label,
-        "notices": instance_notices(instance),
+        "notices": [*instance_notices(instance), *advance_notices(way)],
         "original": instance,
         "element": instance.element,
         "owner": instance.organization_user,

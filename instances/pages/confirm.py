@@ -10,7 +10,8 @@ from instances.models import Instance
 from instances.pages.frames import Frame
 from instances.pages.oauth_redirect import redirect_to_provider
 from instances.provisioning.access.tokens import reveal_token
-from instances.provisioning.actions import AUTHORIZE, REVEAL, Action
+from instances.provisioning.actions import AUTHORIZE, DELETE, REVEAL, Action
+from instances.provisioning.lifecycle.delete import remaining_access
 
 
 def confirm_page(
@@ -25,6 +26,7 @@ def confirm_page(
         "action": action,
         "effect": action.effect,
         "is_destructive": action.is_destructive,
+        "notes": remaining_access([instance]) if action is DELETE else [],
         "instances": [instance],
         "back_url": frame.instance_url(instance),
     }
@@ -36,6 +38,7 @@ def carry_out(
 ) -> HttpResponse:
     """Carry out an action, and redirect to the page that shows its outcome."""
     pk = instance.pk
+    notes = remaining_access([instance]) if action is DELETE else []
     try:
         if action is AUTHORIZE:
             return redirect_to_provider(request, instance)
@@ -46,7 +49,8 @@ def carry_out(
     except InstancesError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, str(action.done) % {"name": instance.name})
+        done = str(action.done) % {"name": instance.name}
+        messages.success(request, " ".join([done, *notes]))
     still_exists = Instance.objects.filter(pk=pk).exists()
     return redirect(frame.instance_url(instance) if still_exists else frame.list_url)
 

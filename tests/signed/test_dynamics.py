@@ -4,6 +4,7 @@ import base64
 
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
+from django.urls import reverse
 
 from instances.errors import AccessForbiddenError
 from instances.models import Instance, Interaction
@@ -12,7 +13,7 @@ from instances.provisioning.status.explain import explain
 from tests.conftest import shipped
 from tests.signed.conftest import CLIENT_ID
 from tests.support.assertion_provider import Registered
-from tests.support.factories import make_oauth_app
+from tests.support.factories import make_instance, make_oauth_app
 from tests.support.signing_keys import certificate, certificate_pem, pem, rsa_key
 
 SECRET = "s3cret-of/the+application"
@@ -64,6 +65,25 @@ def test_an_application_proves_itself_with_a_secret(api, provider, dynamics):
     assert Instance.objects.get().authentication_type == "oauth2AppSecret"
     assert created.json()["configuration"]["oauth.api.secret"] == "********"
     assert SECRET not in str([vars(one) for one in Interaction.objects.all()])
+
+
+@pytest.mark.parametrize(
+    ("entered", "host"),
+    [
+        ("https://ACME.crm4.dynamics.com/main.aspx?appid=1#x", "acme.crm4.dynamics.com"),
+        ("http://acme.crm4.dynamics.com", "acme.crm4.dynamics.com"),
+        ("acme.crm4.dynamics.com.", "acme.crm4.dynamics.com"),
+        ("acme.api.crm4.dynamics.com", "acme.api.crm4.dynamics.com"),
+        ("https://Acme.API.crm4.dynamics.com/api/data/v9.2/", "acme.api.crm4.dynamics.com"),
+        ("acme.crm9.dynamics.com", "acme.crm9.dynamics.com"),
+    ],
+)
+def test_the_address_is_taken_as_people_copy_it(api, provider, dynamics, entered, host):
+    provider.secrets[CLIENT_ID] = SECRET
+    created = api.post("instances", with_secret(**{"dynamics.tenant": entered}))
+    assert created.status_code == 200, created.text
+    assert provider.forms[0]["scope"] == f"https://{host}/.default"
+    assert Instance.objects.get().secret_hosts == []
 
 
 def test_the_secret_goes_to_the_sign_in_of_a_national_cloud(api, provider, dynamics):
@@ -137,3 +157,36 @@ def test_the_organizations_oauth_app_never_acts_as_an_application(api, provider,
     refused = api.post("instances", body() | {"configuration": configuration})
     assert (refused.status_code, provider.forms) == (400, [])
     assert "oauth.api.key, oauth.api.secret" in refused.json()["message"]
+
+
+REMAINS = "Delete its application user in the Power Platform admin center"
+
+
+def test_before_and_after_the_deletion_it_says_where_the_access_remains(
+    api, operator, provider, dynamics
+):
+    provider.secrets[CLIENT_ID] = SECRET
+    api.post("instances", with_secret())
+    url = reverse("admin:instances_instance_action", args=[Instance.objects.get().pk, "delete"])
+    assert REMAINS in operator.get(url).text
+    assert REMAINS in operator.post(url, follow=True).text
+    assert not Instance.objects.exists()
+
+
+def test_many_instances_say_it_once(api, operator, provider, dynamics):
+    provider.secrets[CLIENT_ID] = SECRET
+    api.post("instances", with_secret())
+    api.post("instances", with_secret(**{"dynamics.tenant": "b.crm.dynamics.com"}))
+    chosen = list(Instance.objects.values_list("pk", flat=True))
+    data = {"action": "delete", "_selected_action": chosen}
+    page = operator.post(reverse("admin:instances_instance_changelist"), data)
+    assert page.text.count(REMAINS) == 1
+
+
+@pytest.mark.parametrize("action", ["delete", "disable"])
+def test_what_was_never_connected_or_stays_leaves_nothing_behind(operator, dynamics, action):
+    draft = make_instance(
+        element=dynamics, configuration={}, authentication_type="oauth2", is_incomplete=True
+    )
+    page = operator.get(reverse("admin:instances_instance_action", args=[draft.pk, action]))
+    assert "myapps.microsoft.com" not in page.text

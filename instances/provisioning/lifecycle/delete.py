@@ -1,10 +1,11 @@
 """Delete an instance here and at its platform."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from django.utils import timezone
 
-from instances.errors import InstancesError, UnreadableSecretError
+from instances.errors import InputError, InstancesError, UnreadableSecretError
 from instances.models import Instance, Interaction
 from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.changes import remove_row
@@ -37,6 +38,22 @@ def delete_instance(instance: Instance, *, actor: str, is_forced: bool = True) -
             raise
         _record_left_behind(instance, error, actor=actor)
     remove_row(instance)
+
+
+def remaining_access(instances: Iterable[Instance]) -> list[str]:
+    """Say where the access of these instances is removed at the providers, which cannot be told from here.
+
+    Each sentence is of an element's file, once.
+    """
+    return list(dict.fromkeys(filter(None, map(_removal_of, instances))))
+
+
+def _removal_of(instance: Instance) -> str:
+    try:
+        way = instance.authentication
+    except InputError:
+        return ""
+    return way.removal if instance.has_token and not way.revocation_endpoint else ""
 
 
 def _delete_at_platform(instance: Instance, *, actor: str) -> None:
