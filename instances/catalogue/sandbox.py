@@ -5,8 +5,14 @@ SANDBOX_CLIENT_SECRET = "sandbox-client-secret"  # noqa: S105  public: it only w
 SANDBOX_USERNAME = "user@sandbox.example"
 SANDBOX_PASSWORD = "sandbox-password"  # noqa: S105  public, as above
 
+# Public too: a secret that has expired.
+SANDBOX_EXPIRED_SECRET = "sandbox-expired-secret"  # noqa: S105
+
 _MICROSOFT_OVERRIDES = {
     "https://login.microsoftonline.com/": "/sandbox/",
+    "https://login.microsoftonline.us/": "/sandbox/",
+    "https://login.partner.microsoftonline.cn/": "/sandbox/",
+    "https://{dynamics.adfs.host}/": "/sandbox/",
     "https://{dynamics.tenant}/": "/sandbox/",
 }
 # By element key, the overrides for templates.overridden(): URL template prefixes and their replacements.

@@ -21,10 +21,12 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.utils import timezone
 
-from instances.catalogue.sandbox import SANDBOX_CLIENT_ID
+from instances.catalogue.sandbox import SANDBOX_CLIENT_ID, SANDBOX_EXPIRED_SECRET
 from instances.crypto import sealing
-from instances.sandbox.client import AUTH_METHODS, Client
+from instances.sandbox.certificates import CertificateAssertion
+from instances.sandbox.client import ASSERTION_METHOD, AUTH_METHODS, Client
 from instances.sandbox.grants import (
+    ApplicationGrant,
     CodeGrant,
     PasswordGrant,
     RefreshGrant,
@@ -43,6 +45,7 @@ ERROR_NUMBERS = {
     "unsupported_grant_type": 70003,
 }
 UNNAMED_ERROR_NUMBER = 90000
+_WRONG_CLIENT = "AADSTS7000215: The client is unknown or its secret is wrong."
 
 
 class Revocation(RevocationEndpoint):
@@ -68,10 +71,12 @@ class SandboxServer(AuthorizationServer):
     ) -> Client:
         try:
             client: Client = super().authenticate_client(request, methods, endpoint)
-        except (InvalidClientError, ValueError):  # ValueError: an undecodable Basic header
-            raise InvalidClientError(
-                "AADSTS7000215: The client is unknown or its secret is wrong.", status_code=401
-            ) from None
+        except (InvalidClientError, ValueError) as error:  # ValueError: an undecodable Basic header
+            said = error.get_error_description() if isinstance(error, InvalidClientError) else ""
+            why = said if said.startswith("AADSTS") else _WRONG_CLIENT
+            if request.form.get("client_secret") == SANDBOX_EXPIRED_SECRET:
+                why = "AADSTS7000222: The provided client secret keys for the app are expired."
+            raise InvalidClientError(why, status_code=401) from None
         return client
 
     def create_bearer_token_generator(self) -> BearerTokenGenerator:
@@ -88,12 +93,14 @@ class SandboxServer(AuthorizationServer):
             grant = request.refresh_token.grant
         else:
             grant = Grant.objects.create(
-                scope=token.get("scope", ""), resource=requested_resource(request)
+                scope=token.get("scope") or request.payload.scope or "",
+                resource=requested_resource(request),
             )
         Token.objects.create(
             grant=grant,
             access_token_digest=sealing.digest(token["access_token"]),
-            refresh_token_digest=sealing.digest(token["refresh_token"]),
+            # An application gets none, so nobody knows this one.
+            refresh_token_digest=sealing.digest(token.get("refresh_token") or generate_token(64)),
             expires_at=timezone.now() + ACCESS_TOKEN_LIFETIME,
         )
         if resource := requested_resource(request) or grant.resource:
@@ -146,6 +153,8 @@ server = SandboxServer(Client, Token)
 server.register_grant(CodeGrant, [S256Challenge(required=False)])
 server.register_grant(RefreshGrant)
 server.register_grant(PasswordGrant)
+server.register_grant(ApplicationGrant)
+server.register_client_auth_method(ASSERTION_METHOD, CertificateAssertion())
 server.register_endpoint(Revocation)
 
 protector = ResourceProtector()

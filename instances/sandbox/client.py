@@ -10,8 +10,10 @@ from django.utils.crypto import constant_time_compare
 
 from instances.catalogue.sandbox import SANDBOX_CLIENT_ID, SANDBOX_CLIENT_SECRET
 
-GRANT_TYPES = {"authorization_code", "refresh_token", "password"}
+GRANT_TYPES = {"authorization_code", "refresh_token", "password", "client_credentials"}
 AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
+# Authlib's name of private_key_jwt.
+ASSERTION_METHOD = "client_assertion_jwt"
 
 
 class Client:
@@ -24,7 +26,7 @@ class Client:
         return constant_time_compare(client_secret, SANDBOX_CLIENT_SECRET)
 
     def check_endpoint_auth_method(self, method: str, _endpoint: str) -> bool:
-        return method in AUTH_METHODS
+        return method in {*AUTH_METHODS, ASSERTION_METHOD}
 
     def check_grant_type(self, grant_type: str) -> bool:
         return grant_type in GRANT_TYPES

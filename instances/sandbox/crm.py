@@ -20,6 +20,7 @@ from instances.sandbox.crm_store import CrmError
 from instances.sandbox.entities import ETAG, Entity, entity_sets
 from instances.sandbox.entity_definitions import answer_definitions
 from instances.sandbox.odata import ODataError, compiled_filter, ordered
+from instances.sandbox.refusals import lacks_role
 
 WHO_AM_I = {
     "BusinessUnitId": "4d2b8f3e-6c1a-4f0e-9b57-0a8e5d3c7101",
@@ -42,11 +43,13 @@ def bearer_required[**P](
     @wraps(view)
     def guard(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         try:
-            protector.acquire_token(request)
+            token = protector.acquire_token(request)
         except OAuth2Error as error:
             response = _refusal(error.error, error.get_error_description(), error.status_code)
             response["WWW-Authenticate"] = dict(error.get_headers())["WWW-Authenticate"]
             return response
+        if lacks_role(token.grant.scope or token.grant.resource):
+            return _refusal("0x80072560", "The user is not a member of the organization.", 403)
         return view(request, *args, **kwargs)
 
     return guard

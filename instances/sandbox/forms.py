@@ -7,8 +7,11 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from instances.sandbox.behaviour import Switch
+from instances.sandbox.certificates import register_certificate
 from instances.sandbox.grants import is_account
 from instances.sandbox.models import MAX_DELAY_SECONDS
+
+MAX_CERTIFICATE_BYTES = 20_000
 
 
 class SignInForm(forms.Form):
@@ -33,6 +36,22 @@ class SignInForm(forms.Form):
                 )
             )
         return entered
+
+
+class CertificateForm(forms.Form):
+    certificate = forms.FileField(label=_("Certificate (PEM), without its private key"))
+
+    def clean_certificate(self) -> str:
+        content = self.cleaned_data["certificate"].read(MAX_CERTIFICATE_BYTES + 1)
+        try:
+            register_certificate(content.decode("ascii"))
+        except ValueError:
+            raise ValidationError(
+                _(
+                    "This is not a certificate of an RSA key alone, in PEM form. Choose another file."
+                )
+            ) from None
+        return ""
 
 
 class SwitchForm(forms.Form):

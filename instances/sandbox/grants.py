@@ -1,4 +1,4 @@
-"""OAuth grants: authorization code with PKCE, refresh token, password.
+"""OAuth grants: authorization code with PKCE, refresh token, password, and the application itself.
 
 Authlib saves the new tokens first, and then calls a method to invalidate the old credential. That method claims the
 code or refresh token: a second use gets an error instead of tokens, and revokes the grant with the tokens just saved.
@@ -6,15 +6,16 @@ code or refresh token: a second use gets an error instead of tokens, and revokes
 
 from typing import Any
 
-from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidRequestError, grants
+from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidRequestError, InvalidScopeError, grants
 from authlib.oauth2.rfc7636 import CodeChallenge
 from django.utils.crypto import constant_time_compare
 from django.utils.encoding import iri_to_uri
 
 from instances.catalogue.sandbox import SANDBOX_PASSWORD, SANDBOX_USERNAME
 from instances.crypto import sealing
-from instances.sandbox.client import AUTH_METHODS, Client
+from instances.sandbox.client import ASSERTION_METHOD, AUTH_METHODS, Client
 from instances.sandbox.models import Grant, Token
+from instances.sandbox.refusals import refuse_account, refuse_host
 
 
 class CodeGrant(grants.AuthorizationCodeGrant):
@@ -85,11 +86,27 @@ class PasswordGrant(grants.ResourceOwnerPasswordCredentialsGrant):
     TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
 
     def authenticate_user(self, username: str, password: str) -> str:
+        refuse_account(username)
+        refuse_host(requested_resource(self.request))
         if not is_account(username, password):
             raise InvalidGrantError(
                 "AADSTS50126: Error validating credentials due to invalid username or password."
             )
         return SANDBOX_USERNAME
+
+
+class ApplicationGrant(grants.ClientCredentialsGrant):
+    """The application itself (RFC 6749 4.4), by its secret or a certificate, in an environment that has its user."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = [*AUTH_METHODS, ASSERTION_METHOD]
+
+    def validate_requested_scope(self) -> None:
+        scope = self.request.payload.scope or ""
+        if not scope.endswith("/.default"):
+            raise InvalidScopeError(
+                "AADSTS1002012: The provided value for scope is not valid. It must be suffixed with /.default."
+            )
+        refuse_host(scope)
 
 
 class S256Challenge(CodeChallenge):

@@ -137,6 +137,24 @@ class Token(models.Model):
         return is_first
 
 
+class Certificate(models.Model):
+    """A certificate with which the sandbox's client may prove itself.
+
+    thumbprint: its SHA-256 in base64url (x5t#S256, RFC 7515 4.1.8).
+    """
+
+    thumbprint = models.CharField(_("thumbprint"), max_length=43, unique=True)
+    pem = models.TextField(_("certificate"))
+    created_at = models.DateTimeField(_("created at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("certificate")
+        verbose_name_plural = _("certificates")
+
+    def __str__(self) -> str:
+        return self.thumbprint
+
+
 class Behaviour(models.Model):
     """How the sandbox misbehaves: one row, for all its users."""
 

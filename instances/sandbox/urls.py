@@ -17,8 +17,13 @@ authority = [
 urlpatterns = [
     path("", views.home, name="home"),
     path("behaviour", views.behaviour, name="behaviour"),
-    path("<str:tenant>/oauth2/v2.0/", include(authority)),
     path("<str:tenant>/oauth2/", include(authority)),
+    # The last one is what the front page shows.
+    path("<str:tenant>/oauth2/v2.0/", include(authority)),
+    path("certificates", views.certificates, name="certificates"),
     path("api/data/v9.2/WhoAmI", crm.who_am_i, name="who_am_i"),
+    # On premise.
+    path("api/data/v9.1/WhoAmI", crm.who_am_i),
+    path("api/data/v9.1/<path:path>", crm.records),
     path("api/data/v9.2/<path:path>", crm.records, name="records"),
 ]

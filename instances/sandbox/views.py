@@ -9,7 +9,7 @@ from authlib.oauth2.rfc6749 import InsecureTransportError, OAuth2Payload
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin.views.decorators import staff_member_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.csp import CSP
@@ -23,15 +23,18 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from instances.catalogue.sandbox import (
     SANDBOX_CLIENT_ID,
     SANDBOX_CLIENT_SECRET,
+    SANDBOX_EXPIRED_SECRET,
     SANDBOX_PASSWORD,
     SANDBOX_USERNAME,
 )
-from instances.sandbox.authorization_server import server
+from instances.sandbox.authorization_server import microsoft_error, server
 from instances.sandbox.behaviour import Switch, flip, misbehaving
-from instances.sandbox.forms import SignInForm, SwitchForm
+from instances.sandbox.forms import CertificateForm, SignInForm, SwitchForm
 from instances.sandbox.grants import CodeGrant
-from instances.sandbox.models import Behaviour, Grant, Token
+from instances.sandbox.models import Behaviour, Certificate, Grant, Token
+from instances.sandbox.refusals import REFUSED_ACCOUNTS
 
+_NO_RESOURCE = "AADSTS901002: The 'resource' request parameter is not supported. Use scope."
 # Separate from the product's own sign-in: the sandbox's account is not a user of the product.
 SIGNED_IN_KEY = "sandbox_username"
 # Browsers also apply form-action to the redirect that follows a form, which leads to the callback, and Chromium has no
@@ -48,6 +51,8 @@ def authorize(request: HttpRequest, tenant: str) -> HttpResponse:
 
     A request with a wrong client or redirect_uri is answered with a page, never a redirect (RFC 6749 4.1.2.1).
     """
+    if _is_v2(request) and "resource" in request.GET:
+        return _refuse(request, _NO_RESOURCE)
     try:
         consent = server.get_consent_grant(request)
     except OAuth2Error as error:
@@ -69,7 +74,10 @@ def authorize(request: HttpRequest, tenant: str) -> HttpResponse:
 @require_POST
 @misbehaving
 def token(request: HttpRequest, tenant: str) -> HttpResponse:
-    """Token endpoint (RFC 6749 3.2): codes, refresh tokens, and passwords."""
+    """Token endpoint (RFC 6749 3.2): codes, refresh tokens, passwords, and the application itself."""
+    if _is_v2(request) and "resource" in request.POST:
+        body = microsoft_error("invalid_request", _NO_RESOURCE)
+        return JsonResponse(body, status=400, headers={"Cache-Control": "no-store"})
     return _answer(partial(server.create_token_response, request))
 
 
@@ -103,6 +111,21 @@ def behaviour(request: HttpRequest) -> HttpResponse:
     flip(switch, delay_seconds=form.cleaned_data["seconds"] or 0)
     messages.success(request, _("Done: %(switch)s.") % {"switch": switch.label})
     return redirect("sandbox:home")
+
+
+@require_POST
+@staff_member_required
+def certificates(request: HttpRequest) -> HttpResponse:
+    """Register a certificate with which the client may prove itself. Form field: `certificate`, a file."""
+    form = CertificateForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return _home(request, SwitchForm(), certificate_form=form, status=400)
+    messages.success(request, _("The certificate was registered."))
+    return redirect("sandbox:home")
+
+
+def _is_v2(request: HttpRequest) -> bool:
+    return "/oauth2/v2.0/" in request.path
 
 
 def _sign_in(request: HttpRequest) -> HttpResponse:
@@ -144,20 +167,30 @@ def _answer(respond: Callable[[], HttpResponse]) -> HttpResponse:
         return server.handle_error_response(None, error)
 
 
-def _home(request: HttpRequest, form: SwitchForm, *, status: int) -> HttpResponse:
-    common = {"tenant": "common"}
+def _home(
+    request: HttpRequest,
+    form: SwitchForm,
+    *,
+    status: int,
+    certificate_form: CertificateForm | None = None,
+) -> HttpResponse:
+    tenant = {"tenant": "organizations"}
     context = {
         "account": {"username": SANDBOX_USERNAME, "password": SANDBOX_PASSWORD},
         "client": {"id": SANDBOX_CLIENT_ID, "secret": SANDBOX_CLIENT_SECRET},
         "endpoints": {
-            _("Authorization endpoint"): reverse("sandbox:authorize", kwargs=common),
-            _("Token endpoint"): reverse("sandbox:token", kwargs=common),
-            _("Revocation endpoint"): reverse("sandbox:revoke", kwargs=common),
+            _("Authorization endpoint"): reverse("sandbox:authorize", kwargs=tenant),
+            _("Token endpoint"): reverse("sandbox:token", kwargs=tenant),
+            _("Revocation endpoint"): reverse("sandbox:revoke", kwargs=tenant),
             _("Who am I"): reverse("sandbox:who_am_i"),
         },
         "public_url": settings.PUBLIC_URL,
         "behaviour": Behaviour.current(),
         "form": form,
+        "certificate_form": certificate_form or CertificateForm(),
+        "certificate_count": Certificate.objects.count(),
+        "expired_secret": SANDBOX_EXPIRED_SECRET,
+        "refused": REFUSED_ACCOUNTS,
         "grant_count": Grant.objects.live().count(),
         "token_count": Token.objects.count(),
     }

@@ -14,7 +14,7 @@ def test_a_newcomer_reads_what_the_sandbox_is_and_how_to_reach_it(browser):
     page = browser.get(HOME).text
     for text in ("user@sandbox.example", "sandbox-password", "sandbox-client-secret"):
         assert text in page
-    assert "http://localhost:8000/sandbox/common/oauth2/authorize" in page
+    assert "http://localhost:8000/sandbox/organizations/oauth2/v2.0/authorize" in page
     assert page.count("<h1>") == 1
 
 
