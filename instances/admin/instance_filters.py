@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 
 from instances.causes import Cause
-from instances.models import Authorization, Instance, OrganizationUser
+from instances.models import AccountPart, Authorization, Instance, OrganizationUser
 from instances.models.instance_querysets import InstanceQuerySet
 from instances.models.organizations import inline_ids
 from instances.provisioning.status.meaning import Status, with_status
@@ -23,7 +23,8 @@ from instances.provisioning.status.meaning import Status, with_status
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-type Question = Callable[[InstanceQuerySet, datetime], InstanceQuerySet]
+# The rows in question, the time, and the user who asks.
+type Question = Callable[[InstanceQuerySet, datetime, Any], InstanceQuerySet]
 
 _DAY = timedelta(days=1)
 _State = Instance.State
@@ -31,7 +32,7 @@ _State = Instance.State
 NO_CAUSE = "none"
 
 
-def _by_leavers(rows: InstanceQuerySet, _: datetime) -> InstanceQuerySet:
+def _by_leavers(rows: InstanceQuerySet, *_: object) -> InstanceQuerySet:
     """Keep instances whose organization user, or whose last authorizing user, can no longer sign in."""
     users = OrganizationUser.objects.filter(user__is_active=False)
     owned = Instance.objects.filter(organization_user__in=users).order_by().values("pk")
@@ -42,39 +43,44 @@ def _by_leavers(rows: InstanceQuerySet, _: datetime) -> InstanceQuerySet:
 QUESTIONS: dict[str, tuple["StrOrPromise", Question]] = {
     "failed-in-the-last-day": (
         _("Failed in the last 24 hours"),
-        lambda rows, now: rows.changed_since(_State.FAILED, at=now - _DAY),
+        lambda rows, now, *_: rows.changed_since(_State.FAILED, at=now - _DAY),
     ),
     "needs-reauthorization": (
         _("Needs reauthorization"),
-        lambda rows, _: rows.filter(state=_State.NEEDS_REAUTHORIZATION),
+        lambda rows, *_: rows.filter(state=_State.NEEDS_REAUTHORIZATION),
     ),
     "waiting-for-a-day": (
         _("Awaiting authorization for over 24 hours"),
-        lambda rows, now: rows.waiting_since(_State.AWAITING_AUTHORIZATION, at=now - _DAY),
+        lambda rows, now, *_: rows.waiting_since(_State.AWAITING_AUTHORIZATION, at=now - _DAY),
     ),
     "overdue-refresh": (
         _("Refresh overdue"),
-        lambda rows, now: rows.overdue_for_refresh(at=now),
+        lambda rows, now, *_: rows.overdue_for_refresh(at=now),
     ),
     "no-refresh-token": (
         _("No refresh token"),
-        lambda rows, _: rows.without_refresh_token(),
+        lambda rows, *_: rows.without_refresh_token(),
     ),
     "unverified": (
         _("Credentials not verified"),
-        lambda rows, _: rows.unverified(),
+        lambda rows, *_: rows.unverified(),
     ),
     "never-checked": (
         _("Never checked"),
-        lambda rows, _: rows.never_checked(),
+        lambda rows, *_: rows.never_checked(),
     ),
     "by-leavers": (
         _("Owned or authorized by an inactive user"),
         _by_leavers,
     ),
+    "shared-account": (
+        _("Account connected more than once"),
+        # Other filters do not decide what is a duplicate, but what the user may see does.
+        lambda rows, _, user: rows.sharing_accounts(Instance.objects.listed_for(user)),
+    ),
     "disabled": (
         _("Connected but disabled"),
-        lambda rows, _: rows.paused(),
+        lambda rows, *_: rows.paused(),
     ),
 }
 
@@ -120,7 +126,7 @@ class QuestionFilter(DropdownFilter):
 
     def queryset(self, request: HttpRequest, queryset: InstanceQuerySet) -> InstanceQuerySet:
         chosen = QUESTIONS.get(self.value() or "")
-        return chosen[1](queryset, timezone.now()) if chosen else queryset
+        return chosen[1](queryset, timezone.now(), request.user) if chosen else queryset
 
 
 class StatusFilter(DropdownFilter):
@@ -164,8 +170,22 @@ class TagFilter(TextFilter):
         return queryset.with_tag(self.value()) if self.value() else queryset
 
 
+class AccountFilter(TextFilter):
+    """Keep the instances of the same account as one instance, by its id; pages of instances link to it."""
+
+    title = _("same account as the instance with ID")
+    parameter_name = "account_of"
+
+    def queryset(self, request: HttpRequest, queryset: InstanceQuerySet) -> InstanceQuerySet:
+        text = self.value() or ""
+        if not (text.isascii() and text.isdigit() and len(text) <= 18):
+            return queryset
+        seen = Instance.objects.visible_to(request.user).filter(pk=int(text))
+        return queryset.of_account(seen.values_list("account_digest", flat=True).first() or "")
+
+
 def search_conditions(text: str) -> list[Q]:
-    """Search by prefix of name or email, or by tag, id or uid.
+    """Search by prefix of name or email, or by tag, id, uid, or what identifies the account at the provider.
 
     Element tokens are searched for in instance_search.py, because this text becomes a part of URLs.
     """
@@ -174,6 +194,7 @@ def search_conditions(text: str) -> list[Q]:
         Q(name__istartswith=text),
         Q(pk__in=Instance.objects.with_tag(text).order_by().values("pk")),
         Q(organization_user__in=inline_ids(users)),
+        Q(pk__in=AccountPart.objects.filter(value=text).order_by().values("instance")),
     ]
     if text.isascii() and text.isdigit() and len(text) <= 18:
         conditions.append(Q(pk=int(text)))

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _, gettext_lazy
 from instances.admin.instance_filters import search_conditions
 from instances.models import Instance
 
-SEARCH_HELP = gettext_lazy("Search by name, email, tag, ID or Element token")
+SEARCH_HELP = gettext_lazy("Search by name, email, tag, account, ID or Element token")
 _LOOKS_LIKE_TOKEN = re.compile(r"[\w+/=.~-]{24,}")
 
 

@@ -20,6 +20,7 @@ from unfold.decorators import display
 from instances.admin.instance_configuration import choose_page, configure_page
 from instances.admin.instance_confirmations import bulk_action
 from instances.admin.instance_filters import (
+    AccountFilter,
     CauseFilter,
     QuestionFilter,
     StatusFilter,
@@ -59,6 +60,7 @@ class InstanceAdmin(KeysetAdmin):
         ("state", ChoicesCheckboxFilter),
         CauseFilter,
         TagFilter,
+        AccountFilter,
         ("element", SelectFilter),
         ("organization_user__organization", SelectFilter),
         ("element__hub", AllValuesCheckboxFilter),

@@ -1,5 +1,6 @@
 """Tables, constraints and querysets."""
 
+from instances.models.accounts import AccountPart
 from instances.models.authorization_links import AuthorizationLink
 from instances.models.authorizations import Authorization
 from instances.models.bulk_jobs import BulkFilePart, BulkJob, BulkRow
@@ -13,6 +14,7 @@ from instances.models.organizations import Membership, Organization, Organizatio
 from instances.models.process_beats import ProcessBeat
 
 __all__ = [
+    "AccountPart",
     "Authorization",
     "AuthorizationLink",
     "BulkFilePart",

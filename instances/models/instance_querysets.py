@@ -88,6 +88,19 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         is_previous = Q(previous_token_digest__in=digests, previous_token_until__gt=Now())
         return self.filter(Q(token_digest__in=digests) | is_previous)
 
+    def of_account(self, digest: str) -> Self:
+        """Instances of one account, by their account_digest; none if it is empty."""
+        return self.exclude(account_digest="").filter(account_digest=digest)
+
+    def sharing_accounts(self, among: Self) -> Self:
+        """Instances whose account has several instances. among: which ones count."""
+        known = among.exclude(account_digest="").order_by().values("account_digest")
+        first, last = models.Min("pk"), models.Max("pk")
+        several = known.annotate(first=first, last=last).filter(last__gt=models.F("first"))
+        return self.exclude(account_digest="").filter(
+            account_digest__in=several.values("account_digest")
+        )
+
     def with_tag(self, name: str) -> Self:
         tags = apps.get_model("instances", "Tag").objects.filter(name=name)
         return self.filter(pk__in=tags.values("instance"))

@@ -86,6 +86,8 @@ class Instance(SealedRow):
     account_identity = models.JSONField(
         _("account at the provider"), null=True, default=None, editable=False
     )
+    # The same for all instances of one account and element (accounts.py); empty: not known.
+    account_digest = models.CharField(max_length=64, default="", db_default="", editable=False)
     remote_id = models.BigIntegerField(_("ID on the remote platform"), null=True, blank=True)
     state = models.CharField(
         _("state"), max_length=25, choices=State.choices, default=State.DRAFT, editable=False
@@ -166,6 +168,11 @@ class Instance(SealedRow):
                 name="instance_no_refresh_token",
             ),
             models.Index(fields=["-id"], condition=Q(is_disabled=True), name="instance_disabled"),
+            models.Index(
+                fields=["account_digest"],
+                condition=~Q(account_digest=""),
+                name="instance_account",
+            ),
             # For the status of instances, which these decide.
             models.Index(
                 fields=["-id"],

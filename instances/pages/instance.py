@@ -76,6 +76,7 @@ def instance_page(request: HttpRequest, pk: int, *, frame: Frame) -> HttpRespons
         "explanation": explanation,
         "unverified_text": explain_unverified(instance),
         "since": _since(instance) if explanation else "",
+        "same_account": _same_account(request, instance, frame),
         "same_cause": _same_cause(request, instance, frame) if explanation else None,
         "exchange_url": _exchange_url(explanation, frame) if has_exchanges else "",
         "remedies": buttons(remedies),
@@ -159,6 +160,22 @@ def _same_cause(request: HttpRequest, instance: Instance, frame: Frame) -> dict[
         "url": f"{frame.list_url}?{query}",
         "label": _("Show them"),
     }
+
+
+def _same_account(request: HttpRequest, instance: Instance, frame: Frame) -> dict[str, str] | None:
+    """Say how many other instances that the user may see have the same account, with a link to them."""
+    rows = Instance.objects.listed_for(request.user).of_account(instance.account_digest)
+    count = rows.exclude(pk=instance.pk)[:MAX_COUNTED].count() if instance.account_digest else 0
+    if not count:
+        return None
+    text = ngettext(
+        "%(count)s other instance connects the same account.",
+        "%(count)s other instances connect the same account.",
+        count,
+    )
+    query = urlencode({"account_of": instance.pk})
+    url = f"{frame.list_url}?{query}" if frame.is_admin else ""
+    return {"text": text % {"count": bounded(count)}, "url": url, "label": _("Show them")}
 
 
 def _links(instance: Instance, frame: Frame) -> list[dict[str, Any]]:

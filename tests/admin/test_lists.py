@@ -111,6 +111,8 @@ QUESTIONS = [
         "cause=none",
         "question=never-checked",
         "question=by-leavers",
+        "question=shared-account",
+        "account_of=1",
         "question=overdue-refresh",
     )
 ]

@@ -26,6 +26,7 @@ def test_an_instance_that_exchanged_nothing_is_unverified_and_says_when_it_is_ch
         "disabled": False,
         "verified": False,
         "missingScopes": [],
+        "account": {},
         "cause": None,
         "responsible": None,
         "advice": "The credentials are stored, but not verified: this connector has no check. The first exchange "

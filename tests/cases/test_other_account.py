@@ -200,6 +200,8 @@ def test_a_check_learns_the_account_of_an_instance_of_an_older_release(connected
     call_command("check_instances")
     instance.refresh_from_db()
     assert instance.account_identity == {"UserId": "u1"}
+    assert [part.value for part in instance.account_parts.all()] == ["u1"]
+    assert Instance.objects.of_account(instance.account_digest).get() == instance
     assert "UserId u2" in as_operator(instance).come_back().text
     assert tokens_of(instance)["access_token"] == "tok-1"
 

@@ -245,7 +245,8 @@ class InstanceHealthDocument(ResponseDocument):
 
     nextStep: provision, authorize, check, reauthenticate, enable or delete. interactionId: the recorded exchange
     that shows the cause. verified: whether an exchange with the provider proved the credentials. missingScopes: asked
-    for, and not granted. nextCheckAt, nextRefreshAt: when these are scheduled; null: not scheduled.
+    for, and not granted. account: what identifies the account at the provider, by the provider's names; empty: not
+    known. nextCheckAt, nextRefreshAt: when these are scheduled; null: not scheduled.
     """
 
     state: str
@@ -254,6 +255,7 @@ class InstanceHealthDocument(ResponseDocument):
     disabled: bool
     verified: bool
     missing_scopes: list[str]
+    account: dict[str, str]
     cause: str | None
     responsible: str | None
     advice: str | None
@@ -275,6 +277,7 @@ class InstanceHealthDocument(ResponseDocument):
             disabled=instance.is_disabled,
             verified=instance.is_verified,
             missing_scopes=instance.missing_scopes,
+            account=instance.account_identity or {},
             cause=explanation.cause if explanation else None,
             responsible=explanation.who_acts if explanation else None,
             advice=explanation.advice if explanation else explain_unverified(instance) or None,

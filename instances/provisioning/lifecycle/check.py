@@ -1,8 +1,11 @@
 """Check whether an instance works."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from django.db import transaction
 
 from instances.errors import (
     ClockSkewError,
@@ -18,9 +21,11 @@ from instances.errors import (
     StateConflictError,
 )
 from instances.models import Instance
+from instances.models.accounts import account_digest
 from instances.models.instance_querysets import InstanceQuerySet
 from instances.platforms.base import PlatformInstance
 from instances.platforms.registry import platform_for
+from instances.provisioning.lifecycle.account_parts import save_account_parts
 from instances.provisioning.lifecycle.reconcile import is_stuck, reconcile_instance
 from instances.provisioning.lifecycle.refresh import MAX_REFUSALS, SECOND_ASKING, refresh_instance
 from instances.provisioning.lifecycle.schedule import can_refresh
@@ -129,12 +134,22 @@ def _record_success(
         why = "A check succeeded."
         move_instance(instance, State.CONNECTED, expect=CREATED, actor=actor, why=why, **columns)
         return
-    if _connected(instance).update(**columns) != 1:
-        raise StateConflictError(
-            f"{instance.label} was changed or deleted by another process. Reload it and try again."
-        )
+    _update(instance, columns)
     for name, value in columns.items():
         setattr(instance, name, value)
+
+
+def _update(instance: Instance, columns: dict[str, Any]) -> None:
+    """Change columns of an instance that is still connected. Raises StateConflictError."""
+    identity = columns.get("account_identity")
+    with transaction.atomic() if identity else nullcontext():
+        if identity:
+            columns["account_digest"] = account_digest(instance.element_id, identity)
+            save_account_parts({instance.pk: identity})
+        if _connected(instance).update(**columns) != 1:
+            raise StateConflictError(
+                f"{instance.label} was changed or deleted by another process. Reload it and try again."
+            )
 
 
 def _fetch(instance: Instance, *, actor: str) -> PlatformInstance:

@@ -1,6 +1,6 @@
 """Change the state of instances; each change is checked and recorded here."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -14,6 +14,8 @@ from django.db.models import QuerySet
 from instances.errors import InstancesError, PlatformError, StateConflictError
 from instances.fields import SealedTextField
 from instances.models import Instance, StateChange, Tag
+from instances.models.accounts import account_digest
+from instances.provisioning.lifecycle.account_parts import save_account_parts
 from instances.provisioning.lifecycle.schedule import next_action_at
 from instances.queries.bulk_insert import insert_new, insert_rows
 from instances.queries.bulk_update import RowUpdate, update_rows
@@ -105,6 +107,7 @@ def move_instance(
         with transaction.atomic(savepoint=False):
             moved = QuerySet.update(unmoved, **(columns | move))
             if moved == 1:
+                save_account_parts(_identities([Move(instance, to, why, changes)]))
                 StateChange.objects.create(
                     instance=instance,
                     from_state=came_from,
@@ -163,6 +166,7 @@ def _move_alike(moves: Sequence[Move], *, actor: str) -> dict[int, StateConflict
         for move, own in zip(moves, columns, strict=True)
     ]
     moved = update_rows(Instance, updates)
+    save_account_parts(_identities([move for move in moves if move.instance.pk in moved]))
     _record_changes(
         [
             (move.instance.pk, move.instance.state, move.to, actor, _bounded(move.why))
@@ -179,6 +183,15 @@ def _move_alike(moves: Sequence[Move], *, actor: str) -> dict[int, StateConflict
         move.instance.pk: _moved_by_another(move.instance)
         for move in moves
         if move.instance.pk not in moved
+    }
+
+
+def _identities(moves: Iterable[Move]) -> dict[int, Mapping[str, str]]:
+    """Return the accounts that moves make known, by the id of the instance."""
+    return {
+        move.instance.pk: move.changes["account_identity"] or {}
+        for move in moves
+        if "account_identity" in move.changes
     }
 
 
@@ -285,4 +298,7 @@ def _columns(instance: Instance, changes: Mapping[str, Any]) -> dict[str, Any]:
         field = instance._meta.get_field(name) if not name.endswith("_id") else None
         if isinstance(field, SealedTextField) and field.digest_field:
             columns[field.digest_field] = getattr(instance, field.digest_field)
+    if "account_identity" in changes:
+        digest = account_digest(instance.element_id, changes["account_identity"])
+        columns["account_digest"] = instance.account_digest = digest
     return columns
