@@ -256,6 +256,12 @@ class AuthenticationType(Available, RefreshTokenFacts):
         stated = (self.provider_data_hosts, self.token_data, of_lookup)
         return next((hosts[name] for hosts in stated if hosts.get(name)), ())
 
+    def lacks_session(self, kept: Mapping[str, str]) -> bool:
+        """Whether calls need a second sign-in first. kept: the values that are kept with the tokens."""
+        lookup = self.lookup
+        is_sign_in = lookup is not None and lookup.lifetime_seconds is not None
+        return is_sign_in and not (lookup and lookup.values.keys() <= kept.keys())
+
     def with_variant(self, name: str | None) -> Self:
         """Return this way with the named variant's values; itself without a name.
 

@@ -12,6 +12,11 @@ from instances.catalogue.template_validation import (
     problems_of_patterns,
     problems_of_url,
 )
+from instances.redaction import is_secret_name
+
+# Tokens are refreshed after half of their life, which a shorter session would not outlast.
+_SHORTEST_SECONDS = 120
+_LONGEST_SECONDS = 30 * 86_400
 
 
 def problems_of_lookup(
@@ -33,8 +38,28 @@ def problems_of_lookup(
             yield f"values.{name}", "is the name of something else. Choose another one."
         if name in way.host_keys - fields and not lookup.hosts.get(name):
             yield f"hosts.{name}", "is missing, although its value becomes part of a host."
+        if name in lookup.secrets and not is_secret_name(path.rpartition(".")[2]):
+            yield (
+                f"values.{name}",
+                f"{path}: does not look like a secret, so recorded responses would show it.",
+            )
+    yield from _problems_of_session(lookup)
     for name, patterns in lookup.hosts.items():
         yield from problems_of_patterns(f"hosts.{name}", name, patterns)
+
+
+def _problems_of_session(lookup: Lookup) -> Iterator[Problem]:
+    seconds = lookup.lifetime_seconds
+    if seconds is not None and not _SHORTEST_SECONDS <= seconds <= _LONGEST_SECONDS:
+        yield (
+            "lifetime_seconds",
+            f"must be a number from {_SHORTEST_SECONDS} to {_LONGEST_SECONDS}.",
+        )
+    if lookup.secrets and seconds is None:
+        yield "lifetime_seconds", "is missing. State how long the secrets are valid."
+    for name in lookup.secrets:
+        if name not in lookup.values:
+            yield "secrets", f"{name} is not one of the values."
 
 
 def looked_up_names(way: AuthenticationType) -> set[str]:

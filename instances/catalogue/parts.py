@@ -88,12 +88,18 @@ class Lookup(Credentialed):
 
     values: paths in the response by name, such as { tenant = "0.tenantId" }. The configuration may have a value of its own.
     hosts: patterns (hosts.py) for each value that becomes part of a host.
+
+    With lifetime_seconds it is a second sign-in: its values are valid for so long, and are asked for again with each new
+    access token. secrets: names of those that are secret, such as the token of a session.
     """
 
     url: str
+    method: Literal["GET", "POST"] = "GET"
     scheme: ProbeScheme = ProbeScheme.BEARER
     values: dict[str, str]
     hosts: dict[str, tuple[str, ...]] = {}
+    secrets: tuple[str, ...] = ()
+    lifetime_seconds: int | None = None
 
 
 class TokenAnswer(Part):

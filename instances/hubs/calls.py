@@ -229,10 +229,23 @@ class ConnectedInstance:
         return subject_of(self._request, self._operation, secrets=secrets)
 
     def _require_token(self) -> None:
-        """Get an access token first if only a refresh token is known."""
+        """Get an access token first if only a refresh token is known, and a session if one is needed.
+
+        Raises InstanceUnusableError if there is none, and what a refresh raises.
+        """
         tokens = self._request.tokens
-        if tokens and not tokens.access_token and self._is_renewable(tokens):
+        if tokens and self._is_unready(tokens) and self._is_renewable(tokens):
             self._refresh()
+            tokens = self._request.tokens
+        if tokens and self._request.authentication.lacks_session(tokens.extra):
+            raise InstanceUnusableError(
+                "This instance cannot be used: the provider accepted its tokens, but not the sign-in that calls need. "
+                "Check it to see why."
+            )
+
+    def _is_unready(self, tokens: TokenSet) -> bool:
+        is_missing = self._request.authentication.lacks_session(tokens.extra)
+        return not tokens.access_token or is_missing
 
     def _has_new_tokens(self) -> bool:
         """Refresh the tokens, once for all calls that met a 401 with the same ones."""

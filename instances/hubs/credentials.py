@@ -117,5 +117,9 @@ def _credentials_of(instance: Instance, request: PlatformRequest) -> Credentials
         base_url=base_url_of(request) if way.api else "",
         access_token=values_of(request)[name],
         headers=headers_of(request, filled),
-        expires_at=instance.expires_at if name == ACCESS_TOKEN else None,
+        expires_at=instance.expires_at if name in {ACCESS_TOKEN, *_session_secrets(way)} else None,
     )
+
+
+def _session_secrets(way: AuthenticationType) -> tuple[str, ...]:
+    return way.lookup.secrets if way.lookup else ()

@@ -149,6 +149,8 @@ class PlatformRequest:
         if self.tokens:
             tokens = self.tokens
             values |= {tokens.access_token, tokens.refresh_token, tokens.token_secret}
+            of_session = self.authentication.lookup.secrets if self.authentication.lookup else ()
+            values |= {tokens.extra.get(name, "") for name in of_session}
         return frozenset(values - {""})
 
 

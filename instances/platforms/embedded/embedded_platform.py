@@ -23,7 +23,7 @@ from instances.platforms.base import (
     TokenSet,
 )
 from instances.platforms.embedded import oauth1, oauth2
-from instances.platforms.embedded.lookup import looked_up
+from instances.platforms.embedded.lookup import looked_up, with_new_session, without_session
 from instances.platforms.embedded.probe import prove
 from instances.platforms.embedded.templates import require_allowed_hosts
 
@@ -79,17 +79,8 @@ class EmbeddedPlatform:
         return PlatformInstance(token="", tokens=news, is_proved=has_probe, account=account)
 
     def refresh_tokens(self, request: PlatformRequest) -> TokenSet | None:
-        way = request.authentication
-        can_sign_in = way.signs_in_alone
-        # A new assertion replaces a refresh token (RFC 7521 4.1).
-        is_signed = way.grant_type == GrantType.JWT_BEARER
-        if request.tokens and request.tokens.refresh_token and not is_signed:
-            try:
-                return oauth2.refresh_token(request)
-            except GrantRejectedError:
-                if not can_sign_in:
-                    raise
-        return oauth2.obtain_token(request) if can_sign_in else None
+        tokens = _refreshed(request)
+        return with_new_session(request, tokens) if tokens else None
 
     def describe_instance(self, request: PlatformRequest) -> None:
         """Do nothing: name, tags and configuration are in the row."""
@@ -125,7 +116,8 @@ def _authenticated(request: PlatformRequest, *, token: str) -> PlatformInstance:
     try:
         # The deadline is only for requests that must not be sent twice.
         request = replace(request, deadline=None)
-        tokens = looked_up(request, tokens) if tokens else None
+        if tokens:
+            tokens = looked_up(request, without_session(request.authentication, tokens))
         account = prove(replace(request, tokens=tokens)) | account
     except PlatformError as error:
         # The code is used up: keep the tokens even if the probe cannot be answered now.
@@ -137,6 +129,20 @@ def _authenticated(request: PlatformRequest, *, token: str) -> PlatformInstance:
     way = request.authentication
     is_proved = way.probe is not None or way.obtains_token
     return PlatformInstance(token=token, tokens=tokens, is_proved=is_proved, account=account)
+
+
+def _refreshed(request: PlatformRequest) -> TokenSet | None:
+    way = request.authentication
+    can_sign_in = way.signs_in_alone
+    # A new assertion replaces a refresh token (RFC 7521 4.1).
+    is_signed = way.grant_type == GrantType.JWT_BEARER
+    if request.tokens and request.tokens.refresh_token and not is_signed:
+        try:
+            return oauth2.refresh_token(request)
+        except GrantRejectedError:
+            if not can_sign_in:
+                raise
+    return oauth2.obtain_token(request) if can_sign_in else None
 
 
 def _obtain(request: PlatformRequest) -> TokenSet | None:

@@ -1,19 +1,36 @@
 """Ask the provider for values that later requests need, such as the account's own API host."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from datetime import timedelta
 
+import structlog
+from django.utils import timezone
+
+from instances.catalogue.authentication import AuthenticationType
 from instances.catalogue.parts import Lookup
-from instances.errors import AccessForbiddenError
+from instances.errors import AccessForbiddenError, InstancesError
 from instances.platforms.base import PlatformRequest, TokenSet
 from instances.platforms.embedded.accounts import value_at
 from instances.platforms.embedded.calling import authorization
 from instances.platforms.embedded.probe import raise_for_refusal
 from instances.platforms.embedded.templates import address_of, headers_of
-from instances.platforms.transport import Answer, error_of, exchange, json_of, subject_of
+from instances.platforms.transport import (
+    Answer,
+    error_of,
+    exchange,
+    json_of,
+    subject_of,
+    unusable,
+)
 from instances.redaction import storable
 
+# Tokens of sessions may be JSON Web Tokens.
 _MAX_CHARACTERS = 500
+_MAX_SECRET_CHARACTERS = 8_000
+
+log = structlog.stdlib.get_logger(__name__)
+
 _NOTHING_FOUND = (
     "%(provider)s accepted the credentials, but named nothing that they give access to (%(names)s). Ask the account "
     "owner to choose what to connect, and authorize again."
@@ -31,13 +48,47 @@ def looked_up(request: PlatformRequest, tokens: TokenSet) -> TokenSet:
     request = replace(request, tokens=tokens)
     subject = subject_of(request, "Look up account")
     headers = headers_of(request, lookup.headers) | authorization(request, lookup)
-    answer = exchange(subject, "GET", address_of(request, lookup.url), headers=headers)
+    answer = exchange(subject, lookup.method, address_of(request, lookup.url), headers=headers)
     raise_for_refusal(answer, subject, request)
-    found = _values_in(answer, missing)
-    if not_found := sorted(missing.keys() - found.keys()):
+    found = _values_in(answer, missing, lookup.secrets)
+    not_found = sorted(missing.keys() - found.keys())
+    if not_found and lookup.lifetime_seconds:
+        raise unusable(answer, subject)
+    if not_found:
         facts = {"names": ", ".join(not_found)}
         raise error_of(AccessForbiddenError, _NOTHING_FOUND, answer, subject, facts=facts)
-    return replace(tokens, extra={**tokens.extra, **found})
+    extra = {**tokens.extra, **found}
+    if lookup.lifetime_seconds is None:
+        return replace(tokens, extra=extra)
+    # What calls carry is the session.
+    ends_at = timezone.now() + timedelta(seconds=lookup.lifetime_seconds)
+    return replace(tokens, extra=extra, expires_at=ends_at)
+
+
+def without_session(way: AuthenticationType, tokens: TokenSet) -> TokenSet:
+    """Return tokens without what a second sign-in brought for the former access token."""
+    lookup = way.lookup
+    if lookup is None or lookup.lifetime_seconds is None:
+        return tokens
+    kept = {name: value for name, value in tokens.extra.items() if name not in lookup.values}
+    return replace(tokens, extra=kept)
+
+
+def with_new_session(request: PlatformRequest, tokens: TokenSet) -> TokenSet:
+    """Sign in again with tokens that were refreshed, if the element needs that.
+
+    An error is recorded, and the tokens are returned without a session: they must be stored, since the provider may have
+    replaced the refresh token. The next check or call signs in.
+    """
+    tokens = without_session(request.authentication, tokens)
+    if not request.authentication.lacks_session(tokens.extra):
+        return tokens
+    try:
+        # The deadline is only for requests that must not be sent twice.
+        return looked_up(replace(request, deadline=None), tokens)
+    except InstancesError as error:
+        log.warning("second sign-in failed", uid=str(request.uid), why=str(error))
+        return tokens
 
 
 def _missing_values(
@@ -47,13 +98,16 @@ def _missing_values(
     return {name: path for name, path in lookup.values.items() if name not in known}
 
 
-def _values_in(answer: Answer, paths: Mapping[str, str]) -> dict[str, str]:
+def _values_in(
+    answer: Answer, paths: Mapping[str, str], secrets: Collection[str]
+) -> dict[str, str]:
     document = json_of(answer)
+    most = dict.fromkeys(secrets, _MAX_SECRET_CHARACTERS)
     values = {name: value_at(document, path) for name, path in paths.items()}
     return {
         name: storable(str(value))
         for name, value in values.items()
         if isinstance(value, str | int)
         and not isinstance(value, bool)
-        and 0 < len(str(value)) <= _MAX_CHARACTERS
+        and 0 < len(str(value)) <= most.get(name, _MAX_CHARACTERS)
     }

@@ -28,7 +28,7 @@ from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.account_parts import save_account_parts
 from instances.provisioning.lifecycle.reconcile import is_stuck, reconcile_instance
 from instances.provisioning.lifecycle.refresh import MAX_REFUSALS, SECOND_ASKING, refresh_instance
-from instances.provisioning.lifecycle.schedule import can_refresh
+from instances.provisioning.lifecycle.schedule import can_refresh, refresh_due_at
 from instances.provisioning.lifecycle.states import (
     CREATED,
     NO_CAUSE,
@@ -126,6 +126,8 @@ def _record_success(
         # With values that a lookup has added; the access and refresh tokens are the same.
         instance.tokens = found.tokens.to_json()
         columns["tokens"] = instance.tokens
+        columns["expires_at"] = found.tokens.expires_at
+        columns["refresh_due_at"] = refresh_due_at(instance.authentication, found.tokens, at=at)
     # A rejected refresh token stays a problem although the access token still works.
     is_refresh_refused = bool(instance.refresh_refusals and instance.refresh_due_at)
     if not is_refresh_refused:

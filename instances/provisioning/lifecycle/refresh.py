@@ -164,9 +164,13 @@ def _refresh_held(
         raise StateConflictError(f"{instance.label} has no refresh token. Authorize it again.")
     # A cause that no refresh has met was met by a check, and new tokens alone do not remove it.
     has_failed = instance.refresh_failures or instance.refresh_refusals
-    no_cause = NO_CAUSE if has_failed or not instance.cause else {}
+    columns = proved_columns(instance, at=at)
+    columns |= NO_CAUSE if has_failed or not instance.cause else {}
+    if instance.authentication.lacks_session(tokens.extra):
+        # The check signs in, or finds out why that fails.
+        columns["next_action_at"] = at
     try:
-        store_tokens(instance, tokens, at=at, **proved_columns(instance, at=at), **no_cause)
+        store_tokens(instance, tokens, at=at, **columns)
     except Exception as error:
         if not is_outage(error):
             _record_loss(instance, lease, at=at)
