@@ -55,6 +55,8 @@ class Assertion(BaseModel):
     # Of a grant: who signs, and for whom the token is.
     issuer: str = ""
     subject: str = ""
+    # Of a grant: further claims that the provider asks for.
+    claims: dict[str, str] = {}
     # Whether the scope is a claim, and not a parameter of the request.
     carries_scope: bool = False
     # How to read the private key from a JSON file; None: it is entered in PEM form only.
@@ -77,6 +79,7 @@ class Assertion(BaseModel):
         yield "key_id", self.key_id
         yield "issuer", self.issuer
         yield "subject", self.subject
+        yield from ((f"claims.{name}", text) for name, text in self.claims.items())
 
     def read(self, text: str) -> tuple[str, dict[str, str]]:
         """Return the private key (PEM) of what was entered, and the values that came with it in a key file.

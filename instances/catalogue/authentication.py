@@ -50,6 +50,8 @@ class GrantType(StrEnum):
     PASSWORD = "password"  # noqa: S105  a grant's name
     # An assertion that the account signs (RFC 7523 2.1).
     JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+    # A SAML assertion that was signed elsewhere, as a parameter (RFC 7522 2.1).
+    SAML2_BEARER = "urn:ietf:params:oauth:grant-type:saml2-bearer"
 
 
 class ClientAuthenticationMethod(StrEnum):

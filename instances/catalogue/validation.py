@@ -42,6 +42,8 @@ _MAX_ID = 2**31 - 1
 _MAX_CHARACTERS = {"key": 100, "name": 200, "hub": 50}
 # An assertion is for one request, and no provider accepts one that is valid for more than an hour.
 _MAX_ASSERTION_SECONDS = 3600
+# Of every assertion, or stated by keys of their own (RFC 7523 3).
+_RESERVED_CLAIMS = {"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "scope"}
 _ENDPOINTS = (
     "request_token_endpoint",
     "authorization_endpoint",
@@ -261,7 +263,9 @@ def _problems_of_assertion(
     is_grant = way.grant_type == GrantType.JWT_BEARER
     if is_grant and not assertion.issuer:
         yield "issuer", "is missing. State who signs the grant."
-    for place in ("issuer", "subject"):
+    if reserved := sorted(_RESERVED_CLAIMS & assertion.claims.keys()):
+        yield "claims", f"must not set {', '.join(reserved)}, which every assertion has."
+    for place in ("issuer", "subject", "claims"):
         if not is_grant and getattr(assertion, place):
             yield place, "only applies to a signed grant. A client is its own issuer and subject."
 

@@ -57,7 +57,7 @@ def test_every_element_that_is_probed_can_be_called():
         for way in element.authentication
         if way.probe and way.api is None
     }
-    assert without == {"eloqua", "mailchimpv3", "sfdcmarketingcloud"}
+    assert without == {"sfdcmarketingcloud"}
 
 
 def test_every_base_url_states_its_source():

@@ -130,3 +130,20 @@ def test_a_lookup_that_cannot_be_sent_is_named(lookup, place):
 def test_a_lookup_needs_a_token():
     way = BASIC | {"lookup": {"url": "https://acme.test/me", "values": {"tenant": "id"}}}
     assert "authentication[0].lookup.url" in problems(way)
+
+
+@pytest.mark.parametrize(
+    ("claims", "why"),
+    [({"exp": "1"}, "must not set exp"), ({"aud": "x", "jti": "y"}, "must not set aud, jti")],
+)
+def test_a_claim_that_every_assertion_has_is_not_overridden(claims, why):
+    key = {"key": "key", "label": "Key", "type": "private_key", "secret": True}
+    way = {
+        "type": "oauth2Application",
+        "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        "token_endpoint": "https://acme.test/token",
+        "token_endpoint_auth_method": "none",
+        "fields": [key],
+        "assertion": {"private_key_key": "key", "issuer": "i", "claims": claims},
+    }
+    assert why in problems(way)["authentication[0].assertion.claims"]

@@ -57,6 +57,7 @@ def grant_assertion(request: PlatformRequest, endpoint: str, *, scope: str) -> d
         "iss": fill_text(assertion.issuer, values),
         "sub": _filled_if_known(assertion.subject, values),
         "scope": scope if assertion.carries_scope else "",
+        **{name: fill_text(text, values) for name, text in assertion.claims.items()},
     }
     claims = {name: text for name, text in claims.items() if text}
     in_form = {} if assertion.carries_scope or not scope else {"scope": scope}

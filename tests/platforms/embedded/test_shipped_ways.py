@@ -1,5 +1,7 @@
 """Shipped elements against a listener that plays every host: who gets which request, and with what in it."""
 
+import base64
+import json
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,6 +12,7 @@ from instances.platforms.base import TokenSet
 from instances.platforms.embedded.calling import base_url_of
 from instances.provisioning.platform_requests import platform_request
 from tests.conftest import shipped
+from tests.platforms.embedded.conftest import recorded
 from tests.support.factories import make_instance
 from tests.support.internet import Internet, lead_everything_to
 from tests.support.signing_keys import pem, rsa_key
@@ -168,3 +171,81 @@ def test_tokens_that_end_are_asked_for(platform, internet, drafted):
     desk = drafted("zendesk", configuration=CLIENT | {"zendesk.subdomain": "acme"})
     platform.refresh_tokens(replace(desk, tokens=TokenSet("a-1", "r-1")))
     assert internet.last.form["expires_in"] == "172800"
+
+
+def claims_of(assertion):
+    return json.loads(base64.urlsafe_b64decode(assertion.split(".")[1] + "=="))
+
+
+def test_a_signed_grant_has_the_claims_that_the_provider_asks_for(platform, internet, drafted):
+    configuration = {
+        "oauth.api.key": "client-1",
+        "oauth.api.secret": "secret-1",
+        "box.private.key": pem(rsa_key()),
+        "box.public.key.id": "key-1",
+        "box.subject.id": "1234567",
+    }
+    platform.create_instance(drafted("box", "oauth2Application", configuration))
+    form = internet.request_to("api.box.com").form
+    claims = claims_of(form["assertion"])
+    assert (claims["sub"], claims["box_sub_type"]) == ("1234567", "enterprise")
+    assert (form["client_id"], form["client_secret"]) == ("client-1", "secret-1")
+
+
+def test_a_certificate_signs_in_with_the_scope_as_a_claim(platform, internet, drafted):
+    configuration = {
+        "netsuite.account.domain": "1234567-sb1.suitetalk.api.netsuite.com",
+        "netsuite.client.id": "client-1",
+        "netsuite.certificate.id": "certificate-1",
+        "netsuite.private.key": pem(rsa_key()),
+    }
+    platform.create_instance(drafted("netsuiteerpv2", "oauth2Application", configuration))
+    host = "1234567-sb1.suitetalk.api.netsuite.com"
+    claims = claims_of(internet.request_to(host).form["client_assertion"])
+    assert claims["scope"] == "restlets,rest_webservices"
+    assert claims["aud"] == f"https://{host}/services/rest/auth/oauth2/v1/token"
+
+
+def test_a_saml_assertion_is_exchanged_and_recorded_nowhere(platform, internet, drafted):
+    configuration = {
+        "successfactors.api.server": "api55.sapsf.eu",
+        "successfactors.company.id": "acmeT1",
+        "oauth.api.key": "client-1",
+        "successfactors.saml.assertion": "PHNhbWw+c2VjcmV0PC9zYW1sPg==",
+    }
+    platform.create_instance(drafted("successfactors", "oauth2AppSecret", configuration))
+    form = internet.request_to("api55.sapsf.eu").form
+    assert form["grant_type"] == "urn:ietf:params:oauth:grant-type:saml2-bearer"
+    assert (form["company_id"], form["client_id"]) == ("acmeT1", "client-1")
+    assert form["assertion"] == "PHNhbWw+c2VjcmV0PC9zYW1sPg=="
+    assert "c2VjcmV0" not in recorded()
+
+
+@pytest.mark.parametrize(
+    ("point", "hosts"),
+    [
+        ("https://api.eu2.adobesign.com/", ["api.eu2.adobesign.com"]),
+        ("https://api.eu2.adobesign.com.evil.example/", []),
+    ],
+)
+def test_a_code_is_redeemed_at_the_shard_that_the_callback_names(
+    platform, internet, drafted, point, hosts
+):
+    configuration = CLIENT | {"authentication.variant": "v2", "oauth.scope": "user_read:self"}
+    callback = {"code": "c-1", "api_access_point": point}
+    sent = drafted("adobe-esign", configuration=configuration, provider_data=callback)
+    try:
+        platform.create_instance(sent)
+    except errors.HostNotAllowedError:
+        assert not hosts
+    assert internet.hosts == hosts
+
+
+def test_a_data_centre_is_looked_up_with_the_token(platform, internet, drafted):
+    metadata = {"dc": "us21", "api_endpoint": "https://us21.api.mailchimp.com", "user_id": 7}
+    internet.answers["login.mailchimp.com/oauth2/metadata"] = (200, metadata)
+    sent = drafted("mailchimpv3", provider_data={"code": "c-1"})
+    created = platform.create_instance(sent)
+    assert internet.last.headers["authorization"] == "OAuth a-1"
+    connected = replace(sent, tokens=created.tokens)
+    assert base_url_of(connected) == "https://us21.api.mailchimp.com/3.0"
