@@ -3,6 +3,7 @@
 import itertools
 import json
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -94,9 +95,9 @@ def keys_needed(way):
 
 def document_with(paths):
     """A JSON document in which each path leads to a value."""
-    root: object = [{}] if any(path.startswith("0.") for path in paths) else {}
+    root: Any = [{}] if any(path.startswith("0.") for path in paths) else {}
     for path, value in paths.items():
-        at = root
+        at: Any = root
         names = path.split(".")
         for name, following in itertools.pairwise(names):
             is_list = following.isdecimal()

@@ -82,7 +82,10 @@ def test_the_sandbox_stands_in_for_endpoints_of_elements_that_are_shipped():
 
     for key, overrides in SANDBOX_ENDPOINT_OVERRIDES.items():
         ways = by_key[key].authentication
-        urls = [way.token_endpoint or "" for way in ways] + [w.probe.url for w in ways if w.probe]
+        variants = [variant for way in ways for variant in way.variants]
+        urls = [way.token_endpoint or "" for way in ways]
+        urls += [variant.token_endpoint or "" for variant in variants]
+        urls += [way.probe.url for way in ways if way.probe]
         for prefix in overrides:
             assert any(url.startswith(prefix) for url in urls), prefix
 
