@@ -15,9 +15,17 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 
 from instances.causes import Cause
-from instances.models import AccountPart, Authorization, Instance, OrganizationUser
+from instances.models import (
+    AccountPart,
+    Authorization,
+    Instance,
+    OAuthApp,
+    Organization,
+    OrganizationUser,
+)
 from instances.models.instance_querysets import InstanceQuerySet
 from instances.models.organizations import inline_ids
+from instances.provisioning.oauth.app_effects import instances_using
 from instances.provisioning.status.meaning import Status, with_status
 
 if TYPE_CHECKING:
@@ -182,6 +190,21 @@ class AccountFilter(TextFilter):
             return queryset
         seen = Instance.objects.visible_to(request.user).filter(pk=int(text))
         return queryset.of_account(seen.values_list("account_digest", flat=True).first() or "")
+
+
+class OAuthAppFilter(TextFilter):
+    """Keep the instances that use an OAuth app, by its id; the page of an app links to it."""
+
+    title = _("OAuth app with ID")
+    parameter_name = "oauth_app"
+
+    def queryset(self, request: HttpRequest, queryset: InstanceQuerySet) -> InstanceQuerySet:
+        text = self.value() or ""
+        if not (text.isascii() and text.isdigit() and len(text) <= 18):
+            return queryset
+        operated = Organization.objects.operated_by(request.user)
+        app = OAuthApp.objects.filter(pk=int(text), organization__in=operated).first()
+        return queryset.filter(pk__in=instances_using(app).values("pk")) if app else queryset.none()
 
 
 def search_conditions(text: str) -> list[Q]:

@@ -22,6 +22,7 @@ from instances.admin.instance_confirmations import bulk_action
 from instances.admin.instance_filters import (
     AccountFilter,
     CauseFilter,
+    OAuthAppFilter,
     QuestionFilter,
     StatusFilter,
     TagFilter,
@@ -61,6 +62,7 @@ class InstanceAdmin(KeysetAdmin):
         CauseFilter,
         TagFilter,
         AccountFilter,
+        OAuthAppFilter,
         ("element", SelectFilter),
         ("organization_user__organization", SelectFilter),
         ("element__hub", AllValuesCheckboxFilter),

@@ -1,20 +1,30 @@
 """OAuth apps: clients that operators registered with providers."""
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.translation import gettext_lazy as _
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext, gettext_lazy as _, ngettext
+from unfold.contrib.filters.admin import DropdownFilter
 
+from instances.admin.fleet import list_url
 from instances.admin.hosts import HostsField
 from instances.models import Element, OAuthApp, Organization
+from instances.models.oauth_apps import OAuthAppQuerySet
 from instances.pages.admin_pages import ModelAdmin, SecretInput, secret_state
+from instances.pages.availability import Notice
 from instances.pages.reach import SelectFilter
 from instances.pasted import trimmed
+from instances.provisioning.oauth.app_effects import MAX_COUNTED, Effect, effects_on
 from instances.provisioning.plan import default_callback_url
 
+# How long before its end lists warn of a client secret's.
+WARNED_BEFORE = timedelta(days=30)
 # A change of these needs the client secret again.
 _WHERE_THE_SECRET_GOES = {"organization", "element", "hosts"}
 
@@ -37,7 +47,15 @@ class OAuthAppForm(forms.ModelForm[OAuthApp]):
 
     class Meta:
         model = OAuthApp
-        fields = ["organization", "element", "client_id", "callback_url", "scope", "hosts"]
+        fields = [
+            "organization",
+            "element",
+            "client_id",
+            "secret_ends_on",
+            "callback_url",
+            "scope",
+            "hosts",
+        ]
         field_classes = {"hosts": HostsField}
         help_texts = {
             "callback_url": _("As registered with the provider. Defaults to the URL above."),
@@ -75,12 +93,27 @@ class OAuthAppForm(forms.ModelForm[OAuthApp]):
         return element
 
 
+class SecretEndFilter(DropdownFilter):
+    title = _("client secret")
+    parameter_name = "secret"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("ended", _("Ended")), ("ending", _("Ends within 30 days, or ended"))]
+
+    def queryset(self, request: HttpRequest, queryset: OAuthAppQuerySet) -> OAuthAppQuerySet:
+        today = timezone.localdate()
+        days = {"ended": today, "ending": today + WARNED_BEFORE}
+        day = days.get(self.value() or "")
+        return queryset.ending_by(day) if day else queryset
+
+
 @admin.register(OAuthApp)
 class OAuthAppAdmin(ModelAdmin):
     form = OAuthAppForm
-    list_display = ["element", "organization", "client_id", "callback_address"]
+    change_form_template = "admin/instances/oauth_app.html"
+    list_display = ["element", "organization", "client_id", "secret_end", "callback_address"]
     list_select_related = ["element", "organization"]
-    list_filter = [("organization", SelectFilter)]
+    list_filter = [SecretEndFilter, ("organization", SelectFilter)]
     list_filter_submit = True
     search_fields = ["element__key", "element__name", "organization__name", "client_id"]
     autocomplete_fields = ["organization", "element"]
@@ -91,6 +124,7 @@ class OAuthAppAdmin(ModelAdmin):
         "client_id",
         "client_secret_state",
         "new_client_secret",
+        "secret_ends_on",
         "default_callback",
         "callback_url",
         "scope",
@@ -111,6 +145,27 @@ class OAuthAppAdmin(ModelAdmin):
     def get_fields(self, request: HttpRequest, obj: OAuthApp | None = None) -> list[str]:
         return [name for name in self.fields if obj or name != "client_secret_state"]
 
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        *args: Any,
+        obj: OAuthApp | None = None,
+        **kwargs: Any,
+    ) -> HttpResponse:
+        if obj:
+            context |= {
+                "effect_columns": [_("Change"), _("Instances"), _("What happens")],
+                "effects": [_effect_cells(effect) for effect in effects_on(obj)],
+                "notices": _end_notices(obj),
+                "users_url": list_url(oauth_app=obj.pk),
+            }
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+    @admin.display(description=_("client secret ends"), ordering="secret_ends_on")
+    def secret_end(self, app: OAuthApp) -> str:
+        return _end_sentence(app)
+
     def save_model(
         self, request: HttpRequest, obj: OAuthApp, form: OAuthAppForm, change: bool
     ) -> None:
@@ -129,3 +184,42 @@ class OAuthAppAdmin(ModelAdmin):
     @admin.display(description=_("stored client secret"))
     def client_secret_state(self, app: OAuthApp) -> str:
         return secret_state(app, "client_secret")
+
+
+def _effect_cells(effect: Effect) -> list[dict[str, Any]]:
+    is_bounded = effect.count == MAX_COUNTED
+    count = f"{effect.count:,}+" if is_bounded else f"{effect.count:,}"
+    return [
+        {"text": effect.what},
+        {"text": count, "label": _("Instances")},
+        {"text": effect.text, "label": _("What happens")},
+    ]
+
+
+def _end_sentence(app: OAuthApp) -> str:
+    """Say when the client secret ends or ended; empty if nobody entered it."""
+    if app.secret_ends_on is None:
+        return ""
+    days = (app.secret_ends_on - timezone.localdate()).days
+    day = date_format(app.secret_ends_on)
+    if days <= 0:
+        return gettext("Ended on %(day)s") % {"day": day}
+    if days > WARNED_BEFORE.days:
+        return day
+    text = ngettext("%(day)s, in %(days)d day", "%(day)s, in %(days)d days", days)
+    return text % {"day": day, "days": days}
+
+
+def _end_notices(app: OAuthApp) -> list[Notice]:
+    if app.secret_ends_on is None or app.secret_ends_on > timezone.localdate() + WARNED_BEFORE:
+        return []
+    has_ended = app.secret_ends_on <= timezone.localdate()
+    title = (
+        gettext("The client secret has ended.")
+        if has_ended
+        else gettext("The client secret ends soon.")
+    )
+    text = gettext(
+        "Create a new one at the provider, and enter it here with its end date before the old one stops working."
+    )
+    return [Notice(title, f"{_end_sentence(app)}. {text}", "broken" if has_ended else "attention")]

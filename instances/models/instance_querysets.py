@@ -8,7 +8,7 @@ from django.apps import apps
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now, RowNumber
+from django.db.models.functions import Cast, Now, RowNumber
 
 from instances.causes import Cause
 from instances.crypto import sealing
@@ -87,6 +87,13 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         """As with_token(), for the digests of a token."""
         is_previous = Q(previous_token_digest__in=digests, previous_token_until__gt=Now())
         return self.filter(Q(token_digest__in=digests) | is_previous)
+
+    def without_own_client(self) -> Self:
+        """Instances whose configuration names no OAuth client."""
+        # Names in a JSON list, whose operators not every database has.
+        listed = self.alias(_secrets=Cast("secret_keys", models.TextField()))
+        without = listed.exclude(_secrets__contains='"oauth.api.key"')
+        return without.exclude(configuration__has_key="oauth.api.key")
 
     def of_account(self, digest: str) -> Self:
         """Instances of one account, by their account_digest; none if it is empty."""

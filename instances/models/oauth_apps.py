@@ -1,11 +1,20 @@
 """OAuth clients that operators registered with providers."""
 
+from datetime import date
+from typing import Self
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from instances.fields import SealedRow, SealedTextField
 from instances.models.elements import Element
 from instances.models.organizations import Organization
+
+
+class OAuthAppQuerySet(models.QuerySet["OAuthApp"]):
+    def ending_by(self, day: date) -> Self:
+        """Apps whose secret has ended by this day, or will."""
+        return self.filter(secret_ends_on__lte=day)
 
 
 class OAuthApp(SealedRow):
@@ -46,7 +55,15 @@ class OAuthApp(SealedRow):
             "crm.example.com or *.example.com."
         ),
     )
+    secret_ends_on = models.DateField(
+        _("client secret ends on"),
+        null=True,
+        blank=True,
+        help_text=_("As the provider says. Lists warn before that day."),
+    )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    objects = OAuthAppQuerySet.as_manager()
 
     class Meta:
         ordering = ["organization__name", "element__name"]
