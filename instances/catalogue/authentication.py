@@ -8,7 +8,15 @@ from instances.catalogue.assertions import Assertion
 from instances.catalogue.availability import Available
 from instances.catalogue.configuration_keys import MASK, ConfigurationKey
 from instances.catalogue.error_codes import ErrorCodes
-from instances.catalogue.parts import Api, AwsSignature, Lookup, Probe, TokenAnswer, Variant
+from instances.catalogue.parts import (
+    Api,
+    AwsSignature,
+    Lookup,
+    OAuth1Signature,
+    Probe,
+    TokenAnswer,
+    Variant,
+)
 from instances.catalogue.refresh_tokens import RefreshTokenFacts
 from instances.catalogue.templates import authority_of, variables_in
 from instances.errors import InvalidConfigurationError
@@ -105,6 +113,7 @@ class AuthenticationType(Available, RefreshTokenFacts):
     assertion: Assertion | None = None
     # The keys that sign requests with the scheme aws_sigv4.
     aws_signature: AwsSignature | None = None
+    oauth1_signature: OAuth1Signature = OAuth1Signature()
     # The authorization server's issuer identifier, which an iss parameter of the callback must equal (RFC 9207).
     issuer: str | None = None
     # Whether every response has an iss parameter (RFC 9207 3).
@@ -167,6 +176,11 @@ class AuthenticationType(Available, RefreshTokenFacts):
         return self.obtains_token and self.assertion is None and not is_application
 
     @property
+    def signs_oauth1(self) -> bool:
+        """Whether requests are signed as OAuth 1.0a says, with a token that was issued or entered."""
+        return self.type == AuthenticationKind.OAUTH1 or bool(self.oauth1_signature.token_key)
+
+    @property
     def takes_certificate(self) -> bool:
         """Whether the client's private key has a certificate, which is registered at the provider."""
         return self.assertion is not None and self.assertion.sends_thumbprint
@@ -205,6 +219,8 @@ class AuthenticationType(Available, RefreshTokenFacts):
         named = {self.client_id_key, self.client_secret_key, self.username_key, self.password_key}
         named |= self.assertion.keys if self.assertion else set()
         named |= self.aws_signature.keys if self.aws_signature else set()
+        named |= {self.oauth1_signature.token_key, self.oauth1_signature.token_secret_key}
+        named |= {*variables_in(self.oauth1_signature.realm)}
         templates = [
             template
             for part in self._parts

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from instances.catalogue.authentication import ACCESS_TOKEN, AuthenticationKind, AuthenticationType
 from instances.catalogue.availability import SENTENCES
-from instances.catalogue.parts import Api, AwsSignature, Lookup, Probe, ProbeScheme
+from instances.catalogue.parts import Api, AwsSignature, Lookup, OAuth1Signature, Probe, ProbeScheme
 from instances.catalogue.template_validation import PATH, Problem, problems_of_text, problems_of_url
 
 
@@ -37,10 +37,10 @@ def problems_of_credentials(
         yield from problems_of_text(place, template, known)
     if carrying.scheme == ProbeScheme.BEARER and ACCESS_TOKEN not in known:
         yield "scheme", "bearer needs an access token, but this way of authentication has none."
-    if (carrying.scheme == ProbeScheme.OAUTH1) is not (way.type == AuthenticationKind.OAUTH1):
+    if (carrying.scheme == ProbeScheme.OAUTH1) is not way.signs_oauth1:
         yield (
             "scheme",
-            "must be oauth1 if, and only if, the type is oauth1.",
+            "must be oauth1 if, and only if, the type is oauth1 or oauth1_signature names a token.",
         )
     if carrying.scheme == ProbeScheme.BASIC and not carrying.username:
         yield "username", "is missing. Scheme basic needs it."
@@ -76,3 +76,26 @@ def problems_of_aws_signature(
             "secret_access_key_key",
             'signs nothing. State the scheme "aws_sigv4" of probe or api.',
         )
+
+
+def problems_of_oauth1_signature(way: AuthenticationType, known: set[str]) -> Iterator[Problem]:
+    """Yield problems of how requests are signed as OAuth 1.0a says."""
+    signature, fields = way.oauth1_signature, {field.key: field for field in way.fields}
+    yield from problems_of_text("realm", signature.realm, known)
+    if not way.signs_oauth1 and signature != OAuth1Signature():
+        yield "token_key", "is missing. Without the type oauth1, state which key holds the token."
+    if not signature.token_key and not signature.token_secret_key:
+        return
+    if way.type == AuthenticationKind.OAUTH1:
+        yield "token_key", "must be omitted: the type oauth1 asks for a token."
+    keys = {
+        "token_key": signature.token_key,
+        "token_secret_key": signature.token_secret_key,
+        "client_id_key": way.client_id_key,
+        "client_secret_key": way.client_secret_key,
+    }
+    for place, key in keys.items():
+        if key not in fields:
+            yield place, f"{key} is not one of the fields."
+        elif not fields[key].is_secret:
+            yield place, f"{key} must be secret."

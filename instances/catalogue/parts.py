@@ -83,6 +83,19 @@ class AwsSignature(Part):
         return frozenset(name for name in self.model_dump().values() if name)
 
 
+class OAuth1Signature(Part):
+    """How requests are signed with the scheme oauth1 (RFC 5849 3).
+
+    realm: a text template. token_key, token_secret_key: the configuration keys of an access token that the account owner
+    enters, for elements that do not ask for one.
+    """
+
+    method: Literal["HMAC-SHA1", "HMAC-SHA256"] = "HMAC-SHA1"
+    realm: str = ""
+    token_key: str | None = None
+    token_secret_key: str | None = None
+
+
 class Lookup(Credentialed):
     """A request that is sent once there is a token, for values that later requests need.
 

@@ -17,6 +17,7 @@ from instances.catalogue.configuration_keys import KeyType
 from instances.catalogue.credentials_validation import (
     problems_of_api,
     problems_of_aws_signature,
+    problems_of_oauth1_signature,
     problems_of_probe,
 )
 from instances.catalogue.definition import ElementDefinition
@@ -116,6 +117,8 @@ def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:
         yield from below("assertion", _problems_of_assertion(way.assertion, way, known))
     if way.lookup:
         yield from below("lookup", problems_of_lookup(way.lookup, way, known))
+    oauth1 = problems_of_oauth1_signature(way, known)
+    yield from below("oauth1_signature", oauth1)
     if way.aws_signature:
         yield from below("aws_signature", problems_of_aws_signature(way.aws_signature, way))
     if way.probe:

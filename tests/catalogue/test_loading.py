@@ -10,7 +10,7 @@ from instances.catalogue.authentication import AuthenticationKind, Authenticatio
 from instances.catalogue.configuration_keys import ConfigurationKey
 from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.loading import SHIPPED_FOLDER, load_element, shipped_elements
-from instances.catalogue.parts import AwsSignature, Lookup, Probe, Variant
+from instances.catalogue.parts import AwsSignature, Lookup, OAuth1Signature, Probe, Variant
 from instances.catalogue.sandbox import SANDBOX_ENDPOINT_OVERRIDES
 from instances.errors import CatalogueError
 
@@ -199,6 +199,7 @@ def test_the_example_of_the_guide_loads(tmp_path):
         AuthenticationType,
         Assertion,
         AwsSignature,
+        OAuth1Signature,
         ConfigurationKey,
         Lookup,
         Probe,

@@ -1,5 +1,8 @@
-"""OAuth 1.0a with HMAC-SHA1 (RFC 5849)."""
+"""OAuth 1.0a (RFC 5849), also with HMAC-SHA256, which the RFC does not know yet."""
 
+import base64
+import hmac
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -11,11 +14,13 @@ from authlib.oauth1.rfc5849.signature import construct_base_string, hmac_sha1_si
 from authlib.oauth1.rfc5849.util import escape
 
 from instances.catalogue.authentication import EndpointName
+from instances.catalogue.templates import fill_text, variables_in
 from instances.errors import (
     AccessForbiddenError,
     ClientRefusedError,
     GrantRejectedError,
     InputError,
+    InvalidConfigurationError,
     MissingCodeError,
     MissingConfigurationError,
     RefusedError,
@@ -38,6 +43,8 @@ from instances.platforms.transport import (
 _STANDARD_FIELDS = {
     "oauth_callback_confirmed", "oauth_token", "oauth_token_secret", "oauth_verifier", "secret", "state"
 }  # fmt: skip
+# Authlib puts it between quotation marks as it is (RFC 9110 5.6.4).
+_REALM = re.compile(r"[A-Za-z0-9_. -]*")
 _CLIENT_REFUSED = (
     "%(provider)s did not issue a request token (HTTP %(status)d). Check the consumer key, its secret and the "
     "callback URL."
@@ -128,8 +135,7 @@ def request_signed(
 
     Raises InputError, PlatformError.
     """
-    tokens = request.tokens or TokenSet("")
-    auth = _auth(request, token=tokens.access_token, token_secret=tokens.token_secret)
+    auth = _auth(request, **_token_of(request))
     try:
         return exchange(subject, method, url, headers=headers, auth=auth)
     except InsecureTransportError:
@@ -145,8 +151,7 @@ def signed_headers(
 
     Raises InputError.
     """
-    tokens = request.tokens or TokenSet("")
-    auth = _auth(request, token=tokens.access_token, token_secret=tokens.token_secret)
+    auth = _auth(request, **_token_of(request))
     try:
         content_type = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
         _, headers, _ = auth.sign(method, url, content_type, form)
@@ -176,9 +181,30 @@ def _auth(request: PlatformRequest, **signed: str) -> OAuth1Auth:
     keys = [way.client_id_key, way.client_secret_key]
     if missing := [key for key in keys if not values.get(key)]:
         raise MissingConfigurationError(missing)
-    auth = OAuth1Auth(*(values[key] for key in keys), **signed)
-    auth.SIGNATURE_METHODS = {auth.signature_method: _sign}
+    signature = way.oauth1_signature
+    realm = fill_text(signature.realm, values)
+    if not _REALM.fullmatch(realm):
+        key = variables_in(signature.realm)[0]
+        raise InvalidConfigurationError(key, "contains a character that is not allowed here.")
+    client = (values[key] for key in keys)
+    auth = OAuth1Auth(*client, signature_method=signature.method, realm=realm or None, **signed)
+    auth.SIGNATURE_METHODS = {signature.method: _SIGNERS[signature.method]}
     return auth
+
+
+def _token_of(request: PlatformRequest) -> dict[str, str]:
+    """Return the access token and its secret: those that were issued, or those that were entered.
+
+    Raises MissingConfigurationError.
+    """
+    signature, values = request.authentication.oauth1_signature, values_of(request)
+    if not signature.token_key:
+        tokens = request.tokens or TokenSet("")
+        return {"token": tokens.access_token, "token_secret": tokens.token_secret}
+    keys = {"token": signature.token_key, "token_secret": signature.token_secret_key or ""}
+    if missing := [key for key in keys.values() if not values.get(key)]:
+        raise MissingConfigurationError(missing)
+    return {name: values[key] for name, key in keys.items()}
 
 
 def _insecure(request: PlatformRequest) -> InputError:
@@ -187,8 +213,23 @@ def _insecure(request: PlatformRequest) -> InputError:
     )
 
 
-def _sign(client: Any, request: Any) -> str:
-    """Return the HMAC-SHA1 signature (RFC 5849 3.4.2).
+def _sign_sha1(client: Any, request: Any) -> str:
+    """Return the HMAC-SHA1 signature (RFC 5849 3.4.2)."""
+    signature = hmac_sha1_signature(
+        _base_string(request), client.client_secret, client.token_secret
+    )
+    return str(signature)
+
+
+def _sign_sha256(client: Any, request: Any) -> str:
+    """Return the HMAC-SHA256 signature, which is made as that of RFC 5849 3.4.2."""
+    key = "&".join(escape(secret or "") for secret in (client.client_secret, client.token_secret))
+    digest = hmac.digest(key.encode(), _base_string(request).encode(), "sha256")
+    return base64.b64encode(digest).decode()
+
+
+def _base_string(request: Any) -> str:
+    """Return what is signed (RFC 5849 3.4.1).
 
     Authlib decodes the header's parameters once too often, which breaks the signature of a callback URL with
     percent-encoded characters, so they are encoded once more here.
@@ -197,8 +238,10 @@ def _sign(client: Any, request: Any) -> str:
         (name, escape(value) if name.startswith("oauth_") else value)
         for name, value in request.params
     ]
-    base = construct_base_string(request.method, request.uri, parameters)
-    return str(hmac_sha1_signature(base, client.client_secret, client.token_secret))
+    return str(construct_base_string(request.method, request.uri, parameters))
+
+
+_SIGNERS = {"HMAC-SHA1": _sign_sha1, "HMAC-SHA256": _sign_sha256}
 
 
 def _credentials_in(answer: Answer, subject: Subject) -> tuple[str, str, Mapping[str, str]]:
