@@ -2,6 +2,7 @@
 
 import base64
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
@@ -41,6 +42,15 @@ def test_each_request_carries_a_new_assertion_that_the_provider_verifies(
     instance = Instance.objects.get()
     refresh_instance(instance, actor="test")
     assert (len(provider.tokens), provider.refusals) == (2, [])
+    claims = jwt.decode(
+        provider.assertions[0],
+        key.public_key(),
+        algorithms=[algorithm],
+        audience=f"{provider.url}/token",
+        issuer=CLIENT_ID,
+        options={"require": ["iss", "sub", "aud", "iat", "exp", "jti"]},
+    )
+    assert claims["sub"] == CLIENT_ID
     recorded = everything_recorded()
     assert "client_assertion=[redacted]" in recorded
     hidden = [*secret_lines(pem(key)), *provider.assertions]

@@ -1,10 +1,12 @@
 """Key files with a password (PKCS#12): opened once, and never stored with it."""
 
 import base64
+import json
 
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import CommandError, call_command
 
 from instances.crypto import key_files
 from instances.models import Instance, Interaction
@@ -145,3 +147,19 @@ def test_the_password_stands_next_to_its_key(operator, make_signed):
     page = operator.get(configure_url(make_organization_user(), make_signed()))
     names = [field.name for field in page.context["form"].first_fields]
     assert names[names.index(KEY) + 1] == f"{KEY}.password"
+
+
+def test_a_file_of_many_rows_may_hold_key_files(api, make_signed, provider, tmp_path, capsys):
+    make_signed(algorithm="ES256")
+    provider.clients[CLIENT_ID] = Registered(ec_key().public_key(), {"alg": "ES256"})
+    rows = [body(key_file(ec_key(), None, PASSWORD)), body(key_file(ec_key(), None, PASSWORD), "x")]
+    rows[1]["name"] = "Wrong"
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(rows))
+    with pytest.raises(CommandError, match="1 of 2 rows failed"):
+        call_command("provision_instances", path, "--user", api.user.email)
+    shown = capsys.readouterr().out
+    assert "cannot be opened" in shown
+    assert "has no key" not in shown
+    assert PASSWORD not in shown
+    assert [one.name for one in Instance.objects.filter(state="connected")] == ["Acme"]

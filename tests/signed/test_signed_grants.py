@@ -2,6 +2,7 @@
 
 import json
 
+import jwt
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
@@ -52,6 +53,14 @@ def test_a_service_account_is_connected_and_renewed_by_new_assertions(api, provi
     instance = Instance.objects.get()
     refresh_instance(instance, actor="test")
     first, second = provider.grants
+    verified = jwt.decode(
+        provider.assertions[1],
+        rsa_key().public_key(),
+        algorithms=["RS256"],
+        audience=f"{provider.url}/token",
+        issuer=EMAIL,
+    )
+    assert verified == second
     assert (first["iss"], first["sub"], first["scope"]) == (EMAIL, "ada@acme.example", SCOPE)
     assert first["jti"] != second["jti"]
     assert instance.refresh_due_at is not None

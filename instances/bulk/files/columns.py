@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from functools import cached_property
 
 from instances.bulk.files.lines import FileRow
+from instances.catalogue.configuration_keys import ConfigurationKey
 from instances.catalogue.definition import ElementDefinition
 from instances.errors import UnknownElementError
 from instances.provisioning.elements import find_element
@@ -27,13 +28,17 @@ class ElementKeys:
     @cached_property
     def _by_lower_case(self) -> dict[str, str]:
         known = (*OAUTH_APP_KEYS, *TOKEN_KEYS, *OAUTH1_TOKEN_KEYS, *self.definition.declared_keys)
-        return {key.lower(): key for key in known}
+        passwords = (name for field in self._fields for name in field.password_names.values())
+        return {key.lower(): key for key in (*known, *passwords)}
+
+    @property
+    def _fields(self) -> list[ConfigurationKey]:
+        return [field for way in self.definition.authentication for field in way.fields]
 
     @cached_property
     def _by_likeness(self) -> dict[str, str]:
         """The keys by how they, and their labels, are compared."""
-        fields = [field for way in self.definition.authentication for field in way.fields]
-        labels = {_compared(field.label): field.key for field in fields}
+        labels = {_compared(field.label): field.key for field in self._fields}
         return labels | {_compared(key): key for key in self._by_lower_case.values()}
 
     def known(self, key: str) -> str | None:
