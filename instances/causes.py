@@ -76,6 +76,7 @@ class Cause(TextChoices):
     )
     ISSUER_MISMATCH = "issuer_mismatch", _("Response from the wrong authorization server")
     OTHER_ACCOUNT = "other_account", _("Another account was authorized")
+    CHOICE_NEEDED = "choice_needed", _("Choice after the consent missing")
     AUTHORIZATION_FAILED = "authorization_failed", _("Authorization failed")
     STATE_EXPIRED = "state_expired", _("Authorization timed out")
     STATE_REPLAYED = "state_replayed", _("Authorization already completed")
@@ -345,6 +346,13 @@ CAUSES: dict[str, CauseInfo] = {
         ),
         account_owner=_("You signed in with another account than before, so nothing was changed."),
         status=409,
+        page_status=409,
+    ),
+    Cause.CHOICE_NEEDED: CauseInfo(
+        sentence=_("The account owner consented, but chose nothing to connect."),
+        who=WhoActs.ACCOUNT_OWNER,
+        remedy=_AUTHORIZE_AGAIN,
+        account_owner=_("Choose what to connect, or start again."),
         page_status=409,
     ),
     Cause.AUTHORIZATION_FAILED: CauseInfo(who=WhoActs.OPERATOR, remedy=_START_AGAIN),

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from instances.api.urls import api
 from instances.callbacks.authorize_link import authorize
+from instances.callbacks.choice import choose
 from instances.callbacks.oauth_callback import oauth_callback
 from instances.callbacks.other_account import other_account
 from instances.selfservice import catalogue, connections
@@ -30,6 +31,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("oauth/callback", oauth_callback, name="oauth_callback"),
     # Registered with a slash, or with one that a provider added.
     path("oauth/callback/", oauth_callback, name="oauth_callback_with_slash"),
+    path("oauth/choose/<int:pk>", choose, name="choose"),
     path("oauth/other-account/<int:pk>", other_account, name="other_account"),
     path("authorize/<str:token>", authorize, name="authorize"),
     path("connect/", include(self_service)),

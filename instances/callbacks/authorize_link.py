@@ -83,6 +83,7 @@ def _form_of(instance: Instance, request: HttpRequest) -> ConfigurationForm | No
     form = ConfigurationForm(
         way,
         has_oauth_app=True,
+        can_choose=not instance.organization.is_remote,
         instance=instance,
         data=request.POST if request.method == "POST" else None,
         files=request.FILES if request.method == "POST" else None,

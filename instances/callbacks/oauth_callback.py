@@ -4,16 +4,19 @@ import time
 from http import HTTPStatus
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csp import csp_override
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from instances import counters, errors
 from instances.callbacks.authorize_link import thank
+from instances.callbacks.choice import offer_choices
 from instances.callbacks.error_pages import explain_error
 from instances.callbacks.other_account import ask_for_confirmation
 from instances.callbacks.ways_back import back_link, return_to
@@ -42,6 +45,7 @@ UNSOLICITED_RECORDED = 5
 WINDOW_SECONDS = 60
 
 
+@csp_override(settings.CONNECT_CSP)
 @csrf_exempt
 @require_http_methods(["GET", "POST"])
 @never_cache
@@ -88,6 +92,8 @@ def _respond(
         instance = _complete(request, parameters, trip, renewed_secret)
     except errors.OtherAccountError as error:
         response = ask_for_confirmation(request, error, trip)
+    except errors.ChoiceNeededError as error:
+        response = offer_choices(request, error, renewed_secret)
     except errors.InstancesError as error:
         way_back = back_link(request, trip.instance) if trip and not is_by_link else None
         response = explain_error(

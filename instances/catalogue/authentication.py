@@ -11,6 +11,7 @@ from instances.catalogue.error_codes import ErrorCodes
 from instances.catalogue.parts import (
     Api,
     AwsSignature,
+    Discovery,
     Lookup,
     OAuth1Signature,
     Probe,
@@ -136,6 +137,8 @@ class AuthenticationType(Available, RefreshTokenFacts):
     # What the provider's own error codes mean.
     error_codes: ErrorCodes = ErrorCodes()
     lookup: Lookup | None = None
+    # What to choose after the consent, in place of entering it.
+    discovery: Discovery | None = None
     probe: Probe | None = None
     api: Api | None = None
     variants: tuple[Variant, ...] = ()
@@ -279,6 +282,20 @@ class AuthenticationType(Available, RefreshTokenFacts):
         lookup = self.lookup
         is_sign_in = lookup is not None and lookup.lifetime_seconds is not None
         return is_sign_in and not (lookup and lookup.values.keys() <= kept.keys())
+
+    def for_discovery(self) -> Self:
+        """Return this way as it asks for the list to choose from: nothing else, and without the key that is chosen."""
+        if self.discovery is None:
+            return self
+        key = self.discovery.key
+        fields = tuple(
+            field.model_copy(update={"required": False}) if field.key == key else field
+            for field in self.fields
+        )
+        nothing = {"probe": None, "api": None, "lookup": None}
+        return self.model_copy(
+            update={"fields": fields, "scopes": self.discovery.scopes, **nothing}
+        )
 
     def with_variant(self, name: str | None) -> Self:
         """Return this way with the named variant's values; itself without a name.

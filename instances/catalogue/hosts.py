@@ -21,6 +21,7 @@ _DOTS = re.compile("[。．｡]")  # noqa: RUF001
 _PORT = re.compile(r":([0-9]{1,5})$")
 _NAME = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 _MAX_PORT = 65535
+MAX_CHOICE_CHARACTERS = 300
 # Anyone can register names below these, as in co.uk.
 _SHARED_SECOND_LEVELS = {"ac", "co", "com", "edu", "gov", "net", "org"}
 
@@ -93,6 +94,19 @@ def is_providers(way: AuthenticationType, name: str, host: str) -> bool:
     """Whether what this variable is part of is one of the provider's hosts, where nothing is read on the way."""
     is_in_clear = host.endswith(f":{_HTTP_PORT}")
     return not is_in_clear and is_listed(host, way.host_patterns(name))
+
+
+def may_be_chosen(way: AuthenticationType, name: str, value: str) -> bool:
+    """Whether a value from a provider's list, such as https://acme.example.com, is no host or is one of the provider's.
+
+    The list must not decide where secrets go.
+    """
+    if len(value) > MAX_CHOICE_CHARACTERS:
+        return False
+    try:
+        return not way.host_patterns(name) or is_providers(way, name, host_of(value))
+    except ValueError:
+        return False
 
 
 def named_host(template: str, values: Mapping[str, str]) -> NamedHost | None:

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 
-from instances.catalogue.authentication import AuthenticationType
+from instances.catalogue.authentication import AuthenticationType, GrantType
 from instances.catalogue.credentials_validation import problems_of_credentials
-from instances.catalogue.parts import Lookup
+from instances.catalogue.parts import Discovery, Lookup
 from instances.catalogue.template_validation import (
     PATH,
     TOKEN_FIELDS,
     Problem,
     problems_of_patterns,
+    problems_of_text,
     problems_of_url,
 )
 from instances.redaction import is_secret_name
@@ -60,6 +61,22 @@ def _problems_of_session(lookup: Lookup) -> Iterator[Problem]:
     for name in lookup.secrets:
         if name not in lookup.values:
             yield "secrets", f"{name} is not one of the values."
+
+
+def problems_of_discovery(
+    discovery: Discovery, way: AuthenticationType, known: set[str]
+) -> Iterator[Problem]:
+    """Yield the problems of a list to choose from, which is asked for before its key has a value."""
+    yield from problems_of_url("url", discovery.url, known - {discovery.key})
+    for index, scope in enumerate(discovery.scopes):
+        yield from problems_of_text(f"scopes[{index}]", scope, known - {discovery.key})
+    if way.grant_type != GrantType.AUTHORIZATION_CODE:
+        yield "url", "needs the grant_type authorization_code. Omit the discovery."
+    if discovery.key not in {field.key for field in way.fields}:
+        yield "key", f"{discovery.key} is not one of the fields."
+    for name in ("list_at", "value_at", "label_at"):
+        if not PATH.fullmatch(getattr(discovery, name)):
+            yield name, 'must be names with dots between them, such as "data.items".'
 
 
 def looked_up_names(way: AuthenticationType) -> set[str]:

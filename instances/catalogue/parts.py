@@ -115,6 +115,21 @@ class Lookup(Credentialed):
     lifetime_seconds: int | None = None
 
 
+class Discovery(Part):
+    """A list of what an account may use. One of it, chosen after a first consent, fills a configuration key.
+
+    The first consent is for the list alone (scopes). list_at: the path of the list in the response; value_at and
+    label_at: paths in each of its items.
+    """
+
+    key: str
+    url: str
+    scopes: tuple[str, ...] = ()
+    list_at: str
+    value_at: str
+    label_at: str
+
+
 class TokenAnswer(Part):
     """Where a token response holds its fields, as paths such as "authed_user.access_token".
 
@@ -153,6 +168,7 @@ class Variant(Part):
     token_params: dict[str, str] | None = None
     refresh_params: dict[str, str] | None = None
     lookup: Lookup | None = None
+    discovery: Discovery | None = None
     removal: str | None = None
     probe: Probe | None = None
     api: Api | None = None
@@ -161,11 +177,11 @@ class Variant(Part):
     def stated(self) -> dict[str, object]:
         """The values that replace those of the way.
 
-        Another authorization endpoint may have another issuer.
+        Another authorization endpoint may have another issuer, and another list to choose from.
         """
         about_itself = {"name", "description", "was_default", "chosen_by"}
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         stated = {k: v for k, v in fields.items() if k not in about_itself and v is not None}
         if "authorization_endpoint" in stated:
-            return {"issuer": None, "sends_iss": False} | stated
+            return {"issuer": None, "sends_iss": False, "discovery": None} | stated
         return stated

@@ -13,6 +13,9 @@ _MICROSOFT_OVERRIDES = {
     "https://login.microsoftonline.us/": "/sandbox/",
     "https://login.partner.microsoftonline.cn/": "/sandbox/",
     "https://{dynamics.adfs.host}/": "/sandbox/",
+    "https://globaldisco.crm.dynamics.com/": "/sandbox/",
+    "https://globaldisco.crm.microsoftdynamics.us/": "/sandbox/",
+    "https://globaldisco.crm.dynamics.cn/": "/sandbox/",
     "https://{dynamics.tenant}/": "/sandbox/",
 }
 # By element key, the overrides for templates.overridden(): URL template prefixes and their replacements.

@@ -23,7 +23,11 @@ from instances.catalogue.credentials_validation import (
 from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.field_validation import problems_of_field
 from instances.catalogue.hub_api_validation import problems_of_hub_api
-from instances.catalogue.lookup_validation import looked_up_names, problems_of_lookup
+from instances.catalogue.lookup_validation import (
+    looked_up_names,
+    problems_of_discovery,
+    problems_of_lookup,
+)
 from instances.catalogue.parts import Variant
 from instances.catalogue.refresh_tokens import problems_of_lifetimes
 from instances.catalogue.template_validation import (
@@ -119,6 +123,8 @@ def _problems_of_way(way: AuthenticationType) -> Iterator[Problem]:
         yield from below("lookup", problems_of_lookup(way.lookup, way, known))
     oauth1 = problems_of_oauth1_signature(way, known)
     yield from below("oauth1_signature", oauth1)
+    if way.discovery:
+        yield from below("discovery", problems_of_discovery(way.discovery, way, known))
     if way.aws_signature:
         yield from below("aws_signature", problems_of_aws_signature(way.aws_signature, way))
     if way.probe:
@@ -307,6 +313,8 @@ def _problems_of_variant(
         yield "chosen_by", f"{variant.chosen_by} is not one of the fields."
     yield from _problems_of_templates(variant, known)
     yield from _problems_of_issuer(variant, way)
+    if variant.discovery:
+        yield from below("discovery", problems_of_discovery(variant.discovery, way, known))
     if variant.lookup:
         yield from below("lookup", problems_of_lookup(variant.lookup, way, known))
     if variant.probe:

@@ -33,6 +33,7 @@ InstancesError
 │   ├── WrongBrowserError  IssuerMismatchError
 │   ├── UnknownLinkError  LinkOverError ── LinkDoneError
 │   ├── OtherAccountError           another account was authorized than before
+│   ├── ChoiceNeededError           somebody must choose what to connect
 │   └── AuthorizationDeniedError  AuthorizationUnavailableError  ProviderReportedError
 └── PlatformError                   an exchange with a platform or a provider failed
     ├── UnreachableError            no connection, so nothing was sent
@@ -63,6 +64,7 @@ from instances.errors.authorizations import (
     AuthorizationDeniedError,
     AuthorizationError,
     AuthorizationUnavailableError,
+    ChoiceNeededError,
     ExpiredStateError,
     IssuerMismatchError,
     LinkDoneError,
@@ -150,6 +152,7 @@ __all__ = [
     "AuthorizationUnavailableError",
     "BlockedAddressError",
     "CatalogueError",
+    "ChoiceNeededError",
     "ClientRefusedError",
     "ClockSkewError",
     "ConsentMissingError",

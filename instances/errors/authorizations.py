@@ -1,5 +1,7 @@
 """An authorization failed."""
 
+from collections.abc import Sequence
+
 from instances.causes import Cause
 from instances.errors.base import InstancesError
 
@@ -81,6 +83,24 @@ class AuthorizationDeniedError(AuthorizationError):
     """The account owner declined access (RFC 6749 4.1.2.1 access_denied)."""
 
     cause = Cause.AUTHORIZATION_DENIED
+
+
+class ChoiceNeededError(AuthorizationError):
+    """The account owner consented, and must choose what to connect; nothing is connected yet.
+
+    choices: pairs of a value and its label. authorization_id: of the consent.
+    """
+
+    cause = Cause.CHOICE_NEEDED
+
+    def __init__(
+        self, label: str, choices: Sequence[tuple[str, str]], *, authorization_id: int
+    ) -> None:
+        super().__init__(
+            f"{label}: choose which of {len(choices)} to connect, or start the authorization again."
+        )
+        self.choices = tuple(choices)
+        self.authorization_id = authorization_id
 
 
 class OtherAccountError(AuthorizationError):

@@ -55,6 +55,7 @@ def new_instance_page(
         way,
         has_oauth_app=has_app,
         is_incomplete=_is_incomplete(request),
+        can_choose=not owner.organization.is_remote,
         data=request.POST if request.method == "POST" else None,
         files=request.FILES if request.method == "POST" else None,
     )
@@ -91,6 +92,7 @@ def reauthenticate_page(
         has_oauth_app=has_app,
         instance=instance,
         is_incomplete=_GENERATE in request.POST,
+        can_choose=not instance.organization.is_remote,
         data=request.POST if request.method == "POST" else None,
         files=request.FILES if request.method == "POST" else None,
     )

@@ -142,6 +142,7 @@ class ConfigurationForm(PageForm):
     instance: an existing instance, whose values are shown and whose secrets may be left blank.
     has_oauth_app: the organization's OAuth app supplies the client, so its keys get no field.
     is_incomplete: someone else enters what is left blank.
+    can_choose: what can be chosen after the consent may be left blank.
     """
 
     bound_field_class = KeyField
@@ -153,6 +154,7 @@ class ConfigurationForm(PageForm):
         has_oauth_app: bool,
         instance: Instance | None = None,
         is_incomplete: bool = False,
+        can_choose: bool = False,
         data: Mapping[str, Any] | None = None,
         files: Any = None,
     ) -> None:
@@ -162,6 +164,7 @@ class ConfigurationForm(PageForm):
         # Secrets that can no longer be read must be entered again.
         lost = instance.lost_keys if instance else []
         self._stored_secrets = [] if lost or not instance else instance.secret_keys
+        self._chosen_key = way.discovery.key if way.discovery and can_choose else ""
         if way.variants:
             self.fields[_PREFIX + VARIANT_KEY] = self._variant_field(way)
         for key in way.fields:
@@ -234,7 +237,11 @@ class ConfigurationForm(PageForm):
         if key.type == KeyType.BOOLEAN:
             is_on = str(initial).lower() == "true"
             return forms.BooleanField(**options, required=False, initial=is_on)
-        options |= {"required": key.required, "initial": initial}
+        is_chosen = key.key == self._chosen_key
+        options |= {"required": key.required and not is_chosen, "initial": initial}
+        if is_chosen:
+            hint = gettext("Leave blank to choose from a list after you sign in.")
+            options["help_text"] = _joined([options["help_text"], hint])
         if key.options:
             blank = [] if key.required and initial else [("", "---------")]
             choices = [*blank, *((option, option) for option in key.options)]
@@ -269,7 +276,8 @@ class NewInstanceForm(ConfigurationForm):
     @property
     def first_fields(self) -> list[forms.BoundField]:
         """Return the fields that most people fill in, and the password next to a key file."""
-        required = {field.name for field in self if field.name == "name" or field.field.required}
+        first = {"name", _PREFIX + self._chosen_key}
+        required = {field.name for field in self if field.name in first or field.field.required}
         for name in required & self.keys.keys():
             required |= {_PREFIX + password for password in self.keys[name].password_names.values()}
         return [field for field in self if field.name in required]

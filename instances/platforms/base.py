@@ -227,6 +227,13 @@ class Platform(Protocol):
         """
         ...
 
+    def find_choices(self, request: PlatformRequest) -> list[tuple[str, str]]:
+        """Use up the code in provider_data for the list of what the account may use (authentication.discovery).
+
+        Returns pairs of a value and its label; empty if the platform has no such list.
+        """
+        ...
+
     def creates_without_exchange(self, request: PlatformRequest) -> bool:
         """Whether create_instance() sends nothing, so no response can be lost."""
         ...

@@ -182,7 +182,7 @@ def _require_keys(plan: ConnectionPlan) -> None:
     Raises MissingConfigurationError.
     """
     if plan.external_authentication != Instance.ExternalAuthentication.INITIAL:
-        plan.require_complete()
+        plan.for_discovery().require_complete()
         return
     is_oauth1 = plan.authentication.type == AuthenticationKind.OAUTH1
     keys = OAUTH1_TOKEN_KEYS if is_oauth1 else TOKEN_KEYS

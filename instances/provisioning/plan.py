@@ -128,6 +128,21 @@ class ConnectionPlan:
         is_authorized = has_tokens or bool(code_in(self.provider_data))
         return self.authentication.needs_browser and not is_authorized
 
+    def for_discovery(self) -> Self:
+        """Plan the request for the list to choose from, if a key that is chosen after the consent has no value.
+
+        A scope of the operator's own would be asked for instead of the list's, and a remote platform has no list. The
+        plan itself if nothing is to be chosen.
+        """
+        discovery = self.authentication.discovery
+        is_offered = self.needs_code and not self.organization.is_remote
+        if discovery is None or not is_offered or self.configuration.get("oauth.scope"):
+            return self
+        is_missing = discovery.key in self.authentication.missing_keys(self.configuration)
+        if not is_missing:
+            return self
+        return replace(self, authentication=self.authentication.for_discovery())
+
     def with_callback_url(self) -> Self:
         """Add this program's callback URL if neither the configuration nor the OAuth app has one."""
         if self.configuration.get(CALLBACK_URL_KEY):

@@ -27,6 +27,10 @@ WHO_AM_I = {
     "UserId": "4d2b8f3e-6c1a-4f0e-9b57-0a8e5d3c7102",
     "OrganizationId": "4d2b8f3e-6c1a-4f0e-9b57-0a8e5d3c7103",
 }
+ENVIRONMENTS = [
+    ("Contoso", "https://yourcompanyname.crm.dynamics.com"),
+    ("Contoso (test)", "https://contoso-test.crm4.dynamics.com"),
+]
 MAX_PAGE_SIZE = 5000
 # A larger total is not counted.
 MAX_TOTAL = 5000
@@ -61,6 +65,14 @@ def bearer_required[**P](
 def who_am_i(request: HttpRequest) -> HttpResponse:
     """Answer the function WhoAmI: the ids of the signed-in user."""
     return _odata("Microsoft.Dynamics.CRM.WhoAmIResponse", WHO_AM_I)
+
+
+@require_safe
+@misbehaving
+@bearer_required
+def environments(request: HttpRequest) -> HttpResponse:
+    """Answer the global discovery service: the environments that the signed-in user may use."""
+    return JsonResponse({"value": [{"FriendlyName": n, "Url": url} for n, url in ENVIRONMENTS]})
 
 
 @csrf_exempt

@@ -22,6 +22,7 @@ urlpatterns = [
     path("<str:tenant>/oauth2/v2.0/", include(authority)),
     path("certificates", views.certificates, name="certificates"),
     path("api/data/v9.2/WhoAmI", crm.who_am_i, name="who_am_i"),
+    path("api/discovery/v2.0/Instances", crm.environments, name="environments"),
     # On premise.
     path("api/data/v9.1/WhoAmI", crm.who_am_i),
     path("api/data/v9.1/<path:path>", crm.records),

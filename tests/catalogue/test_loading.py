@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,14 @@ from instances.catalogue.authentication import AuthenticationKind, Authenticatio
 from instances.catalogue.configuration_keys import ConfigurationKey
 from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.loading import SHIPPED_FOLDER, load_element, shipped_elements
-from instances.catalogue.parts import AwsSignature, Lookup, OAuth1Signature, Probe, Variant
+from instances.catalogue.parts import (
+    AwsSignature,
+    Discovery,
+    Lookup,
+    OAuth1Signature,
+    Probe,
+    Variant,
+)
 from instances.catalogue.sandbox import SANDBOX_ENDPOINT_OVERRIDES
 from instances.errors import CatalogueError
 
@@ -82,10 +90,10 @@ def test_the_sandbox_stands_in_for_endpoints_of_elements_that_are_shipped():
 
     for key, overrides in SANDBOX_ENDPOINT_OVERRIDES.items():
         ways = by_key[key].authentication
-        variants = [variant for way in ways for variant in way.variants]
-        urls = [way.token_endpoint or "" for way in ways]
-        urls += [variant.token_endpoint or "" for variant in variants]
-        urls += [way.probe.url for way in ways if way.probe]
+        parts: list[Any] = [part for way in ways for part in (way, *way.variants)]
+        urls = [part.token_endpoint or "" for part in parts]
+        urls += [part.probe.url for part in parts if part.probe]
+        urls += [part.discovery.url for part in parts if part.discovery]
         for prefix in overrides:
             assert any(url.startswith(prefix) for url in urls), prefix
 
@@ -202,6 +210,7 @@ def test_the_example_of_the_guide_loads(tmp_path):
         OAuth1Signature,
         ConfigurationKey,
         Lookup,
+        Discovery,
         Probe,
         Variant,
     ],

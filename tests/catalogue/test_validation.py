@@ -397,3 +397,42 @@ def test_only_what_gets_a_token_has_a_token_response():
     assert problems(BASIC | {"error_codes": {"transient": ["later"]}}) == {
         "authentication[0].grant_type": "is missing. State how a token is requested, or omit error_codes and token_answer."
     }
+
+
+def test_a_list_to_choose_from_is_checked():
+    """It is asked for before its key has a value."""
+    wrong = {
+        "key": "acme.site",
+        "url": "https://{acme.site}.acme.test/list",
+        "scopes": ["https://{acme.site}/read"],
+        "list_at": "a..b",
+        "value_at": "url",
+        "label_at": "",
+    }
+    found = problems(OAUTH2 | {"discovery": wrong})
+    assert set(found) == {
+        f"authentication[0].discovery.{name}"
+        for name in ("key", "url", "scopes[0]", "list_at", "label_at")
+    }
+    right = wrong | {
+        "key": "oauth.api.key",
+        "url": "https://acme.test/list",
+        "scopes": ["list"],
+        "list_at": "value",
+        "label_at": "name",
+    }
+    assert problems(OAUTH2 | {"discovery": right}) == {}
+    assert "authentication[0].discovery.url" in problems(PASSWORD_GRANT | {"discovery": right})
+
+
+def test_texts_about_codes_and_ways_are_whole_sentences():
+    way = OAUTH2 | {
+        "note": "no sentence",
+        "removal": "nor this",
+        "error_codes": {"explained": {"GONE": "nor this"}},
+        "probe": PROBE | {"forbidden": "nor this"},
+    }
+    assert set(problems(way)) == {
+        f"authentication[0].{name}"
+        for name in ("note", "removal", "error_codes.explained.GONE", "probe.forbidden")
+    }

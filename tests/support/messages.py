@@ -30,6 +30,7 @@ TEMPLATES = (
     "templates/instances/sheet.html",
     "templates/instances/link_sheet.html",
     "templates/instances/authorize.html",
+    "templates/instances/choice.html",
     "templates/instances/error.html",
     "templates/instances/form_field.html",
     "templates/instances/form_fields.html",

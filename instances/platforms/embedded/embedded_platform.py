@@ -23,6 +23,7 @@ from instances.platforms.base import (
     TokenSet,
 )
 from instances.platforms.embedded import oauth1, oauth2
+from instances.platforms.embedded.discovery import find_choices
 from instances.platforms.embedded.lookup import looked_up, with_new_session, without_session
 from instances.platforms.embedded.probe import prove
 from instances.platforms.embedded.templates import require_allowed_hosts
@@ -51,6 +52,9 @@ class EmbeddedPlatform:
         if request.authentication.type == AuthenticationKind.OAUTH1:
             return oauth1.authorization_url(request)
         return oauth2.authorization_url(request, state=state)
+
+    def find_choices(self, request: PlatformRequest) -> list[tuple[str, str]]:
+        return find_choices(request)
 
     def creates_without_exchange(self, request: PlatformRequest) -> bool:
         way = request.authentication

@@ -101,6 +101,9 @@ class CloudElementsPlatform:
             raise unusable(answer, subject)
         return url
 
+    def find_choices(self, request: PlatformRequest) -> list[tuple[str, str]]:
+        return []
+
     def creates_without_exchange(self, request: PlatformRequest) -> bool:
         return False
 

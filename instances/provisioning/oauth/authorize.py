@@ -80,6 +80,7 @@ def begin_authorization(
         # A failed authorization can break nothing here, so everything is stored now.
         save_changes(instance, configuration=plan.given, expect=PROVISIONABLE, is_authorizing=True)
         plan = plan_changes(instance, {})
+    plan = plan.for_discovery()
     plan.require_complete()
     state = secrets.token_urlsafe(STATE_BYTES)
     code_verifier = secrets.token_urlsafe(CODE_VERIFIER_BYTES)

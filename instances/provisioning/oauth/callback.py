@@ -19,6 +19,7 @@ from instances.crypto import sealing
 from instances.errors import (
     AuthorizationDeniedError,
     AuthorizationError,
+    ChoiceNeededError,
     ExpiredStateError,
     InstancesError,
     IssuerMismatchError,
@@ -36,6 +37,7 @@ from instances.platforms.base import PlatformInstance, code_in
 from instances.provisioning.lifecycle.reauthenticate import reauthenticate_as_planned
 from instances.provisioning.lifecycle.states import State, cause_of, move_instance
 from instances.provisioning.oauth.answers import require_code
+from instances.provisioning.oauth.discovery import choices_after
 from instances.provisioning.oauth.links import require_open
 from instances.provisioning.plan import ConnectionPlan, plan_changes
 from instances.queries.database_clock import require_right_clock
@@ -131,8 +133,36 @@ def complete_authorization(
             actor = person_of(authorization, user)
             _end_in_failure(authorization, kept, interaction, actor=actor)
         raise
-    _record_callback(parameters, authorization, user, started_at, "")
-    return _connect(authorization, plan, parameters, actor=person_of(authorization, user))
+    interaction = _record_callback(parameters, authorization, user, started_at, "")
+    actor = person_of(authorization, user)
+    asking = plan.for_discovery()
+    if asking is not plan:
+        raise _choices(authorization, asking, parameters, interaction, actor=actor)
+    return _connect(authorization, plan, parameters, actor=actor)
+
+
+def _choices(
+    authorization: Authorization,
+    plan: ConnectionPlan,
+    parameters: Mapping[str, str],
+    interaction: Interaction,
+    *,
+    actor: str,
+) -> ChoiceNeededError:
+    """Return what to choose from. This authorization is done; the choice starts another one."""
+    try:
+        needed = choices_after(authorization, plan, _provider_data(parameters), actor=actor)
+    except InstancesError as error:
+        _end_in_failure(authorization, error, interaction, actor=actor)
+        raise
+    # The link of an account owner stays open for the next one.
+    completed = Authorization.Outcome.COMPLETED
+    Authorization.objects.filter(pk=authorization.pk).update(outcome=completed)
+    return needed
+
+
+def _provider_data(parameters: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in parameters.items() if name not in {"state", "iss"}}
 
 
 def person_of(authorization: Authorization | None, user: User | AnonymousUser) -> str:
@@ -258,7 +288,7 @@ def _connect(
     actor: str,
 ) -> Instance:
     instance = authorization.instance
-    provider_data = {k: v for k, v in parameters.items() if k not in {"state", "iss"}}
+    provider_data = _provider_data(parameters)
     try:
         if authorization.request_token_secret:
             provider_data["secret"] = authorization.request_token_secret.reveal()
