@@ -1,4 +1,4 @@
-"""Elements: the catalogue, read-only. Only the sync_elements command loads files."""
+"""Elements: the catalogue. Files change it, uploaded here or loaded by the sync_elements command."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,6 +12,7 @@ from django.utils.formats import localize
 from django.utils.translation import gettext as _, gettext_lazy
 from unfold.contrib.filters.admin import AllValuesCheckboxFilter, ChoicesCheckboxFilter
 
+from instances.admin.element_files import upload_page
 from instances.admin.fleet import list_url
 from instances.catalogue.authentication import AuthenticationType
 from instances.catalogue.hub_api import HubApi
@@ -63,7 +64,9 @@ class ElementAdmin(ModelAdmin):
     actions = None
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
+        """Whether the user may upload files, which add elements and change them. No role allows it."""
+        may_add: bool = super().has_add_permission(request)
+        return may_add and self.has_change_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Element | None = None) -> bool:
         return False
@@ -90,6 +93,11 @@ class ElementAdmin(ModelAdmin):
         count: int = element.instance_count
         return count
 
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        return upload_page(self, request)
+
     def change_view(
         self,
         request: HttpRequest,
@@ -107,6 +115,7 @@ class ElementAdmin(ModelAdmin):
             "title": element.name,
             "original": element,
             "may_switch": may_switch,
+            "may_upload": self.has_add_permission(request),
             "notices": element_notices(element.parsed),
             "facts": _facts_of(element, request),
             "columns": [str(column) for column in _COLUMNS],

@@ -1,6 +1,7 @@
 """Load element files: TOML in, validated definitions out."""
 
 import tomllib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -27,24 +28,32 @@ def shipped_keys() -> frozenset[str]:
 
 
 def load_element(path: Path) -> ElementDefinition:
-    """Load the element that a TOML file defines.
+    """Load the element that a TOML file defines. Raises CatalogueError, as read_element() does."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CatalogueError(f"{path.name}: cannot be read: {error.strerror}.") from error
+    return read_element(content, path.name)
 
-    An alias has the ways of authentication and the resources of a shipped element.
+
+def read_element(content: bytes, name: str) -> ElementDefinition:
+    """Read the element that a TOML text defines.
+
+    name: of the file. An alias has the ways of authentication and the resources of a shipped element.
 
     Raises CatalogueError with one line per problem: where it is, and what is wrong.
     """
-    definition = _parse(path)
+    definition = _parse(content, name)
     if problems := list(problems_of(definition)):
-        raise _catalogue_error(path, problems)
-    return _resolved(definition, path) if definition.alias_of else definition
+        raise _catalogue_error(name, problems)
+    return _resolved(definition, name) if definition.alias_of else definition
 
 
-def _resolved(definition: ElementDefinition, path: Path) -> ElementDefinition:
-    target = SHIPPED_FOLDER / f"{definition.alias_of}.toml"
-    if not target.is_file():
+def _resolved(definition: ElementDefinition, name: str) -> ElementDefinition:
+    if definition.alias_of not in shipped_keys():
         why = f"{definition.alias_of} is not a shipped element."
-        raise _catalogue_error(path, [("alias_of", why)])
-    shared = load_element(target)
+        raise _catalogue_error(name, [("alias_of", why)])
+    shared = load_element(SHIPPED_FOLDER / f"{definition.alias_of}.toml")
     return definition.model_copy(
         update={
             "authentication": shared.authentication,
@@ -55,18 +64,30 @@ def _resolved(definition: ElementDefinition, path: Path) -> ElementDefinition:
     )
 
 
-def _parse(path: Path) -> ElementDefinition:
+def _parse(content: bytes, name: str) -> ElementDefinition:
     try:
-        with path.open("rb") as file:
-            document = tomllib.load(file)
-    except OSError as error:
-        raise CatalogueError(f"{path.name}: cannot be read: {error.strerror}.") from error
+        document = tomllib.loads(content.decode())
+        if any("\x00" in text for text in _texts_in(document)):
+            # PostgreSQL does not store it.
+            raise CatalogueError(f"{name}: contains a NUL character.")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise CatalogueError(f"{path.name}: is not valid TOML: {error}.") from error
+        raise CatalogueError(f"{name}: is not valid TOML: {error}.") from error
     try:
         return ElementDefinition.model_validate(document)
     except ValidationError as error:
-        raise _catalogue_error(path, [_problem(detail) for detail in error.errors()]) from error
+        raise _catalogue_error(name, [_problem(detail) for detail in error.errors()]) from error
+
+
+def _texts_in(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _texts_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts_in(inner)
 
 
 def _problem(error: ErrorDetails) -> tuple[str, str]:
@@ -77,5 +98,5 @@ def _problem(error: ErrorDetails) -> tuple[str, str]:
     return place.removeprefix("."), sentences.get(error["type"], f"{error['msg']}.")
 
 
-def _catalogue_error(path: Path, problems: list[tuple[str, str]]) -> CatalogueError:
-    return CatalogueError("\n".join(f"{path.name}: {place}: {why}" for place, why in problems))
+def _catalogue_error(name: str, problems: list[tuple[str, str]]) -> CatalogueError:
+    return CatalogueError("\n".join(f"{name}: {place}: {why}" for place, why in problems))

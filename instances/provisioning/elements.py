@@ -1,6 +1,6 @@
 """Keep the catalogue in the database: shipped elements and operators' own."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,9 +53,16 @@ def sync_elements(files: Iterable[Path] = ()) -> SyncReport:
 
     Raises CatalogueError before anything is written.
     """
-    paths = list(files)
-    source = Element.Source.OWN if paths else Element.Source.SHIPPED
-    definitions = [load_element(path) for path in paths] if paths else shipped_elements()
+    if paths := list(files):
+        return store_elements([load_element(path) for path in paths], Element.Source.OWN)
+    return store_elements(shipped_elements(), Element.Source.SHIPPED)
+
+
+def store_elements(definitions: Collection[ElementDefinition], source: str) -> SyncReport:
+    """Store definitions: one's own, or the whole shipped catalogue.
+
+    Raises CatalogueError before anything is written.
+    """
     report = SyncReport()
     with transaction.atomic():
         known = {element.key: element for element in Element.objects.all()}
@@ -73,15 +80,7 @@ def _sync_element(
     if element and element.source == Element.Source.OWN and source == Element.Source.SHIPPED:
         report.kept.append(definition.key)
         return
-    owner = next((other for other in known.values() if other.id == definition.id), None)
-    if owner and owner.key != definition.key:
-        raise CatalogueError(
-            f"{definition.key}.toml: id: {definition.id} already belongs to {owner.key}. Choose another id."
-        )
-    if element and element.id != definition.id:
-        raise CatalogueError(
-            f"{definition.key}.toml: id: this element has the id {element.id}, which must not change."
-        )
+    require_same_identity(definition, known.values())
     columns = {
         "key": definition.key,
         "name": definition.name,
@@ -98,6 +97,19 @@ def _sync_element(
     known[definition.key], _ = Element.objects.update_or_create(id=definition.id, defaults=columns)
     if before is not None:
         keep_former_defaults(known[definition.key], before)
+
+
+def require_same_identity(definition: ElementDefinition, known: Iterable[Element]) -> None:
+    """Raise CatalogueError if one of the known elements has the key or the id, but not both."""
+    for element in known:
+        if element.id == definition.id and element.key != definition.key:
+            raise CatalogueError(
+                f"{definition.key}.toml: id: {definition.id} already belongs to {element.key}. Choose another id."
+            )
+        if element.key == definition.key and element.id != definition.id:
+            raise CatalogueError(
+                f"{definition.key}.toml: id: this element has the id {element.id}, which must not change."
+            )
 
 
 def _retire_missing(keys: set[str], known: dict[str, Element], report: SyncReport) -> None:
