@@ -30,6 +30,7 @@ _COLUMNS = (
 )
 _MAX_VALUE_CHARACTERS = 300
 _MAX_LOGGED_PLACES = 20
+_MAX_NAME = 200
 
 
 class ElementFileForm(forms.Form):
@@ -39,7 +40,7 @@ class ElementFileForm(forms.Form):
         label=gettext_lazy("Element file (.toml)"),
         required=False,
         widget=UnfoldAdminFileFieldWidget,
-        max_length=200,
+        max_length=_MAX_NAME,
     )
     text = forms.CharField(
         label=gettext_lazy("Or its text"),
@@ -48,9 +49,6 @@ class ElementFileForm(forms.Form):
         max_length=MAX_FILE_BYTES,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 12, "spellcheck": "false"}),
     )
-    # What was shown, if this is the second step.
-    name = forms.CharField(required=False, max_length=200, widget=forms.HiddenInput)
-    mark = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
 
     def clean_file(self) -> "UploadedFile[Any] | None":
         file: UploadedFile[Any] | None = self.cleaned_data["file"]
@@ -77,7 +75,7 @@ class ElementFileForm(forms.Form):
     @property
     def file_name(self) -> str:
         file: UploadedFile[Any] | None = self.cleaned_data["file"]
-        return (file.name if file else self.cleaned_data["name"]) or "element.toml"
+        return (file.name if file else self.data.get("name", "")[:_MAX_NAME]) or "element.toml"
 
 
 def upload_page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
@@ -99,7 +97,7 @@ def upload_page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
 
 def _answer(model_admin: ModelAdmin, request: HttpRequest, form: ElementFileForm) -> HttpResponse:
     """Install what was seen; otherwise show it."""
-    mark = form.cleaned_data["mark"]
+    mark = request.POST.get("mark", "")
     if not mark:
         return _render_change(model_admin, request, form)
     change = apply_change(form.content, form.file_name, mark=mark)

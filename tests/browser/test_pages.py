@@ -26,6 +26,7 @@ PAGES = {
     "authorization-links": f"{ADMIN}/authorizationlink/",
     "element-requests": f"{ADMIN}/elementrequest/",
     "elements": f"{ADMIN}/element/?q=dynamics",
+    "add-element": f"{ADMIN}/element/add/",
     "oauth-apps": f"{ADMIN}/oauthapp/",
     "add-oauth-app": f"{ADMIN}/oauthapp/add/",
     "organizations": f"{ADMIN}/organization/",
