@@ -171,6 +171,7 @@ def url_of(route: str, rows: dict[str, object]) -> str:
         "entry_id": 1,
         "resource": "contacts",
         "record_id": 7,
+        "version_id": 9,
         "child": "notes",
         "child_id": 8,
         "path": "contacts",
