@@ -102,7 +102,7 @@ class RefusedError(PlatformError):
 
 
 class CredentialsRefusedError(RefusedError):
-    """The account's username, password or key is wrong, expired or locked."""
+    """The account's username, password or key is wrong."""
 
     cause = Cause.CREDENTIALS_REJECTED
 

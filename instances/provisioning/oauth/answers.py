@@ -1,9 +1,10 @@
 """What a provider's authorization response says, in the words of RFC 6749 4.1.2.1 or the provider's own."""
 
+import re
 from collections.abc import Mapping
 
 from instances.catalogue.authentication import AuthenticationType
-from instances.catalogue.error_codes import ErrorMeaning, known_codes
+from instances.catalogue.error_codes import ErrorMeaning, explanation_of, known_codes
 from instances.errors import (
     AuthorizationDeniedError,
     AuthorizationUnavailableError,
@@ -40,6 +41,8 @@ _DENIED = frozenset(
 _NO_ERROR = frozenset({"", "0", "null", "none"})
 # Microsoft: the account owner declined to consent.
 _DENIED_TEXT = "aadsts65004"
+_NUMBER = re.compile(r"\bAADSTS\d{1,9}\b", re.IGNORECASE)
+_CORRECT = "Correct it at the provider or in the OAuth app, then authorize again."
 
 
 def require_code(
@@ -65,9 +68,11 @@ def require_code(
             reported=reported,
         )
     if reported:
+        numbers = {number.lower() for number in _NUMBER.findall(reported)}
+        _code, explained = explanation_of(codes | numbers, way.error_codes)
+        advice = f"{explained} Then authorize again." if explained else _CORRECT
         raise ProviderReportedError(
-            f"The provider reported an error for {label}{_quoted(reported)}. "
-            "Correct it at the provider or in the OAuth app, then authorize again.",
+            f"The provider reported an error for {label}{_quoted(reported)}. {advice}",
             reported=reported,
         )
     code = code_in(parameters)
