@@ -5,12 +5,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext, gettext_lazy as _, ngettext
 from unfold.contrib.filters.admin import DropdownFilter
+from unfold.widgets import UnfoldBooleanWidget
 
 from instances.admin.fleet import list_url
 from instances.admin.hosts import HostsField
@@ -20,7 +22,12 @@ from instances.pages.admin_pages import ModelAdmin, SecretInput, secret_state
 from instances.pages.availability import Notice
 from instances.pages.reach import SelectFilter
 from instances.pasted import trimmed
-from instances.provisioning.oauth.app_effects import MAX_COUNTED, Effect, effects_on
+from instances.provisioning.oauth.app_effects import (
+    MAX_COUNTED,
+    Effect,
+    effects_on,
+    make_default,
+)
 from instances.provisioning.plan import default_callback_url
 
 # How long before its end lists warn of a client secret's.
@@ -44,12 +51,27 @@ class OAuthAppForm(forms.ModelForm[OAuthApp]):
         if self.instance._state.adding and "new_client_secret" in self.fields:
             self.fields["new_client_secret"].required = True
             self.fields["new_client_secret"].help_text = _("Never shown again.")
+        if "make_default" in self.fields:
+            self.fields["make_default"].initial = (
+                self.instance.is_default and not self.instance._state.adding
+            )
+
+    make_default = forms.BooleanField(
+        label=_("Default"),
+        required=False,
+        widget=UnfoldBooleanWidget,
+        help_text=_(
+            "New instances get this app. Existing ones keep theirs. The first app of an element is the default one."
+        ),
+    )
 
     class Meta:
         model = OAuthApp
         fields = [
             "organization",
             "element",
+            "name",
+            "shared_with",
             "client_id",
             "secret_ends_on",
             "callback_url",
@@ -61,6 +83,9 @@ class OAuthAppForm(forms.ModelForm[OAuthApp]):
             "callback_url": _("As registered with the provider. Defaults to the URL above."),
             "scope": _("Defaults to the element's scopes."),
         }
+
+    def clean_name(self) -> str:
+        return trimmed(self.cleaned_data["name"])
 
     def clean_client_id(self) -> str:
         return self._trimmed("client_id")
@@ -111,16 +136,26 @@ class SecretEndFilter(DropdownFilter):
 class OAuthAppAdmin(ModelAdmin):
     form = OAuthAppForm
     change_form_template = "admin/instances/oauth_app.html"
-    list_display = ["element", "organization", "client_id", "secret_end", "callback_address"]
+    list_display = [
+        "element",
+        "organization",
+        "name",
+        "is_default",
+        "client_id",
+        "secret_end",
+        "callback_address",
+    ]
     list_select_related = ["element", "organization"]
     list_filter = [SecretEndFilter, ("organization", SelectFilter)]
     list_filter_submit = True
     search_fields = ["element__key", "element__name", "organization__name", "client_id"]
-    autocomplete_fields = ["organization", "element"]
+    autocomplete_fields = ["organization", "element", "shared_with"]
     readonly_fields = ["default_callback", "client_secret_state"]
     fields = [
         "organization",
         "element",
+        "name",
+        "make_default",
         "client_id",
         "client_secret_state",
         "new_client_secret",
@@ -129,6 +164,7 @@ class OAuthAppAdmin(ModelAdmin):
         "callback_url",
         "scope",
         "hosts",
+        "shared_with",
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OAuthApp]:
@@ -143,7 +179,11 @@ class OAuthAppAdmin(ModelAdmin):
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_fields(self, request: HttpRequest, obj: OAuthApp | None = None) -> list[str]:
-        return [name for name in self.fields if obj or name != "client_secret_state"]
+        hidden = set() if obj else {"client_secret_state"}
+        if not request.user.is_superuser:
+            # The operators of one organization do not decide for another.
+            hidden.add("shared_with")
+        return [name for name in self.fields if name not in hidden]
 
     def render_change_form(
         self,
@@ -171,7 +211,13 @@ class OAuthAppAdmin(ModelAdmin):
     ) -> None:
         if entered := form.cleaned_data["new_client_secret"]:
             obj.client_secret = entered
-        super().save_model(request, obj, form, change)
+        others = OAuthApp.objects.filter(organization=obj.organization, element=obj.element)
+        others = others.exclude(pk=obj.pk)
+        obj.is_default = not others.filter(is_default=True).exists()
+        with transaction.atomic():
+            if form.cleaned_data.get("make_default"):
+                make_default(obj)
+            super().save_model(request, obj, form, change)
 
     @admin.display(description=_("callback URL"))
     def callback_address(self, app: OAuthApp) -> str:

@@ -17,7 +17,7 @@ from instances.api.hub_paths import takes_file
 from instances.api.parameters import RecordParameters
 from instances.api.path_variants import HUB_CALLS, operation
 from instances.api.proxy import too_large
-from instances.api.security import RESOURCE_CALL
+from instances.api.security import HUB_CALL, RESOURCE_CALL
 from instances.hubs.hub import Hub, open_hub
 from instances.hubs.salesforce_files import ATTACHMENT, DOCUMENT, VERSION
 from instances.models import Instance
@@ -79,7 +79,7 @@ for _method in UPDATES:
         operation(router, _method, HUB_CALLS, _path, name=_name, response=WRITE)(_view)
 
 
-@router.post("/uploads/{path:path}", include_in_schema=False)
+@router.post("/uploads/{path:path}", include_in_schema=False, auth=HUB_CALL)
 def upload(request: HttpRequest, path: str) -> HttpResponseBase:
     """Create a file from the part `file` of a form (middleware.py). The answer is its record."""
     if not takes_file(path):

@@ -46,6 +46,16 @@ class Instance(SealedRow):
         Element, on_delete=models.PROTECT, related_name="instances", verbose_name=_("element")
     )
     name = models.CharField(_("name"), max_length=200)
+    # The app that supplies the client; None: the default one, or the client is its own.
+    oauth_app = models.ForeignKey(
+        "instances.OAuthApp",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,  # instance_oauth_app
+        related_name="instances",
+        verbose_name=_("OAuth app"),
+    )
     authentication_type = models.CharField(_("authentication type"), max_length=20)
     external_authentication = models.CharField(
         _("external authentication"),
@@ -172,6 +182,11 @@ class Instance(SealedRow):
                 fields=["account_digest"],
                 condition=~Q(account_digest=""),
                 name="instance_account",
+            ),
+            models.Index(
+                fields=["oauth_app"],
+                condition=Q(oauth_app__isnull=False),
+                name="instance_oauth_app",
             ),
             # For the status of instances, which these decide.
             models.Index(

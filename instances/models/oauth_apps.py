@@ -16,9 +16,29 @@ class OAuthAppQuerySet(models.QuerySet["OAuthApp"]):
         """Apps whose secret has ended by this day, or will."""
         return self.filter(secret_ends_on__lte=day)
 
+    def usable_by(self, organization: Organization, element: Element) -> Self:
+        """Apps that an organization may connect accounts of an element with, the one for new instances first.
+
+        Shared ones come last. An organization that decides where requests go gets none, since it could send the secret
+        to itself: one on a remote platform, or with endpoint overrides.
+        """
+        apps = self.filter(organization=organization, element=element)
+        is_trusted = not (
+            organization.is_remote or organization.endpoint_overrides.get(element.key)
+        )
+        if is_trusted:
+            shared = OAuthApp.shared_with.through.objects.filter(organization=organization)
+            is_shared = models.Q(pk__in=shared.values("oauthapp"))
+            apps = self.filter(models.Q(organization=organization) | is_shared, element=element)
+        is_own = models.Case(models.When(organization=organization, then=0), default=1)
+        return apps.order_by(is_own, "-is_default", "pk")
+
 
 class OAuthApp(SealedRow):
-    """A client of one organization, registered with the provider of one element."""
+    """A client of one organization, registered with the provider of one element.
+
+    An organization may have several for an element. A new instance keeps the one that it is connected with.
+    """
 
     organization = models.ForeignKey(
         Organization,
@@ -28,6 +48,26 @@ class OAuthApp(SealedRow):
     )
     element = models.ForeignKey(
         Element, on_delete=models.PROTECT, related_name="oauth_apps", verbose_name=_("element")
+    )
+    name = models.CharField(
+        _("name"),
+        max_length=100,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("To tell several apps of the same element apart."),
+    )
+    # Of the organization's apps for the element, the one that new instances get.
+    is_default = models.BooleanField(_("default"), default=True, db_default=True, editable=False)
+    shared_with = models.ManyToManyField(
+        Organization,
+        blank=True,
+        related_name="shared_oauth_apps",
+        verbose_name=_("shared with"),
+        help_text=_(
+            "Other organizations that connect accounts with this app. They never see its secret, and cannot decide which "
+            "hosts get it."
+        ),
     )
     # Public (RFC 6749 2.2).
     client_id = models.CharField(_("client ID"), max_length=500)
@@ -71,13 +111,19 @@ class OAuthApp(SealedRow):
         verbose_name_plural = _("OAuth apps")
         constraints = [
             models.UniqueConstraint(
-                fields=["organization", "element"],
-                name="oauth_app_one_per_element",
+                fields=["organization", "element", "name"],
+                name="oauth_app_name_unique",
                 violation_error_message=_(
-                    "This organization already has an OAuth app for this element."
+                    "This organization already has an OAuth app with this name for this element. Enter another name."
                 ),
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["organization", "element"],
+                condition=models.Q(is_default=True),
+                name="oauth_app_one_default",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.element} for {self.organization}"
+        name = f" ({self.name})" if self.name else ""
+        return f"{self.element} for {self.organization}{name}"

@@ -28,7 +28,7 @@ from instances.provisioning.actions import AUTHORIZE, LINK, PROVISION, Action
 from instances.provisioning.certificates import generated_key, save_with_generated_key
 from instances.provisioning.create import create_draft
 from instances.provisioning.lifecycle.reauthenticate import reauthenticate_instance
-from instances.provisioning.plan import has_oauth_app
+from instances.provisioning.plan import has_oauth_app, oauth_apps
 
 # The button that makes a private key, so that only its certificate has to leave this program.
 _GENERATE = "generate"
@@ -54,6 +54,7 @@ def new_instance_page(
     form = NewInstanceForm(
         way,
         has_oauth_app=has_app,
+        oauth_apps=list(oauth_apps(owner.organization, element)) if has_app else (),
         is_incomplete=_is_incomplete(request),
         can_choose=not owner.organization.is_remote,
         data=request.POST if request.method == "POST" else None,
@@ -150,6 +151,7 @@ def _create(
             authentication_type=way.type,
             configuration=form.configuration | generated,
             is_incomplete=_is_incomplete(request),
+            oauth_app_id=form.cleaned_data.get("oauth_app"),
         )
     except (InputError, UnreadableSecretError) as refusal:
         form.add_refusal(refusal)

@@ -1,7 +1,7 @@
 """Forms shared by the admin and self-service: an instance's configuration, its name and tags, and the sign-in."""
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -22,7 +22,7 @@ from instances.errors import (
     TooManyAttemptsError,
     UnreadableSecretError,
 )
-from instances.models import Instance
+from instances.models import Instance, OAuthApp
 from instances.provisioning.configuration import MAX_VALUE_CHARACTERS
 from instances.provisioning.plan import default_callback_url
 
@@ -263,14 +263,20 @@ class ConfigurationForm(PageForm):
 
 
 class NewInstanceForm(ConfigurationForm):
-    """A configuration with the name and tags of a new instance."""
+    """A configuration with the name and tags of a new instance. oauth_apps: from which to choose, the default one first."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, oauth_apps: Sequence[OAuthApp] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        labels = {
+        labels: dict[str, forms.Field] = {
             "name": _name_field(required=False),
             "tags": _tags_field(_("Separated by commas. Defaults to the name.")),
         }
+        if len(oauth_apps) > 1:
+            labels["oauth_app"] = forms.TypedChoiceField(
+                label=_("OAuth app"),
+                coerce=int,
+                choices=[(app.pk, app.name or app.client_id) for app in oauth_apps],
+            )
         self.fields = labels | self.fields
 
     @property

@@ -90,6 +90,7 @@ def plan_instance(
     configuration: Mapping[str, Any] | None = None,
     provider_data: Mapping[str, str] | None = None,
     external_authentication: str = Instance.ExternalAuthentication.NONE,
+    oauth_app_id: int | None = None,
 ) -> ConnectionPlan:
     """Plan a new instance.
 
@@ -105,6 +106,7 @@ def plan_instance(
         configuration or {},
         provider_data=provider_data or {},
         external_authentication=external_authentication,
+        oauth_app_id=oauth_app_id,
         name=name,
         tags=tuple(clean_tags([name] if tags is None else tags)),
     )
@@ -202,6 +204,8 @@ def new_instance(plan: ConnectionPlan, *, is_incomplete: bool = False) -> Instan
         organization_user=plan.organization_user,
         element=plan.element,
         name=plan.name,
+        # So that it keeps its client when another app becomes the default one.
+        oauth_app=plan.oauth_app,
         authentication_type=plan.authentication.type,
         external_authentication=plan.external_authentication,
         **split_secrets(plan.element.parsed, plan.own_configuration),

@@ -29,9 +29,13 @@ def allowed_hosts(plan: ConnectionPlan, own: Collection[NamedHost]) -> AllowedHo
     own: the hosts that the connected account's own secrets belong to. An OAuth app's secret does not go there.
     """
     listed = tuple(plan.organization.private_hosts.get(plan.element.key, ()))
-    if plan.oauth_app is None:
+    app = plan.oauth_app
+    if app is None:
         return AllowedHosts(listed, frozenset(own))
-    return AllowedHosts((*listed, *plan.oauth_app.hosts))
+    if app.organization_id != plan.organization.pk:
+        # The operators of another organization do not decide where this one's secret goes.
+        return AllowedHosts(tuple(app.hosts))
+    return AllowedHosts((*listed, *app.hosts))
 
 
 def own_hosts(instance: Instance) -> set[NamedHost]:

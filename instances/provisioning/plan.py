@@ -30,7 +30,9 @@ TOKEN_KEYS = ("oauth.user.token", "oauth.user.refresh_token")
 OAUTH1_TOKEN_KEYS = ("oauth.user.token", "oauth.user.token.secret")
 
 _OAUTH_APP = PreparedQuery(
-    OAuthApp.objects.filter(organization_id=Param("organization"), element_id=Param("element"))
+    OAuthApp.objects.filter(
+        organization_id=Param("organization"), element_id=Param("element")
+    ).order_by("-is_default", "pk")
 )
 
 
@@ -51,6 +53,8 @@ class ConnectionPlan:
     external_authentication: str = Instance.ExternalAuthentication.NONE
     # Stored secrets that cannot be decrypted and have to be entered again.
     unreadable_keys: tuple[str, ...] = ()
+    # The app that was chosen; None: the organization's default one.
+    oauth_app_id: int | None = None
     name: str = ""
     # Of a new instance; a stored one keeps its own.
     tags: tuple[str, ...] = ()
@@ -61,13 +65,17 @@ class ConnectionPlan:
 
     @cached_property
     def oauth_app(self) -> OAuthApp | None:
-        """The organization's OAuth app, if the configuration has no client of its own."""
+        """The OAuth app that supplies the client, if the configuration has none of its own."""
         has_client = bool(self.own_configuration.get("oauth.api.key"))
         # The public call for OAuth URLs has no organization.
         if not self.authentication.takes_oauth_app or has_client or self.organization.pk is None:
             return None
         # Prepared: it is asked for each row of a bulk job.
-        return _OAUTH_APP.first(organization=self.organization.pk, element=self.element.pk)
+        own = _OAUTH_APP.first(organization=self.organization.pk, element=self.element.pk)
+        if own and self.oauth_app_id in {None, own.pk}:
+            return own
+        usable = oauth_apps(self.organization, self.element)
+        return (usable.filter(pk=self.oauth_app_id) if self.oauth_app_id else usable).first()
 
     @cached_property
     def configuration(self) -> dict[str, Any]:
@@ -166,11 +174,27 @@ def plan_connection(
 ) -> ConnectionPlan:
     """Plan a new connection. fields: others of the plan.
 
+    A client ID without a secret names one of the organization's OAuth apps, if there is one with it.
+
     Raises InvalidConfigurationError.
     """
     own = normalise_configuration(authentication, given)
     way = authentication.with_variant(authentication.variant_of(own))
+    if app := _named_app(organization_user, element, way, own):
+        own = {key: value for key, value in own.items() if key != "oauth.api.key"}
+        fields["oauth_app_id"] = app.pk
     return ConnectionPlan(organization_user, element, way, own, own, **fields)
+
+
+def _named_app(
+    owner: OrganizationUser, element: Element, way: AuthenticationType, own: Mapping[str, Any]
+) -> OAuthApp | None:
+    client_id = own.get("oauth.api.key")
+    is_named = way.takes_oauth_app and client_id and not own.get("oauth.api.secret")
+    # The public call for OAuth URLs has no organization.
+    if not is_named or owner.organization.pk is None:
+        return None
+    return oauth_apps(owner.organization, element).filter(client_id=client_id).first()
 
 
 def plan_of(
@@ -196,6 +220,7 @@ def plan_of(
         own,
         given or {},
         external_authentication=instance.external_authentication,
+        oauth_app_id=instance.oauth_app_id,
         name=instance.name,
         **fields,
     )
@@ -236,8 +261,8 @@ def default_callback_url() -> str:
 
 
 def oauth_apps(organization: Organization, element: Element) -> QuerySet[OAuthApp]:
-    """Select the OAuth app of an organization for an element; there is at most one."""
-    return OAuthApp.objects.filter(organization=organization, element=element)
+    """Select the OAuth apps that an organization may use for an element, the default one first."""
+    return OAuthApp.objects.usable_by(organization, element)
 
 
 def has_oauth_app(

@@ -1,11 +1,15 @@
 """OAuth apps: a client secret is entered and never shown."""
 
 from datetime import date, timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
-from instances.models import Instance, OAuthApp
+from instances.errors import HostNotAllowedError
+from instances.models import Instance, OAuthApp, Organization
+from instances.provisioning.plan import has_oauth_app
 from tests.support.factories import (
     make_element,
     make_instance,
@@ -59,11 +63,131 @@ def test_an_element_without_oauth_is_rejected_and_the_secret_not_sent_back(opera
     assert SECRET not in page.text
 
 
-def test_a_second_app_of_the_same_element_is_rejected(operator, dynamics):
+def test_a_second_app_of_the_same_element_needs_another_name(operator, dynamics):
     organization = make_organization()
     make_oauth_app(organization=organization, element=dynamics)
     page = operator.post(f"{PATH}add/", data_of(organization, dynamics))
-    assert "already has an OAuth app for this element" in page.text
+    assert "already has an OAuth app with this name for this element" in page.text
+    operator.post(f"{PATH}add/", data_of(organization, dynamics, name="New"))
+    assert list(OAuthApp.objects.order_by("pk").values_list("name", "is_default")) == [
+        ("", True),
+        ("New", False),
+    ]
+
+
+def test_another_default_app_is_for_new_instances_only(operator, dynamics):
+    organization = make_organization()
+    user = make_organization_user(organization=organization)
+    make_oauth_app(organization=organization, element=dynamics, client_id="first")
+    made, older = connect(dynamics, user, name="Made"), connect(dynamics, user, name="Older")
+    # As a release without several apps made it.
+    Instance.objects.filter(pk=older.pk).update(oauth_app=None)
+    data = data_of(organization, dynamics, name="Second", client_id="second", make_default="on")
+    operator.post(f"{PATH}add/", data)
+    assert OAuthApp.objects.get(is_default=True).client_id == "second"
+    after = connect(dynamics, user, name="After")
+    assert [client_of(operator, one) for one in (made, older, after)] == [
+        "first",
+        "first",
+        "second",
+    ]
+    # The only default app stays it.
+    second = OAuthApp.objects.get(name="Second")
+    data = data_of(organization, dynamics, name="Second", client_id="second", new_client_secret="")
+    operator.post(f"{PATH}{second.pk}/change/", data)
+    assert OAuthApp.objects.get(is_default=True) == second
+    users = operator.get(f"/admin/instances/instance/?oauth_app={second.pk}")
+    assert [one.name for one in users.context["cl"].result_list] == ["After"]
+
+
+def test_the_form_and_a_client_id_choose_an_app(operator, dynamics):
+    organization = make_organization()
+    user = make_organization_user(organization=organization)
+    make_oauth_app(organization=organization, element=dynamics, client_id="first")
+    second = make_oauth_app(
+        organization=organization, element=dynamics, client_id="second", name="B", is_default=False
+    )
+    form = (
+        reverse("admin:instances_instance_configure", args=[user.pk, dynamics.pk]) + "?way=oauth2"
+    )
+    entered = {"configuration.dynamics.tenant": "acme.crm.dynamics.com", "draft": ""}
+    operator.post(form, entered | {"name": "By form", "oauth_app": second.pk})
+    by_form = Instance.objects.get(name="By form")
+    by_client_id = connect(dynamics, user, **{"oauth.api.key": "second"})
+    assert by_client_id.secret_keys == []
+    assert [client_of(operator, one) for one in (by_form, by_client_id)] == ["second", "second"]
+    foreign = make_oauth_app(organization=make_organization(), element=dynamics)
+    answer = operator.post(form, entered | {"name": "No", "oauth_app": foreign.pk})
+    assert "Select a valid choice" in answer.text
+
+
+def test_a_shared_app_connects_accounts_of_other_organizations(operator, dynamics):
+    lender, borrower = make_organization(), make_organization()
+    data = data_of(lender, dynamics, shared_with=[borrower.pk])
+    operator.post(f"{PATH}add/", data)
+    app = OAuthApp.objects.get()
+    assert list(app.shared_with.all()) == [borrower]
+    user = make_organization_user(organization=borrower)
+    instance = connect(dynamics, user, name="Borrowed")
+    assert client_of(operator, instance) == "the-client"
+    counts = effects(operator, app)
+    assert (counts["Client secret"], counts[f"Shared with {borrower}"]) == ("1", "1")
+    # An own app comes first.
+    make_oauth_app(organization=borrower, element=dynamics, client_id="own")
+    assert client_of(operator, connect(dynamics, user, name="Own")) == "own"
+    assert client_of(operator, instance) == "the-client"
+    app.shared_with.clear()
+    assert client_of(operator, instance) != "the-client"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"endpoint_overrides": {"dynamicscrmadfs": {"https://a.example": "https://evil.example"}}},
+        {"platform_url": "https://evil.example/elements/api-v2"},
+    ],
+)
+def test_whoever_decides_where_requests_go_borrows_no_secret(dynamics, changes):
+    borrower = make_organization()
+    make_oauth_app(organization=make_organization(), element=dynamics).shared_with.add(borrower)
+    user = make_organization_user(organization=borrower)
+    assert has_oauth_app(borrower, dynamics, way_of(dynamics))
+    Organization.objects.filter(pk=borrower.pk).update(**changes)
+    borrower.refresh_from_db()
+    user.refresh_from_db()
+    assert not has_oauth_app(borrower, dynamics, way_of(dynamics))
+
+
+def test_private_hosts_of_a_borrower_get_no_secret(dynamics):
+    borrower = make_organization(private_hosts={"dynamicscrmadfs": ["evil.example"]})
+    make_oauth_app(organization=make_organization(), element=dynamics).shared_with.add(borrower)
+    user = make_organization_user(organization=borrower)
+    with pytest.raises(HostNotAllowedError):
+        connect(dynamics, user, host="evil.example")
+
+
+def test_operators_of_one_organization_share_nothing(sign_in, dynamics):
+    organization = make_organization()
+    client = sign_in("add_oauthapp", "view_oauthapp", "change_oauthapp")
+    other = make_organization()
+    client.post(f"{PATH}add/", data_of(organization, dynamics, shared_with=[other.pk]))
+    assert OAuthApp.objects.get().shared_with.count() == 0
+
+
+def way_of(element):
+    return element.parsed.authentication_type("oauth2")
+
+
+def client_of(operator, instance):
+    """Return the client ID that the provider's page is opened with."""
+    url = reverse("admin:instances_instance_action", args=[instance.pk, "authorize"])
+    location = operator.post(url).headers.get("Location", "")
+    return parse_qs(urlsplit(location).query).get("client_id", [""])[0]
+
+
+def effects(operator, app):
+    page = operator.get(f"{PATH}{app.pk}/change/")
+    return {row[0]["text"]: row[1]["text"] for row in page.context["effects"]}
 
 
 def connect(element, user, *, name="", host="acme.crm.dynamics.com", **configuration):
@@ -95,14 +219,14 @@ def test_the_page_says_what_each_change_affects(operator, dynamics):
     make_instance(name="Other element", organization_user=user)
     connect(dynamics, make_organization_user(), name="Foreign", **own)
     page = operator.get(f"{PATH}{app.pk}/change/")
-    counts = {row[0]["text"]: row[1]["text"] for row in page.context["effects"]}
-    assert counts == {
+    assert effects(operator, app) == {
         "Client secret": "2",
         "Client ID": "1",
         "Scope": "2",
         "Callback URL": "0",
         "Additional host crm.acme.example": "1",
         "Additional host *.b.example": "0",
+        "Deletion": "2",
     }
     assert "must be authorized again" in page.text
     listed = operator.get(page.context["users_url"])

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from django.contrib.auth.models import User
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from instances.errors import InputError, PermissionRefusedError, RetiredElementError
@@ -17,7 +18,9 @@ def ready_elements(organizations: Iterable[Organization]) -> set[int]:
     A remote platform may have OAuth apps of its own.
     """
     organizations = list(organizations)
-    apps = OAuthApp.objects.filter(organization__in=organizations)
+    apps = OAuthApp.objects.filter(
+        Q(organization__in=organizations) | Q(shared_with__in=organizations)
+    )
     with_app = set(apps.values_list("element", flat=True))
     is_remote = any(organization.is_remote for organization in organizations)
     return {

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from instances.catalogue.hosts import AllowedHosts, refused_host
@@ -27,12 +28,21 @@ class Effect:
 def instances_using(app: OAuthApp) -> InstanceQuerySet:
     """Return the instances whose client is this app's."""
     ways = [way.type for way in app.element.parsed.authentication if way.takes_oauth_app]
-    rows = Instance.objects.filter(
-        organization_user__organization=app.organization_id,
-        element=app.element_id,
-        authentication_type__in=ways,
-    )
-    return rows.without_own_client()
+    rows = Instance.objects.filter(element=app.element_id, authentication_type__in=ways)
+    is_used = Q(oauth_app=app)
+    if app.is_default:
+        is_used |= Q(oauth_app=None, organization_user__organization=app.organization_id)
+    return rows.filter(is_used).without_own_client()
+
+
+def make_default(app: OAuthApp) -> None:
+    """Let new instances of the organization and element get this app. Existing ones keep theirs."""
+    others = OAuthApp.objects.filter(organization=app.organization, element=app.element)
+    for former in others.filter(is_default=True).exclude(pk=app.pk):
+        instances_using(former).filter(oauth_app=None).update(oauth_app=former)
+        former.is_default = False
+        former.save(update_fields=["is_default"])
+    app.is_default = True
 
 
 def effects_on(app: OAuthApp) -> list[Effect]:
@@ -76,6 +86,14 @@ def effects_on(app: OAuthApp) -> list[Effect]:
             ),
         ),
         *_effects_of_hosts(app, users),
+        *_effects_of_sharing(app, users),
+        Effect(
+            _("Deletion"),
+            count,
+            _(
+                "They use the default app of the organization, and must be authorized again. Without one, they fail."
+            ),
+        ),
     ]
 
 
@@ -85,6 +103,18 @@ def _effects_of_hosts(app: OAuthApp, users: InstanceQuerySet) -> list[Effect]:
     return [
         Effect(_("Additional host %(host)s") % {"host": host}, counted[host], text)
         for host in app.hosts
+    ]
+
+
+def _effects_of_sharing(app: OAuthApp, users: InstanceQuerySet) -> list[Effect]:
+    text = _("Without it, they have no client: refreshes fail until they get another one.")
+    return [
+        Effect(
+            _("Shared with %(organization)s") % {"organization": organization},
+            users.filter(organization_user__organization=organization)[:MAX_COUNTED].count(),
+            text,
+        )
+        for organization in app.shared_with.order_by("name")
     ]
 
 
