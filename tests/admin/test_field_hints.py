@@ -1,9 +1,15 @@
 """Fields say what to enter: an example, the provider's page, and what surrounds the value."""
 
-import pytest
-from django.urls import reverse
+from datetime import timedelta
 
-from instances.models import Instance
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from instances.crypto import sealing
+from instances.models import AuthorizationLink, Instance
+from instances.provisioning.create import create_draft
 from tests.support.factories import KEY_DEFINITION, make_element, make_organization_user
 
 SITE = {
@@ -56,3 +62,27 @@ def test_the_whole_address_is_accepted_and_only_its_part_is_used(page):
     instance = Instance.objects.get()
     assert instance.configuration["site"] == "https://initech.acme.example/"
     assert instance.authentication.values_of(instance.configuration)["site"] == "initech"
+
+
+@pytest.mark.parametrize("reader", ["staff", "account owner"])
+def test_staff_and_account_owners_see_them_too(person, reader):
+    staff, owner = person("staff"), make_organization_user()
+    owner.user = staff.user
+    owner.save()
+    instance = create_draft(
+        owner, make_element(DEFINITION), actor="test", configuration={}, is_incomplete=True
+    )
+    AuthorizationLink.objects.create(
+        instance=instance,
+        made_by=staff.user,
+        token_digest=sealing.digest("token"),
+        expires_at=timezone.now() + timedelta(days=1),
+    )
+    if reader == "staff":
+        url = reverse("connection_action", args=[instance.pk, "reauthenticate"])
+        text = staff.browser.get(url).text
+    else:
+        text = Client().get("/authorize/token").text
+    assert "Example: initech" in text
+    assert "<span>.acme.example</span>" in text
+    assert "Where to find it" in text
