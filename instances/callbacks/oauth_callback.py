@@ -110,8 +110,9 @@ def _respond(
     ended = Authorization.objects.filter(pk=trip.pk).first() if trip else None
     if trip and ended and ended.is_of_browser(renewed_secret):
         remember_browser(request, response, renewed_secret, instead_of=trip)
-    # The address contains the code, so the next site must not receive it as the referrer.
-    response.headers["Referrer-Policy"] = "no-referrer"
+    # The address contains the code, so nobody must receive it as the referrer. With no-referrer, browsers would send
+    # "Origin: null" with the forms of these pages, which Django rejects.
+    response.headers["Referrer-Policy"] = "strict-origin"
     return response
 
 

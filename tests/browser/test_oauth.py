@@ -50,6 +50,22 @@ def test_consent_connects_the_account(operator, photograph):
     operator.expect_status("Healthy")
 
 
+def test_the_environment_is_chosen_after_the_consent(operator, photograph):
+    page = operator.page
+    operator.choose_dynamics()
+    operator.press("OAuth 2.0")
+    operator.fill("Name", "Fabrikam")
+    photograph(page, "form")
+    operator.press("Continue to Microsoft Dynamics CRM")
+    sign_in_at_sandbox(page)
+    decide(page, "Allow")
+    expect(page.get_by_role("heading", name="Choose what to connect")).to_be_visible()
+    photograph(page, "choice")
+    operator.press("Contoso (test)")
+    decide(page, "Allow")
+    expect(page.get_by_text("Fabrikam is connected.")).to_be_visible()
+
+
 @pytest.mark.slow
 def test_after_a_denial_the_same_instance_is_authorized_again(operator, photograph):
     page = operator.page

@@ -50,7 +50,7 @@ def test_one_address_is_rate_limited(trip):
     assert last.status_code == 429
     assert 0 < int(last["Retry-After"]) <= 60
     assert "c0de" not in last.text
-    assert last["Referrer-Policy"] == "no-referrer"
+    assert last["Referrer-Policy"] == "strict-origin"
     assert forge(41, address="203.0.113.6").status_code == 400
 
 

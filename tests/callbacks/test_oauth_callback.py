@@ -332,7 +332,7 @@ def test_the_first_of_repeated_parameters_counts(operator, state):
 def test_the_page_keeps_the_code_to_itself(operator, state):
     page = operator.get(CALLBACK, {"state": state, "code": "c0de-that-came", "iss": "elsewhere"})
     assert page.status_code == 400
-    assert page["Referrer-Policy"] == "no-referrer"
+    assert page["Referrer-Policy"] == "strict-origin"
     assert "no-store" in page["Cache-Control"]
     assert page["Content-Security-Policy"].startswith("default-src 'self';")
     for secret in (state, "c0de-that-came"):
