@@ -36,6 +36,7 @@ API = "elements/api-v2/"
 OPEN = {
     "oauth_callback",  # its state
     "oauth_callback_with_slash",
+    "choose",  # its browser and user
     "other_account",  # its browser and user
     "authorize",  # its token
     "sign_in",
