@@ -1,6 +1,7 @@
 """Elements: the catalogue. Files change it, uploaded here or loaded by the sync_elements command."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
@@ -8,15 +9,17 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import URLPattern, path
 from django.utils.formats import localize
 from django.utils.translation import gettext as _, gettext_lazy
 from unfold.contrib.filters.admin import AllValuesCheckboxFilter, ChoicesCheckboxFilter
 
 from instances.admin.element_files import upload_page
+from instances.admin.element_offers import offer_page, offered_to
 from instances.admin.fleet import list_url
 from instances.catalogue.authentication import AuthenticationType
 from instances.catalogue.hub_api import HubApi
-from instances.models import Element, Instance
+from instances.models import Element, Instance, Organization
 from instances.models.elements import ElementQuerySet
 from instances.pages.admin_pages import ModelAdmin, render_page
 from instances.pages.availability import element_notices, way_notices
@@ -72,7 +75,11 @@ class ElementAdmin(ModelAdmin):
         return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Element]:
-        return super().get_queryset(request).annotate(instance_count=Count("instances"))
+        """Select all elements for those who may change them; for others what is offered to their organizations."""
+        rows = super().get_queryset(request).annotate(instance_count=Count("instances"))
+        if self.has_change_permission(request):
+            return rows
+        return rows.offered_to(Organization.objects.visible_to(request.user))
 
     def get_search_results(
         self, request: HttpRequest, queryset: ElementQuerySet, search_term: str
@@ -98,6 +105,14 @@ class ElementAdmin(ModelAdmin):
     ) -> HttpResponse:
         return upload_page(self, request)
 
+    def get_urls(self) -> list[URLPattern]:
+        own = path(
+            "<int:object_id>/organizations/",
+            self.admin_site.admin_view(partial(offer_page, self)),
+            name="instances_element_organizations",
+        )
+        return [own, *super().get_urls()]
+
     def change_view(
         self,
         request: HttpRequest,
@@ -116,6 +131,7 @@ class ElementAdmin(ModelAdmin):
             "original": element,
             "may_switch": may_switch,
             "may_upload": self.has_add_permission(request),
+            "may_offer": self.has_change_permission(request),
             "notices": element_notices(element.parsed),
             "facts": _facts_of(element, request),
             "columns": [str(column) for column in _COLUMNS],
@@ -143,6 +159,7 @@ def _facts_of(element: Element, request: HttpRequest) -> list[dict[str, Any]]:
         {"label": _("Source"), "value": element.get_source_display()},
         {"label": _("Status"), "value": element.get_status_display()},
         {"label": _("Active"), "value": _("yes") if element.is_active else _("no")},
+        {"label": _("May be used by"), "value": offered_to(element, request)},
     ]
     if request.user.has_perm("instances.view_instance"):
         visible = Instance.objects.listed_for(request.user).filter(element=element)

@@ -19,12 +19,16 @@ VISIBLE = Q(token_digest__isnull=False) & ~Q(state=Instance.State.DELETING)
 
 
 def visible_elements(request: HttpRequest) -> ElementQuerySet:
-    """Select the public catalogue, and for authenticated callers the operator's own elements."""
+    """Select the public catalogue; for authenticated callers the operator's own elements, too.
+
+    Without those that are offered to other organizations alone.
+    """
     # Parsed definitions stay in memory; those that are not yet there are read at once, in one query.
     elements = Element.objects.active().defer("definition").fetch_mode(FETCH_PEERS)
-    if optional_caller(request) is None:
-        elements = elements.public()
-    return elements
+    caller = optional_caller(request)
+    if caller is None:
+        return elements.public().offered_to([])
+    return elements.offered_to([caller.organization_user.organization_id])
 
 
 def get_element(request: HttpRequest, key_or_id: str) -> Element:

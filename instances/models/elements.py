@@ -1,7 +1,9 @@
 """Elements: the catalogue's connectors that instances are created from."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from django.db import models
 from django.db.models import Q
@@ -22,6 +24,11 @@ class ElementQuerySet(models.QuerySet["Element"]):
     def connectable(self) -> "ElementQuerySet":
         """The active elements that new instances may use."""
         return self.active().exclude(status=Availability.RETIRED)
+
+    def offered_to(self, organizations: Iterable[Any] | models.QuerySet[Any]) -> "ElementQuerySet":
+        """The elements that any of these organizations, or their ids, may use for new instances."""
+        offered = Element.organizations.through.objects.filter(organization__in=organizations)
+        return self.filter(Q(is_for_all=True) | Q(pk__in=offered.values("element")))
 
     def public(self) -> "ElementQuerySet":
         """The shipped elements, also as an operator has corrected them."""
@@ -55,6 +62,14 @@ class Element(models.Model):
     status = models.CharField(
         _("status"), max_length=10, choices=Status.choices, default=Status.CURRENT
     )
+    # Only for new instances: those that exist keep working.
+    is_for_all = models.BooleanField(_("every organization may use it"), default=True)
+    organizations = models.ManyToManyField(
+        "instances.Organization",
+        blank=True,
+        related_name="offered_elements",
+        verbose_name=_("organizations that may use it"),
+    )
     definition = models.JSONField(_("definition"))
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
@@ -77,6 +92,10 @@ class Element(models.Model):
     def is_private(self) -> bool:
         """Whether only authenticated callers see it: an operator's own that does not correct a shipped one."""
         return self.source == Element.Source.OWN and self.key not in shipped_keys()
+
+    def is_offered_to(self, organization_id: int) -> bool:
+        """Whether an organization may use it for new instances."""
+        return self.is_for_all or self.organizations.filter(pk=organization_id).exists()
 
     @property
     def initials(self) -> str:

@@ -21,6 +21,7 @@ from instances.errors import (
     MissingConfigurationError,
     OutcomeUnknownError,
     RetiredElementError,
+    UnknownElementError,
 )
 from instances.models import Element, Instance, OrganizationUser
 from instances.pasted import trimmed
@@ -142,12 +143,18 @@ def plan_body(
 
 
 def _require_connectable(plan: ConnectionPlan) -> None:
-    """Check that the provider still accepts the element and its way of authentication.
+    """Check that the organization may use the element, and that the provider still accepts it and the way.
 
     Instances that exist already, here or on a remote platform, are not asked.
 
-    Raises RetiredElementError.
+    Raises UnknownElementError, RetiredElementError.
     """
+    organization = plan.organization_user.organization
+    if not plan.element.is_offered_to(organization.pk):
+        raise UnknownElementError(
+            f"No element found with key or ID {plan.element.key} that {organization} may use. "
+            "Ask an administrator to offer it."
+        )
     definition, way = plan.element.parsed, plan.authentication
     if retirement := definition.retirement_of(way):
         kind = "" if definition.is_retired else way.type

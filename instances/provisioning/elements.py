@@ -9,7 +9,7 @@ from django.db import transaction
 from instances.catalogue.definition import ElementDefinition
 from instances.catalogue.loading import load_element, shipped_elements
 from instances.errors import CatalogueError, UnknownElementError
-from instances.models import Element
+from instances.models import Element, Organization
 from instances.provisioning.former_defaults import keep_former_defaults
 from instances.queries.prepared import Param, PreparedQuery
 
@@ -97,6 +97,21 @@ def _sync_element(
     known[definition.key], _ = Element.objects.update_or_create(id=definition.id, defaults=columns)
     if before is not None:
         keep_former_defaults(known[definition.key], before)
+
+
+def offer_element(
+    element: Element,
+    *,
+    to_all: bool,
+    added: Iterable[Organization] = (),
+    removed: Iterable[Organization] = (),
+) -> None:
+    """Change which organizations may use an element for new instances."""
+    with transaction.atomic():
+        element.organizations.remove(*removed)
+        element.organizations.add(*added)
+        element.is_for_all = to_all
+        element.save(update_fields=["is_for_all"])
 
 
 def require_same_identity(definition: ElementDefinition, known: Iterable[Element]) -> None:

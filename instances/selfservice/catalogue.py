@@ -30,14 +30,14 @@ def catalogue(request: HttpRequest) -> HttpResponse:
     """List the user's broken connections, then what can be connected now, then what an operator must set up."""
     user = signed_in_user(request)
     query, hub = query_parameter(request, "q"), query_parameter(request, "hub")
-    elements = Element.objects.connectable().defer("definition")
+    owners = OrganizationUser.objects.operated_by(user)
+    organizations = Organization.objects.filter(pk__in=owners.values("organization"))
+    elements = Element.objects.connectable().offered_to(organizations).defer("definition")
     hubs = elements.order_by("hub").values_list("hub", flat=True).distinct()
     if query:
         elements = elements.filter(Q(name__icontains=query) | Q(key__icontains=query))
     if hub:
         elements = elements.filter(hub=hub)
-    owners = OrganizationUser.objects.operated_by(user)
-    organizations = Organization.objects.filter(pk__in=owners.values("organization"))
     ready = ready_elements(organizations)
     requests = ElementRequest.objects.filter(organization__in=organizations)
     requested = dict(requests.values_list("element", "created_at"))
@@ -74,7 +74,7 @@ def _own_broken(user: User) -> list[tuple[Instance, Explanation | None]]:
 @require_POST
 def request_set_up(request: HttpRequest, key: str) -> HttpResponse:
     """Ask the operators for an element that needs an OAuth app."""
-    element = get_object_or_404(Element.objects.active(), key=key)
+    element = _offered(signed_in_user(request), key)
     try:
         request_element(element, user=signed_in_user(request))
     except PermissionRefusedError:
@@ -95,7 +95,7 @@ def connect(request: HttpRequest, key: str) -> HttpResponse:
     user = signed_in_user(request)
     if not user.has_perm("instances.add_instance"):
         raise PermissionDenied
-    element = get_object_or_404(Element.objects.active(), key=key)
+    element = _offered(user, key)
     owners = OrganizationUser.objects.operated_by(user).select_related("organization")
     owner = _owner(request, owners)
     if owner is None:
@@ -104,6 +104,13 @@ def connect(request: HttpRequest, key: str) -> HttpResponse:
     return new_instance_page(
         request, owner, element, frame=SELF_SERVICE, back_url=reverse("catalogue")
     )
+
+
+def _offered(user: User, key: str) -> Element:
+    """Return an element that the user may connect for some organization. Raises Http404."""
+    owners = OrganizationUser.objects.operated_by(user)
+    elements = Element.objects.active().offered_to(owners.values("organization"))
+    return get_object_or_404(elements, key=key)
 
 
 def _owner(request: HttpRequest, owners: QuerySet[OrganizationUser]) -> OrganizationUser | None:
