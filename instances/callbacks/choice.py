@@ -1,6 +1,6 @@
 """Ask the person who came back from a provider which of the account's environments to connect."""
 
-from collections.abc import Callable
+from functools import partial
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -47,9 +47,8 @@ def choose(request: HttpRequest, pk: int) -> HttpResponse:
     if trip is None:
         unknown = errors.UnknownStateError("There is nothing to choose any more. Start again.")
         return explain_error(request, unknown)
-    go_on: Callable[[], HttpResponse] = lambda: _go_on(  # noqa: E731
-        request, trip, request.POST.get("chosen", ""), kept=browser_secrets(request)
-    )
+    chosen, kept = request.POST.get("chosen", ""), browser_secrets(request)
+    go_on = partial(_go_on, request, trip, chosen, kept=kept)
     if not trip.link_id:
         return go_on()
     with translation.override(translation.get_language_from_request(request)):

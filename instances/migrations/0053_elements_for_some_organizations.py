@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('instances', '0051_oauth_app_secret_ends'),
+        ('instances', '0052_several_oauth_apps'),
     ]
 
     operations = [
