@@ -28,11 +28,9 @@ def test_some_organizations_are_chosen_and_all_again(operator):
     page = operator.post(page_of(element), {"organizations": [acme.pk]}, follow=True)
     assert "May be used by: Acme." in page.text
     assert LogEntry.objects.get().change_message == "May be used by: Acme."
-    element.refresh_from_db()
-    assert not element.is_for_all
+    assert not Element.objects.get().is_for_all
     operator.post(page_of(element), {"is_for_all": "on", "organizations": []})
-    element.refresh_from_db()
-    assert element.is_for_all
+    assert Element.objects.get().is_for_all
     assert not element.organizations.exists()
 
 
