@@ -38,7 +38,6 @@ OPEN = {
     "oauth_callback_with_slash",
     "choose",  # its browser and user
     "other_account",  # its browser and user
-    "choose",  # its browser and user
     "authorize",  # its token
     "sign_in",
     "sign_out",
