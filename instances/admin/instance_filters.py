@@ -25,7 +25,7 @@ from instances.models import (
 )
 from instances.models.instance_querysets import InstanceQuerySet
 from instances.models.organizations import inline_ids
-from instances.provisioning.oauth.app_effects import instances_using
+from instances.provisioning.oauth.apps import instances_using
 from instances.provisioning.status.meaning import Status, with_status
 
 if TYPE_CHECKING:

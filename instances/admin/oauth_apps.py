@@ -1,16 +1,22 @@
 """OAuth apps: clients that operators registered with providers."""
 
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext, gettext_lazy as _, ngettext
+from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.widgets import UnfoldBooleanWidget
 
@@ -26,10 +32,12 @@ from instances.provisioning.oauth.app_effects import (
     MAX_COUNTED,
     Effect,
     effects_on,
-    make_default,
 )
+from instances.provisioning.oauth.apps import make_default, movable_instances, move_to_app
 from instances.provisioning.plan import default_callback_url
 
+# At once; the page can be used again.
+MAX_MOVED = 10_000
 # How long before its end lists warn of a client secret's.
 WARNED_BEFORE = timedelta(days=30)
 # A change of these needs the client secret again.
@@ -118,6 +126,39 @@ class OAuthAppForm(forms.ModelForm[OAuthApp]):
         return element
 
 
+@dataclass(frozen=True)
+class Move:
+    """Instances of one app that could use another one."""
+
+    source: OAuthApp
+    target: OAuthApp
+
+    @cached_property
+    def count(self) -> int:
+        return movable_instances(self.source, self.target)[:MAX_COUNTED].count()
+
+    @property
+    def keeps_working(self) -> bool:
+        return self.source.client_id == self.target.client_id
+
+
+class MoveForm(forms.Form):
+    """From which app, and how many instances."""
+
+    count = forms.IntegerField(
+        min_value=1,
+        max_value=MAX_MOVED,
+        error_messages={"invalid": _("Enter how many instances to move.")},
+    )
+
+    def __init__(self, moves: list[Move], data: Any) -> None:
+        super().__init__(data)
+        by_id = {str(move.source.pk): move for move in moves}
+        self.fields["source"] = forms.TypedChoiceField(
+            choices=[(pk, pk) for pk in by_id], coerce=by_id.__getitem__
+        )
+
+
 class SecretEndFilter(DropdownFilter):
     title = _("client secret")
     parameter_name = "secret"
@@ -199,8 +240,44 @@ class OAuthAppAdmin(ModelAdmin):
                 "effects": [_effect_cells(effect) for effect in effects_on(obj)],
                 "notices": _end_notices(obj),
                 "users_url": list_url(oauth_app=obj.pk),
+                "moves": self._moves_to(request, obj),
             }
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+    def _moves_to(self, request: HttpRequest, target: OAuthApp) -> list[Move]:
+        """Return the apps whose instances can be moved to this one."""
+        if not self.has_change_permission(request, target):
+            return []
+        others = self.get_queryset(request).filter(element=target.element_id).exclude(pk=target.pk)
+        moves = [Move(app, target) for app in others.order_by("name", "pk")]
+        return [move for move in moves if move.count]
+
+    def get_urls(self) -> list[URLPattern]:
+        move = path(
+            "<int:pk>/move/",
+            self.admin_site.admin_view(require_POST(self.move_view)),
+            name="instances_oauthapp_move",
+        )
+        return [move, *super().get_urls()]
+
+    def move_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Move some instances of another app to this one."""
+        target = self.get_object(request, str(pk))
+        if target is None or not self.has_change_permission(request, target):
+            raise PermissionDenied
+        form = MoveForm(self._moves_to(request, target), request.POST)
+        if not form.is_valid():
+            sentences = [str(error) for errors in form.errors.values() for error in errors]
+            messages.error(request, " ".join(sentences))
+        else:
+            source = form.cleaned_data["source"].source
+            moved = move_to_app(source, target, count=form.cleaned_data["count"])
+            text = ngettext(
+                "%(count)d instance was moved.", "%(count)d instances were moved.", moved
+            )
+            messages.success(request, text % {"count": moved})
+            self.log_change(request, target, f"Moved {moved} instances from {source}.")
+        return redirect("admin:instances_oauthapp_change", pk)
 
     @admin.display(description=_("client secret ends"), ordering="secret_ends_on")
     def secret_end(self, app: OAuthApp) -> str:

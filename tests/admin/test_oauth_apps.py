@@ -10,6 +10,7 @@ from django.utils import timezone
 from instances.errors import HostNotAllowedError
 from instances.models import Instance, OAuthApp, Organization
 from instances.provisioning.plan import has_oauth_app
+from instances.provisioning.platform_requests import platform_request
 from tests.support.factories import (
     make_element,
     make_instance,
@@ -185,6 +186,12 @@ def client_of(operator, instance):
     return parse_qs(urlsplit(location).query).get("client_id", [""])[0]
 
 
+def secret_of(instance):
+    """Return the client secret that the instance's next token request sends."""
+    row = Instance.objects.get(pk=instance.pk)
+    return platform_request(row, actor="test").configuration["oauth.api.secret"]
+
+
 def effects(operator, app):
     page = operator.get(f"{PATH}{app.pk}/change/")
     return {row[0]["text"]: row[1]["text"] for row in page.context["effects"]}
@@ -265,3 +272,65 @@ def test_the_end_of_a_secret_is_shown_in_time(operator, dynamics, days, listed, 
     operator.post(f"{PATH}{app.pk}/change/", data)
     app.refresh_from_db()
     assert app.secret_ends_on == date(2031, 1, 31)
+
+
+def test_a_new_secret_is_rolled_out_a_few_instances_at_a_time(operator, dynamics):
+    organization = make_organization()
+    user = make_organization_user(organization=organization)
+    make_oauth_app(organization=organization, element=dynamics, client_id="client")
+    rows = [connect(dynamics, user, name=f"Row {number}") for number in range(3)]
+    new = make_oauth_app(
+        organization=organization, element=dynamics, client_id="client", name="New", is_default=False,
+        client_secret="the-second-secret",
+    )  # fmt: skip
+    old = OAuthApp.objects.get(is_default=True)
+    page = operator.get(f"{PATH}{new.pk}/change/")
+    assert "instances keep working" in page.text
+    operator.post(f"{PATH}{new.pk}/move/", {"source": old.pk, "count": 1})
+    secrets = [secret_of(row) for row in rows]
+    assert secrets == ["the-second-secret", "client-secret-of-the-app", "client-secret-of-the-app"]
+    page = operator.post(f"{PATH}{new.pk}/move/", {"source": old.pk, "count": 5}, follow=True)
+    assert "2 instances were moved." in page.text
+    assert "Move instances to this app" not in page.text
+    assert [secret_of(row) for row in rows] == ["the-second-secret"] * 3
+    assert "the-second-secret" not in page.text
+
+
+def test_a_move_to_another_client_says_what_it_costs(operator, dynamics):
+    organization = make_organization()
+    user = make_organization_user(organization=organization)
+    make_oauth_app(organization=organization, element=dynamics, client_id="first")
+    connect(dynamics, user)
+    other = make_oauth_app(
+        organization=organization, element=dynamics, client_id="second", name="B", is_default=False
+    )
+    assert "must be authorized again when" in operator.get(f"{PATH}{other.pk}/change/").text
+
+
+@pytest.mark.parametrize("data", [{}, {"count": 0}, {"count": "x"}, {"source": 0}, {"source": "x"}])
+def test_a_move_that_cannot_be_read_moves_nothing(operator, dynamics, data):
+    organization = make_organization()
+    user = make_organization_user(organization=organization)
+    old = make_oauth_app(organization=organization, element=dynamics)
+    instance = connect(dynamics, user)
+    new = make_oauth_app(organization=organization, element=dynamics, name="New", is_default=False)
+    entered = {"source": old.pk, "count": 1} | data if data else {}
+    page = operator.post(f"{PATH}{new.pk}/move/", entered, follow=True)
+    assert (page.status_code, "moved" in page.text) == (200, False)
+    instance.refresh_from_db()
+    assert instance.oauth_app == old
+
+
+def test_instances_out_of_reach_of_the_new_app_stay(operator, sign_in, dynamics):
+    lender, borrower = make_organization(), make_organization()
+    old = make_oauth_app(organization=lender, element=dynamics)
+    old.shared_with.add(borrower)
+    borrowed = connect(dynamics, make_organization_user(organization=borrower))
+    new = make_oauth_app(organization=lender, element=dynamics, name="New", is_default=False)
+    operator.post(f"{PATH}{new.pk}/move/", {"source": old.pk, "count": 9})
+    borrowed.refresh_from_db()
+    assert borrowed.oauth_app == old
+    viewer = sign_in("view_oauthapp")
+    new.shared_with.add(borrower)
+    assert viewer.post(f"{PATH}{new.pk}/move/", {"source": old.pk, "count": 9}).status_code == 403
+    assert viewer.get(f"{PATH}{new.pk}/move/").status_code == 405

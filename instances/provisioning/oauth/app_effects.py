@@ -3,13 +3,13 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from instances.catalogue.hosts import AllowedHosts, refused_host
 from instances.errors import InstancesError
 from instances.models import Authorization, Instance, OAuthApp
 from instances.models.instance_querysets import InstanceQuerySet
+from instances.provisioning.oauth.apps import instances_using
 from instances.provisioning.plan import plan_of
 
 # Count no further, and look at the hosts of no more instances: an app may have a million.
@@ -23,26 +23,6 @@ class Effect:
     what: str
     count: int
     text: str
-
-
-def instances_using(app: OAuthApp) -> InstanceQuerySet:
-    """Return the instances whose client is this app's."""
-    ways = [way.type for way in app.element.parsed.authentication if way.takes_oauth_app]
-    rows = Instance.objects.filter(element=app.element_id, authentication_type__in=ways)
-    is_used = Q(oauth_app=app)
-    if app.is_default:
-        is_used |= Q(oauth_app=None, organization_user__organization=app.organization_id)
-    return rows.filter(is_used).without_own_client()
-
-
-def make_default(app: OAuthApp) -> None:
-    """Let new instances of the organization and element get this app. Existing ones keep theirs."""
-    others = OAuthApp.objects.filter(organization=app.organization, element=app.element)
-    for former in others.filter(is_default=True).exclude(pk=app.pk):
-        instances_using(former).filter(oauth_app=None).update(oauth_app=former)
-        former.is_default = False
-        former.save(update_fields=["is_default"])
-    app.is_default = True
 
 
 def effects_on(app: OAuthApp) -> list[Effect]:
