@@ -40,8 +40,14 @@ class SessionProvider(Provider):
         if request.path.startswith(REST):
             is_known = request.headers.get("bhresttoken") in self.sessions[-1:]
             has_other = "authorization" in request.headers
-            return (200, {"ok": True}) if is_known and not has_other else (401, {"errorCode": 401})
-        return super().answer(request)
+            # Hostile: it repeats what was sent.
+            refused = {"message": f"Who is {request.headers.get('bhresttoken')}?"}
+            return (200, {"ok": True}) if is_known and not has_other else (401, refused)
+        status, answer = super().answer(request)
+        if request.path == "/token":
+            # As Bullhorn's, access tokens end long before a session does.
+            answer |= {"expires_in": 600}
+        return status, answer
 
     def _login(self, request):
         token = request.query.get("access_token")
@@ -131,6 +137,9 @@ def test_a_session_that_ended_early_is_replaced_without_a_new_consent(provider, 
     check_instance(stored(), actor="test")
     assert (stored().state, stored().cause) == ("connected", "")
     assert len(provider.codes) == 0
+    shown = str([vars(one) for one in Interaction.objects.all()])
+    assert "Who is [redacted]?" in shown
+    assert not [secret for secret in provider.issued if secret in shown]
 
 
 def test_tokens_are_kept_if_the_second_sign_in_is_down_and_the_check_signs_in(provider, connected):
@@ -149,6 +158,7 @@ def test_tokens_are_kept_if_the_second_sign_in_is_down_and_the_check_signs_in(pr
     check_instance(stored(), actor="test")
     assert (stored().cause, call(stored())) == ("", 200)
     assert stored().refresh_due_at > timezone.now() + timedelta(minutes=20)
+    assert stored().expires_at > timezone.now() + timedelta(minutes=50)
 
 
 def test_programs_may_read_the_session_and_its_end(provider, connected):
@@ -202,6 +212,8 @@ def test_a_hostile_answer_opens_no_session(provider, draft, answer):
         authorized(provider, draft)
     instance = stored()
     assert not instance.is_verified
+    assert "Ask the account owner" not in instance.cause_message
+    assert instance.cause_message
     assert "bh_rest_token" not in instance.tokens.reveal().get("extra", {})
     assert [one.path for one in provider.requests[-2:]] == ["/token", "/rest-services/login"]
 
