@@ -1,6 +1,6 @@
 """Ways to authenticate with an element, as data. The content is checked in validation.py."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Literal, Self, get_args
 
@@ -322,6 +322,11 @@ class AuthenticationType(Available, RefreshTokenFacts):
             if variant.chosen_by and values.get(variant.chosen_by, "").lower() == "true":
                 return variant.name
         return None
+
+    def password_keys(self, keys: Iterable[str]) -> set[str]:
+        """Return the keys of the passwords that open key files, for those among these keys."""
+        of_files = {n: p for field in self.fields for n, p in field.password_names.items()}
+        return {of_files[key] for key in keys if key in of_files}
 
     def missing_keys(self, configuration: Mapping[str, object]) -> list[str]:
         """Return the required keys without a value, in order of display (contract 7.5).

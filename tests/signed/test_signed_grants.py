@@ -1,17 +1,22 @@
 """Service accounts, which sign their own grants (RFC 7523 2.1), against a provider that verifies each assertion."""
 
 import json
+from datetime import timedelta
 
 import jwt
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
+from django.utils import timezone
 
-from instances.models import Instance, Interaction
+from instances.crypto import sealing
+from instances.models import AuthorizationLink, Instance, Interaction
+from instances.provisioning.create import create_draft
 from instances.provisioning.lifecycle.refresh import refresh_instance
 from tests.conftest import shipped
 from tests.support.assertion_provider import Registered
-from tests.support.signing_keys import pem, rsa_key
+from tests.support.factories import make_user
+from tests.support.signing_keys import key_file as p12, pem, rsa_key
 
 EMAIL = "robot@acme.iam.example"
 KEY = "google.service.account.key"
@@ -114,3 +119,30 @@ def test_a_key_file_is_uploaded(api, operator, provider, drive):
     }
     operator.post(f"{url}?way=oauth2Application", entered)
     assert (Instance.objects.get().state, provider.refusals) == ("connected", [])
+
+
+def test_an_account_owner_uploads_a_key_file_with_its_password(api, provider, drive, client):
+    instance = create_draft(
+        api.user,
+        drive,
+        actor="test",
+        authentication_type="oauth2Application",
+        configuration={"client_email": EMAIL, "document.root.folder.name": "/"},
+        is_incomplete=True,
+    )
+    AuthorizationLink.objects.create(
+        instance=instance,
+        made_by=make_user("mina", is_superuser=True),
+        token_digest=sealing.digest("token"),
+        expires_at=timezone.now() + timedelta(days=1),
+    )
+    provider.clients[EMAIL] = Registered(rsa_key().public_key(), {"alg": "RS256"})
+    page = client.get("/authorize/token")
+    assert 'enctype="multipart/form-data"' in page.text
+    uploaded = SimpleUploadedFile("robot.p12", p12(rsa_key(), None, "notasecret"))
+    name = f"configuration.{KEY}"
+    visit = page.context["visit"]
+    entered = {f"{name}.file": uploaded, f"{name}.password": "notasecret", "visit": visit}
+    page = client.post("/authorize/token", entered)
+    instance.refresh_from_db()
+    assert (instance.state, provider.refusals) == ("connected", []), page.text

@@ -127,6 +127,7 @@ def plan_by_account_owner(instance: Instance, entered: Mapping[str, Any]) -> Con
     """
     instance.full_configuration()
     asked = asked_keys(instance)
+    asked += instance.authentication.password_keys(asked)
     accepted = {key: value for key, value in entered.items() if key in asked}
     plan = plan_changes(instance, accepted)
     if not plan.authentication.host_keys.isdisjoint(accepted):
