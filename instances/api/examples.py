@@ -26,6 +26,17 @@ _CREATES: dict[str, dict[str, Any]] = {
             "document.tagging": "true",
         },
     },
+    "OAuth 2.0 as an application": {
+        "element": {"key": "dynamicscrmadfs"},
+        "name": "Acme CRM",
+        "tags": ["acme"],
+        "configuration": {
+            "oauth.api.key": SANDBOX_CLIENT_ID,
+            "oauth.api.secret": SANDBOX_CLIENT_SECRET,
+            "tenant_id": "acme.example",
+            "dynamics.tenant": _TENANT,
+        },
+    },
     "OAuth 2.0": {
         "element": {"key": "dynamicscrmadfs"},
         "name": "Acme CRM",

@@ -1,13 +1,20 @@
 """The sandbox signs in applications, by secret and by certificate, and refuses accounts, hosts and secrets on purpose."""
 
 import time
+from urllib.parse import urlsplit
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from instances.catalogue.sandbox import SANDBOX_CLIENT_ID, SANDBOX_EXPIRED_SECRET
+from instances.catalogue.sandbox import (
+    SANDBOX_CLIENT_ID,
+    SANDBOX_EXPIRED_SECRET,
+    SANDBOX_PASSWORD,
+    SANDBOX_USERNAME,
+)
 from instances.crypto.keys import SigningAlgorithm, read_signing_key
 from instances.crypto.signing import sign_jwt
+from instances.models import Interaction
 from instances.sandbox.models import Certificate
 from instances.sandbox.refusals import REFUSED_ACCOUNTS
 from tests.sandbox.conftest import WHO_AM_I
@@ -172,3 +179,42 @@ def test_an_instance_is_connected_to_the_sandbox_as_an_application(
         },
     )
     assert provision_instance(instance, actor="test").is_connected
+
+
+@pytest.mark.parametrize(
+    ("way", "variant", "sign_in"),
+    [
+        ("custom", "adfs", "/sandbox/adfs/oauth2/token"),
+        ("custom", "entra-china", "/sandbox/organizations/oauth2/token"),
+        ("oauth2AppSecret", "entra-us-government", "/sandbox/acme/oauth2/v2.0/token"),
+    ],
+)
+def test_each_cloud_and_ad_fs_signs_in_at_its_own_address(
+    browser, sandbox, dynamics, way, variant, sign_in
+):
+    from instances.provisioning.lifecycle.provision import provision_instance
+
+    # The first request of a process takes longer than a provider may.
+    browser.get("/sandbox/")
+    own = {
+        "custom": {"user.username": SANDBOX_USERNAME, "user.password": SANDBOX_PASSWORD},
+        "oauth2AppSecret": {
+            "oauth.api.key": SANDBOX_CLIENT_ID,
+            "oauth.api.secret": "sandbox-client-secret",
+            "tenant_id": "acme",
+        },
+    }
+    host = {"dynamics.tenant": "crm.acme.example", "dynamics.adfs.host": "adfs.acme.example"}
+    instance = make_instance(
+        organization_user=sandbox,
+        element=dynamics,
+        authentication_type=way,
+        configuration=own[way] | host | {"authentication.variant": variant},
+    )
+    assert provision_instance(instance, actor="test").is_connected
+    token, probe = Interaction.objects.order_by("pk")
+    assert urlsplit(token.url).path == sign_in
+    # On premise, the resource ends in a slash, and the Web API ends at v9.1.
+    is_on_premise = variant == "adfs"
+    assert ("crm.acme.example%2F&" in f"{token.request_body}&") is is_on_premise
+    assert ("/v9.1/" in probe.url) is is_on_premise
