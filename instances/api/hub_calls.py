@@ -205,12 +205,37 @@ def read_child(
     child_id: str,
     search: Query[RecordParameters],
 ) -> HttpResponseBase:
-    """Get a record that belongs to a record. Of `versions` of a file, the bytes."""
+    """Get a record that belongs to a record. Of `versions` of a file, the bytes.
+
+    `files/details` of a record of Salesforce lists its files.
+    """
     if found := bytes_at(request, instance, resource, record_id, child, child_id):
         return found
     with _open(request, instance) as hub:
+        if hub.has_files and (child, child_id) == ("files", "details"):
+            return _list(hub.linked_files(resource, record_id, request.GET.dict()))
         record = hub.read_child(resource, record_id, child, child_id, search.given)
         return JsonResponse(record)
+
+
+@operation(
+    router,
+    "POST",
+    HUB_CALLS,
+    "/{resource_name:resource}/{record_id}/{child}/{child_id}",
+    response=WRITE,
+)
+def link_child(
+    request: HttpRequest,
+    instance: Instance,
+    resource: str,
+    record_id: str,
+    child: str,
+    child_id: str,
+) -> HttpResponse:
+    """Link a file to a record of Salesforce. The answer is the link."""
+    with _open(request, instance) as hub:
+        return JsonResponse(hub.link_file(resource, record_id, child, child_id))
 
 
 def update_child(

@@ -32,11 +32,14 @@ from instances.hubs.resources import (
 )
 from instances.hubs.rest import Rest
 from instances.hubs.salesforce import Salesforce
-from instances.hubs.salesforce_files import SalesforceFiles
+from instances.hubs.salesforce_files import DOCUMENT, SalesforceFiles
 from instances.hubs.session import Answer, HubSession, value_at
 from instances.hubs.values import guid_of
 from instances.hubs.vendor import ListPage, Vendor
 from instances.models import Element, Instance
+
+# Their ids become part of a URL.
+MAX_LINKED_FILES = 200
 
 VENDORS: Mapping[str, Vendor] = {
     "dataverse": Dataverse(),
@@ -149,11 +152,39 @@ class Hub:
         return self._shown_page(page, scope, [queried(self._session, row) for row in page.rows])
 
     @property
+    def has_files(self) -> bool:
+        return isinstance(self._vendor, Salesforce)
+
+    @property
     def files(self) -> SalesforceFiles:
         """The files of records, which only Salesforce has. Raises HubCallRefusedError (404)."""
-        if not isinstance(self._vendor, Salesforce):
+        if not self.has_files:
             raise no_resource("files")
         return SalesforceFiles(self._session)
+
+    def link_file(self, name: str, record_id: str, child: str, file_id: str) -> dict[str, Any]:
+        """Link a file to a record, and return the link."""
+        if not (self.has_files and child == "files"):
+            raise not_allowed("POST", ["GET", "PATCH", "PUT", "DELETE"])
+        body = {"ContentDocumentId": checked_id(file_id), "ShareType": "V"}
+        return self.create_child(name, record_id, child, body)
+
+    def linked_files(self, name: str, record_id: str, parameters: Mapping[str, str]) -> RecordsPage:
+        """Return one page of the files that are linked to a record. Of the parameters, those of the page count."""
+        kept = {
+            key: parameters[key] for key in ("nextPage", "page", "pageSize") if key in parameters
+        }
+        query = list_query(kept, max_page_size=MAX_LINKED_FILES)
+        kept |= {"pageSize": str(query.page_size), "fields": "ContentDocumentId"}
+        page = self.list_children(name, record_id, "files", kept)
+        ids = [str(row.get("ContentDocumentId")) for row in page.records]
+        if not all(one.isascii() and one.isalnum() for one in ids):
+            raise UnusableAnswerError(
+                f"{self._session.provider} sent a response that could not be understood."
+            )
+        where = {"where": f"Id IN ({', '.join(ids)})", "pageSize": str(MAX_LINKED_FILES)}
+        records = self.list_records(DOCUMENT, where).records if ids else []
+        return replace(page, records=records)
 
     def read(self, name: str, record_id: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Return one record. record_id: "me" is the connected user, where the element says who that is."""

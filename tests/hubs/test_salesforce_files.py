@@ -73,7 +73,24 @@ def test_a_file_of_a_record_is_linked_to_it(salesforce):
     other = send(salesforce, "files").json()["id"]
     body = {"ContentDocumentId": other, "ShareType": "V"}
     assert salesforce.call("POST", f"contacts/{CONTACT}/files", body).status_code == 200
-    assert len(salesforce.ids(f"contacts/{CONTACT}/files")) == 2
+    third = send(salesforce, "files").json()["id"]
+    linked = salesforce.call("POST", f"Contact/{CONTACT}/files/{third}").json()
+    assert (linked["LinkedEntityId"], linked["ContentDocumentId"]) == (CONTACT, third)
+    assert len(salesforce.ids(f"contacts/{CONTACT}/files")) == 3
+    assert salesforce.call("POST", f"contacts/{CONTACT}/tasks/{third}").status_code == 405
+
+
+def test_the_files_of_a_record_are_listed_a_page_at_a_time(salesforce):
+    ids = [send(salesforce, f"Contact/{CONTACT}/files").json()["id"] for _ in range(3)]
+    send(salesforce, "files")
+    details = salesforce.get(f"Contact/{CONTACT}/files/details")
+    assert [row["id"] for row in details.json()] == ids
+    assert details.json()[0]["LatestPublishedVersionId"]
+    first = salesforce.get(f"Contact/{CONTACT}/files/details", pageSize="2")
+    token = first["Elements-Next-Page-Token"]
+    rest = salesforce.ids(f"Contact/{CONTACT}/files/details", pageSize="2", nextPage=token)
+    assert [row["id"] for row in first.json()] + rest == ids
+    assert salesforce.ids("Contact/003000000000000001/files/details") == []
 
 
 def test_an_attachment_is_sent_and_read(salesforce):
