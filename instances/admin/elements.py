@@ -19,6 +19,7 @@ from instances.admin.element_offers import offer_page, offered_to
 from instances.admin.fleet import list_url
 from instances.catalogue.authentication import AuthenticationType
 from instances.catalogue.hub_api import HubApi
+from instances.catalogue.refresh_tokens import Rotation
 from instances.models import Element, Instance, Organization
 from instances.models.elements import ElementQuerySet
 from instances.pages.admin_pages import ModelAdmin, render_page
@@ -173,6 +174,9 @@ def _describe(element: Element, way: AuthenticationType) -> dict[str, Any]:
     facts = [*endpoints, (_("Scope"), way.scope_separator.join(way.scopes))]
     if way.probe:
         facts.append((_("Checked with"), f"{way.probe.method} {way.probe.url}"))
+    if way.lookup:
+        facts.append((_("Looked up"), f"{', '.join(way.lookup.values)}: GET {way.lookup.url}"))
+    facts.append((_("Refresh tokens"), _refresh_tokens_of(way)))
     return {
         "label": WAY_LABELS[way.type],
         "way": way,
@@ -180,6 +184,21 @@ def _describe(element: Element, way: AuthenticationType) -> dict[str, Any]:
         "facts": [{"label": label, "value": value} for label, value in facts if value],
         "rows": [_row_of(field) for field in way.fields],
     }
+
+
+def _refresh_tokens_of(way: AuthenticationType) -> str:
+    """Say what is known of how long they work, as sentences."""
+    idle, most = way.refresh_token_idle_days, way.refresh_token_max_days
+    rotations = {
+        Rotation.NONE: _("A refresh does not replace them."),
+        Rotation.ROTATING: _("Each refresh replaces them."),
+    }
+    sentences = [
+        _("They end after %d days without use.") % idle if idle else "",
+        _("They end %d days after the consent.") % most if most else "",
+        rotations[way.refresh_token_rotation] if way.refresh_token_rotation else "",
+    ]
+    return " ".join(filter(None, sentences))
 
 
 def _resources_of(api: HubApi | None) -> list[list[dict[str, Any]]]:

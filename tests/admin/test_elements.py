@@ -1,6 +1,7 @@
 """Elements: the read-only catalogue, and deactivating an operator's own elements."""
 
 from instances.models import Element
+from tests.conftest import shipped
 from tests.support.factories import make_element, make_instance
 from tests.support.lists import names
 
@@ -24,6 +25,12 @@ def test_the_page_shows_keys_and_endpoints_of_each_way(operator, dynamics):
     ):
         assert text in page
     assert "Deactivate" not in page
+
+
+def test_the_page_says_what_is_looked_up_and_how_long_refresh_tokens_work(operator):
+    page = operator.get(f"{PATH}{shipped('xero').pk}/change/").text
+    assert "xero-tenant-id: GET https://api.xero.com/connections" in page
+    assert "They end after 60 days without use. Each refresh replaces them." in page
 
 
 def test_the_page_lists_the_resources(operator, dynamics):
