@@ -110,6 +110,8 @@ class AuthenticationType(Available, RefreshTokenFacts):
     token_endpoint_auth_method: ClientAuthenticationMethod = (
         ClientAuthenticationMethod.CLIENT_SECRET_POST
     )
+    # Whether token requests are JSON. RFC 6749 says forms, which some providers do not read.
+    sends_json: bool = False
     # The assertion that proves the client.
     assertion: Assertion | None = None
     # The keys that sign requests with the scheme aws_sigv4.

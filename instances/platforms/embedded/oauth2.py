@@ -29,6 +29,7 @@ from instances.errors import (
 )
 from instances.platforms.base import PlatformRequest, TokenSet
 from instances.platforms.embedded.assertions import assertions_in, client_assertion, grant_assertion
+from instances.platforms.embedded.json_requests import has_client_in_body, json_body
 from instances.platforms.embedded.templates import address_of, endpoint_of, texts_of, values_of
 from instances.platforms.embedded.token_answers import is_refusal, token_document, token_set
 from instances.platforms.transport import (
@@ -268,14 +269,17 @@ def _post(
     endpoint: EndpointName,
     form: Mapping[str, str | None],
 ) -> Answer:
+    way = request.authentication
     with _session(request) as session:
         mount(session, subject)
+        is_sent_in_body = way.sends_json and has_client_in_body(session)
         client = session.client_auth(session.token_endpoint_auth_method)
         answer: Answer = session.post(
             endpoint_of(request, endpoint),
-            data=form,
+            data=None if way.sends_json else form,
+            json=json_body(session, form) if way.sends_json else None,
             headers={"Accept": "application/json"},
-            auth=client if request.authentication.names_client else None,
+            auth=client if way.names_client and not is_sent_in_body else None,
             withhold_token=True,
         )
     return answer

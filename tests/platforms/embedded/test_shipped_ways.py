@@ -249,3 +249,47 @@ def test_a_data_centre_is_looked_up_with_the_token(platform, internet, drafted):
     assert internet.last.headers["authorization"] == "OAuth a-1"
     connected = replace(sent, tokens=created.tokens)
     assert base_url_of(connected) == "https://us21.api.mailchimp.com/3.0"
+
+
+def test_a_provider_that_reads_json_gets_json_and_the_secret_is_recorded_nowhere(
+    platform, internet, drafted
+):
+    answer = {
+        "access_token": "a-1",
+        "rest_instance_url": "https://acme.rest.marketingcloudapis.com/",
+    }
+    internet.answers["acme.auth.marketingcloudapis.com/v2/token"] = (200, answer)
+    configuration = {
+        "clientId": "client-1",
+        "clientSecret": "s3cret-of-the-package",
+        "marketing.cloud.subdomain": "acme",
+    }
+    draft = drafted("salesforcemarketingcloud", "oauth2AppSecret", configuration)
+    assert platform.create_instance(draft).is_proved
+    sent = internet.request_to("acme.auth.marketingcloudapis.com")
+    assert sent.headers["content-type"] == "application/json"
+    assert sent.json == {
+        "grant_type": "client_credentials",
+        "client_id": "client-1",
+        "client_secret": "s3cret-of-the-package",
+    }
+    assert internet.hosts[1:] == ["acme.rest.marketingcloudapis.com"]
+    assert "s3cret-of-the-package" not in recorded()
+
+
+@pytest.mark.parametrize("method", ["client_secret_basic", "none"])
+def test_json_requests_name_the_client_in_one_place(platform, internet, make_draft, method):
+    fields = [{"key": name, "label": name, "secret": True} for name in CLIENT]
+    way = {
+        "type": "custom",
+        "grant_type": "client_credentials",
+        "token_endpoint": "https://acme.example/token",
+        "token_endpoint_auth_method": method,
+        "sends_json": True,
+        "fields": fields,
+    }
+    platform.create_instance(make_draft(way, CLIENT))
+    is_basic = method == "client_secret_basic"
+    assert internet.last.headers.get("authorization", "").startswith("Basic ") is is_basic
+    assert ("client_id" in internet.last.json) is not is_basic
+    assert "client_secret" not in internet.last.json
