@@ -99,7 +99,7 @@ def filled(path, instance):
     known |= {"key_or_id": "keyed", "key": "crm", "hub": "crm", "kind": "apiKey"}
     known |= {"email_or_id": "ada@example.com", "operation_id": "x"}
     known |= {"resource": "contacts", "record_id": "7", "child": "notes", "child_id": "8"}
-    known |= {"path": "contacts", "name": "contacts"}
+    known |= {"path": "contacts", "name": "contacts", "version_id": "9"}
     return re.sub(r"{(?:\w+:)?(\w+)}", lambda found: str(known[found[1]]), path)
 
 
