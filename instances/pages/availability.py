@@ -1,7 +1,8 @@
-"""Notices on what a provider retired, will end, or what nobody has verified."""
+"""Notices on what a provider retired, what ends soon, or what nobody has verified."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -12,6 +13,10 @@ from instances.catalogue.availability import Availability, Available
 from instances.catalogue.definition import ElementDefinition
 from instances.models import Instance
 from instances.pages.forms import WAY_LABELS
+from instances.provisioning.certificates import certificate_end
+
+# Long enough to find whoever may register another one.
+_CERTIFICATE_NOTICE = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +49,33 @@ def way_notices(way: AuthenticationType, element: str) -> list[Notice]:
 
 
 def instance_notices(instance: Instance) -> list[Notice]:
-    """Say that the instance's element or way is retired, and what ends when.
+    """Say that the instance's element or way is retired, and what ends when, its certificate too.
 
     Existing instances keep working.
     """
     definition = instance.element.parsed
     kind = instance.authentication_type
     ways = [way for way in definition.authentication if way.type == kind]
-    notices = list(_sunset(definition, *ways))
+    notices = [*_certificate_end(instance), *_sunset(definition, *ways)]
     if retirement := next(filter(None, map(definition.retirement_of, ways)), ""):
         title = _("No new connections can be made like this one.")
         text = _("This one keeps working as long as the provider allows. %(why)s")
         notices.insert(0, Notice(title, text % {"why": retirement}))
     return notices
+
+
+def _certificate_end(instance: Instance) -> Iterator[Notice]:
+    ends_at = certificate_end(instance)
+    if ends_at is None or ends_at > timezone.now() + _CERTIFICATE_NOTICE:
+        return
+    title = _("Its certificate ends on %(date)s.")
+    if ends_at <= timezone.now():
+        title = _("Its certificate ended on %(date)s.")
+    text = _(
+        "Register a new certificate at %(provider)s, then enter its private key under “Enter credentials”."
+    )
+    date = date_format(timezone.localtime(ends_at).date())
+    yield Notice(title % {"date": date}, text % {"provider": instance.element.name})
 
 
 def _notices(stated: Available, subject: str) -> Iterator[Notice]:

@@ -14,7 +14,13 @@ from instances.models import Instance
 from tests.signed.conftest import CLIENT_ID
 from tests.signed.test_key_forms import configure_url
 from tests.support.assertion_provider import Registered
-from tests.support.factories import make_organization_user
+from tests.support.factories import make_instance, make_organization_user
+from tests.support.signing_keys import (
+    certificate,
+    certificate_pem as certificate_pem_of,
+    pem,
+    rsa_key,
+)
 
 CLIENT = {"configuration.oauth.api.key": CLIENT_ID}
 CERTIFICATE = {"algorithm": "PS256", "sends_thumbprint": True}
@@ -125,3 +131,28 @@ def test_a_generated_key_is_one_that_would_be_accepted(algorithm):
     certificate.verify_directly_issued_by(certificate)
     lasts = certificate.not_valid_after_utc - datetime.now(UTC)
     assert timedelta(days=729) < lasts <= timedelta(days=730)
+
+
+@pytest.mark.parametrize(("days", "is_told"), [(29, True), (31, False)])
+def test_the_page_tells_of_the_end_of_a_certificate(operator, make_signed, days, is_told):
+    user, element = make_organization_user(), make_signed(**CERTIFICATE)
+    own = pem(rsa_key()) + certificate_pem_of(certificate(rsa_key(), days=days))
+    entered = CLIENT | {"configuration.oauth.api.private_key": own, "draft": "yes"}
+    operator.post(configure_url(user, element), entered)
+    url = f"/admin/instances/instance/{Instance.objects.get().pk}/change/"
+    page = operator.get(url).text
+    assert ("Its certificate ends on" in page) is is_told
+    assert ("Register a new certificate at Signed" in page) is is_told
+
+
+def test_the_page_tells_of_a_certificate_that_has_ended(operator, make_signed):
+    instance = make_instance(
+        element=make_signed(**CERTIFICATE),
+        configuration={"oauth.api.key": CLIENT_ID},
+        is_incomplete=True,
+    )
+    own = pem(rsa_key()) + certificate_pem_of(certificate(rsa_key(), days=-1))
+    instance.secret_configuration = {"oauth.api.private_key": own}
+    instance.save()
+    page = operator.get(f"/admin/instances/instance/{instance.pk}/change/").text
+    assert "Its certificate ended on" in page
