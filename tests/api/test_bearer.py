@@ -106,7 +106,7 @@ def filled(path, instance):
 def refused(method, path, status):
     """Paths for an Element token, and those of hubs, do not accept a Bearer token."""
     takes_no_bearer = re.search(
-        "ping$|credentials$|^/(?:proxy|objects|query)|^/hubs/{hub}/|^/{", path
+        "ping$|credentials$|^/(?:proxy|objects|query|files)|^/hubs/{hub}/|^/{", path
     ) or (re.match(r"/instances(?!/count|/{)", path) and (method, path) not in COLLECTION)
     return {401, 403} if takes_no_bearer else {status}
 
