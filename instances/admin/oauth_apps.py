@@ -190,7 +190,7 @@ class OAuthAppAdmin(ModelAdmin):
     list_filter = [SecretEndFilter, ("organization", SelectFilter)]
     list_filter_submit = True
     search_fields = ["element__key", "element__name", "organization__name", "client_id"]
-    autocomplete_fields = ["organization", "element", "shared_with"]
+    autocomplete_fields = ["organization", "element"]
     readonly_fields = ["default_callback", "client_secret_state"]
     fields = [
         "organization",
