@@ -10,7 +10,7 @@ from django.http.response import HttpResponseBase
 from instances.api.authentication import require_caller_of_hub
 from instances.api.proxy import RelayedResponse
 from instances.errors import HubCallRefusedError
-from instances.hubs.hub import Hub, hub_api_of, open_hub
+from instances.hubs.hub import Hub, open_hub
 from instances.hubs.salesforce_files import ATTACHMENT, VERSION
 from instances.models import Instance
 from instances.platforms.transport import StreamedAnswer
@@ -25,8 +25,9 @@ def bytes_at(
 
     Paths: /files/{id}, in the latest version; /files/{id}/versions/{id}, or latest-version; /attachments/{id}/data.
     """
-    api = hub_api_of(instance.element)
-    if api.vendor != "salesforce":
+    api = instance.element.parsed.hub_api
+    if api is None or api.vendor != "salesforce":
+        # The hub call says so, once the instance is known to be usable: 403 comes before 404.
         return None
     is_attachment = resource in api.resources and api.resources[resource].object == ATTACHMENT
     if resource == "files" and not below:
