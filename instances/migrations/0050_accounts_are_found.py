@@ -80,7 +80,7 @@ class Migration(migrations.Migration):
         AddIndexOnline(
             model_name="instance",
             index=models.Index(
-                fields=["account_digest"],
+                fields=["account_digest", "id"],
                 condition=~Q(account_digest=""),
                 name="instance_account",
             ),

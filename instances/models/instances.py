@@ -179,7 +179,7 @@ class Instance(SealedRow):
             ),
             models.Index(fields=["-id"], condition=Q(is_disabled=True), name="instance_disabled"),
             models.Index(
-                fields=["account_digest"],
+                fields=["account_digest", "id"],
                 condition=~Q(account_digest=""),
                 name="instance_account",
             ),

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _, ngettext
 
+from instances.errors import InputError
 from instances.models import Instance
 from instances.pages.admin_pages import secret_state
 from instances.pages.forms import WAY_LABELS
@@ -106,7 +107,11 @@ def details_of(instance: Instance, *, certificate_url: str = "") -> list[Fact]:
 
 
 def _refresh_token_end(instance: Instance) -> Fact:
-    is_idle = instance.authentication.refresh_token_idle_days is not None
+    try:
+        is_idle = instance.authentication.refresh_token_idle_days is not None
+    except InputError:
+        # Its element no longer has this way of authentication.
+        is_idle = False
     label = _("Refresh token ends if unused") if is_idle else _("Refresh token valid until")
     return Fact(label, at=instance.refresh_token_expires_at)
 

@@ -190,3 +190,15 @@ def test_a_fact_is_no_link_without_the_permission_to_view_it(client, db):
     page = client.get(reverse("admin:instances_instance_change", args=[instance.pk])).text
     assert f"/admin/instances/element/{instance.element_id}/change/" in page
     assert "/admin/instances/organizationuser/" not in page
+
+
+@pytest.mark.parametrize("state", ["connected", "needs_reauthorization", "draft"])
+def test_an_instance_whose_way_of_authentication_is_gone_still_has_a_page(
+    person, owner, frame, state
+):
+    instance = make_in_state(state, organization_user_id=owner.pk, name="Acme")
+    Instance.objects.filter(pk=instance.pk).update(
+        authentication_type="gone", refresh_token_expires_at=timezone.now()
+    )
+    page = member(person, owner, "operator").get(url_of(frame, instance))
+    assert (page.status_code, "Acme" in page.text) == (200, True)
