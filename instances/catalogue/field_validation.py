@@ -3,7 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from instances.catalogue.configuration_keys import ConfigurationKey, KeyType
+from pydantic_core import SchemaError
+
+from instances.catalogue.configuration_keys import ConfigurationKey, KeyType, text_form
 
 _CONFIGURATION_KEY = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
 _LINK = re.compile(r"https://[^\s\"<>]+")
@@ -58,9 +60,10 @@ def _problems_of_hints(field: ConfigurationKey) -> Iterator[tuple[str, str]]:
     if not field.pattern:
         return
     try:
-        re.compile(field.pattern)
-    except re.error as error:
-        yield "pattern", f"{field.key}: is not a regular expression: {error}."
+        text_form(field.pattern)
+    except SchemaError as error:
+        why = str(error).splitlines()[-1].strip().removeprefix("error: ").rstrip(".")
+        yield "pattern", f"{field.key}: is not a regular expression that can be used: {why}."
         return
     if not field.example:
         yield "example", f"{field.key}: is missing. Who enters something else sees it (pattern)."

@@ -40,6 +40,8 @@ def test_hints_are_accepted():
         ({"type": "integer"}, "suffix", "only applies to a string"),
         ({"secret": True}, "prefix", "only applies to a string"),
         ({"pattern": "[a-z"}, "pattern", "is not a regular expression"),
+        ({"pattern": "(?=a)[a-z]+"}, "pattern", "look-around"),
+        ({"pattern": "a)|(b"}, "pattern", "is not a regular expression"),
         ({"example": ""}, "example", "is missing"),
         ({"example": "Initech Ltd"}, "example", "does not match the pattern"),
         ({"default": "Initech Ltd"}, "default", "does not match the pattern"),
@@ -147,3 +149,20 @@ def test_a_claim_that_every_assertion_has_is_not_overridden(claims, why):
         "assertion": {"private_key_key": "key", "issuer": "i", "claims": claims},
     }
     assert why in problems(way)["authentication[0].assertion.claims"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "is_right"),
+    [
+        # The standard library needs longer than the universe is old.
+        ("(a+)+", "a" * 60 + "!", False),
+        ("(a|aa)+", "a" * 60 + "!", False),
+        ("(a+)+", "a" * 60, True),
+        ("a|ab", "ab", True),
+        ("a|b", "ab", False),
+        ("[a-z]+", "ab\n", True),
+    ],
+)
+def test_no_pattern_takes_long(pattern, value, is_right):
+    field = ConfigurationKey(key="site", label="Site", pattern=pattern, example="a")
+    assert field.matches(value) == is_right
