@@ -33,11 +33,18 @@ from instances.provisioning.oauth.app_effects import (
     Effect,
     effects_on,
 )
-from instances.provisioning.oauth.apps import make_default, movable_instances, move_to_app
+from instances.provisioning.oauth.apps import (
+    keep_a_default,
+    make_default,
+    movable_apps,
+    movable_instances,
+    move_to_app,
+)
 from instances.provisioning.plan import default_callback_url
 
 # At once; the page can be used again.
 MAX_MOVED = 10_000
+MAX_SOURCES = 20
 # How long before its end lists warn of a client secret's.
 WARNED_BEFORE = timedelta(days=30)
 # A change of these needs the client secret again.
@@ -248,8 +255,9 @@ class OAuthAppAdmin(ModelAdmin):
         """Return the apps whose instances can be moved to this one."""
         if not self.has_change_permission(request, target):
             return []
-        others = self.get_queryset(request).filter(element=target.element_id).exclude(pk=target.pk)
-        moves = [Move(app, target) for app in others.order_by("name", "pk")]
+        others = self.get_queryset(request).filter(pk__in=movable_apps(target).values("pk"))
+        others = others.select_related("element", "organization").order_by("name", "pk")
+        moves = [Move(app, target) for app in others[:MAX_SOURCES]]
         return [move for move in moves if move.count]
 
     def get_urls(self) -> list[URLPattern]:
@@ -295,6 +303,20 @@ class OAuthAppAdmin(ModelAdmin):
             if form.cleaned_data.get("make_default"):
                 make_default(obj)
             super().save_model(request, obj, form, change)
+            if change:
+                keep_a_default(form.initial["organization"], form.initial["element"])
+
+    def delete_model(self, request: HttpRequest, obj: OAuthApp) -> None:
+        with transaction.atomic():
+            super().delete_model(request, obj)
+            keep_a_default(obj.organization_id, obj.element_id)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[OAuthApp]) -> None:
+        with transaction.atomic():
+            places = list(queryset.values_list("organization", "element"))
+            super().delete_queryset(request, queryset)
+            for place in places:
+                keep_a_default(*place)
 
     @admin.display(description=_("callback URL"))
     def callback_address(self, app: OAuthApp) -> str:

@@ -4,6 +4,8 @@ from datetime import date, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -334,3 +336,60 @@ def test_instances_out_of_reach_of_the_new_app_stay(operator, sign_in, dynamics)
     new.shared_with.add(borrower)
     assert viewer.post(f"{PATH}{new.pk}/move/", {"source": old.pk, "count": 9}).status_code == 403
     assert viewer.get(f"{PATH}{new.pk}/move/").status_code == 405
+
+
+def test_instances_that_may_not_borrow_stay(operator, dynamics):
+    lender, borrower = make_organization(), make_organization()
+    own = make_oauth_app(organization=borrower, element=dynamics)
+    instance = connect(dynamics, make_organization_user(organization=borrower))
+    shared = make_oauth_app(organization=lender, element=dynamics)
+    shared.shared_with.add(borrower)
+    overrides = {"https://a.example": "https://b.example"}
+    borrower.endpoint_overrides = {dynamics.key: overrides}
+    borrower.save()
+    assert "Move instances" not in operator.get(f"{PATH}{shared.pk}/change/").text
+    operator.post(f"{PATH}{shared.pk}/move/", {"source": own.pk, "count": 9})
+    instance.refresh_from_db()
+    assert instance.oauth_app == own
+
+
+def test_the_page_takes_as_many_queries_for_many_organizations_as_for_few(operator, dynamics):
+    lender = make_organization()
+    app = make_oauth_app(organization=lender, element=dynamics)
+
+    def queries():
+        with CaptureQueriesContext(connection) as captured:
+            assert operator.get(f"{PATH}{app.pk}/change/").status_code == 200
+        return len(captured)
+
+    def make(count):
+        for _ in range(count):
+            borrower = make_organization()
+            make_oauth_app(organization=borrower, element=dynamics)
+            app.shared_with.add(borrower)
+
+    make(1)
+    queries()
+    few = queries()
+    make(5)
+    assert queries() == few
+
+
+@pytest.mark.parametrize("way", ["page", "action", "elsewhere"])
+def test_another_app_becomes_the_default_one_once_that_is_gone(operator, dynamics, way):
+    organization = make_organization()
+    user = make_organization_user(organization=organization)
+    first = make_oauth_app(organization=organization, element=dynamics)
+    second = make_oauth_app(organization=organization, element=dynamics, name="B", is_default=False)
+    connect(dynamics, user, name="Mine")
+    if way == "page":
+        operator.post(f"{PATH}{first.pk}/delete/", {"post": "yes"})
+    elif way == "action":
+        action = {"action": "delete_selected", "_selected_action": [first.pk], "post": "yes"}
+        operator.post(PATH, action)
+    else:
+        elsewhere = data_of(make_organization(), dynamics)
+        operator.post(f"{PATH}{first.pk}/change/", elsewhere)
+    assert OAuthApp.objects.get(organization=organization, is_default=True) == second
+    if way != "elsewhere":
+        assert effects(operator, second)["Client secret"] == "1"

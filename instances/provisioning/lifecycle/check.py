@@ -147,11 +147,13 @@ def _update(instance: Instance, columns: dict[str, Any]) -> None:
     with transaction.atomic() if identity else nullcontext():
         if identity:
             columns["account_digest"] = account_digest(instance.element_id, identity)
-            save_account_parts({instance.pk: identity})
         if _connected(instance).update(**columns) != 1:
             raise StateConflictError(
                 f"{instance.label} was changed or deleted by another process. Reload it and try again."
             )
+        if identity:
+            # After the update, which makes another check of the same instance wait: both would insert the same parts.
+            save_account_parts({instance.pk: identity})
 
 
 def _fetch(instance: Instance, *, actor: str) -> PlatformInstance:

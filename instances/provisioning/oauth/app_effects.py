@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from django.db.models import Count
 from django.utils.translation import gettext as _
 
 from instances.catalogue.hosts import AllowedHosts, refused_host
@@ -88,13 +89,17 @@ def _effects_of_hosts(app: OAuthApp, users: InstanceQuerySet) -> list[Effect]:
 
 def _effects_of_sharing(app: OAuthApp, users: InstanceQuerySet) -> list[Effect]:
     text = _("Without it, they have no client: refreshes fail until they get another one.")
+    organizations = list(app.shared_with.order_by("name"))
+    borrowing = users.filter(organization_user__organization__in=organizations).order_by()
+    rows = borrowing.values_list("organization_user__organization").annotate(Count("pk"))
+    counted = Counter(dict(rows)) if organizations else Counter[int]()
     return [
         Effect(
             _("Shared with %(organization)s") % {"organization": organization},
-            users.filter(organization_user__organization=organization)[:MAX_COUNTED].count(),
+            min(counted[organization.pk], MAX_COUNTED),
             text,
         )
-        for organization in app.shared_with.order_by("name")
+        for organization in organizations
     ]
 
 

@@ -1,10 +1,11 @@
 """Which instances use which OAuth app, and moving them to another one."""
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from instances.models import Instance, OAuthApp
+from instances.models import Instance, OAuthApp, Organization
 from instances.models.instance_querysets import InstanceQuerySet
+from instances.models.oauth_apps import OAuthAppQuerySet
 
 
 def instances_using(app: OAuthApp) -> InstanceQuerySet:
@@ -27,13 +28,44 @@ def make_default(app: OAuthApp) -> None:
     app.is_default = True
 
 
+def keep_a_default(organization_id: int, element_id: int) -> None:
+    """Make the first app the default one if its organization and element have none, as after a deletion."""
+    apps = OAuthApp.objects.filter(organization=organization_id, element=element_id)
+    if apps.filter(is_default=True).exists():
+        return
+    apps.filter(pk__in=apps.order_by("pk").values_list("pk", flat=True)[:1]).update(is_default=True)
+
+
+def movable_apps(target: OAuthApp) -> OAuthAppQuerySet:
+    """Return the other apps that have instances which may use this one."""
+    reached = Instance.objects.filter(
+        element=target.element_id,
+        organization_user__organization__in=_organizations_within_reach(target).values("pk"),
+    ).order_by()
+    theirs = reached.filter(
+        oauth_app=None, organization_user__organization=OuterRef("organization")
+    )
+    is_used = Q(Exists(reached.filter(oauth_app=OuterRef("pk"))))
+    is_used |= Q(Exists(theirs), is_default=True)
+    return OAuthApp.objects.filter(is_used, element=target.element_id).exclude(pk=target.pk)
+
+
 def movable_instances(source: OAuthApp, target: OAuthApp) -> InstanceQuerySet:
     """Return the instances of an app that may use another one, the oldest first."""
     if source.element_id != target.element_id:
         return Instance.objects.none()
-    is_own = Q(organization_user__organization=target.organization_id)
-    is_borrowed = Q(organization_user__organization__in=target.shared_with.values("pk"))
-    return instances_using(source).filter(is_own | is_borrowed).order_by("pk")
+    organizations = _organizations_within_reach(target).values("pk")
+    rows = instances_using(source).filter(organization_user__organization__in=organizations)
+    return rows.order_by("pk")
+
+
+def _organizations_within_reach(app: OAuthApp) -> QuerySet[Organization]:
+    """Return whoever may connect accounts with an app, as OAuthAppQuerySet.usable_by() decides."""
+    trusted = Organization.objects.filter(platform_url="", shared_oauth_apps=app)
+    borrowers = trusted.exclude(endpoint_overrides__has_key=app.element.key)
+    return Organization.objects.filter(
+        Q(pk=app.organization_id) | Q(pk__in=borrowers.values("pk"))
+    ).order_by()
 
 
 def move_to_app(source: OAuthApp, target: OAuthApp, *, count: int) -> int:
