@@ -24,7 +24,12 @@ from instances.platforms.base import (
 )
 from instances.platforms.embedded import oauth1, oauth2
 from instances.platforms.embedded.discovery import find_choices
-from instances.platforms.embedded.lookup import looked_up, with_new_session, without_session
+from instances.platforms.embedded.lookup import (
+    looked_up,
+    with_new_session,
+    without_found,
+    without_session,
+)
 from instances.platforms.embedded.probe import prove
 from instances.platforms.embedded.templates import require_allowed_hosts
 
@@ -115,13 +120,17 @@ class EmbeddedPlatform:
 
 def _authenticated(request: PlatformRequest, *, token: str) -> PlatformInstance:
     """Get tokens, if there are any, and verify them with the probe."""
+    way = request.authentication
+    if request.tokens:
+        request = replace(request, tokens=without_found(way, request.tokens))
     tokens = _obtain(request)
     account = dict(tokens.account) if tokens else {}
     try:
         # The deadline is only for requests that must not be sent twice.
         request = replace(request, deadline=None)
         if tokens:
-            tokens = looked_up(request, without_session(request.authentication, tokens))
+            tokens = without_session(way, tokens)
+            tokens = looked_up(request, tokens)
         account = prove(replace(request, tokens=tokens)) | account
     except PlatformError as error:
         # The code is used up: keep the tokens even if the probe cannot be answered now.
@@ -130,7 +139,6 @@ def _authenticated(request: PlatformRequest, *, token: str) -> PlatformInstance:
         return PlatformInstance(
             token=token, tokens=tokens, is_proved=False, probe_error=error, account=account
         )
-    way = request.authentication
     is_proved = way.probe is not None or way.obtains_token
     return PlatformInstance(token=token, tokens=tokens, is_proved=is_proved, account=account)
 

@@ -67,10 +67,14 @@ def looked_up(request: PlatformRequest, tokens: TokenSet) -> TokenSet:
 
 def without_session(way: AuthenticationType, tokens: TokenSet) -> TokenSet:
     """Return tokens without what a second sign-in brought for the former access token."""
-    lookup = way.lookup
-    if lookup is None or lookup.lifetime_seconds is None:
-        return tokens
-    kept = {name: value for name, value in tokens.extra.items() if name not in lookup.values}
+    is_sign_in = way.lookup is not None and way.lookup.lifetime_seconds is not None
+    return without_found(way, tokens) if is_sign_in else tokens
+
+
+def without_found(way: AuthenticationType, tokens: TokenSet) -> TokenSet:
+    """Return tokens without what the element's lookup found for them: other tokens may be of another account."""
+    names = way.lookup.values if way.lookup else {}
+    kept = {name: value for name, value in tokens.extra.items() if name not in names}
     return replace(tokens, extra=kept)
 
 

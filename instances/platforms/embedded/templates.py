@@ -88,11 +88,12 @@ def texts_of(request: PlatformRequest, templates: Mapping[str, str]) -> dict[str
 def headers_of(request: PlatformRequest, templates: Mapping[str, str]) -> dict[str, str]:
     """Fill the headers of a request.
 
-    Raises InputError, also for a value that is not printable ASCII.
+    Raises InputError, also for a value that is not printable ASCII, or begins with a blank: no client sends it, and the
+    error of ours would repeat it.
     """
     headers = texts_of(request, templates)
     for name, value in headers.items():
-        if not (value.isascii() and value.isprintable()):
+        if not (value.isascii() and value.isprintable()) or value.startswith(" "):
             key = (variables_in(templates[name]) or [name])[0]
             raise InvalidConfigurationError(
                 key, "contains a character that is not allowed in a header."

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from instances import errors
-from instances.models import Interaction
+from instances.models import Instance, Interaction
 from instances.platforms.base import TokenSet
 from instances.platforms.embedded.calling import base_url_of, call_headers
+from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.check import check_instance
 from instances.provisioning.lifecycle.provision import provision_instance
 from instances.provisioning.platform_requests import platform_request
@@ -136,3 +137,27 @@ def test_an_outage_costs_no_code_and_the_next_check_looks_again(provider, connec
     assert (
         platform_request(connected_late, actor="test").tokens.access_token in provider.access_tokens
     )
+
+
+@pytest.mark.parametrize("is_down", [False, True])
+def test_another_consent_is_looked_up_anew(provider, connected_late, is_down):
+    provider.connections_answer = (200, TENANTS)
+    check_instance(connected_late, actor="test")
+    other = [{"tenantId": "t-2", "api": "https://us.acme.example"}]
+    provider.connections_answer = (503, "down") if is_down else (200, other)
+    instance = Instance.objects.get()
+    request = platform_request(instance, actor="test")
+    sent = consented(platform_for(request.organization), provider, request)
+    tokens = platform_for(request.organization).update_instance(sent).tokens
+    found = {"tenant": "t-2", "api": "https://us.acme.example"}
+    assert {name: tokens.extra.get(name) for name in found if name in tokens.extra} == (
+        {} if is_down else found
+    )
+
+
+def test_a_value_that_begins_with_a_blank_is_an_error_without_it(platform, provider, draft):
+    """No client sends such a header, and the library's error would repeat the value."""
+    provider.connections_answer = (200, [TENANTS[0] | {"tenantId": " hostile"}])
+    with pytest.raises(errors.InvalidConfigurationError) as caught:
+        platform.create_instance(consented(platform, provider, draft))
+    assert "hostile" not in str(caught.value)

@@ -13,7 +13,9 @@ from instances.models import Instance, Interaction
 from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.check import check_instance
 from instances.provisioning.lifecycle.provision import provision_instance
+from instances.provisioning.lifecycle.reauthenticate import reauthenticate_as_planned
 from instances.provisioning.lifecycle.refresh import refresh_instance
+from instances.provisioning.plan import plan_changes
 from instances.provisioning.platform_requests import platform_request
 from tests.conftest import shipped
 from tests.support.factories import make_instance, make_organization, make_organization_user
@@ -222,3 +224,14 @@ def test_a_refused_second_sign_in_is_explained(provider, draft):
     provider.login_answer = (401, {"errorMessage": "Invalid or expired OAuth access token."})
     with pytest.raises(errors.GrantRejectedError, match="rejected the access token"):
         authorized(provider, draft)
+
+
+def test_a_new_consent_while_the_sign_in_is_down_keeps_no_former_session(provider, connected):
+    """The former session may be of another account."""
+    provider.login_answer = (503, "down")
+    request = platform_request(connected, actor="test")
+    url = platform_for(request.organization).oauth_url(request, state="s")
+    plan = plan_changes(connected, {}, provider_data=provider.authorize(url))
+    reauthenticate_as_planned(connected, plan, actor="test")
+    assert "bh_rest_token" not in stored().tokens.reveal()["extra"]
+    assert stored().cause == "provider_down"
