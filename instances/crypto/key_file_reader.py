@@ -26,6 +26,8 @@ REFUSED = 3
 WITHOUT_KEY = 4
 CPU_SECONDS = 5
 MEMORY_BYTES = 1 << 30
+# As PKCS#12 begins.
+_SEQUENCE = b"\x30"
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 
@@ -55,7 +57,8 @@ def limit_resources() -> None:
 
 def opened(content: bytes, password: bytes | None) -> tuple[Any, list[x509.Certificate]]:
     """Return the private key, and the certificates, that of the key first."""
-    if content.lstrip().startswith(b"-----"):
+    if not content.startswith(_SEQUENCE):
+        # PEM, before which programs such as OpenSSL write the names of what they exported.
         has_certificate = _CERTIFICATE in content
         certificates = x509.load_pem_x509_certificates(content) if has_certificate else []
         return load_pem_private_key(content, password), certificates

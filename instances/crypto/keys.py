@@ -156,7 +156,7 @@ def _certificate_of(
             own = certificate.public_key()
             if own.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) == public:
                 return certificate
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise UnusableKeyError("has a certificate that cannot be read. Copy it again.") from None
     raise UnusableKeyError(
         "does not belong to the certificate after it. Enter the certificate of this private key."

@@ -5,6 +5,7 @@ import json
 
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 
@@ -106,6 +107,15 @@ def with_rounds(content):
     return b"\x30\x82" + len(whole).to_bytes(2) + whole
 
 
+def test_a_certificate_of_an_unknown_version_is_an_error_at_its_field(api, thumbprinted):
+    der = certificate(rsa_key()).public_bytes(Encoding.DER)
+    other = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x04", 1)
+    block = f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(other).decode()}-----END CERTIFICATE-----"
+    refused = api.post("instances", body(f"{pem(rsa_key())}{block}", ""))
+    assert refused.status_code == 400
+    assert "has a certificate that cannot be read" in refused.json()["message"]
+
+
 def test_a_hostile_key_file_is_given_up(api, thumbprinted, monkeypatch):
     """The number of rounds that check the password is the file's to choose: 2**31 take a quarter of an hour."""
     monkeypatch.setattr(key_files, "TIMEOUT_SECONDS", 0.5)
@@ -114,10 +124,14 @@ def test_a_hostile_key_file_is_given_up(api, thumbprinted, monkeypatch):
     assert "takes too long to open" in refused.json()["message"]
 
 
-def test_an_encrypted_pem_is_opened_with_its_password(api, make_signed, provider):
+@pytest.mark.parametrize(
+    "before", ["", "Bag Attributes\n    friendlyName: 0\nKey Attributes: <none>\n"]
+)
+def test_an_encrypted_pem_is_opened_with_its_password(api, make_signed, provider, before):
+    """OpenSSL writes names before what it exports from a PKCS#12 file."""
     make_signed(algorithm="ES256")
     provider.clients[CLIENT_ID] = Registered(ec_key().public_key(), {"alg": "ES256"})
-    created = api.post("instances", body(pem(ec_key(), passphrase="right"), "right"))
+    created = api.post("instances", body(before + pem(ec_key(), passphrase="right"), "right"))
     assert (created.status_code, provider.refusals) == (200, []), created.text
 
 
