@@ -63,7 +63,9 @@ class Element(models.Model):
         _("status"), max_length=10, choices=Status.choices, default=Status.CURRENT
     )
     # Only for new instances: those that exist keep working.
-    is_for_all = models.BooleanField(_("every organization may use it"), default=True)
+    is_for_all = models.BooleanField(
+        _("every organization may use it"), default=True, db_default=True
+    )
     organizations = models.ManyToManyField(
         "instances.Organization",
         blank=True,

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("instances", "0050_accounts_are_found")]
+    dependencies = [("instances", "0051_accounts_are_found")]
 
     operations = [
         migrations.AddField(

@@ -2,13 +2,9 @@ import django.db.models.deletion
 from django.db import migrations, models
 from django.db.models import Q
 
-from instances.queries.online_index import AddIndexOnline
-
 
 class Migration(migrations.Migration):
-    atomic = False
-
-    dependencies = [("instances", "0051_oauth_app_secret_ends")]
+    dependencies = [("instances", "0052_oauth_app_secret_ends")]
 
     operations = [
         migrations.AddField(
@@ -71,14 +67,6 @@ class Migration(migrations.Migration):
                 related_name="instances",
                 to="instances.oauthapp",
                 verbose_name="OAuth app",
-            ),
-        ),
-        AddIndexOnline(
-            model_name="instance",
-            index=models.Index(
-                fields=["oauth_app"],
-                condition=Q(oauth_app__isnull=False),
-                name="instance_oauth_app",
             ),
         ),
     ]
