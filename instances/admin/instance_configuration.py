@@ -35,7 +35,9 @@ def configure_page(
     return new_instance_page(
         request,
         get_object_or_404(owners, pk=user_id),
-        get_object_or_404(Element.objects.active(), pk=element_id),
+        get_object_or_404(
+            Element.objects.active().offered_to(owners.values("organization")), pk=element_id
+        ),
         frame=ADMIN,
         back_url=reverse("admin:instances_instance_add"),
     )

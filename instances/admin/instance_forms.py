@@ -27,7 +27,9 @@ class ChoiceForm(forms.Form):
     def __init__(self, user: User | AnonymousUser, data: Any = None) -> None:
         super().__init__(data)
         users = OrganizationUser.objects.operated_by(user).select_related("organization")
+        offered = Element.objects.active().offered_to(users.values("organization"))
         self.fields["organization_user"].queryset = users  # type: ignore[attr-defined]
+        self.fields["element"].queryset = offered  # type: ignore[attr-defined]
         for name, field in self.fields.items():
             source = Instance._meta.get_field(name)
             field.widget = AutocompleteSelect(source, admin.site)
@@ -38,3 +40,12 @@ class ChoiceForm(forms.Form):
         if retirement := element.parsed.retirement:
             raise forms.ValidationError(str(RetiredElementError(element.name, retirement)))
         return element
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        owner, element = cleaned.get("organization_user"), cleaned.get("element")
+        if owner and element and not element.is_offered_to(owner.organization_id):
+            names = {"organization": owner.organization, "element": element.name}
+            text = _("%(organization)s may not use %(element)s. Ask an administrator to offer it.")
+            self.add_error("element", text % names)
+        return cleaned

@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.urls import reverse
 
 from instances.models import Element, Instance, Organization
 from instances.provisioning.elements import offer_element, sync_elements
@@ -100,6 +101,29 @@ def test_the_admins_lists_offer_it_only_to_its_organization(sign_in, element):
     question = {"app_label": "instances", "model_name": "instance", "field_name": "element"}
     found = browser.get("/admin/autocomplete/", question).json()["results"]
     assert found == []
+
+
+def test_its_fields_are_shown_to_its_organization_alone(sign_in, element):
+    acme = Organization.objects.get()
+    acme.delete()
+    other = make_organization(name="Other")
+    browser = sign_in("view_element", "add_instance", "add_bulkjob")
+    user = make_organization_user(organization=other)
+    pages = [
+        reverse("admin:instances_instance_configure", args=[user.pk, element.pk]),
+        f"/admin/instances/bulkjob/template/?template-element={element.pk}",
+    ]
+    assert [browser.get(page).status_code for page in pages] == [404, 404]
+    offer_element(element, to_all=False, added=[other])
+    assert [browser.get(page).status_code for page in pages] == [200, 200]
+
+
+def test_the_first_step_says_that_an_organization_may_not_use_it(operator, element):
+    make_organization_user(organization=Organization.objects.get())
+    user = make_organization_user(organization=make_organization(name="Other"))
+    chosen = {"organization_user": user.pk, "element": element.pk}
+    page = operator.get("/admin/instances/instance/add/", chosen)
+    assert f"Other may not use {element.name}." in page.text
 
 
 def test_loading_the_catalogue_again_changes_no_offer(dynamics):

@@ -23,7 +23,7 @@ from instances.bulk.files.csv_files import csv_template
 from instances.bulk.files.lines import WINDOWS_1252
 from instances.bulk.reading import check_head, store_upload
 from instances.errors import InputError, TaskNotEnqueuedError
-from instances.models import BulkJob, Element, Instance, OrganizationUser
+from instances.models import BulkJob, Element, Instance, Organization, OrganizationUser
 from instances.pages.admin_pages import ModelAdmin, render_page
 
 MAX_UPLOAD_BYTES = 64 * 1024 * 1024
@@ -147,7 +147,9 @@ def template_file(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse
         raise PermissionDenied
     chosen = request.GET.get("template-element", "")
     pk = int(chosen) if chosen.isascii() and chosen.isdecimal() else 0
-    element = get_object_or_404(Element.objects.active(), pk=pk)
+    organizations = Organization.objects.operated_by(request.user)
+    elements = Element.objects.active().offered_to(organizations)
+    element = get_object_or_404(elements, pk=pk)
     headers = {"Content-Disposition": f'attachment; filename="{element.key}.csv"'}
     return HttpResponse(csv_template(element), content_type="text/csv", headers=headers)
 

@@ -159,6 +159,9 @@ def _ends_at(
         number = _number(fields[name])
         if number is None:
             ends = _parsed(fields[name]) if name in instants else None
+        elif number <= 0:
+            # Whatever it means; and no date is that long ago.
+            ends = None
         elif name in instants or number >= FIRST_INSTANT:
             ends = _instant(number)
         else:

@@ -242,7 +242,9 @@ def test_a_refusal_is_one_sentence_with_the_provider_the_status_and_what_to_do(
     assert str(caught.value) == f"{draft.label}: {sentence}"
 
 
-@pytest.mark.parametrize("expires_in", ["soon", None, {}, 1e300, "3600"])
+@pytest.mark.parametrize(
+    "expires_in", ["soon", None, {}, 1e300, -1e300, "-99999999999", -1, "3600"]
+)
 def test_a_strange_lifetime_does_not_lose_the_grant(platform, provider, code_draft, expires_in):
     draft = consented(platform, provider, code_draft)
     provider.override = (200, {"access_token": "a-token", "expires_in": expires_in})

@@ -39,6 +39,7 @@ def days_until(at):
         ({"x_refresh_token_expires_in": 8_726_400}, LIFETIMES, 101),
         ({"refresh_token_expires_in": "2592000"}, {}, 30),
         ({"refresh_expires_in": 0}, {}, None),
+        ({"refresh_expires_in": -99_999_999_999}, {}, None),
         ({"refresh_token_expires_in": 10**12}, {"refresh_token_max_days": 5}, 5),
         ({"refresh_token_expires_in": {"not": "a number"}}, {}, None),
         (
