@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.test import Client
 
-from instances.catalogue.loading import shipped_elements
+from instances.catalogue.loading import SHIPPED_FOLDER, load_element
 from instances.models import Element, Organization, OrganizationUser
 from instances.provisioning.access.organizations import create_account
 from tests.support.factories import make_member, make_user
@@ -33,7 +33,7 @@ hypothesis.settings.load_profile("tests")
 
 def shipped(key: str) -> Element:
     """One element of the shipped catalogue, in the database."""
-    definition = next(one for one in shipped_elements() if one.key == key)
+    definition = load_element(SHIPPED_FOLDER / f"{key}.toml")
     return Element.objects.get_or_create(
         id=definition.id,
         defaults={
