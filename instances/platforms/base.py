@@ -270,6 +270,13 @@ class Platform(Protocol):
         """
         ...
 
+    def open_session(self, request: PlatformRequest) -> TokenSet | None:
+        """Sign in a second time with the request's new tokens, which lack the session that calls need.
+
+        Return them with it; None if that fails, which is recorded.
+        """
+        ...
+
     def describe_instance(self, request: PlatformRequest) -> None:
         """Send name, tags and configuration, without authenticating again."""
         ...

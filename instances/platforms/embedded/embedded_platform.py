@@ -26,7 +26,7 @@ from instances.platforms.embedded import oauth1, oauth2
 from instances.platforms.embedded.discovery import find_choices
 from instances.platforms.embedded.lookup import (
     looked_up,
-    with_new_session,
+    opened_session,
     without_found,
     without_session,
 )
@@ -89,7 +89,10 @@ class EmbeddedPlatform:
 
     def refresh_tokens(self, request: PlatformRequest) -> TokenSet | None:
         tokens = _refreshed(request)
-        return with_new_session(request, tokens) if tokens else None
+        return without_session(request.authentication, tokens) if tokens else None
+
+    def open_session(self, request: PlatformRequest) -> TokenSet | None:
+        return opened_session(request)
 
     def describe_instance(self, request: PlatformRequest) -> None:
         """Do nothing: name, tags and configuration are in the row."""

@@ -78,21 +78,15 @@ def without_found(way: AuthenticationType, tokens: TokenSet) -> TokenSet:
     return replace(tokens, extra=kept)
 
 
-def with_new_session(request: PlatformRequest, tokens: TokenSet) -> TokenSet:
-    """Sign in again with tokens that were refreshed, if the element needs that.
-
-    An error is recorded, and the tokens are returned without a session: they must be stored, since the provider may have
-    replaced the refresh token. The next check or call signs in.
-    """
-    tokens = without_session(request.authentication, tokens)
-    if not request.authentication.lacks_session(tokens.extra):
-        return tokens
+def opened_session(request: PlatformRequest) -> TokenSet | None:
+    """Implement Platform.open_session()."""
+    if request.tokens is None:
+        return None
     try:
-        # The deadline is only for requests that must not be sent twice.
-        return looked_up(replace(request, deadline=None), tokens)
+        return looked_up(request, request.tokens)
     except InstancesError as error:
         log.warning("second sign-in failed", uid=str(request.uid), why=str(error))
-        return tokens
+        return None
 
 
 def _missing_values(

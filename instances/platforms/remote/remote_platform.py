@@ -137,6 +137,9 @@ class CloudElementsPlatform:
     def refresh_tokens(self, request: PlatformRequest) -> None:
         """Do nothing: the platform holds the provider's tokens and refreshes them itself."""
 
+    def open_session(self, request: PlatformRequest) -> None:
+        """Do nothing: the platform calls the provider."""
+
     def describe_instance(self, request: PlatformRequest) -> None:
         unchecked = {"reAuthenticate": "false"}
         self._on_instance("PUT", request, "Update", json=_body(request), params=unchecked)

@@ -133,8 +133,16 @@ def _record_success(
     if not is_refresh_refused:
         columns |= {"refresh_refusals": 0, **NO_CAUSE}
     if instance.state != State.CONNECTED:
-        why = "A check succeeded."
-        move_instance(instance, State.CONNECTED, expect=CREATED, actor=actor, why=why, **columns)
+        move_instance(
+            instance,
+            State.CONNECTED,
+            expect=CREATED,
+            actor=actor,
+            why="A check succeeded.",
+            # Newer tokens may have arrived late.
+            only_if={"tokens_version": instance.tokens_version},
+            **columns,
+        )
         return
     _update(instance, columns)
     for name, value in columns.items():

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 from django.db.models import F
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from instances.catalogue.authentication import AuthenticationType
@@ -28,7 +29,7 @@ from instances.errors import (
     StateConflictError,
 )
 from instances.models import Instance
-from instances.platforms.base import TokenSet
+from instances.platforms.base import PlatformRequest, TokenSet
 from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.leases import POLL_SECONDS, Lease, leased
 from instances.provisioning.lifecycle.schedule import lease_duration, refresh_due_at, retry_after
@@ -120,7 +121,7 @@ def _refreshed_by_another(instance: Instance, expect: Mapping[str, Any]) -> Inst
     if current is None:
         raise StateConflictError(f"{instance.label} was deleted by another process.")
     if current.tokens_version != instance.tokens_version:
-        return current
+        return None if _is_signing_in(current) else current
     if current.state != State.CONNECTED:
         raise StateConflictError(
             f"{current.label} is in the state “{current.get_state_display()}”, so there is nothing to refresh."
@@ -130,6 +131,14 @@ def _refreshed_by_another(instance: Instance, expect: Mapping[str, Any]) -> Inst
             f"{current.label}: another process has just failed to refresh it. {current.cause_message}"
         )
     return None
+
+
+def _is_signing_in(instance: Instance) -> bool:
+    """Whether another process has new tokens, and is about to open the session that calls need."""
+    tokens = TokenSet.from_json(instance.tokens.reveal()) if instance.tokens else TokenSet("")
+    if not instance.authentication.lacks_session(tokens.extra):
+        return False
+    return not Instance.objects.filter(pk=instance.pk).unleased(at=Now()).exists()
 
 
 def _refresh_held(
@@ -166,18 +175,28 @@ def _refresh_held(
     has_failed = instance.refresh_failures or instance.refresh_refusals
     columns = proved_columns(instance, at=at)
     columns |= NO_CAUSE if has_failed or not instance.cause else {}
-    if instance.authentication.lacks_session(tokens.extra):
-        # The check signs in, or finds out why that fails.
-        columns["next_action_at"] = at
     try:
         store_tokens(instance, tokens, at=at, **columns)
     except Exception as error:
         if not is_outage(error):
             _record_loss(instance, lease, at=at)
         raise
+    if instance.authentication.lacks_session(tokens.extra):
+        _open_session(instance, replace(request, tokens=tokens, deadline=None), at=at)
     if instance.state == State.NEEDS_REAUTHORIZATION:
         _reconnect(instance, actor=actor, at=at)
     return instance
+
+
+def _open_session(instance: Instance, request: PlatformRequest, *, at: datetime) -> None:
+    """Sign in with new tokens, which are stored already: this process may be killed meanwhile."""
+    if tokens := platform_for(request.organization).open_session(request):
+        store_tokens(instance, tokens, at=at)
+        return
+    # The check signs in, or finds out why that fails.
+    unchanged = Instance.objects.filter(pk=instance.pk, tokens_version=instance.tokens_version)
+    unchanged.update(next_action_at=at)
+    instance.next_action_at = at
 
 
 def _explained(instance: Instance, error: InstancesError, *, is_lost: bool) -> InstancesError:

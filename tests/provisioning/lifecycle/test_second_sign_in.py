@@ -1,15 +1,19 @@
 """Bullhorn: an access token is only good for a second sign-in, which opens a session (two-step login)."""
 
+import time
 from contextlib import closing, suppress
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from instances import errors
 from instances.hubs.calls import connect
 from instances.hubs.credentials import read_credentials
 from instances.models import Instance, Interaction
+from instances.platforms.embedded import lookup
 from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.check import check_instance
 from instances.provisioning.lifecycle.provision import provision_instance
@@ -161,6 +165,47 @@ def test_tokens_are_kept_if_the_second_sign_in_is_down_and_the_check_signs_in(pr
     assert (stored().cause, call(stored())) == ("", 200)
     assert stored().refresh_due_at > timezone.now() + timedelta(minutes=20)
     assert stored().expires_at > timezone.now() + timedelta(minutes=50)
+
+
+def test_a_process_that_is_killed_while_it_signs_in_loses_no_refresh_token(
+    provider, connected, monkeypatch
+):
+    def killed(*_, **__):
+        raise SystemExit
+
+    monkeypatch.setattr(lookup, "exchange", killed)
+    with pytest.raises(SystemExit):
+        refresh_instance(connected, actor="test")
+    monkeypatch.undo()
+    assert stored().tokens.reveal()["refresh_token"] in provider.refresh_tokens
+    assert call(stored()) == 200
+
+
+def test_who_waits_for_a_refresh_waits_for_the_session_too(provider, connected, monkeypatch):
+    """Another process has just stored its tokens, and is signing in."""
+    refresh_instance(Instance.objects.get(), actor="other")
+    complete = stored().tokens.reveal()
+    until = timezone.now() + timedelta(minutes=1)
+    row = stored()
+    row.tokens = complete | {"extra": {}}
+    row.lease_holder, row.leased_until = uuid4(), until
+    row.save()
+
+    def finished(_seconds):
+        row.tokens, row.lease_holder, row.leased_until = complete, None, None
+        row.save()
+
+    monkeypatch.setattr(time, "sleep", finished)
+    assert refresh_instance(connected, actor="test").tokens.reveal() == complete
+
+
+def test_a_check_overwrites_no_tokens_that_arrived_late(provider, connected):
+    QuerySet.update(Instance.objects.all(), state="needs_reauthorization")
+    checked = stored()
+    Instance.objects.update(tokens_version=checked.tokens_version + 1)
+    with pytest.raises(errors.StateConflictError):
+        check_instance(checked, actor="test")
+    assert stored().state == "needs_reauthorization"
 
 
 def test_programs_may_read_the_session_and_its_end(provider, connected):
