@@ -3,14 +3,13 @@
 from typing import Any, cast
 
 from django import forms
-from django.contrib import admin, messages
-from django.contrib.admin.widgets import AutocompleteSelectMultiple
+from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _, gettext_lazy
-from unfold.widgets import UnfoldBooleanWidget
+from unfold.widgets import UnfoldAdminSelectMultipleWidget, UnfoldBooleanWidget
 
 from instances.models import Element, Organization
 from instances.pages.admin_pages import ModelAdmin, render_page
@@ -31,6 +30,7 @@ class OfferForm(forms.Form):
         Organization.objects.none(),
         label=gettext_lazy("Only these organizations"),
         required=False,
+        widget=UnfoldAdminSelectMultipleWidget,
         help_text=gettext_lazy("Instances that exist already keep working."),
     )
 
@@ -38,9 +38,6 @@ class OfferForm(forms.Form):
         super().__init__(*args, **kwargs)
         field = cast("forms.ModelMultipleChoiceField[Organization]", self.fields["organizations"])
         field.queryset = Organization.objects.visible_to(user)
-        source = Element._meta.get_field("organizations")
-        field.widget = AutocompleteSelectMultiple(source, admin.site)
-        field.widget.choices = field.choices
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

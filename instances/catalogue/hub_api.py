@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 # First segments of paths that are never resources.
-RESERVED_NAMES = frozenset({"bulk", "docs", "objects", "ping", "proxy", "query"})
+RESERVED_NAMES = frozenset({"bulk", "docs", "objects", "ping", "proxy", "query", "uploads"})
 
 
 class _Part(BaseModel):

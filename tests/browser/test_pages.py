@@ -17,6 +17,7 @@ PAGES = {
     "all-models": f"{ADMIN}/",
     "instances": f"{ADMIN}/instance/",
     "filtered-instances": f"{ADMIN}/instance/?status=broken&tag=demo&question=never-checked",
+    "long-filter": f"{ADMIN}/instance/?question=by-leavers&account_of=1&oauth_app=1",
     "no-instances": f"{ADMIN}/instance/?q=nothing-like-it",
     "add-instance": f"{ADMIN}/instance/add/",
     "bulk-jobs": f"{ADMIN}/bulkjob/",
@@ -135,6 +136,11 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways_on_any_page(
         page.locator("#result_list tbody th a").first.click()
         page.wait_for_url("**/change/**")
         look(name)
+    page.goto(f"{ADMIN}/element/?q=dynamicscrmadfs")
+    page.locator("#result_list tbody th a").first.click()
+    page.wait_for_url("**/change/**")
+    page.goto(page.url.replace("/change/", "/organizations/"))
+    look("offer")
     assert found == {}
 
 

@@ -161,6 +161,12 @@ def with_filters(*filters: dict[str, Any], **more: Any) -> dict[str, Any]:
             "resources.contacts.filters[0].parameter",
             "sort has another use",
         ),
+        # Where calls that bring a file are answered.
+        (
+            {"resources": {"uploads": {"object": "upload", "path": "uploads", "id": "id"}}},
+            "resources.uploads",
+            "cannot be the name of a resource",
+        ),
         ({"children": child()}, "children.contacts/contacts", "must have either field or path"),
         (
             {"children": child(field="a", path="a/{parent}")},
