@@ -62,6 +62,8 @@ class AwsProvider(LoopbackServer):
             raise _RefusedError("MissingAuthenticationToken")
         key_id, day, region, service, names, signature = found.groups()
         self.signatures.append(signature)
+        if not re.fullmatch(r"[a-z0-9-]+", region):
+            raise _RefusedError("SignatureDoesNotMatch")
         if key_id not in self.keys:
             raise _RefusedError("InvalidClientTokenId")
         if headers.get("x-amz-security-token") != self.session_token:

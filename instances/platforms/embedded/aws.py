@@ -47,7 +47,8 @@ def signed_headers(
     return sign_aws(
         AwsRequest(method, url, sent, _digest(body)),
         AwsKeys(key_id, secret, "".join(token)),
-        region=region,
+        # As in the host, which is not case-sensitive.
+        region=region.lower(),
         service=carrying.service,
         at=datetime.now(UTC),
     )

@@ -1,5 +1,7 @@
 """Verify credentials with the element's probe."""
 
+import re
+
 from instances.catalogue.parts import ProbeScheme
 from instances.errors import (
     AccessForbiddenError,
@@ -30,8 +32,13 @@ _CREDENTIALS_REJECTED = (
 )
 _SIGNATURE_REJECTED = (
     "%(provider)s rejected the keys or their signature (HTTP %(status)d). Enter valid keys. If they are valid, check "
-    "the region and the clock of this server."
+    "the region."
 )
+# What AWS says of the time in a signature ("Troubleshoot Signature Version 4" in the IAM User Guide, 2026-11).
+_OTHER_TIME = re.compile(
+    rb"RequestTimeTooSkewed|RequestExpired|Signature (expired|not yet current)"
+)
+_TIME_REJECTED = "%(provider)s rejected the time of the request (HTTP %(status)d). Correct the clock of this server."
 _ACCESS_ENDED = "%(provider)s rejected the access token (HTTP %(status)d): it expired or was revoked. Authorize again."
 _PERMISSIONS_MISSING = "%(provider)s accepted the credentials, but the account lacks permissions (HTTP %(status)d). %(advice)s"
 _GRANT_PERMISSIONS = "Ask the account owner to grant them."
@@ -85,11 +92,13 @@ def raise_for_refusal(
     match answer.status_code:
         case 401:
             raise _rejected(answer, subject, request)
+        case 403 if is_signed and _OTHER_TIME.search(answer.content):
+            # It says nothing about the keys.
+            raise error_of(RefusedError, _TIME_REJECTED, answer, subject)
         case 403 if is_signed and b"AccessDenied" not in answer.content:
             # AWS refuses keys and signatures so, and not with 401.
             raise error_of(CredentialsRefusedError, _SIGNATURE_REJECTED, answer, subject)
         case 403:
-            probe = request.authentication.probe
             facts = {"advice": (probe and probe.forbidden) or _GRANT_PERMISSIONS}
             raise error_of(AccessForbiddenError, _PERMISSIONS_MISSING, answer, subject, facts=facts)
     raise error_of(RefusedError, _REJECTED, answer, subject)
