@@ -237,6 +237,8 @@ class ConnectedInstance:
         if tokens and self._is_unready(tokens) and self._is_renewable(tokens):
             self._refresh()
             tokens = self._request.tokens
+            if tokens and self._is_unready(tokens):
+                counters.remember(self._unready_key, seconds=REFUSED_FOR_SECONDS)
         if tokens and self._request.authentication.lacks_session(tokens.extra):
             raise InstanceUnusableError(
                 "This instance cannot be used: the provider accepted its tokens, but not the sign-in that calls need. "
@@ -244,8 +246,10 @@ class ConnectedInstance:
             )
 
     def _is_unready(self, tokens: TokenSet) -> bool:
-        is_missing = self._request.authentication.lacks_session(tokens.extra)
-        return not tokens.access_token or is_missing
+        if not tokens.access_token:
+            return True
+        lacks_session = self._request.authentication.lacks_session(tokens.extra)
+        return lacks_session and not counters.current(self._unready_key)
 
     def _has_new_tokens(self) -> bool:
         """Refresh the tokens, once for all calls that met a 401 with the same ones."""
@@ -273,6 +277,11 @@ class ConnectedInstance:
     @property
     def _refused_key(self) -> str:
         return f"data-call-refused:{self._instance.pk}"
+
+    @property
+    def _unready_key(self) -> str:
+        """Counts sign-ins that failed with these tokens, since each further one would replace the refresh token."""
+        return f"data-call-unready:{self._instance.pk}:{self._instance.tokens_version}"
 
     def _note(self, method: str, answer: StreamedAnswer) -> None:
         """Record what a response says about the instance."""

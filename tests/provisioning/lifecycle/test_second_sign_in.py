@@ -167,6 +167,19 @@ def test_tokens_are_kept_if_the_second_sign_in_is_down_and_the_check_signs_in(pr
     assert stored().expires_at > timezone.now() + timedelta(minutes=50)
 
 
+def test_calls_do_not_sign_in_again_and_again(provider, connected):
+    """Each sign-in takes new tokens, which replace the refresh token."""
+    provider.login_answer = (503, "down")
+    refresh_instance(connected, actor="test")
+    with pytest.raises(errors.InstanceUnusableError):
+        call(stored())
+    sent = len(provider.requests)
+    for _ in range(3):
+        with pytest.raises(errors.InstanceUnusableError):
+            call(stored())
+    assert len(provider.requests) == sent
+
+
 def test_a_process_that_is_killed_while_it_signs_in_loses_no_refresh_token(
     provider, connected, monkeypatch
 ):
