@@ -5,7 +5,7 @@ from typing import Self
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from instances.models.elements import Element
@@ -15,10 +15,10 @@ from instances.models.organizations import Organization
 
 class ElementRequestQuerySet(models.QuerySet["ElementRequest"]):
     def open(self) -> Self:
-        """Requests for elements that can be connected, and still have no OAuth app."""
-        apps = OAuthApp.objects.filter(
-            organization=OuterRef("organization"), element=OuterRef("element")
-        )
+        """Requests for elements that can be connected, and still have no OAuth app, not even a shared one."""
+        organization = OuterRef("organization")
+        is_usable = Q(organization=organization) | Q(shared_with=organization)
+        apps = OAuthApp.objects.filter(is_usable, element=OuterRef("element"))
         elements = Element.objects.connectable()
         return self.filter(~Exists(apps), element__in=elements.order_by().values("pk"))
 

@@ -63,6 +63,21 @@ def test_a_request_is_answered_by_an_oauth_app(mina, organization, slack, person
     assert "Requested by staff" not in operator.browser.get("/admin/").text
 
 
+def test_a_request_is_answered_by_a_shared_oauth_app(mina, organization, slack, person):
+    operator = person("operator", of=organization)
+    operator.user.is_staff = True
+    operator.user.save()
+    ask(mina, slack)
+    lender = make_organization_user().organization
+    app = make_oauth_app(organization=lender, element=slack)
+    assert "Requested by staff" in operator.browser.get("/admin/").text
+
+    app.shared_with.add(organization)
+
+    assert f'href="{CATALOGUE}slack/"' in mina.browser.get(CATALOGUE).text
+    assert "Requested by staff" not in operator.browser.get("/admin/").text
+
+
 def test_operators_of_other_organizations_do_not_see_it(mina, slack, person):
     ask(mina, slack)
     stranger = person("operator", of=make_organization_user().organization)
