@@ -175,7 +175,8 @@ def _describe(element: Element, way: AuthenticationType) -> dict[str, Any]:
     if way.probe:
         facts.append((_("Checked with"), f"{way.probe.method} {way.probe.url}"))
     if way.lookup:
-        facts.append((_("Looked up"), f"{', '.join(way.lookup.values)}: GET {way.lookup.url}"))
+        names, request = ", ".join(way.lookup.values), f"{way.lookup.method} {way.lookup.url}"
+        facts.append((_("Looked up"), f"{names}: {request}"))
     facts.append((_("Refresh tokens"), _refresh_tokens_of(way)))
     return {
         "label": WAY_LABELS[way.type],

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from instances.catalogue.authentication import AuthenticationType
+from instances.catalogue.configuration_keys import MASK
 from instances.catalogue.templates import authority_of, fill_url, variables_in
 from instances.errors import InputError
 
@@ -99,9 +100,9 @@ def is_providers(way: AuthenticationType, name: str, host: str) -> bool:
 def may_be_chosen(way: AuthenticationType, name: str, value: str) -> bool:
     """Whether a value from a provider's list, such as https://acme.example.com, is no host or is one of the provider's.
 
-    The list must not decide where secrets go.
+    The list must not decide where secrets go. What would be no value is never chosen: the person would be asked again.
     """
-    if len(value) > MAX_CHOICE_CHARACTERS:
+    if len(value) > MAX_CHOICE_CHARACTERS or value.strip() in {"", MASK}:
         return False
     try:
         return not way.host_patterns(name) or is_providers(way, name, host_of(value))

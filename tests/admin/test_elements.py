@@ -31,6 +31,8 @@ def test_the_page_says_what_is_looked_up_and_how_long_refresh_tokens_work(operat
     page = operator.get(f"{PATH}{shipped('xero').pk}/change/").text
     assert "xero-tenant-id: GET https://api.xero.com/connections" in page
     assert "They end after 60 days without use. Each refresh replaces them." in page
+    page = operator.get(f"{PATH}{shipped('bullhorn').pk}/change/").text
+    assert "bh_rest_token, rest_url: POST https://{bullhorn.rest.host}/rest-services/login" in page
 
 
 def test_the_page_lists_the_resources(operator, dynamics):

@@ -161,3 +161,15 @@ def test_a_value_that_begins_with_a_blank_is_an_error_without_it(platform, provi
     with pytest.raises(errors.InvalidConfigurationError) as caught:
         platform.create_instance(consented(platform, provider, draft))
     assert "hostile" not in str(caught.value)
+
+
+def test_a_list_to_choose_from_offers_nothing_empty(platform, provider, make_draft, code_way):
+    """An empty choice would be asked for again, by itself if it were the only one."""
+    site = {"key": "site", "label": "Site", "required": True}
+    url = f"{provider.url}/connections"
+    discovery = {"key": "site", "url": url, "list_at": "all", "value_at": "id", "label_at": "name"}
+    way = code_way | {"fields": [*code_way["fields"], site], "discovery": discovery}
+    listed = [{"id": text, "name": "Acme"} for text in ("", " \t", "********", "acme")]
+    provider.connections_answer = (200, {"all": listed})
+    draft = make_draft(way, CODE | {"site": "unused"}, code_verifier=CODE_VERIFIER)
+    assert platform.find_choices(consented(platform, provider, draft)) == [("acme", "Acme")]
