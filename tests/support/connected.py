@@ -5,6 +5,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from instances.models import Instance
+from instances.platforms.base import TokenSet
 from instances.platforms.registry import platform_for
 from instances.provisioning.lifecycle.provision import provision_instance
 from instances.provisioning.platform_requests import platform_request
@@ -56,6 +57,22 @@ def make_connected(provider, *, probe_url="", element_number=3, **fields):
     draft = platform_request(instance, actor="test")
     url = platform_for(draft.organization).oauth_url(draft, state="s")
     return provision_instance(instance, actor="test", provider_data=provider.authorize(url))
+
+
+def connected_row(provider, number, **fields):
+    """A connected instance that is not stored yet, for many at once; number: tells their tokens apart."""
+    tokens = TokenSet(f"access-token-{number}", f"refresh-token-{number}")
+    provider.refresh_tokens.add(tokens.refresh_token)
+    row = Instance(
+        name=f"Number {number}",
+        authentication_type="oauth2",
+        configuration={"oauth.callback.url": "https://app.example/callback"},
+        state=Instance.State.CONNECTED,
+        **fields,
+    )
+    row.tokens = tokens.to_json()
+    row.token = f"element-token-{number}"
+    return row
 
 
 def tokens_of(instance):

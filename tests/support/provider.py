@@ -73,6 +73,7 @@ class Provider(LoopbackServer):
         provider.connections             the number of connections opened so far
         provider.authorize(url)          the callback's parameters, as if a person had consented in a browser
         provider.instances               the remote platform's instances, by id; page_size: instances per page
+        provider.client_secrets          the client secrets that it accepts
         provider.secrets                 all secrets that it knows or has issued
 
     Provider: /authorize, /token (code with PKCE, password, client credentials, refresh), /revoke, and /probe, which
@@ -91,6 +92,7 @@ class Provider(LoopbackServer):
         self.page_size = 200
         self.instances: dict[int, dict[str, Any]] = {}
         self.codes: dict[str, dict[str, str]] = {}
+        self.client_secrets = {CLIENT_SECRET}
         self.access_tokens: set[str] = set()
         self.refresh_tokens: set[str] = set()
         self.issued: set[str] = set()
@@ -108,7 +110,12 @@ class Provider(LoopbackServer):
     @property
     def secrets(self) -> set[str]:
         known = {CLIENT_ID, CLIENT_SECRET, PASSWORD, API_KEY, ORGANIZATION_SECRET, USER_SECRET}
-        return known | self.issued | {str(one["token"]) for one in self.instances.values()}
+        return (
+            known
+            | self.client_secrets
+            | self.issued
+            | {str(one["token"]) for one in self.instances.values()}
+        )
 
     def authorize(self, url: str) -> dict[str, str]:
         """Consent, and remember what the code is bound to."""
@@ -143,7 +150,7 @@ class Provider(LoopbackServer):
 
     def _answer_token(self, request: Request) -> Answer:
         form = request.form
-        if not _is_client(request):
+        if not any(_is_client(request, secret) for secret in self.client_secrets):
             return 401, {"error": "invalid_client", "error_description": "Who are you?"}
         match form["grant_type"]:
             case "authorization_code":
@@ -319,14 +326,11 @@ def _error(status: int, message: str) -> Answer:
     return status, {"requestId": "6743a1b2c3d4e5f60718293a", "message": message}
 
 
-def _is_client(request: Request) -> bool:
-    basic = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
+def _is_client(request: Request, secret: str) -> bool:
+    basic = base64.b64encode(f"{CLIENT_ID}:{secret}".encode()).decode()
     if request.headers.get("authorization") == f"Basic {basic}":
         return True
-    return (request.form.get("client_id"), request.form.get("client_secret")) == (
-        CLIENT_ID,
-        CLIENT_SECRET,
-    )
+    return (request.form.get("client_id"), request.form.get("client_secret")) == (CLIENT_ID, secret)
 
 
 def _fits(bound: dict[str, str], form: dict[str, str]) -> bool:

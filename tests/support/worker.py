@@ -6,6 +6,8 @@ change ID NAME COUNT              prints "ready"; after a line of input changes 
                                   prints each result
 turn                              prints "ready"; after a line of input runs one turn of the scheduler
 stop VERB ID before|after NAME    refreshes or deletes up to the function NAME: prints "stopped" there, and hangs
+move SOURCE TARGET COUNT          moves a batch of instances from one OAuth app to the other, and after a line of input
+                                  another one; prints the size of each; hangs before the second one is committed
 halt VERB ID SECONDS NAME         refreshes or provisions up to the function NAME: prints "halted" there; continues after
                                   a line of input; prints the result. An empty NAME only prints "begun" and does not
                                   halt. SECONDS: the length of its lease, and the time within which it sends
@@ -27,15 +29,17 @@ import django
 django.setup()
 
 from django.core.management import call_command  # noqa: E402
+from django.db import transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from instances.errors import InstancesError  # noqa: E402
-from instances.models import Instance  # noqa: E402
+from instances.models import Instance, OAuthApp  # noqa: E402
 from instances.provisioning.create import parse_body  # noqa: E402
 from instances.provisioning.lifecycle import leases, provision  # noqa: E402
 from instances.provisioning.lifecycle.delete import delete_instance  # noqa: E402
 from instances.provisioning.lifecycle.provision import provision_instance  # noqa: E402
 from instances.provisioning.lifecycle.refresh import refresh_instance  # noqa: E402
+from instances.provisioning.oauth.apps import move_to_app  # noqa: E402
 from instances.provisioning.update import update_instance  # noqa: E402
 
 MEETING_SECONDS = 120
@@ -149,6 +153,15 @@ def stop(verb, instance_id, when, name):
     VERBS[verb](Instance.objects.get(pk=instance_id), actor="killed")
 
 
+def move(source_id, target_id, count):
+    source, target = OAuthApp.objects.get(pk=source_id), OAuthApp.objects.get(pk=target_id)
+    say(move_to_app(source, target, count=count))
+    sys.stdin.readline()
+    with transaction.atomic():
+        say(move_to_app(source, target, count=count))
+        time.sleep(MEETING_SECONDS)
+
+
 if __name__ == "__main__":
     if "CLOCK_SKEW_SECONDS" in os.environ:
         skew_clock(float(os.environ["CLOCK_SKEW_SECONDS"]))
@@ -159,6 +172,8 @@ if __name__ == "__main__":
             change(int(instance_id), name, int(count))
         case ["halt", verb, instance_id, seconds, name]:
             halt(verb, int(instance_id), float(seconds), name)
+        case ["move", source_id, target_id, count]:
+            move(int(source_id), int(target_id), int(count))
         case ["turn"]:
             turn()
         case ["stop", verb, instance_id, when, name]:

@@ -7,10 +7,9 @@ from django.db.models import Count
 from django.utils import timezone
 
 from instances.models import Instance, Interaction
-from instances.platforms.base import TokenSet
 from instances.provisioning.lifecycle.schedule import FIRST_RETRY, LAST_RETRY
 from instances.provisioning.lifecycle.sweeps import refresh_due_instances, work_due_instances
-from tests.support.connected import oauth_definition
+from tests.support.connected import connected_row, oauth_definition
 from tests.support.factories import make_element, make_organization_user
 from tests.support.provider import CLIENT_ID, CLIENT_SECRET
 
@@ -52,22 +51,16 @@ def make_connected_ones(provider, count, *, now):
     element = make_element(oauth_definition(provider.url))
     rows = []
     for number in range(count):
-        tokens = TokenSet(f"access-token-{number}", f"refresh-token-{number}")
-        provider.refresh_tokens.add(tokens.refresh_token)
-        row = Instance(
+        row = connected_row(
+            provider,
+            number,
             organization_user=user,
             element=element,
-            name=f"Number {number}",
-            authentication_type="oauth2",
-            configuration={"oauth.callback.url": "https://app.example/callback"},
-            state=Instance.State.CONNECTED,
             expires_at=now + timedelta(minutes=30),
             refresh_due_at=now + timedelta(minutes=10) * (number / count),
             next_action_at=now + timedelta(days=1) * (number / count),
         )
         row.secret_configuration = {"oauth.api.key": CLIENT_ID, "oauth.api.secret": CLIENT_SECRET}
-        row.tokens = tokens.to_json()
-        row.token = f"element-token-{number}"
         rows.append(row)
     Instance.objects.bulk_create(rows, batch_size=500)
 
