@@ -39,15 +39,15 @@ def _name_variant(element: Element, way: AuthenticationType, name: str) -> None:
         organization_user__organization__platform_url="",
     ).exclude(state=Instance.State.DRAFT)
     last = 0
-    while page := list(
-        rows.filter(pk__gt=last).order_by("pk").values_list("pk", "configuration")[:BATCH_ROWS]
-    ):
+    # Locked, so that no change of a configuration is lost meanwhile.
+    locked = rows.select_for_update(of=("self",)).only("pk", "configuration").order_by("pk")
+    while page := list(locked.filter(pk__gt=last)[:BATCH_ROWS]):
         update_rows(
             Instance,
             [
-                RowUpdate(pk, {}, {"configuration": configuration | {VARIANT_KEY: name}})
-                for pk, configuration in page
-                if way.variant_of(configuration) is None
+                RowUpdate(row.pk, {}, {"configuration": row.configuration | {VARIANT_KEY: name}})
+                for row in page
+                if way.variant_of(row.configuration) is None
             ],
         )
-        last = page[-1][0]
+        last = page[-1].pk
