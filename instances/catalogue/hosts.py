@@ -104,9 +104,12 @@ def may_be_chosen(way: AuthenticationType, name: str, value: str) -> bool:
     """
     if len(value) > MAX_CHOICE_CHARACTERS or value.strip() in {"", MASK}:
         return False
+    if not way.host_patterns(name):
+        return True
     try:
-        return not way.host_patterns(name) or is_providers(way, name, host_of(value))
-    except ValueError:
+        # As it is filled in later, which takes neither user information, a query nor blanks.
+        return is_providers(way, name, host_of(fill_url(f"{{{name}}}", {name: value})))
+    except (InputError, ValueError):
         return False
 
 

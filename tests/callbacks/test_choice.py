@@ -72,12 +72,13 @@ HOSTILE = [
     [("Evil", "https://crm.dynamics.com.evil.example")],
     [("In clear", "http://contoso.crm.dynamics.com")],
     [("Text", "contoso"), (7, None), ({}, [])],
+    [("Blank", "https://a b.crm.dynamics.com"), ("User", "https://u@a.crm.dynamics.com")],
     [("Long", f"https://{'a.' * 200}crm.dynamics.com")],
     [],
 ]
 
 
-@pytest.mark.parametrize("listed", HOSTILE, ids=["host", "clear", "types", "long", "none"])
+@pytest.mark.parametrize("listed", HOSTILE, ids=["host", "clear", "types", "form", "long", "none"])
 def test_nothing_else_than_environments_is_offered(staff, leave, monkeypatch, listed):
     monkeypatch.setattr(crm, "ENVIRONMENTS", listed)
     page = staff.browser.get(decide(leave(), "allow"))
@@ -104,6 +105,24 @@ def test_what_was_chosen_is_not_chosen_again(staff, leave):
     again = staff.browser.post(reverse("choose", args=[first.pk]), {"chosen": TEST})
     assert again.status_code == 400
     assert "nothing to choose any more" in again.text
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        "",
+        "https://a b.crm.dynamics.com",
+        "https://u:p@contoso.crm.dynamics.com",
+        "https://evil.example\\.crm.dynamics.com",
+        "https://contoso.crm.dynamics.com/../x?y",
+        "https://contoso.crm.dynamics.com:99999",
+    ],
+)
+def test_a_forged_choice_changes_nothing(staff, leave, chosen):
+    staff.browser.get(decide(leave(), "allow"))
+    assert choose(staff.browser, chosen).status_code == 400
+    assert "dynamics.tenant" not in Instance.objects.get().configuration
+    assert choose(staff.browser)["Location"]
 
 
 def test_a_page_that_was_never_shown_chooses_nothing(staff, leave):
