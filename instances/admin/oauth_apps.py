@@ -95,6 +95,9 @@ class OAuthAppForm(forms.ModelForm[OAuthApp]):
         ]
         field_classes = {"hosts": HostsField}
         help_texts = {
+            "client_id": _(
+                "Of the app that you registered with the provider. How to: docs/howto/register-an-app.md."
+            ),
             "callback_url": _("As registered with the provider. Defaults to the URL above."),
             "scope": _("Defaults to the element's scopes."),
         }

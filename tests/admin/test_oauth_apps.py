@@ -1,9 +1,11 @@
 """OAuth apps: a client secret is entered and never shown."""
 
+import re
 from datetime import date, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -43,6 +45,11 @@ def test_an_app_is_entered_once_and_its_secret_never_comes_back(operator, dynami
     assert "http://localhost:8000/oauth/callback" in change
     for page in (change, operator.get(PATH).text):
         assert SECRET not in page
+
+
+def test_the_form_names_a_page_that_says_how_to_register_an_app(operator):
+    [page] = re.findall(r"docs/howto/[\w-]+\.md", operator.get(f"{PATH}add/").text)
+    assert (settings.BASE_DIR / page).exists()
 
 
 def test_a_blank_secret_keeps_the_stored_one(operator, dynamics):
