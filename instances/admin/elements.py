@@ -175,7 +175,10 @@ def _describe(element: Element, way: AuthenticationType) -> dict[str, Any]:
     if way.probe:
         facts.append((_("Checked with"), f"{way.probe.method} {way.probe.url}"))
     if way.lookup:
-        names, request = ", ".join(way.lookup.values), f"{way.lookup.method} {way.lookup.url}"
+        names, request = (
+            ", ".join(sorted(way.lookup.values)),
+            f"{way.lookup.method} {way.lookup.url}",
+        )
         facts.append((_("Looked up"), f"{names}: {request}"))
     facts.append((_("Refresh tokens"), _refresh_tokens_of(way)))
     return {

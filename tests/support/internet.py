@@ -1,5 +1,6 @@
 """One listener that plays every host, and records which host each request was meant for."""
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,14 +20,19 @@ TOKENS = {
 
 
 class Internet(Provider):
-    """Answer every request with success, as any host. hosts: the requested host names, in order."""
+    """Answer every request with success, as any host.
+
+    hosts: the requested host names, in order. token_values: what token answers contain besides tokens.
+    """
+
+    token_values: Mapping[str, str] = {}
 
     @property
     def hosts(self) -> list[str]:
         return [request.headers["host"] for request in self.requests]
 
     def answer(self, request: Request) -> Answer:
-        return 200, TOKENS
+        return 200, TOKENS | self.token_values
 
 
 def lead_everything_to(internet: Internet, monkeypatch: pytest.MonkeyPatch) -> None:
