@@ -31,7 +31,10 @@ def offer_choices(
 
     renewed_secret: identifies this browser from now on.
     """
-    trip = _TRIPS.get(pk=error.authorization_id)
+    trip = _TRIPS.filter(pk=error.authorization_id).first()
+    if trip is None:
+        # Its instance was deleted meanwhile.
+        return explain_error(request, _nothing_to_choose())
     if len(error.choices) == 1:
         return _go_on(request, trip, error.choices[0][0], kept=renewed_secret)
     context = {"trip": trip, "choices": error.choices, **in_the_name_of(trip.link)}
@@ -45,14 +48,17 @@ def choose(request: HttpRequest, pk: int) -> HttpResponse:
     """Go on with what was chosen. Form field: `chosen`."""
     trip = _TRIPS.filter(pk=pk).first()
     if trip is None:
-        unknown = errors.UnknownStateError("There is nothing to choose any more. Start again.")
-        return explain_error(request, unknown)
+        return explain_error(request, _nothing_to_choose())
     chosen, kept = request.POST.get("chosen", ""), browser_secrets(request)
     go_on = partial(_go_on, request, trip, chosen, kept=kept)
     if not trip.link_id:
         return go_on()
     with translation.override(translation.get_language_from_request(request)):
         return with_language(go_on())
+
+
+def _nothing_to_choose() -> errors.UnknownStateError:
+    return errors.UnknownStateError("There is nothing to choose any more. Start again.")
 
 
 def _go_on(request: HttpRequest, trip: Authorization, value: str, *, kept: str) -> HttpResponse:
