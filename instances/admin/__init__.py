@@ -3,6 +3,7 @@
 from instances.admin import (
     authorization_links,
     authorizations,
+    coming_up,
     element_requests,
     elements,
     instances,
@@ -15,6 +16,7 @@ from instances.admin import (
 __all__ = [
     "authorization_links",
     "authorizations",
+    "coming_up",
     "element_requests",
     "elements",
     "instances",
