@@ -44,10 +44,9 @@ def _context(user: User | AnonymousUser) -> dict[str, Any]:
 
 def _sunsets(user: User | AnonymousUser, until: date) -> Iterator[Ending]:
     """Yield what ends or changes of the elements that the user's instances use."""
-    visible = Instance.objects.listed_for(user).order_by()
-    # Parsed definitions stay in memory; those that are not yet there are read at once.
-    for element in Element.objects.active().defer("definition").fetch_mode(FETCH_PEERS):
-        rows = visible.filter(element=element)
+    elements = Element.objects.active().filter(last_sunset_on__gt=timezone.localdate())
+    for element in elements.defer("definition").fetch_mode(FETCH_PEERS):
+        rows = Instance.objects.visible_to(user).filter(element=element).order_by()
         stated: list[tuple[str, Sunset | None]] = [("", element.parsed.sunset)]
         stated += [(way.type, way.sunset) for way in element.parsed.authentication]
         for kind, sunset in stated:
@@ -71,12 +70,12 @@ def _client_secrets(user: User | AnonymousUser, until: date) -> Iterator[Ending]
         return
     visible = OAuthApp.objects.filter(organization__in=Organization.objects.visible_to(user))
     ending = visible.ending_by(until).filter(secret_ends_on__gt=timezone.localdate())
-    for app in ending.select_related("element", "organization").order_by("secret_ends_on")[
-        :MAX_APPS
-    ]:
-        url = reverse("admin:instances_oauthapp_change", args=[app.pk])
-        what = _("The client secret ends. Register a new one with the provider, and enter it.")
-        yield Ending(app.secret_ends_on, str(app), what, url)
+    apps = ending.select_related("element", "organization").order_by("secret_ends_on")
+    what = _("The client secret ends. Register a new one with the provider, and enter it.")
+    for app in apps[:MAX_APPS]:
+        if app.secret_ends_on:
+            url = reverse("admin:instances_oauthapp_change", args=[app.pk])
+            yield Ending(app.secret_ends_on, str(app), what, url)
 
 
 register_console_panel(

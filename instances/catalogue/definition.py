@@ -5,6 +5,7 @@ stored definition stays readable when the checks become stricter.
 """
 
 from collections.abc import Collection
+from datetime import date
 from functools import cached_property
 from typing import Literal
 
@@ -54,6 +55,12 @@ class ElementDefinition(Available):
                 return way
         known = ", ".join(way.type for way in self.authentication)
         raise InvalidConfigurationError("authentication.type", f"must be one of: {known}.")
+
+    @property
+    def last_sunset_on(self) -> date | None:
+        """The last day on which the provider changes the element or one of its ways."""
+        sunsets = (self.sunset, *(way.sunset for way in self.authentication))
+        return max((sunset.date for sunset in sunsets if sunset), default=None)
 
     @property
     def is_retired(self) -> bool:

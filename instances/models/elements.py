@@ -62,6 +62,10 @@ class Element(models.Model):
     status = models.CharField(
         _("status"), max_length=10, choices=Status.choices, default=Status.CURRENT
     )
+    # The last day on which, as the definition says, its provider changes something.
+    last_sunset_on = models.DateField(
+        _("last announced change"), null=True, blank=True, editable=False
+    )
     # Only for new instances: those that exist keep working.
     is_for_all = models.BooleanField(
         _("every organization may use it"), default=True, db_default=True

@@ -88,6 +88,7 @@ def _sync_element(
         "source": source,
         "is_active": definition.active,
         "status": definition.status.value,
+        "last_sunset_on": definition.last_sunset_on,
         "definition": definition.model_dump(mode="json", exclude_defaults=True),
     }
     if element and all(getattr(element, name) == value for name, value in columns.items()):

@@ -6,6 +6,9 @@ import pytest
 from django.utils import timezone
 
 from instances.admin import coming_up
+from instances.catalogue.definition import ElementDefinition
+from instances.models import Element
+from instances.provisioning.elements import store_elements
 from tests.support.factories import (
     KEY_DEFINITION,
     make_element,
@@ -15,14 +18,21 @@ from tests.support.factories import (
 )
 
 
-def ending_in(days, **more):
+def ending_in(days):
     day = timezone.localdate() + timedelta(days=days)
-    return {"sunset": {"date": day.isoformat(), "what": "The old API ends."}} | more
+    return {"sunset": {"date": day.isoformat(), "what": "The old API ends."}}
+
+
+def installed(**changes):
+    """The element of KEY_DEFINITION with these changes, as its file would be loaded."""
+    definition = ElementDefinition.model_validate(KEY_DEFINITION | changes)
+    store_elements([definition], Element.Source.OWN)
+    return Element.objects.get(key=definition.key)
 
 
 @pytest.fixture
 def element(db):
-    return make_element(KEY_DEFINITION | ending_in(30))
+    return installed(**ending_in(30))
 
 
 def shown(browser):
@@ -45,7 +55,7 @@ def test_a_change_at_the_provider_counts_the_instances_that_the_user_may_see(
 
 def test_the_end_of_one_way_concerns_its_instances_alone(operator):
     [way] = KEY_DEFINITION["authentication"]
-    element = make_element(KEY_DEFINITION | {"authentication": [way | ending_in(30)]})
+    element = installed(authentication=[way | ending_in(30)])
     instance = make_instance(element=element)
     assert [count for _, count in shown(operator)] == ["1 instance"]
     type(instance).objects.update(authentication_type="another")
@@ -54,7 +64,7 @@ def test_the_end_of_one_way_concerns_its_instances_alone(operator):
 
 @pytest.mark.parametrize("days", [-1, 0, 400])
 def test_what_is_over_or_far_away_is_not_listed(operator, days):
-    make_instance(element=make_element(KEY_DEFINITION | ending_in(days)))
+    make_instance(element=installed(**ending_in(days)))
     assert shown(operator) == []
 
 

@@ -289,7 +289,7 @@ def test_the_page_reads_no_definition_of_an_element(operator, django_assert_max_
     other = make_element(KEY_DEFINITION | {"key": "other", "id": 900002, "name": "Other"})
     make_in_state("failed", element_id=other.pk, name="failed")
     Element.objects.update(definition={"broken": True})
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         assert operator.get(PATH).status_code == 200
 
 
@@ -301,5 +301,5 @@ def test_the_number_of_statements_does_not_grow_with_the_causes(
         for state in ("failed", "needs_reauthorization"):
             make_in_state(state, cause=cause, name=f"{cause} {state}")
     # One for each of the five groups, which says since when.
-    with django_assert_max_num_queries(18):
+    with django_assert_max_num_queries(19):
         operator.get(PATH)
