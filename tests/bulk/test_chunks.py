@@ -1,7 +1,10 @@
 """Bulk jobs share the workers: a long one does not hold up a short one, and the queue stays short."""
 
+from datetime import timedelta
+
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
 from instances import tasks
@@ -11,6 +14,7 @@ from instances.bulk.running import runner
 from instances.bulk.running.work import row_lease
 from instances.bulk.tasks import MAX_WAITING, enqueue_bulk_job, run_bulk_chunk
 from instances.models import BulkJob, Instance
+from instances.models.bulk_jobs import BulkRowQuerySet
 from tests.support.bulk import body, make_job, outcomes
 from tests.support.factories import make_instance, make_organization_user
 
@@ -56,6 +60,22 @@ def test_a_short_job_does_not_wait_for_a_long_one():
     work(1)
     assert outcomes(short) == {"succeeded": 1}
     assert outcomes(long) == {"succeeded": CHUNK_ROWS, "pending": LONG - CHUNK_ROWS}
+
+
+def test_rows_that_another_process_finishes_meanwhile_end_the_waiting(monkeypatch):
+    job = start_bulk_job(make_job(make_organization_user(), [body("Of another process")]))
+    later = timezone.now() + timedelta(seconds=5)
+    job.rows.update(due_at=later)
+    next_due_at = BulkRowQuerySet.next_due_at
+
+    def looked_up_just_before(self):
+        found = next_due_at(self)
+        job.rows.update(outcome="succeeded", due_at=None)
+        return found
+
+    monkeypatch.setattr(BulkRowQuerySet, "next_due_at", looked_up_just_before)
+    assert list(runner.run_bulk_job(job)) == []
+    assert BulkJob.objects.get().state == BulkJob.State.FINISHED
 
 
 def test_jobs_take_turns():

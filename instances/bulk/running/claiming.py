@@ -79,7 +79,10 @@ class Claimer:
             return False
         backoffs = self._run.rests.of_elements(at=now)
         first = rows.exclude(element_key__in=backoffs).next_due_at()
-        soonest = min(due_at for due_at in (first, *backoffs.values()) if due_at)
+        soonest = min((due_at for due_at in (first, *backoffs.values()) if due_at), default=None)
+        if soonest is None:
+            # Another process has just finished the last ones.
+            return False
         seconds = (soonest - now).total_seconds()
         if seconds > self._patience_seconds:
             return False
