@@ -7,7 +7,8 @@ stores nothing, and with `xargs -P curl`. All share this machine with the stub a
 
 BENCH_ROWS (4000), BENCH_CONCURRENCY (32), BENCH_LATENCY_MS (50): for the first comparison.
 BENCH_PAIRS (1): how often plain pool and bulk job take turns; the medians are compared.
-BENCH_WORKERS: also compare this many processes on one job with a single one, at 200 ms, so that latency is the limit.
+BENCH_WORKERS: also compare this many processes on one job with a single one, at 200 ms, so that latency is the limit; and
+one and as many processes with the plain pool, with BENCH_CONCURRENCY rows at once in all.
 BENCH_MEMORY_ROWS: also compare the peak memory for this many rows, for example 100000, with that for 1,000.
 """
 
@@ -97,6 +98,7 @@ def _measure(name: str, url: str) -> None:
             _compare_memory(near)
         if WORKERS > 1:
             _compare_workers(far)
+            _compare_with_plain(near)
 
 
 def _prepare() -> None:
@@ -161,6 +163,21 @@ def _compare_workers(port: int) -> None:
     )
 
 
+def _compare_with_plain(port: int) -> None:
+    """Compare what several processes do of one job with the plain pool; each figure without the start of processes."""
+    rates: dict[int, list[float]] = {1: [], WORKERS: []}
+    plains = [_plain_rate(port)]
+    for _ in range(PAIRS):
+        for count, found in rates.items():
+            found.append(_workers_rate(port, count, concurrency=CONCURRENCY // count))
+        plains.append(_plain_rate(port))
+    plain = median(plains)
+    for count, found in rates.items():
+        _say(
+            f"shared   {count} processes {median(found):7.1f}/s   of the plain pool {median(found) / plain:.2f}"
+        )
+
+
 def _provision(port: int, count: int) -> "tuple[BulkJob, struct_rusage]":
     """Provision rows with the command; returns the job, and the CPU time and memory that its process used."""
     from instances.models import BulkJob
@@ -186,7 +203,7 @@ def _seconds(job: "BulkJob") -> float:
     return (job.finished_at - job.started_at).total_seconds()
 
 
-def _workers_rate(port: int, worker_count: int) -> float:
+def _workers_rate(port: int, worker_count: int, *, concurrency: int = CONCURRENCY) -> float:
     """Measure the rate from the first finished row to the last one.
 
     So it does not include starting the processes.
@@ -198,7 +215,7 @@ def _workers_rate(port: int, worker_count: int) -> float:
 
     user = _user(port)
     bodies = (FileRow(number, _body(number)) for number in range(1, ROWS + 1))
-    job = start_bulk_job(read_bulk_job(user, bodies, actor="bench", concurrency=CONCURRENCY))
+    job = start_bulk_job(read_bulk_job(user, bodies, actor="bench", concurrency=concurrency))
     workers = [_begin("resume_bulk_job", str(job.pk)) for _ in range(worker_count)]
     statuses = [worker.wait() for worker in workers]
     if any(statuses):
